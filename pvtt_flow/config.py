@@ -1,0 +1,205 @@
+"""The run's config: a tree of the params that live beside their algorithms, and how it is read.
+
+One YAML file for all ways to run, with `--set a.b=c` on top. Every error names the path of the
+bad value: `$.detect.min_score must be in [0, 1], got 1.5`.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from pvtt_flow.core.ids import hash_of
+from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.qc import QcThresholds
+from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.errors import ConfigError
+from pvtt_flow.media.limits import Limits
+from pvtt_flow.models.detector import DetectorParams
+from pvtt_flow.models.tracker import TrackerParams
+from pvtt_flow.storage.params import InputParams, OutputParams
+
+# Raised when the stored rows change their meaning, so that older results count as stale.
+RESULTS_VERSION = 1
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class PoolParams(_Section):
+    """How many actors or tasks of an operator, and what each of them holds."""
+
+    actors: Annotated[int, Field(ge=1)] = 1
+    """Actors in the pool, each with a resident model."""
+    num_cpus: Annotated[float, Field(ge=0)] = 1.0
+    num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    batch_size: Annotated[int, Field(ge=1)] = 1
+    """Shots a call."""
+
+
+class ResourceParams(_Section):
+    """What the operators ask of the cluster."""
+
+    inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.25
+    """An inspection mostly waits for storage, so several share a core."""
+    detect: PoolParams = PoolParams(num_cpus=0.5, batch_size=8)
+    """The detector sees one frame a shot and is idle most of the time."""
+    propagate: PoolParams = PoolParams(num_cpus=1.0)
+    """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are."""
+    write_num_cpus: Annotated[float, Field(gt=0)] = 0.25
+
+
+class RunParams(_Section):
+    """How a run behaves; nothing here changes results."""
+
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+    """Failed attempts after which a video is quarantined until its content changes."""
+    max_failure_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """The run exits non-zero when more than this share of its videos failed."""
+    no_progress_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
+    """Ray Data gives up after so long without a finished shot; longer than the longest shot."""
+    models: str | None = None
+    """Folder or bucket of weights; null is the user's cache folder."""
+    contact_sheet_videos: Annotated[int, Field(ge=0, le=64)] = 12
+    """Videos on the contact sheet; 0 makes none."""
+
+
+class RunConfig(_Section):
+    """Everything that describes a run."""
+
+    version: Literal[1] = 1
+    input: InputParams
+    sampling: SamplingParams = SamplingParams()
+    limits: Limits = Limits()
+    detector: DetectorParams = DetectorParams()
+    detect: DetectParams = DetectParams()
+    tracker: TrackerParams = TrackerParams()
+    qc: QcThresholds = QcThresholds()
+    output: OutputParams
+    resources: ResourceParams = ResourceParams()
+    run: RunParams = RunParams()
+
+    def results_hash(self) -> str:
+        """Digest of the settings that change results; weights have their own hashes.
+
+        Thresholds of the verdict are not among them: verdicts are recomputed from measurements.
+        """
+        return hash_of(
+            {
+                "results_version": RESULTS_VERSION,
+                "sampling": self.sampling.model_dump(mode="json"),
+                "detect": self.detect.model_dump(mode="json"),
+                "detector": {"image_size_px": self.detector.image_size_px},
+            }
+        )
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config of a YAML file with `a.b=c` overrides applied; raises ConfigError."""
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"config file not found: {path}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} must be a YAML file: {error}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold a mapping of sections, got {type(tree).__name__}")
+    for override in overrides:
+        _apply(tree, override)
+    return parse(tree)
+
+
+def parse(tree: Mapping[str, Any]) -> RunConfig:
+    """The config of a tree of plain values; raises ConfigError naming every bad value's path."""
+    try:
+        # Through JSON, so that strictness forbids "1.5" for a number but takes a list as a tuple.
+        return RunConfig.model_validate_json(json.dumps(tree, default=str))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def dump(config: RunConfig) -> str:
+    """The whole config as YAML that `load` reads."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    """Set one value in place; the value is YAML, so `[a, b]`, `null` and `0.5` mean themselves."""
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set must be KEY.PATH=VALUE, got {override!r}")
+    *parents, last = key.removeprefix("$.").split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {override}: $.{parent} must be a section to set a key in")
+        node = child
+    node[last] = yaml.safe_load(text)
+
+
+def _explain(error: ErrorDetails) -> str:
+    path = "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{path} is not a known key{_suggestion(error['loc'])}"
+    if error["type"] == "missing":
+        return f"{path} must be given"
+    return f"{path} must {_rule(error)}, got {json.dumps(error['input'], default=str)}"
+
+
+def _rule(error: ErrorDetails) -> str:
+    bounds = _bounds(error["loc"])
+    if error["type"].startswith(("greater_than", "less_than")) and bounds:
+        return f"be in {bounds}"
+    message = error["msg"].removeprefix("Value error, ")
+    return message.removeprefix("Input should ")
+
+
+def _bounds(loc: tuple[int | str, ...]) -> str | None:
+    """The interval that a number must lie in, from the schema."""
+    node: Any = schema_at(loc)
+    low = node.get("minimum", node.get("exclusiveMinimum"))
+    high = node.get("maximum", node.get("exclusiveMaximum"))
+    left = "(" if low is None or "exclusiveMinimum" in node else "["
+    right = ")" if high is None or "exclusiveMaximum" in node else "]"
+    if low is None and high is None:
+        return None
+    return f"{left}{'-inf' if low is None else low}, {'inf' if high is None else high}{right}"
+
+
+def _suggestion(loc: tuple[int | str, ...]) -> str:
+    known = list(schema_at(loc[:-1]).get("properties", {}))
+    close = difflib.get_close_matches(str(loc[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known keys: {', '.join(known)}"
+
+
+def schema_at(loc: tuple[int | str, ...]) -> dict[str, Any]:
+    """The JSON schema of the value at a path; empty when there is none."""
+    root = RunConfig.model_json_schema()
+    node: dict[str, Any] = root
+    for part in loc:
+        node = node.get("items", {}) if isinstance(part, int) else _property(node, str(part))
+        node = _resolved(node, root)
+    return node
+
+
+def _property(node: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = node.get("properties", {}).get(name, {})
+    return found
+
+
+def _resolved(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Follows a `$ref`, and takes the real alternative of an optional value."""
+    for option in node.get("anyOf", []):
+        if option.get("type") != "null":
+            return _resolved(option, root)
+    if "$ref" in node:
+        target: dict[str, Any] = root["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        return target
+    return node

@@ -1,0 +1,81 @@
+"""What a person reads after a command: rich tables of plans, runs and datasets."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from pvtt_flow.flow.plan import Plan
+from pvtt_flow.flow.summary import Summary
+from pvtt_flow.models.checkpoints import Checkpoint
+
+_REASONS: Mapping[str, str] = {
+    "new": "not in the dataset",
+    "changed": "the content changed",
+    "stale": "settings, weights or schema changed",
+    "failed": "failed before, attempts left",
+    "quarantined": "failed too often; waits for its content to change",
+    "unchanged": "nothing to do",
+}
+
+
+def plan_table(plan: Plan, num_frames: int | None) -> Table:
+    """Videos by reason, and the estimated frames to process."""
+    table = Table(title="plan", title_justify="left")
+    table.add_column("reason")
+    table.add_column("videos", justify="right")
+    table.add_column("meaning", style="dim")
+    for reason, count in plan.counts.items():
+        table.add_row(reason, str(count), _REASONS[reason])
+    table.add_section()
+    about = "" if num_frames is None else f"about {num_frames:,} frames"
+    table.add_row("to process", str(len(plan.todo)), about)
+    return table
+
+
+def summary_table(summary: Summary) -> Table:
+    """One run in numbers."""
+    table = Table(title=f"run {summary.run_id}", title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    table.add_row("videos", _with_parts(summary.num_videos, summary.statuses))
+    table.add_row("shots", str(summary.num_shots))
+    table.add_row("masklets", _with_parts(summary.num_masklets, summary.verdicts))
+    table.add_row("failures", str(len(summary.failures)))
+    table.add_row("frames", str(summary.num_frames))
+    table.add_row("frames/s", f"{summary.frames_per_s:.1f} over {summary.wall_s:.0f} s")
+    return table
+
+
+def failures_table(failures: Sequence[Mapping[str, object]]) -> Table:
+    """Each failed video with the reason."""
+    table = Table(title="failed videos", title_justify="left")
+    for column in ("uri", "stage", "kind", "message"):
+        table.add_column(column, overflow="fold")
+    for failure in failures:
+        table.add_row(*(str(failure[c]) for c in ("uri", "stage", "kind", "message")))
+    return table
+
+
+def counts_table(title: str, counts: Mapping[str, object]) -> Table:
+    """Names and numbers."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    for name, value in counts.items():
+        table.add_row(name, str(value))
+    return table
+
+
+def checkpoints_table(found: Mapping[str, tuple[Checkpoint, str]]) -> Table:
+    """Named checkpoints and where they are."""
+    table = Table(title="checkpoints", title_justify="left")
+    for column in ("name", "file", "where"):
+        table.add_column(column, overflow="fold")
+    for name, (checkpoint, where) in found.items():
+        table.add_row(name, checkpoint.file_name, where)
+    return table
+
+
+def _with_parts(total: int, parts: Mapping[str, int]) -> str:
+    detail = ", ".join(f"{n} {name}" for name, n in sorted(parts.items()))
+    return f"{total} ({detail})" if detail else str(total)

@@ -1,0 +1,35 @@
+"""Geometry of `box_xyxy` arrays: float (N, 4) in pixels, exclusive max."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.floating]
+
+
+def areas(boxes_xyxy: Boxes) -> NDArray[np.float64]:
+    """float64 (N,): areas in square pixels; inverted boxes count as 0."""
+    sizes = np.clip(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0, None).astype(np.float64)
+    return np.asarray(sizes[:, 0] * sizes[:, 1])
+
+
+def clip(boxes_xyxy: Boxes, width_px: int, height_px: int) -> Boxes:
+    """The boxes cut to the picture."""
+    edges = np.array([width_px, height_px] * 2, boxes_xyxy.dtype)
+    return np.minimum(np.maximum(boxes_xyxy, 0), edges)
+
+
+def iou(a_xyxy: Boxes, b_xyxy: Boxes) -> NDArray[np.float64]:
+    """float64 (N, M): intersection over union of every pair; 0 where both are empty."""
+    low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
+    high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
+    sides = np.clip(high - low, 0, None).astype(np.float64)
+    intersection = sides[..., 0] * sides[..., 1]
+    union = areas(a_xyxy)[:, None] + areas(b_xyxy)[None, :] - intersection
+    return np.asarray(np.divide(intersection, union, out=np.zeros_like(union), where=union > 0))
+
+
+def centrality(boxes_xyxy: Boxes, width_px: int, height_px: int) -> NDArray[np.float64]:
+    """float64 (N,): 1 at the picture's centre, 0 at its corners."""
+    size = np.array([width_px, height_px], np.float64)
+    centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+    return np.asarray(1 - np.linalg.norm((centers - size / 2) / (size / 2), axis=1) / np.sqrt(2))

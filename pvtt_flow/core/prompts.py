@@ -1,0 +1,90 @@
+"""Detections to prompts: which boxes are the products, and in what order."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pvtt_flow.core import boxes
+from pvtt_flow.data import Detections, Prompt
+
+
+class DetectParams(BaseModel):
+    """How products are chosen among what the detector saw."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Detections below this confidence are dropped."""
+    classes: tuple[str, ...] | None = None
+    """Class names that count as products; null takes every class the detector knows."""
+    max_products: Annotated[int, Field(ge=1, le=64)] = 1
+    """At most so many objects a shot."""
+    choose: Literal["score", "area", "centrality"] = "score"
+    """What makes one product better than another: confidence, size, or nearness to the centre."""
+    max_iou: Annotated[float, Field(ge=0, le=1)] = 0.7
+    """Two products that overlap more than this are one; the better one stays."""
+    min_area: Annotated[float, Field(ge=0, le=1)] = 0.001
+    """Smallest product, as a fraction of the picture."""
+
+
+def choose_products(
+    seen: Detections, *, frame_index: int, width_px: int, height_px: int, params: DetectParams
+) -> tuple[Prompt, ...]:
+    """Box prompts for the products on one frame, best first; object ids count from 0."""
+    boxes_xyxy = boxes.clip(seen.boxes_xyxy, width_px, height_px)
+    keep = _allowed(seen, boxes_xyxy, width_px * height_px, params)
+    rank = _rank(seen, boxes_xyxy, width_px, height_px, params)
+    order = [int(i) for i in np.argsort(-rank, kind="stable") if keep[i]]
+    chosen = _distinct(order, boxes_xyxy, params.max_iou)[: params.max_products]
+    return tuple(
+        Prompt(
+            object_id=object_id,
+            frame_index=frame_index,
+            label=seen.labels[i],
+            box_xyxy=tuple(float(v) for v in boxes_xyxy[i]),
+            score=float(seen.scores[i]),
+        )
+        for object_id, i in enumerate(chosen)
+    )
+
+
+def merge_prompts(manifest: tuple[Prompt, ...], detected: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+    """Manifest prompts override detections of the same object id, the others stay beside them."""
+    named = {prompt.object_id for prompt in manifest}
+    return manifest + tuple(p for p in detected if p.object_id not in named)
+
+
+def _allowed(
+    seen: Detections, boxes_xyxy: boxes.Boxes, picture_px: int, params: DetectParams
+) -> NDArray[np.bool_]:
+    wanted = np.array([params.classes is None or n in params.classes for n in seen.labels], bool)
+    large = boxes.areas(boxes_xyxy) >= max(params.min_area * picture_px, 1)
+    return np.asarray(wanted & large & (seen.scores >= params.min_score))
+
+
+def _rank(
+    seen: Detections,
+    boxes_xyxy: boxes.Boxes,
+    width_px: int,
+    height_px: int,
+    params: DetectParams,
+) -> NDArray[np.floating]:
+    match params.choose:
+        case "score":
+            return seen.scores
+        case "area":
+            return boxes.areas(boxes_xyxy)
+        case "centrality":
+            return boxes.centrality(boxes_xyxy, width_px, height_px)
+
+
+def _distinct(order: list[int], boxes_xyxy: boxes.Boxes, max_iou: float) -> list[int]:
+    """Greedy non-maximum suppression, in the given order."""
+    overlap = boxes.iou(boxes_xyxy, boxes_xyxy)
+    kept: list[int] = []
+    for i in order:
+        if all(overlap[i, j] <= max_iou for j in kept):
+            kept.append(i)
+    return kept

@@ -1,0 +1,142 @@
+"""Quality of a masklet without ground truth: measure once, judge as often as you like.
+
+`measure` needs the tracked frames only and `judge` needs the measurements only, so thresholds
+can be changed on a stored dataset without a GPU. Defaults are cautious starting points, not
+calibrated claims.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pvtt_flow.core import boxes
+from pvtt_flow.data import MaskletFrame, Measurements, Prompt, VerdictName
+
+Fraction01 = Annotated[float, Field(ge=0, le=1)]
+
+
+class QcThresholds(BaseModel):
+    """Where a measurement becomes a reason. Each rule has a bound for review and one for reject."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    presence_review: Fraction01 = 0.9
+    presence_reject: Fraction01 = 0.2
+    visibility_flips_review: Annotated[int, Field(ge=0)] = 4
+    area_min_review: Fraction01 = 0.001
+    area_max_review: Fraction01 = 0.8
+    area_jump_review: Annotated[float, Field(gt=0)] = 0.7
+    """A mask that doubles or halves from one frame to the next has |ln ratio| 0.69."""
+    box_jump_review: Annotated[float, Field(gt=0)] = 0.5
+    object_score_review: float = 0.0
+    predicted_iou_review: Fraction01 = 0.6
+    predicted_iou_reject: Fraction01 = 0.3
+    border_contact_review: Fraction01 = 0.5
+    fragments_review: Annotated[float, Field(ge=1)] = 3.0
+    prompt_iou_review: Fraction01 = 0.5
+    prompt_iou_reject: Fraction01 = 0.2
+
+
+def measure(
+    frames: Sequence[MaskletFrame], prompts: Sequence[Prompt], *, width_px: int, height_px: int
+) -> Measurements:
+    """The measurements of one object over the processed frames of its shot."""
+    present = [f for f in frames if f.box_xyxy is not None]
+    seen = np.array([f.box_xyxy is not None for f in frames], bool)
+    area = np.array([f.area_px for f in present], np.float64)
+    iou = np.array([f.predicted_iou for f in present if f.predicted_iou is not None], np.float64)
+    border = [f for f in present if "border" in f.flags]
+    return Measurements(
+        num_frames=len(frames),
+        presence=float(seen.mean()) if len(frames) else 0.0,
+        visibility_flips=int(np.count_nonzero(seen[1:] != seen[:-1])),
+        area_median=float(np.median(area)) / (width_px * height_px) if present else None,
+        area_jump_max=_max_area_jump(frames),
+        box_jump_max=_max_box_jump(frames),
+        object_score_p05=_percentile([f.object_score for f in present], 5),
+        predicted_iou_mean=float(iou.mean()) if len(iou) else None,
+        predicted_iou_p05=_percentile(iou, 5),
+        border_contact=len(border) / len(present) if present else 0.0,
+        fragments_mean=float(np.mean([f.fragments for f in present])) if present else None,
+        prompt_iou=_prompt_iou(frames, prompts),
+    )
+
+
+def judge(m: Measurements, thresholds: QcThresholds) -> tuple[VerdictName, tuple[str, ...]]:
+    """The verdict and the names of the rules that fired, the rejecting ones first."""
+    t = thresholds
+    reject = _fired(
+        presence_low=_below(m.presence, t.presence_reject),
+        predicted_iou_low=_below(m.predicted_iou_mean, t.predicted_iou_reject),
+        prompt_mismatch=_below(m.prompt_iou, t.prompt_iou_reject),
+    )
+    review = _fired(
+        presence_low=_below(m.presence, t.presence_review),
+        flickers=m.visibility_flips > t.visibility_flips_review,
+        area_small=_below(m.area_median, t.area_min_review),
+        area_large=_above(m.area_median, t.area_max_review),
+        area_jump=_above(m.area_jump_max, t.area_jump_review),
+        box_jump=_above(m.box_jump_max, t.box_jump_review),
+        object_score_low=_below(m.object_score_p05, t.object_score_review),
+        predicted_iou_low=_below(m.predicted_iou_mean, t.predicted_iou_review),
+        border_contact=_above(m.border_contact, t.border_contact_review),
+        fragmented=_above(m.fragments_mean, t.fragments_review),
+        prompt_mismatch=_below(m.prompt_iou, t.prompt_iou_review),
+    )
+    reasons = reject + tuple(r for r in review if r not in reject)
+    return ("reject" if reject else "review" if review else "accept"), reasons
+
+
+def _fired(**rules: bool) -> tuple[str, ...]:
+    return tuple(name for name, fires in rules.items() if fires)
+
+
+def _below(value: float | None, bound: float) -> bool:
+    return value is not None and value < bound
+
+
+def _above(value: float | None, bound: float) -> bool:
+    return value is not None and value > bound
+
+
+def _percentile(values: Sequence[float] | np.ndarray, percent: float) -> float | None:
+    return float(np.percentile(np.asarray(values), percent)) if len(values) else None
+
+
+def _max_area_jump(frames: Sequence[MaskletFrame]) -> float | None:
+    ratios = [
+        abs(float(np.log(b.area_px / a.area_px)))
+        for a, b in itertools.pairwise(frames)
+        if a.area_px and b.area_px
+    ]
+    return max(ratios, default=None)
+
+
+def _max_box_jump(frames: Sequence[MaskletFrame]) -> float | None:
+    jumps = [
+        _box_jump(a.box_xyxy, b.box_xyxy)
+        for a, b in itertools.pairwise(frames)
+        if a.box_xyxy and b.box_xyxy
+    ]
+    return max(jumps, default=None)
+
+
+def _box_jump(before: tuple[int, ...], after: tuple[int, ...]) -> float:
+    a, b = np.array(before, np.float64), np.array(after, np.float64)
+    move = (b[:2] + b[2:] - a[:2] - a[2:]) / 2
+    return float(np.linalg.norm(move) / np.linalg.norm(a[2:] - a[:2]))
+
+
+def _prompt_iou(frames: Sequence[MaskletFrame], prompts: Sequence[Prompt]) -> float | None:
+    """IoU of the first box prompt and the mask's box there: 0 when the mask is empty."""
+    tracked = {f.frame_index: f for f in frames}
+    for prompt in prompts:
+        if prompt.box_xyxy is not None and prompt.frame_index in tracked:
+            box = tracked[prompt.frame_index].box_xyxy
+            if box is None:
+                return 0.0
+            return float(boxes.iou(np.array([prompt.box_xyxy]), np.array([box], np.float64))[0, 0])
+    return None

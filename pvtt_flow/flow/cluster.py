@@ -1,0 +1,42 @@
+"""The Ray that a run uses: the cluster it was submitted to, or one of its own on this machine."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+# Rows are small and frames never enter the store, so Ray's default, a third of memory, is waste.
+_LOCAL_STORE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the cluster can hold."""
+
+    num_cpus: float
+    num_gpus: float
+
+
+@contextmanager
+def connected() -> Iterator[Capacity]:
+    """Connect to `$RAY_ADDRESS` (set in every submitted job), else start Ray here; then leave."""
+    # Ray would copy the working folder to its workers when it finds itself under `uv run`.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(logging_level=logging.WARNING)
+    else:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            logging_level=logging.WARNING,
+            object_store_memory=_LOCAL_STORE_BYTES,
+        )
+    try:
+        total = ray.cluster_resources()
+        yield Capacity(num_cpus=total.get("CPU", 0.0), num_gpus=total.get("GPU", 0.0))
+    finally:
+        ray.shutdown()

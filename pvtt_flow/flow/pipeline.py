@@ -1,0 +1,86 @@
+"""The whole flow on one screen: a plain chain of Ray Data calls over small Arrow rows.
+
+    Work ─ inspect ─► Work* ─ detect ─► Work ─ propagate ─► Work ─ judge ─► Work ─ write ─► Receipt
+            1 : N             1 : 1              1 : 1             1 : 1            1 : 1
+
+Only references and results cross these arrows; frames are decoded where they are used.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data import Dataset as Rows
+
+from pvtt_flow.config import PoolParams, RunConfig
+from pvtt_flow.data import Lineage, Source, Work
+from pvtt_flow.flow import steps
+from pvtt_flow.flow.steps import Make
+from pvtt_flow.storage.arrow import Table, from_table, to_table
+
+
+def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Rows:
+    """The lazy rows of one run; iterating over them runs it and gives receipts as they come."""
+    _set_context(config)
+    need = config.resources
+    rows = ray.data.from_arrow([to_table(Work, [Work(source=s)]) for s in sources])
+    # 1 : N. Tasks, because nothing is resident; a fraction of a core, because they mostly wait.
+    rows = _tasks(rows, steps.inspect, config, num_cpus=need.inspect_num_cpus)
+    # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
+    rows = _actors(rows, steps.detect, config, need.detect)
+    # 1 : 1. Actors, because SAM 2 stays loaded; one shot a call, because shots differ in length.
+    rows = _actors(rows, steps.propagate, config, need.propagate)
+    # 1 : 1, twice; Ray fuses the two, so masks are not copied once more.
+    rows = _tasks(rows, steps.judge, config, num_cpus=need.write_num_cpus)
+    return _tasks(rows, steps.write, config, num_cpus=need.write_num_cpus, lineage=lineage)
+
+
+class Operator:
+    """A stage between Arrow tables, for Ray; one table out for each row, so that it flows on."""
+
+    def __init__(self, make: Make, config: RunConfig, **rest: object) -> None:
+        self._step = make(config, **rest)
+
+    def __call__(self, table: Table) -> Iterator[Table]:
+        """The rows of one batch, through the stage."""
+        for row in self._step(from_table(Work, table)):
+            yield to_table(type(row), [row])
+
+
+def _run_task(table: Table, make: Make, config: RunConfig, **rest: object) -> Iterator[Table]:
+    yield from Operator(make, config, **rest)(table)
+
+
+def _tasks(rows: Rows, make: Make, config: RunConfig, *, num_cpus: float, **rest: object) -> Rows:
+    return rows.map_batches(
+        _run_task,
+        fn_kwargs={"make": make, "config": config, **rest},
+        batch_format="pyarrow",
+        batch_size=None,
+        num_cpus=num_cpus,
+    )
+
+
+def _actors(rows: Rows, make: Make, config: RunConfig, pool: PoolParams) -> Rows:
+    return rows.map_batches(
+        Operator,
+        fn_constructor_kwargs={"make": make, "config": config},
+        compute=ActorPoolStrategy(size=pool.actors),
+        batch_format="pyarrow",
+        batch_size=pool.batch_size,
+        num_cpus=pool.num_cpus,
+        num_gpus=pool.num_gpus,
+        # Ray's default retries a process that dies on one input for ever.
+        max_restarts=3,
+        max_task_retries=2,
+    )
+
+
+def _set_context(config: RunConfig) -> None:
+    context = DataContext.get_current()
+    context.execution_options.preserve_order = False
+    # Small rows are otherwise held back until they fill 128 MiB.
+    context.target_max_block_size = 1
+    context.execution_no_progress_timeout_s = config.run.no_progress_timeout_s
+    # The flow has its own progress, in videos.
+    context.enable_progress_bars = False

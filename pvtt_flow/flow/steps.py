@@ -1,0 +1,53 @@
+"""The stages of the flow, made from the config: the same for Ray's workers and for `debug`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from pvtt_flow.config import RunConfig
+from pvtt_flow.data import Lineage, Work
+from pvtt_flow.models.build import build_detector, build_tracker
+from pvtt_flow.stages.detect import Detect
+from pvtt_flow.stages.inspect import Inspect
+from pvtt_flow.stages.judge import Judge
+from pvtt_flow.stages.propagate import Propagate
+from pvtt_flow.stages.write import Write
+from pvtt_flow.storage.commits import Dataset
+from pvtt_flow.storage.reading import open_binary
+
+
+class Step(Protocol):
+    """A stage: rows in, rows out, knowing nothing of Ray."""
+
+    def __call__(self, works: Sequence[Work]) -> Sequence[Any]:
+        """The rows that these become."""
+        ...
+
+
+Make = Callable[..., Step]
+
+
+def inspect(config: RunConfig) -> Inspect:
+    """Opens videos."""
+    return Inspect(config.limits)
+
+
+def detect(config: RunConfig) -> Detect:
+    """Finds products; loads its detector here."""
+    detector = build_detector(config.detector, config.run.models, open_binary)
+    return Detect(detector, config.detect, config.limits)
+
+
+def propagate(config: RunConfig) -> Propagate:
+    """Tracks; loads its SAM 2 here."""
+    tracker = build_tracker(config.tracker, config.run.models, open_binary)
+    return Propagate(tracker, config.sampling, config.limits)
+
+
+def judge(config: RunConfig) -> Judge:
+    """Measures and judges."""
+    return Judge(config.qc)
+
+
+def write(config: RunConfig, lineage: Lineage) -> Write:
+    """Writes masklet files."""
+    return Write(Dataset(config.output.uri), lineage)

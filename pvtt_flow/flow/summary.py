@@ -1,0 +1,65 @@
+"""What a run did, in numbers."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pvtt_flow.data import Seal
+from pvtt_flow.stages.write import Receipt
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """Counts of one run; grows while it runs."""
+
+    run_id: str
+    num_planned: int
+    plan: dict[str, int]
+    """Inputs by reason."""
+    num_videos: int = 0
+    """Finished, whatever came of them."""
+    num_shots: int = 0
+    num_masklets: int = 0
+    num_frames: int = 0
+    wall_s: float = 0.0
+    """From the first row entering the flow to the last commit; models are loaded in it."""
+    propagate_s: float = 0.0
+    """Seconds in trackers, over all actors."""
+    statuses: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    """uri, stage, kind and message of each."""
+    version: int | None = None
+    """Of the dataset, after the last commit."""
+
+    def add_shot(self, receipt: Receipt) -> None:
+        """Count a finished shot."""
+        self.num_shots += 1
+        self.num_frames += receipt.num_frames
+        self.propagate_s += receipt.timings.propagate_s
+        if receipt.failure is None:
+            self.verdicts.update(receipt.verdicts)
+
+    def add_video(self, seal: Seal) -> None:
+        """Count a finished video."""
+        self.num_videos += 1
+        self.num_masklets += seal.num_masklets
+        self.statuses[seal.status] += 1
+        if seal.failure_kind is not None:
+            self.failures.append(
+                {
+                    "uri": seal.uri,
+                    "stage": seal.failure_stage or "",
+                    "kind": seal.failure_kind,
+                    "message": seal.failure_message or "",
+                }
+            )
+
+    @property
+    def failure_fraction(self) -> float:
+        """Share of the finished videos that failed."""
+        return len(self.failures) / self.num_videos if self.num_videos else 0.0
+
+    @property
+    def frames_per_s(self) -> float:
+        """Processed frames over the whole run's time."""
+        return self.num_frames / self.wall_s if self.wall_s else 0.0

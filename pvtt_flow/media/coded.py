@@ -1,0 +1,186 @@
+"""Frames as the decoder shows them: counted, timed and checked, not yet turned or converted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.codec.context import ThreadType
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pvtt_flow.core.timeline import NS_PER_S, to_ns
+from pvtt_flow.errors import DataError
+from pvtt_flow.media.container import FFMPEG_ERRORS, OpenVideo, reason_of
+from pvtt_flow.media.limits import Limits
+from pvtt_flow.media.orientation import rotation_of
+
+# Each frame thread holds a frame and delays the first one, and videos are decoded side by side.
+_NUM_THREADS = 2
+# What FFmpeg assumes of a stream that says nothing.
+_FALLBACK_FPS = Fraction(25)
+
+
+class DecodeBreakError(DataError):
+    """Decoding broke in the middle: every frame below `frame_index` is good, none after it."""
+
+    def __init__(self, frame_index: int, reason: str) -> None:
+        super().__init__(
+            "undecodable",
+            f"every frame must decode, but decoding broke at frame {frame_index}: {reason}; "
+            f"the frames before it are good, upload the video again for the rest",
+        )
+        self.frame_index = frame_index
+        self.reason = reason
+
+    # Pickle rebuilds from the constructor's arguments, which are not those of the base.
+    def __reduce__(self) -> tuple[type["DecodeBreakError"], tuple[int, str]]:  # type: ignore[override]
+        return (type(self), (self.frame_index, self.reason))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedFrame:
+    """One decoded frame in FFmpeg's hands."""
+
+    frame_index: int
+    pts_ns: int
+    rotation_deg: int
+    """Clockwise turn to upright; that of the first frame, for the whole video."""
+    picture: VideoFrame
+
+
+class _Broken(Exception):  # noqa: N818 - a signal inside this module, not an error of anyone's
+    """The stream is damaged here."""
+
+
+def fps_of(stream: VideoStream) -> Fraction:
+    """Frames a second from the header: the average, else FFmpeg's guess, else its default."""
+    return stream.average_rate or stream.guessed_rate or _FALLBACK_FPS
+
+
+def coded_frames(
+    opened: OpenVideo,
+    limits: Limits,
+    *,
+    size_px: tuple[int, int] | None = None,
+    num_threads: int = _NUM_THREADS,
+) -> Iterator[CodedFrame]:
+    """All frames in presentation order; each is alive until the next one is asked for.
+
+    A frame without a time is put one frame duration after the one before it, the first at 0.
+    `size_px` is the coded (width, height) to expect, else the first frame's.
+
+    Raises DataError of kind `undecodable` (not one frame), `over_limit` or `unreadable`, and
+    DecodeBreakError after the good frames.
+    """
+    frame_index, first_ns, rotation_deg = 0, 0, 0
+    try:
+        for picture, pts_ns in _timed(_shown(opened, num_threads), opened.stream):
+            size_px = _same_size(picture, size_px)
+            if frame_index == 0:
+                limits.check_size(*size_px)
+                first_ns, rotation_deg = pts_ns, rotation_of(picture)
+            limits.check_length(frame_index + 1, pts_ns - first_ns)
+            yield CodedFrame(frame_index, pts_ns, rotation_deg, picture)
+            frame_index += 1
+    except _Broken as broken:
+        if frame_index:
+            raise DecodeBreakError(frame_index, str(broken)) from broken
+        raise _undecodable(opened, str(broken)) from broken
+    if frame_index == 0:
+        raise _undecodable(opened, "the track is empty")
+
+
+def _same_size(picture: VideoFrame, size_px: tuple[int, int] | None) -> tuple[int, int]:
+    """The picture's (width, height); _Broken if another was expected."""
+    found = (picture.width, picture.height)
+    if size_px not in {None, found}:
+        raise _Broken("the picture is {}x{} and no longer {}x{}".format(*found, *size_px))
+    return found
+
+
+def _timed(pictures: Iterator[VideoFrame], stream: VideoStream) -> Iterator[tuple[VideoFrame, int]]:
+    """Each picture with its time in nanoseconds."""
+    step_ns = round(NS_PER_S / fps_of(stream))
+    next_ns = 0
+    for picture in pictures:
+        time_base = picture.time_base or stream.time_base
+        if picture.pts is None or time_base is None:
+            pts_ns = next_ns
+        else:
+            pts_ns = to_ns(picture.pts, time_base)
+        next_ns = pts_ns + step_ns
+        yield picture, pts_ns
+
+
+def _shown(opened: OpenVideo, num_threads: int) -> Iterator[VideoFrame]:
+    """What the decoder shows, up to the first damage: then _Broken.
+
+    Damage shows up in three ways. Packets are missing: what the decoder still holds is given as
+    far as it is sure. The decoder reports an error. Or it marks a frame as patched up, and what
+    follows builds upon that one.
+    """
+    stream = opened.stream
+    stream.thread_type, stream.thread_count = ThreadType.AUTO, num_threads
+    last_dts: int | None = None
+    try:
+        for packet in opened.container.demux(stream):
+            missing = _missing(opened, packet, last_dts)
+            if missing:
+                yield from _held_back(stream, last_dts)
+                raise _Broken(missing)
+            if packet.size == 0 and not _is_end(packet):
+                # An empty sample shows nothing, and the decoder would take it for the end.
+                continue
+            for frame in stream.decode(packet):
+                if frame.is_corrupt:
+                    raise _Broken("the frame is damaged")
+                yield frame
+            last_dts = packet.dts if packet.dts is not None else last_dts
+    except FFMPEG_ERRORS as error:
+        opened.file.check()
+        raise _Broken(reason_of(error)) from error
+
+
+def _missing(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: int | None) -> str:
+    """What is missing at this packet, in words; nothing when all is well.
+
+    A cut packet must not be decoded: with frame threads PyAV hides its error behind the frames
+    that come with it. And FFmpeg takes a file that ends between two packets for complete.
+    """
+    if packet.is_corrupt:
+        return "the file ends in the middle of a frame, or bytes are missing"
+    if not _is_end(packet):
+        return ""
+    opened.file.check()
+    entries = opened.stream.index_entries
+    if last_dts is not None and len(entries) and entries[-1].timestamp > last_dts:
+        return "the file ends before the last frame of its own index"
+    if "matroska" in opened.container.format.name and opened.file.is_matroska_cut():
+        return "the file is shorter than its header says"
+    return ""
+
+
+def _is_end(packet: "Packet[VideoStream]") -> bool:
+    """Whether this is the mark with which PyAV ends a stream."""
+    return packet.size == 0 and packet.dts is None
+
+
+def _held_back(stream: VideoStream, last_dts: int | None) -> Iterator[VideoFrame]:
+    """Frames that threads and reordering hold back when the packets stop coming.
+
+    A lost packet is shown at its dts or later, and its dts is past the last good one: only
+    frames up to there are sure to have none missing before them.
+    """
+    for frame in stream.decode(None):
+        if last_dts is None or frame.pts is None or frame.pts > last_dts or frame.is_corrupt:
+            return
+        yield frame
+
+
+def _undecodable(opened: OpenVideo, reason: str) -> DataError:
+    return DataError(
+        "undecodable",
+        f"the video track ({opened.stream.codec_context.name}) must have at least one frame that "
+        f"decodes, but the first one does not: {reason}; upload the video again or transcode it",
+    )

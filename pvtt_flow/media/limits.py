@@ -1,0 +1,47 @@
+"""What a file may ask of us. Generous for real footage; a hostile header ends here."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pvtt_flow.core.timeline import NS_PER_S
+from pvtt_flow.errors import DataError
+
+
+class Limits(BaseModel):
+    """Bounds on one video; more than these is a failure of kind `over_limit`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    max_bytes: Annotated[int, Field(ge=1)] = 50_000_000_000
+    max_pixels: Annotated[int, Field(ge=1)] = 8192 * 8192
+    """Of one frame, width times height."""
+    max_frames: Annotated[int, Field(ge=1)] = 200_000
+    max_duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 6 * 3600.0
+
+    def check_bytes(self, size_bytes: int) -> None:
+        """Raises a DataError of kind `over_limit` for a larger file."""
+        if size_bytes > self.max_bytes:
+            raise _over(f"a file must have at most {self.max_bytes} bytes (max_bytes)", size_bytes)
+
+    def check_size(self, width_px: int, height_px: int) -> None:
+        """Raises a DataError of kind `over_limit` for a larger picture."""
+        if width_px * height_px > self.max_pixels:
+            rule = f"a frame must have at most {self.max_pixels} pixels (max_pixels)"
+            raise _over(rule, f"{width_px}x{height_px}")
+
+    def check_length(self, num_frames: int, duration_ns: int) -> None:
+        """Raises a DataError of kind `over_limit` for more frames or a longer time."""
+        if num_frames > self.max_frames:
+            rule = f"a video must have at most {self.max_frames} frames (max_frames)"
+            raise _over(rule, num_frames)
+        if duration_ns > self.max_duration_s * NS_PER_S:
+            rule = f"a video must last at most {self.max_duration_s:g} s (max_duration_s)"
+            raise _over(rule, f"{duration_ns / NS_PER_S:.1f} s")
+
+
+def _over(rule: str, got: object) -> DataError:
+    return DataError("over_limit", f"{rule}, got {got}; raise the limit or make the video smaller")
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,62 @@
+"""What a video is: the container's header and the first decoded frame, in a few ranged reads."""
+
+from typing import BinaryIO
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pvtt_flow.core.timeline import NS_PER_S, to_ns
+from pvtt_flow.data import Video
+from pvtt_flow.errors import DataError
+from pvtt_flow.media.coded import coded_frames, fps_of
+from pvtt_flow.media.container import open_container
+from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
+
+# AV_TIME_BASE: the unit of a container's own duration.
+_CONTAINER_TICKS_PER_S = 1_000_000
+
+
+def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -> Video:
+    """The facts of the main video stream (`container.main_stream` says which one that is).
+
+    Size, pixel format and rotation are those of the first decoded frame, because headers lie.
+
+    Raises DataError of kind `empty_file`, `over_limit`, `not_a_video`, `no_video_stream`,
+    `undecodable` or `unreadable`.
+    """
+    if size_bytes == 0:
+        raise DataError(
+            "empty_file",
+            "the file must have content, got 0 bytes; upload it again or take it out of the input",
+        )
+    limits.check_bytes(size_bytes)
+    with open_container(file, limits) as opened:
+        duration_ns = _duration_ns(opened.container, opened.stream)
+        limits.check_length(opened.stream.frames, duration_ns or 0)
+        # Frame threads would decode several frames to give the first one.
+        first = next(coded_frames(opened, limits, num_threads=1))
+        width_px, height_px = first.picture.width, first.picture.height
+        turned = first.rotation_deg in {90, 270}
+        fps = fps_of(opened.stream)
+        return Video(
+            container=opened.container.format.name,
+            codec=opened.stream.codec_context.codec.canonical_name,
+            pixel_format=first.picture.format.name,
+            width_px=height_px if turned else width_px,
+            height_px=width_px if turned else height_px,
+            coded_width_px=width_px,
+            coded_height_px=height_px,
+            rotation_deg=first.rotation_deg,
+            fps_num=fps.numerator,
+            fps_den=fps.denominator,
+            duration_ns=duration_ns,
+            num_frames_from_header=opened.stream.frames or None,
+        )
+
+
+def _duration_ns(container: InputContainer, stream: VideoStream) -> int | None:
+    if stream.duration and stream.time_base:
+        return to_ns(stream.duration, stream.time_base)
+    if container.duration:
+        return container.duration * (NS_PER_S // _CONTAINER_TICKS_PER_S)
+    return None

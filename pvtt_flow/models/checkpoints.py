@@ -1,0 +1,218 @@
+"""Which weights exist by name, where they are found, and proof that they are the right bytes.
+
+A name is looked up in this table; its file is taken from the package (`embedded`), from the
+models folder or bucket, or downloaded from its publisher, and is checked against the pinned
+SHA-256 before anything reads it. Weights that are no name are a path; they need their own hash
+when they are a pickle (`trusted_file`).
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import BinaryIO
+
+from pvtt_flow.errors import ConfigError, DataError, PreflightError
+
+Opener = Callable[[str], AbstractContextManager[BinaryIO]]
+"""Opens a uri for reading; storage's, handed in by the caller, since models do not know storage."""
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything_2"
+_EMBEDDED = "pvtt_flow.models.embedded"
+_DOWNLOAD_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One published weights file."""
+
+    name: str
+    file_name: str
+    sha256: str
+    config: str | None = None
+    """The `sam2` config it belongs to: inside the `sam2` package, or ours; None for a detector."""
+    url: str | None = None
+    """Where its publisher has it; None when it ships in this package."""
+
+
+def _sam2(version: str, date: str, size: str, letter: str, sha256: str) -> Checkpoint:
+    file_name = f"{version}_hiera_{size}.pt"
+    return Checkpoint(
+        name=f"{version}_hiera_{size}",
+        file_name=file_name,
+        sha256=sha256,
+        config=f"configs/{version}/{version}_hiera_{letter}.yaml",
+        url=f"{_META}/{date}/{file_name}",
+    )
+
+
+# The hashes are those that several independent public projects pin for Meta's files (Apache-2.0).
+_OFFICIAL = (
+    _sam2(
+        "sam2", "072824", "tiny", "t",
+        "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
+    ),
+    _sam2(
+        "sam2", "072824", "small", "s",
+        "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
+    ),
+    _sam2(
+        "sam2", "072824", "base_plus", "b+",
+        "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
+    ),
+    _sam2(
+        "sam2", "072824", "large", "l",
+        "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
+    ),
+    _sam2(
+        "sam2.1", "092824", "tiny", "t",
+        "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+    ),
+    _sam2(
+        "sam2.1", "092824", "small", "s",
+        "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+    ),
+    _sam2(
+        "sam2.1", "092824", "base_plus", "b+",
+        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+    ),
+    _sam2(
+        "sam2.1", "092824", "large", "l",
+        "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+    ),
+)  # fmt: skip
+
+
+def known() -> dict[str, Checkpoint]:
+    """Every checkpoint that has a name, the embedded pair first."""
+    embedded = (
+        Checkpoint(
+            name="embedded_tracker",
+            file_name="sam2_embedded.pt",
+            sha256=_shipped_sha256("sam2_embedded.pt"),
+            config="sam2_embedded.yaml",
+        ),
+        Checkpoint(
+            name="embedded_detector",
+            file_name="detector.pt",
+            sha256=_shipped_sha256("detector.pt"),
+        ),
+    )
+    return {c.name: c for c in embedded + _OFFICIAL}
+
+
+def embedded_file(file_name: str) -> Path:
+    """A file of the embedded pair; the package is always installed as plain files."""
+    return Path(str(resources.files(_EMBEDDED).joinpath(file_name)))
+
+
+def default_folder() -> Path:
+    """Where named checkpoints are kept: `$PVTT_FLOW_MODELS`, else the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("PVTT_FLOW_MODELS") or Path(cache) / "pvtt_flow" / "models")
+
+
+def locate(checkpoint: Checkpoint, folder: str | None, open_uri: Opener) -> Path:
+    """The checkpoint as a verified local file.
+
+    Looks in the package, then in `folder` (a path, or a bucket that is copied to the cache),
+    then asks the publisher. Raises PreflightError naming the file to put where.
+    """
+    if checkpoint.url is None:
+        return verify(embedded_file(checkpoint.file_name), checkpoint.sha256)
+    local = default_folder() if folder is None or "://" in folder else Path(folder)
+    target = local / checkpoint.file_name
+    if not target.exists():
+        if folder is not None and "://" in folder:
+            source = f"{folder.rstrip('/')}/{checkpoint.file_name}"
+            _copy(checkpoint, target, lambda: open_uri(source))
+        else:
+            url = checkpoint.url
+            _copy(checkpoint, target, lambda: _download(url))
+    return verify(target, checkpoint.sha256)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file; of a folder, that of its files' names and hashes."""
+    if path.is_dir():
+        lines = [
+            f"{sha256_of(p)}  {p.relative_to(path).as_posix()}\n"
+            for p in sorted(path.rglob("*"))
+            if p.is_file()
+        ]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(path: Path, sha256: str) -> Path:
+    """The path, once its bytes are proved to be the expected ones."""
+    if not path.is_file():
+        raise PreflightError(
+            f"weights file not found: expected {path} (sha256 {sha256}); put it there, "
+            f"or run `pvtt-flow models fetch` where there is a network"
+        )
+    found = sha256_of(path)
+    if found != sha256:
+        raise PreflightError(
+            f"{path} must have sha256 {sha256}, got {found}: it is damaged, incomplete or another "
+            f"file; delete it and fetch it again"
+        )
+    return path
+
+
+def trusted_file(path: Path, sha256: str | None, key: str) -> Path:
+    """A weights path of the user's own. A pickle (`.pt`, `.pth`) must match a hash from the config.
+
+    `key` is the config path of the hash, for the error.
+    """
+    if not path.exists():
+        raise PreflightError(f"weights not found: {path}; put them there or change {key[:-7]}")
+    if sha256 is None and path.suffix in {".pt", ".pth", ".pkl"}:
+        raise ConfigError(
+            f"{key} must be given for {path}: a pickle can run any code, so it is loaded only when "
+            f"its hash is known; if you trust the file, set it to {sha256_of(path)}"
+        )
+    return path if sha256 is None or path.is_dir() else verify(path, sha256)
+
+
+def _shipped_sha256(file_name: str) -> str:
+    sums = embedded_file("SHA256SUMS").read_text().split("\n")
+    found = {name: sha for sha, _, name in (line.partition("  ") for line in sums)}
+    return found[file_name]
+
+
+def _download(url: str) -> AbstractContextManager[BinaryIO]:
+    response: AbstractContextManager[BinaryIO] = urllib.request.urlopen(  # noqa: S310 (https, from the table)
+        url, timeout=_DOWNLOAD_TIMEOUT_S
+    )
+    return response
+
+
+def _copy(
+    checkpoint: Checkpoint,
+    target: Path,
+    open_source: Callable[[], AbstractContextManager[BinaryIO]],
+) -> None:
+    """Copy to a temporary name, verify, rename: a half file never has the final name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with (
+            open_source() as source,
+            tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part,
+        ):
+            shutil.copyfileobj(source, part, 1 << 20)
+    except (urllib.error.URLError, OSError, DataError) as error:
+        raise PreflightError(
+            f"{checkpoint.name}: {checkpoint.file_name} could not be fetched ({error}); put the "
+            f"file at {target} (sha256 {checkpoint.sha256}; published at {checkpoint.url}), or set "
+            f"the models folder to one that has it"
+        ) from error
+    verify(Path(part.name), checkpoint.sha256).replace(target)

@@ -1,0 +1,133 @@
+"""One picture of a whole dataset: for each video a row of painted frames under its verdicts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.core.timeline import NS_PER_S
+from pvtt_flow.data import Frame, Masklet, VerdictName
+from pvtt_flow.review.lettering import Colour, write
+from pvtt_flow.review.overlay import colour_of, objects_on, paint
+
+# A tile is as large as fits in here: six landscape ones make a page as wide as a screen.
+_TILE_WIDTH_PX, _TILE_HEIGHT_PX = 264, 220
+_MIN_COLUMNS = 3
+_MAX_CAPTIONS = 8
+_MARGIN_PX = 28
+_GAP_PX = 10
+_LINE_PX = 24
+_RULE_PX = 1
+
+_PAPER: Colour = (255, 255, 255)
+_INK: Colour = (28, 28, 30)
+_FAINT_INK: Colour = (120, 120, 126)
+_RULE: Colour = (222, 222, 226)
+_VERDICT_INK: dict[VerdictName | None, Colour] = {
+    "accept": (22, 128, 61),
+    "review": (180, 95, 6),
+    "reject": (200, 30, 30),
+    None: _FAINT_INK,
+}
+
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Strip:
+    """What the sheet shows of one video."""
+
+    video_id: str
+    frames: tuple[Frame, ...] = ()
+    """In time order, chosen with `spread`; none for a video that gave none."""
+    masklets: tuple[Masklet, ...] = ()
+    note: str = ""
+    """Behind the video's name: its status, or why it failed."""
+
+
+def spread(frame_indices: Sequence[int], num_frames: int) -> tuple[int, ...]:
+    """At most `num_frames` of the indices, the first and the last one included, evenly spread.
+
+    Example: three of (0, 2, 4, 6, 8) are (0, 4, 8).
+    """
+    if not frame_indices or num_frames < 1:
+        return ()
+    places = np.linspace(0, len(frame_indices) - 1, min(num_frames, len(frame_indices)))
+    return tuple(frame_indices[round(place)] for place in places)
+
+
+def contact_sheet(title: str, strips: Sequence[Strip]) -> Rgb:
+    """The page, uint8 (H, W, 3) RGB; ValueError for a mask of another size than its frame."""
+    columns = max([_MIN_COLUMNS, *(len(strip.frames) for strip in strips)])
+    width_px = columns * (_TILE_WIDTH_PX + _GAP_PX) - _GAP_PX
+    head = _blank(2 * _LINE_PX, width_px)
+    write(head, title, (0, _LINE_PX), colour=_INK, size=0.8, weight="bold")
+    page = np.vstack([head, *(_row(strip, width_px) for strip in strips)])
+    margins = ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0))
+    return np.pad(page, margins, constant_values=_PAPER[0])
+
+
+def encode_image(rgb: Rgb, suffix: Literal[".png", ".jpg"]) -> bytes:
+    """The picture as a PNG or JPEG file."""
+    _, data = cv2.imencode(suffix, np.ascontiguousarray(rgb[..., ::-1]))
+    return bytes(data)
+
+
+def _row(strip: Strip, width_px: int) -> Rgb:
+    """One video: a rule, its name and note, a line for each object, its tiles."""
+    rule = _blank(_GAP_PX + _RULE_PX, width_px)
+    rule[:_RULE_PX] = _RULE
+    name = _blank(_LINE_PX, width_px)
+    end_px = write(name, strip.video_id, (0, _LINE_PX - 7), colour=_INK, weight="bold", size=0.55)
+    write(name, strip.note, (end_px + 14, _LINE_PX - 7), colour=_FAINT_INK)
+    captions = [_caption(masklet, width_px) for masklet in strip.masklets[:_MAX_CAPTIONS]]
+    hidden = len(strip.masklets) - _MAX_CAPTIONS
+    if hidden > 0:
+        more = _blank(_LINE_PX, width_px)
+        write(more, f"and {hidden} more", (22, _LINE_PX - 7), colour=_FAINT_INK)
+        captions.append(more)
+    tiles = [_tile(frame, strip.masklets) for frame in strip.frames]
+    space = _blank(_GAP_PX // 2, width_px)
+    return np.vstack([rule, name, *captions, space, _side_by_side(tiles, width_px)])
+
+
+def _caption(masklet: Masklet, width_px: int) -> Rgb:
+    """The object in its colour, its verdict, and the reasons."""
+    line = _blank(_LINE_PX, width_px)
+    baseline_px = _LINE_PX - 7
+    dot_xy, dot_radius_px = (8, baseline_px - 5), 6
+    cv2.circle(line, dot_xy, dot_radius_px, colour_of(masklet.object_id), cv2.FILLED, cv2.LINE_AA)
+    name = f"{masklet.object_id} {masklet.label}"
+    x = write(line, name, (22, baseline_px), colour=_INK)
+    verdict, ink = masklet.verdict or "not judged", _VERDICT_INK[masklet.verdict]
+    x = write(line, verdict, (x + 14, baseline_px), colour=ink, weight="bold")
+    write(line, ", ".join(masklet.reasons), (x + 14, baseline_px), colour=_FAINT_INK)
+    return line
+
+
+def _tile(frame: Frame, masklets: Sequence[Masklet]) -> Rgb:
+    """The painted frame, and under it which one it is."""
+    height_px, width_px = frame.rgb.shape[:2]
+    scale = min(_TILE_WIDTH_PX / width_px, _TILE_HEIGHT_PX / height_px)
+    objects = objects_on(masklets, frame.frame_index)
+    picture = paint(frame.rgb, objects, scale=scale, with_labels=False)
+    foot = _blank(_LINE_PX, picture.shape[1])
+    when = f"frame {frame.frame_index}, {frame.pts_ns / NS_PER_S:.2f} s"
+    write(foot, when, (0, 16), colour=_FAINT_INK, size=0.4)
+    return np.vstack([picture, foot])
+
+
+def _side_by_side(tiles: Sequence[Rgb], width_px: int) -> Rgb:
+    shelf = _blank(max((tile.shape[0] for tile in tiles), default=0) + _GAP_PX, width_px)
+    x = 0
+    for tile in tiles:
+        shelf[: tile.shape[0], x : x + tile.shape[1]] = tile
+        x += tile.shape[1] + _GAP_PX
+    return shelf
+
+
+def _blank(height_px: int, width_px: int) -> Rgb:
+    return np.full((height_px, width_px, 3), _PAPER, np.uint8)

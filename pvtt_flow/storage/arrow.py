@@ -1,0 +1,124 @@
+"""The frozen dataclasses of `data.py` as Arrow, and back.
+
+A field becomes the Arrow type of its annotation, in declared order: str and Literal -> string,
+int -> int64 (Delta has no unsigned integers), float -> float64, bool -> bool, bytes -> binary,
+`tuple[T, ...]` -> list, a dataclass -> struct, `X | None` -> nullable X; all else is not null.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import pyarrow as pa
+
+Row = TypeVar("Row")
+Table: TypeAlias = pa.Table
+"""For those who pass tables on and do not import pyarrow."""
+
+_SCALARS: Mapping[object, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    bytes: pa.binary(),
+}
+
+
+def schema_of(cls: type) -> pa.Schema:
+    """The Arrow schema of a dataclass; raises TypeError for an annotation without a rule."""
+    return pa.schema(_fields(cls))
+
+
+def to_table(cls: type[Row], rows: Sequence[Row]) -> pa.Table:
+    """Rows as a table of exactly `schema_of(cls)`, also when there are none."""
+    return pa.Table.from_pylist([_encode(row) for row in rows], schema=schema_of(cls))
+
+
+def from_table(cls: type[Row], table: pa.Table) -> list[Row]:
+    """The rows of a table that has at least the columns of `cls`; others are ignored.
+
+    Raises KeyError when a column is missing.
+    """
+    names = [field.name for field in _dataclass_fields(cls)]
+    decode = _struct_decoder(cls)
+    return [decode(row) for row in table.select(names).to_pylist()]
+
+
+def _dataclass_fields(cls: object) -> tuple["dataclasses.Field[Any]", ...]:
+    if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
+        raise TypeError(f"Arrow rows are made of dataclasses, got {cls!r}")
+    return dataclasses.fields(cls)
+
+
+@cache
+def _fields(cls: type) -> tuple[pa.Field, ...]:
+    hints = get_type_hints(cls)
+    return tuple(_field(f.name, hints[f.name]) for f in _dataclass_fields(cls))
+
+
+def _field(name: str, hint: object) -> pa.Field:
+    inner, nullable = _strip_none(hint)
+    return pa.field(name, _type(inner), nullable=nullable)
+
+
+def _strip_none(hint: object) -> tuple[object, bool]:
+    if get_origin(hint) not in (Union, UnionType):
+        return hint, False
+    inner = [arg for arg in get_args(hint) if arg is not NoneType]
+    if len(inner) != 1:
+        raise TypeError(f"only `X | None` unions have an Arrow type, got {hint!r}")
+    return inner[0], True
+
+
+def _type(hint: object) -> pa.DataType:
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    if get_origin(hint) is Literal:
+        return pa.string()
+    if get_origin(hint) is tuple:
+        # Delta names list items "element", pyarrow "item": one name keeps all schemas equal.
+        return pa.list_(_field("element", _item(hint)))
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return pa.struct(_fields(hint))
+    raise TypeError(f"no Arrow type for the annotation {hint!r}")
+
+
+def _item(hint: object) -> object:
+    args = get_args(hint)
+    if len(args) != 2 or args[1] is not Ellipsis:
+        raise TypeError(f"only `tuple[T, ...]` has an Arrow type, got {hint!r}")
+    return args[0]
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if dataclasses.is_dataclass(value):
+        return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return value
+
+
+@cache
+def _decoder(hint: Any) -> Callable[[Any], Any]:
+    """How to turn what Arrow gives for `hint` into what the dataclass holds."""
+    inner, nullable = _strip_none(hint)
+    if get_origin(inner) is tuple:
+        item = _decoder(_item(inner))
+        decode: Callable[[Any], Any] = lambda values: tuple(map(item, values))  # noqa: E731
+    elif isinstance(inner, type) and dataclasses.is_dataclass(inner):
+        decode = _struct_decoder(inner)
+    else:
+        return _same
+    return (lambda value: None if value is None else decode(value)) if nullable else decode
+
+
+def _struct_decoder(cls: type) -> Callable[[Any], Any]:
+    hints = get_type_hints(cls)
+    decoders = [(f.name, _decoder(hints[f.name])) for f in _dataclass_fields(cls)]
+    return lambda row: cls(**{name: decode(row[name]) for name, decode in decoders})
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -1,0 +1,163 @@
+"""Find video files and say what is known of them without opening them."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from glob import has_magic
+from os import walk
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+from typing import Any
+
+from pvtt_flow.errors import PreflightError
+from pvtt_flow.storage.places import explain, filesystem, local_path, normal, preflight, public
+
+VIDEO_EXTENSIONS = frozenset(
+    "mp4 mov m4v mkv webm avi ts mts 3gp mpg mpeg wmv flv mxf ogv".split()  # noqa: SIM905
+)
+KEY = "$.input.uri"
+_EXPECTED = "a video, a folder of videos, a glob or a manifest"
+_EXPECTED_LISTED = "the manifest's videos"
+# One request an object, each mostly waiting: threads, not cores.
+_STAT_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object in a store. One that cannot be seen has no etag, and no size."""
+
+    uri: str
+    etag: str
+    size_bytes: int
+
+
+def find(uri: str, extensions: Iterable[str] = ()) -> list[Found]:
+    """The videos at a file, folder (recursive), glob or prefix, sorted by uri.
+
+    A file named in full is taken whatever it is called, and so are the matches of a glob that
+    ends in a literal ending (`*.dat`). Otherwise only video endings count, and hidden files and
+    folders (`.name`) are skipped. Symbolic links to folders are not followed. Raises
+    PreflightError when there is nothing, or no way to see it.
+    """
+    with preflight(KEY, _EXPECTED, uri):
+        every, whole = _find_local(uri) if local_path(uri) else _find_remote(uri)
+    endings = VIDEO_EXTENSIONS | frozenset(extensions)
+    videos = every if whole else [found for found in every if _ending(found.uri) in endings]
+    if not videos:
+        raise PreflightError(
+            f"{KEY}: expected at least one video in {public(uri)}, but none of its {len(every)} "
+            f"files has a video ending ({', '.join(sorted(endings))}): correct the uri, or add an "
+            "ending with $.input.extensions"
+        )
+    return sorted(videos, key=lambda found: found.uri)
+
+
+def stat_all(uris: Sequence[str]) -> list[Found]:
+    """What the stores know of each uri, in order.
+
+    An object that is missing or refused is no error: it gets an empty etag. Raises PreflightError
+    when a store does not answer, or when it refuses access and shows not one object.
+    """
+    places = [_place(uri) for uri in uris]
+    with ThreadPoolExecutor(_STAT_THREADS) as pool:
+        results = list(pool.map(_stat, uris, places))
+    found = [result for result in results if isinstance(result, Found)]
+    refused = [(u, r) for u, r in zip(uris, results, strict=True) if isinstance(r, PermissionError)]
+    if refused and not found:
+        uri, error = refused[0]
+        raise PreflightError(f"{KEY}: expected {_EXPECTED_LISTED}, but {explain(error, uri)}")
+    return [
+        result if isinstance(result, Found) else Found(uri, "", 0)
+        for uri, result in zip(uris, results, strict=True)
+    ]
+
+
+def _place(uri: str) -> tuple[Any, str] | None:
+    """The filesystem and path of a remote uri; clients are made here, once, not in each thread."""
+    with preflight(KEY, _EXPECTED_LISTED, uri):
+        return None if local_path(uri) else filesystem(uri)
+
+
+def _stat(uri: str, place: tuple[Any, str] | None) -> Found | OSError:
+    with preflight(KEY, _EXPECTED_LISTED, uri):
+        try:
+            if place is None:
+                return _local(Path(uri))
+            files, path = place
+            info = files.info(path)
+        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+            return error
+        return _remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)
+
+
+def _find_local(uri: str) -> tuple[list[Found], bool]:
+    path = Path(normal(uri))
+    if path.is_dir():
+        return [_local(file) for file in _walk(path)], False
+    if path.exists():
+        return [_local(path)], True
+    if not has_magic(str(path)):
+        raise FileNotFoundError(path)
+    files, pattern = filesystem(str(path))
+    matches = [Path(match) for match in files.glob(pattern) if _visible(match, pattern)]
+    return [_local(match) for match in matches if not match.is_dir()], _names_ending(pattern)
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def _find_remote(uri: str) -> tuple[list[Found], bool]:
+    files, path = filesystem(uri)
+    path = path.rstrip("/")
+    is_glob = has_magic(path) and not files.exists(path)
+    every = files.glob(path, detail=True) if is_glob else files.find(path, detail=True)
+    if not is_glob and not every:
+        raise FileNotFoundError(uri)
+    found = [
+        _remote(files.unstrip_protocol(name), info)
+        for name, info in every.items()
+        if info["type"] == "file" and (name == path or _visible(name, path))
+    ]
+    return found, list(every) == [path] or (is_glob and _names_ending(path))
+
+
+def _visible(name: str, root: str) -> bool:
+    """Whether no part of `name` is hidden, but for those that the root itself spells out."""
+    spelled_out = set(PurePosixPath(root).parts)
+    return not any(
+        part.startswith(".") and part not in spelled_out for part in PurePosixPath(name).parts
+    )
+
+
+def _names_ending(pattern: str) -> bool:
+    ending = _ending(pattern)
+    return bool(ending) and not has_magic(ending)
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower().removeprefix(".")
+
+
+def _local(path: Path) -> Found:
+    """A file's etag is its modification time and size: cheap, and good as long as clocks are."""
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, PermissionError):
+        return Found(str(path), "", 0)
+    if not S_ISREG(stat.st_mode):
+        return Found(str(path), "", 0)
+    return Found(str(path), f"{stat.st_mtime_ns}-{stat.st_size}", stat.st_size)
+
+
+def _remote(uri: str, info: dict[str, Any]) -> Found:
+    """The store's own ETag; stores without one get time and size."""
+    etag = info.get("ETag") or info.get("etag")
+    size = int(info["size"] or 0)
+    when = info.get("LastModified") or info.get("mtime") or info.get("created")
+    return Found(uri, str(etag).strip('"') if etag else f"{when}-{size}", size)

@@ -1,0 +1,39 @@
+"""The knobs of storage; cheap to import, so that the config can be composed anywhere."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _ending(text: str) -> str:
+    ending = text.lower().removeprefix(".")
+    if not ending.isalnum():
+        raise ValueError(f"must be a file ending like 'mp4', got {text!r}")
+    return ending
+
+
+Ending = Annotated[str, AfterValidator(_ending)]
+
+
+class InputParams(BaseModel):
+    """Which videos to process."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    uri: str = Field(min_length=1)
+    """A video, a folder (recursive), a glob, or a manifest (`.csv`, `.jsonl`, `.ndjson`,
+    `.parquet`); local, `s3://`, `gs://` or anything else that fsspec opens."""
+    extensions: Annotated[tuple[Ending, ...], Field(strict=False)] = ()
+    """Endings that count as videos in a folder, besides the usual ones."""
+    identity: Literal["etag", "content"] = "etag"
+    """What tells that a video changed: the store's ETag (local files: modification time and
+    size), or a hash of the content, which reads every byte of every video before each run."""
+
+
+class OutputParams(BaseModel):
+    """Where the dataset is."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    uri: str = Field(min_length=1)
+    """The dataset's folder: local, `s3://` or `gs://`."""

@@ -1,0 +1,72 @@
+"""From `$.input` to the list of videos to account for."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from pvtt_flow.core import ids
+from pvtt_flow.data import Source
+from pvtt_flow.errors import DataError
+from pvtt_flow.storage.listing import find, stat_all
+from pvtt_flow.storage.manifest import is_manifest, read_manifest
+from pvtt_flow.storage.params import InputParams
+from pvtt_flow.storage.reading import open_binary
+
+_HASH_THREADS = 4
+_HASH_BLOCK_BYTES = 1 << 20
+
+
+def list_sources(params: InputParams) -> list[Source]:
+    """Every video that the input names, sorted by uri; a manifest's in its own order.
+
+    Empty files are listed like any other. An object that a manifest names but that cannot be
+    seen is listed with etag "" and size 0: opening it fails with DataError("unreadable"), which
+    becomes its row, and the etag it gets when it appears makes it a changed video.
+    Raises PreflightError when the input cannot be listed, ConfigError for a bad manifest.
+    """
+    if is_manifest(params.uri):
+        sources = _from_manifest(params.uri)
+    else:
+        sources = [
+            Source(
+                video_id=ids.video_id(found.uri),
+                uri=found.uri,
+                etag=found.etag,
+                size_bytes=found.size_bytes,
+            )
+            for found in find(params.uri, params.extensions)
+        ]
+    return _hashed(sources) if params.identity == "content" else sources
+
+
+def _from_manifest(uri: str) -> list[Source]:
+    entries = read_manifest(uri)
+    found = stat_all([entry.uri for entry in entries])
+    return [
+        Source(
+            video_id=entry.video_id,
+            uri=entry.uri,
+            etag=object_.etag,
+            size_bytes=object_.size_bytes,
+            prompts=entry.prompts,
+        )
+        for entry, object_ in zip(entries, found, strict=True)
+    ]
+
+
+def _hashed(sources: list[Source]) -> list[Source]:
+    with ThreadPoolExecutor(_HASH_THREADS) as pool:
+        hashes = pool.map(_content_hash, [source.uri for source in sources])
+        return [replace(source, etag=etag) for source, etag in zip(sources, hashes, strict=True)]
+
+
+def _content_hash(uri: str) -> str:
+    """BLAKE2b of all bytes; empty when they cannot be read, like the etag of a missing object."""
+    state = hashlib.blake2b(digest_size=16)
+    try:
+        with open_binary(uri) as stream:
+            while block := stream.read(_HASH_BLOCK_BYTES):
+                state.update(block)
+    except DataError:
+        return ""
+    return f"blake2b:{state.hexdigest()}"

@@ -1,0 +1,117 @@
+"""The two tables' schemas, and the Parquet files that workers write into them.
+
+A file is nobody's until the driver commits it; what a killed run leaves behind is vacuumed.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+from pvtt_flow.core.ids import digest
+from pvtt_flow.data import Masklet, Seal
+from pvtt_flow.storage.arrow import schema_of, to_table
+from pvtt_flow.storage.places import filesystem, local_path
+
+MASKLETS = "masklets"
+VIDEOS = "videos"
+# Partitions are for pruning by video and for rewriting little when a video is replaced.
+NUM_BUCKETS = 16
+BUCKET = "bucket"
+SCHEMAS: Mapping[str, pa.Schema] = {
+    MASKLETS: schema_of(Masklet).append(pa.field(BUCKET, pa.int32(), nullable=False)),
+    VIDEOS: schema_of(Seal),
+}
+# Longer texts make poor bounds and a big log; without bounds a file is simply always read.
+_MAX_BOUND_CHARS = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskletFile:
+    """Receipt of one written file of the `masklets` table, small enough to send to the driver."""
+
+    path: str
+    """Relative to the table."""
+    size_bytes: int
+    num_rows: int
+    bucket: int
+    video_ids: tuple[str, ...]
+    """Whose rows are inside."""
+    stats_json: str
+    """Delta's statistics of the file."""
+
+
+def bucket_of(video_id: str) -> int:
+    """The partition of a video's masklets."""
+    return int(digest(video_id, 8), 16) % NUM_BUCKETS
+
+
+def write_masklet_files(root: str, masklets: Sequence[Masklet]) -> tuple[MaskletFile, ...]:
+    """One new file a bucket under the table at `root`, outside its log; () for no masklets."""
+
+    def bucket(masklet: Masklet) -> int:
+        return bucket_of(masklet.video_id)
+
+    grouped = groupby(sorted(masklets, key=bucket), key=bucket)
+    return tuple(_write_bucket(root, number, list(rows)) for number, rows in grouped)
+
+
+def _write_bucket(root: str, bucket: int, masklets: Sequence[Masklet]) -> MaskletFile:
+    added = write_file(root, to_table(Masklet, masklets), {BUCKET: str(bucket)})
+    return MaskletFile(
+        path=added.path,
+        size_bytes=added.size,
+        num_rows=len(masklets),
+        bucket=bucket,
+        video_ids=tuple(sorted({masklet.video_id for masklet in masklets})),
+        stats_json=added.stats,
+    )
+
+
+def add_action(file: MaskletFile) -> AddAction:
+    """What the log says of a receipt's file."""
+    return _added(file.path, file.size_bytes, {BUCKET: str(file.bucket)}, file.stats_json)
+
+
+def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -> AddAction:
+    """Write one new file of a table; the partition's columns are in its path, not in `rows`."""
+    folder = "".join(f"{name}={value}/" for name, value in partition.items())
+    path = f"{folder}{uuid4().hex}.zstd.parquet"
+    files, place = filesystem(f"{root}/{path}")
+    if local_path(root):
+        files.makedirs(place.rpartition("/")[0], exist_ok=True)
+    with files.open(place, "wb") as stream:
+        pq.write_table(rows, stream, compression="zstd")
+        size_bytes = stream.tell()
+    return _added(path, size_bytes, partition, _stats_json(rows))
+
+
+def _added(
+    path: str, size_bytes: int, partition: Mapping[str, str | None], stats: str
+) -> AddAction:
+    now_ms = time.time_ns() // 1_000_000
+    return AddAction(path, size_bytes, partition, now_ms, data_change=True, stats=stats)
+
+
+def _stats_json(rows: pa.Table) -> str:
+    """Row count, and bounds of the columns that files are skipped by: plain texts and integers."""
+    lows: dict[str, object] = {}
+    highs: dict[str, object] = {}
+    nulls: dict[str, int] = {}
+    for field in rows.schema:
+        if field.type not in (pa.string(), pa.int64()):
+            continue
+        nulls[field.name] = rows[field.name].null_count
+        bounds = pc.min_max(rows[field.name]).as_py()
+        if any(b is None or len(str(b)) > _MAX_BOUND_CHARS for b in bounds.values()):
+            continue
+        lows[field.name], highs[field.name] = bounds["min"], bounds["max"]
+    stats = {"numRecords": rows.num_rows, "minValues": lows, "maxValues": highs}
+    return json.dumps({**stats, "nullCount": nulls})

@@ -1,0 +1,101 @@
+"""Rendered clips on disk: shards of clips squeezed to the model's square, as SAM 2 squeezes frames.
+
+A shard is one file written whole or not at all, so rendering resumes where it stopped and
+a trainer may read what is there while more is being rendered. Seeds of the splits are
+disjoint: nothing that is measured or shipped as a sample was trained on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.training.render.clip import Clip, random_clip
+
+SEEDS = {"train": 0, "held_out": 1_000_000_000, "samples": 2_000_000_000}
+SHARD_CLIPS = 50
+SIDE_PX = 128
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Several clips of one length."""
+
+    frames: NDArray[np.uint8]
+    """uint8 (C, T, S, S, 3) RGB."""
+    labels: NDArray[np.uint8]
+    """uint8 (C, T, S, S): 0 or the product's number."""
+    targets: NDArray[np.uint8]
+    """uint8 (C,): the number (from 1) of the product that a single prompt asks for."""
+
+
+def seed_of(split: str, num_frames: int, index: int) -> int:
+    """The seed of a split's clip: lengths do not share seeds either."""
+    return SEEDS[split] + 1_000_000 * num_frames + index
+
+
+def training_clip(split: str, num_frames: int, index: int) -> Clip:
+    """Clip `index` of a split. Training clips hold more products: each is supervised."""
+    seed = seed_of(split, num_frames, index)
+    if split != "train":
+        return random_clip(seed, num_frames)
+    rng = np.random.default_rng(seed + 500_000)
+    crowd = int(rng.choice([2, 3, 4, 5])) if rng.random() < 0.8 else None
+    return random_clip(seed, num_frames, num_products=crowd, stride=float(rng.choice([1, 2, 3])))
+
+
+def squeeze(clip: Clip, side_px: int = SIDE_PX) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Frames (T, S, S, 3) and labels (T, S, S) stretched to a square."""
+    size = side_px, side_px
+    frames = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip.frames]
+    labels = [cv2.resize(label, size, interpolation=cv2.INTER_NEAREST) for label in clip.labels]
+    return np.stack(frames), np.stack(labels)
+
+
+def render_shard(job: tuple[Path, str, int, int]) -> Path:
+    """Renders the clips of one shard and puts the file in place."""
+    folder, split, num_frames, shard = job
+    target = folder / f"{split}_{num_frames:02d}_{shard:05d}.npz"
+    if target.exists():
+        return target
+    frames, labels, targets = [], [], []
+    for index in range(shard * SHARD_CLIPS, (shard + 1) * SHARD_CLIPS):
+        clip = training_clip(split, num_frames, index)
+        squeezed = squeeze(clip)
+        frames.append(squeezed[0])
+        labels.append(squeezed[1])
+        targets.append(clip.target + 1)
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(
+            file, frames=np.stack(frames), labels=np.stack(labels),
+            targets=np.array(targets, np.uint8),
+        )  # fmt: skip
+    part.rename(target)
+    return target
+
+
+def render(
+    folder: Path, split: str, num_frames: int, num_clips: int, *, processes: int
+) -> Iterator[Path]:
+    """Renders a split's clips of one length; yields each shard as it is done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = range(-(-num_clips // SHARD_CLIPS))
+    jobs = [(folder, split, num_frames, shard) for shard in shards]
+    with get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.imap_unordered(render_shard, jobs)
+
+
+def load(path: Path) -> Shard:
+    """A shard, read whole."""
+    with np.load(path) as data:
+        return Shard(data["frames"], data["labels"], data["targets"])
+
+
+def shards(folder: Path, split: str, num_frames: int) -> list[Path]:
+    """The shards that are there now, in order."""
+    return sorted(folder.glob(f"{split}_{num_frames:02d}_*.npz"))

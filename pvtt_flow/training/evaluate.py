@@ -1,0 +1,150 @@
+"""Measures the shipped pair on held-out renderings (and on real sequences, where given)."""
+
+import json
+import platform
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pvtt_flow.training import stills as pictures
+from pvtt_flow.training.corpus import SEEDS, seed_of
+from pvtt_flow.training.measure import Hits, match, region_similarity
+from pvtt_flow.training.render.clip import random_clip
+from pvtt_flow.training.segmenter.inference import propagate
+from pvtt_flow.training.segmenter.model import EMBEDDED, predictor
+
+FIGURES = EMBEDDED / "figures.json"
+NUM_FRAMES = 24
+# A prompt needs something to point at on the first frame.
+MIN_FIRST_SHARE = 0.003
+
+
+def held_out_clips(count: int) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]]:
+    """Seed, frames and the target's masks of `count` clips whose target shows at first."""
+    index = 0
+    while count:
+        seed = seed_of("held_out", NUM_FRAMES, index)
+        clip = random_clip(seed, NUM_FRAMES)
+        masks = clip.labels == clip.target + 1
+        index += 1
+        if masks[0].mean() >= MIN_FIRST_SHARE:
+            count -= 1
+            yield seed, clip.frames, masks
+
+
+def box_of(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The box (4,) xyxy of a mask, exclusive max."""
+    y, x = np.nonzero(mask)
+    return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
+
+
+def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, Any]:
+    """J over held-out clips from the true first box."""
+    model = predictor()
+    per_clip, per_frame = [], []
+    for seed, frames, masks in held_out_clips(count):
+        similarity = region_similarity(propagate(model, frames, box_of(masks[0])), masks)
+        per_clip.append(float(similarity.mean()))
+        per_frame.append(similarity)
+        report(f"clip {seed}: J {per_clip[-1]:.3f}")
+    curve = np.mean(per_frame, axis=0)
+    return {
+        "clips": count, "frames_per_clip": NUM_FRAMES, "prompt": "true box on the first frame",
+        "first_seed": seed_of("held_out", NUM_FRAMES, 0),
+        "mean_j": _round(np.mean(per_clip)), "median_clip_j": _round(np.median(per_clip)),
+        "share_of_clips_under_half": _round(np.mean(np.array(per_clip) < 0.5)),
+        "j_first_frame": _round(curve[0]), "j_last_frame": _round(curve[-1]),
+        "standard_error": _round(np.std(per_clip) / len(per_clip) ** 0.5),
+    }  # fmt: skip
+
+
+def measure_detector(count: int) -> dict[str, Any]:
+    """Recall and precision at IoU 0.5 over held-out stills, at the score that serves both."""
+    from pvtt_flow.training.detector import WEIGHTS
+    from ultralytics import YOLO
+
+    model = YOLO(str(WEIGHTS))
+    detections, truths, empty, false_alarms = [], [], 0, []
+    for index in range(-(-count // pictures.LOOKS)):
+        for image, boxes in pictures.stills_of(pictures.render_scene("held_out", index)):
+            found = model.predict(
+                image[..., ::-1], imgsz=pictures.SIDE_PX, conf=0.02, iou=0.6, verbose=False
+            )[0].boxes
+            scores = found.conf.numpy()
+            detections.append((found.xyxy.numpy(), scores))
+            truths.append(boxes)
+            if not len(boxes):
+                empty += 1
+                false_alarms.append(float(scores.max(initial=0.0)))
+    hits = match(detections, truths)
+    score = best_score(hits)
+    recall, precision = hits.at(score)
+    return {
+        "stills": len(truths), "products": hits.num_products, "without_product": empty,
+        "first_seed": SEEDS["held_out"] + pictures.OFFSET, "side_px": pictures.SIDE_PX,
+        "min_iou": 0.5, "score": _round(score), "recall": _round(recall),
+        "precision": _round(precision),
+        "false_alarm_share_without_product": _round(np.mean(np.array(false_alarms) >= score)),
+    }  # fmt: skip
+
+
+def best_score(hits: Hits) -> float:
+    """The score threshold with the best F1."""
+    options = np.arange(0.05, 0.95, 0.01)
+
+    def f1(score: float) -> float:
+        recall, precision = hits.at(score)
+        return 2 * recall * precision / max(recall + precision, 1e-9)
+
+    return float(max(options, key=f1))
+
+
+def measure_real(folder: Path) -> dict[str, float]:
+    """Mean J of each annotated sequence from its true first box."""
+    model = predictor()
+    found = {}
+    for sequence in sorted(path for path in folder.iterdir() if (path / "masks").is_dir()):
+        frames = [cv2.imread(str(p))[..., ::-1] for p in sorted((sequence / "frames").iterdir())]
+        labels = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in sorted((sequence / "masks").iterdir())]
+        first = labels[0] if labels[0].ndim == 2 else labels[0].max(-1)
+        value = first[first > 0].min()
+        masks = np.stack([(m if m.ndim == 2 else m.max(-1)) == value for m in labels])
+        guess = propagate(model, np.stack(frames), box_of(masks[0]))
+        found[sequence.name] = _round(region_similarity(guess, masks).mean())
+    return found
+
+
+def write_figures(
+    *, clips: int, stills: int, annotated: Path | None, work: Path, report: Callable[[str], None]
+) -> None:
+    """Measures everything and writes figures.json beside the weights."""
+    figures: dict[str, Any] = {
+        "command": f"python -m pvtt_flow.training evaluate --clips {clips} --stills {stills}",
+        "machine": f"{torch.get_num_threads()} CPU cores ({platform.machine()}), no GPU",
+        "segmenter": measure_segmenter(clips, report) | _training(work / "segmenter.pt"),
+        "detector": measure_detector(stills) | _training(work / "detector.pt"),
+    }
+    if annotated is not None:
+        figures["real_sequences_mean_j"] = measure_real(annotated)
+    FIGURES.write_text(json.dumps(figures, indent=2) + "\n")
+    report(json.dumps(figures, indent=2))
+
+
+def _training(checkpoint: Path) -> dict[str, Any]:
+    """How long the weights were trained, where their checkpoint is at hand."""
+    if not checkpoint.exists():
+        return {}
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return {
+        "training_iterations": state["iteration"],
+        "training_minutes": round(state["seconds"] / 60),
+    }
+
+
+def _round(value: Any) -> float:
+    return round(float(value), 4)

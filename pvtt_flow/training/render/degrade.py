@@ -1,0 +1,55 @@
+"""What a camera and a codec do to a clip: exposure, colour, blur, noise, compression."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pvtt_flow.training.render.mesh import Array
+from pvtt_flow.training.render.motion import wander
+from pvtt_flow.training.render.texture import Image, Rng
+
+
+@dataclass(frozen=True)
+class Lens:
+    """One clip's camera; arrays have a value a frame."""
+
+    gain: Array
+    """(T, 3), the factor on each channel."""
+    gamma: float
+    blur_px: float
+    """Sigma for a frame 150 px high."""
+    noise: float
+    """Standard deviation in grey levels."""
+    jpeg_quality: int | None
+
+
+def lens(rng: Rng, ticks: Array) -> Lens:
+    exposure = np.exp(wander(rng, ticks, 0.01) + rng.normal(0, 0.15))
+    flicker = 1 + rng.normal(0, rng.choice([0, 0.02]), len(ticks))
+    cast = np.exp(rng.normal(0, 0.06, 3))
+    return Lens(
+        (exposure * flicker)[:, None] * cast,
+        float(np.exp(rng.normal(0, 0.15))),
+        float(rng.choice([0, rng.uniform(0.3, 1.2)], p=[0.6, 0.4])),
+        float(rng.choice([0, rng.uniform(1, 9)], p=[0.3, 0.7])),
+        int(rng.integers(30, 95)) if rng.random() < 0.6 else None,
+    )
+
+
+def degrade(rng: Rng, image: Image, this: Lens, frame_index: int) -> Image:
+    """The frame as the camera gives it."""
+    if this.blur_px:
+        image = cv2.GaussianBlur(image, None, this.blur_px * len(image) / 150)
+    levels = (np.arange(256) / 255) ** this.gamma
+    table = np.clip(255 * levels[:, None] * this.gain[frame_index], 0, 255).astype(np.uint8)
+    image = cv2.LUT(image, table[:, None])
+    if this.noise:
+        grain = np.empty(image.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(2**31)))
+        cv2.randn(grain, 0, this.noise)
+        image = cv2.add(image, grain, dtype=cv2.CV_8U)
+    if this.jpeg_quality is not None:
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, this.jpeg_quality])[1]
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return image

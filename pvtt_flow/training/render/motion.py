@@ -1,0 +1,81 @@
+"""Smooth paths: where an object is, how large and how turned, at every frame.
+
+Positions are in frame units (x in widths, y in heights), sizes in shorter sides.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pvtt_flow.training.render.mesh import Array
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Path:
+    """A trajectory sampled at T frames."""
+
+    centre: Array
+    """(T, 2), frame units; outside [0, 1] is outside the frame."""
+    radius: Array
+    """(T,), in shorter sides of the frame."""
+    rotation: Array
+    """(T, 3, 3)."""
+
+
+def wander(rng: Rng, ticks: Array, speed: float) -> Array:
+    """A smooth random walk (T,) that starts at 0 and moves about `speed` a tick."""
+    drift = rng.normal(0, 0.7) * ticks
+    period = rng.uniform(14, 50)
+    phase = rng.uniform(0, 2 * np.pi)
+    sway = (np.sin(2 * np.pi * ticks / period + phase) - np.sin(phase)) * period / 8
+    return speed * (drift * 0.6 + sway * rng.uniform(0, 1.2))
+
+
+def euler(yaw: Array, pitch: Array, roll: Array) -> Array:
+    """Rotations (T, 3, 3): roll in the picture after pitch after yaw, radians."""
+    zero, one = np.zeros_like(yaw), np.ones_like(yaw)
+
+    def stack(*rows: Array) -> Array:
+        return np.stack(rows, axis=-1).reshape(-1, 3, 3)
+
+    about_y = stack(np.cos(yaw), zero, np.sin(yaw), zero, one, zero, -np.sin(yaw), zero, np.cos(yaw))
+    about_x = stack(one, zero, zero, zero, np.cos(pitch), -np.sin(pitch), zero, np.sin(pitch), np.cos(pitch))
+    about_z = stack(np.cos(roll), -np.sin(roll), zero, np.sin(roll), np.cos(roll), zero, zero, zero, one)
+    return about_z @ about_x @ about_y
+
+
+def path(rng: Rng, ticks: Array, start: Array, radius: float, *, energy: float) -> Path:
+    """A product's trajectory from `start` (2,); energy 0 stands still, 1 is lively."""
+    speed = energy * rng.uniform(0, 0.016)
+    shift = np.stack([wander(rng, ticks, speed), wander(rng, ticks, speed * 0.6)], axis=1)
+    centre = start + shift
+    # Most products stay in view: what would leave is turned back at the margin.
+    centre = 0.5 + 0.5 * np.tanh((centre - 0.5) / 0.5 * 1.1) / np.tanh(1.1) * 0.98
+    grow = np.exp(np.clip(wander(rng, ticks, energy * rng.uniform(0, 0.012)), -0.6, 0.6))
+    upright = rng.random() < 0.6
+    spin = energy * rng.choice([0, rng.normal(0, 0.03), rng.normal(0, 0.09)])
+    yaw = rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.normal(0, 0.5)
+    pitch = rng.normal(0.3, 0.15) if upright else rng.uniform(-1.2, 1.2)
+    roll = rng.normal(0, 0.1) if upright else rng.uniform(-np.pi, np.pi)
+    wobble = energy * (0.004 if upright else 0.02)
+    rotation = euler(
+        yaw + spin * ticks,
+        pitch + wander(rng, ticks, wobble),
+        roll + wander(rng, ticks, wobble),
+    )
+    return Path(centre, radius * grow, rotation)
+
+
+def excursion(rng: Rng, line: Path) -> Path:
+    """The same path, but out of the frame for part of the clip, then back."""
+    frames = len(line.radius)
+    at = np.linspace(0, 1, frames)
+    leave, back = rng.uniform(0.15, 0.4), rng.uniform(0.55, 0.9)
+    edge = rng.uniform(0.08, 0.2)
+    away = np.clip((at - leave) / edge, 0, 1) * np.clip((back - at) / edge, 0, 1)
+    away = away * away * (3 - 2 * away)
+    side = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])[int(rng.integers(4))]
+    reach = 0.55 + 2.2 * line.radius.max() + np.abs(line.centre - 0.5).max()
+    return Path(line.centre + away[:, None] * side * reach, line.radius, line.rotation)

@@ -1,0 +1,107 @@
+"""Training batches: windows of clips, augmented, with every visible product as a prompt."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pvtt_flow.training.corpus import Shard
+
+Rng = np.random.Generator
+# A product smaller than this on the prompt frame is not asked for.
+MIN_AREA_PX = 48
+MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B clips of T frames with P (clip, product) pairs, all prompted on frame 0."""
+
+    images: torch.Tensor
+    """float32 (B, T, 3, S, S), normalised."""
+    masks: torch.Tensor
+    """float32 (P, T, S, S), the visible part, 0 or 1."""
+    clip: torch.Tensor
+    """int64 (P,), which clip each pair is in."""
+    box_xyxy: torch.Tensor
+    """float32 (P, 4), pixels of the square, jittered like a detector's."""
+
+
+def sample(
+    rng: Rng, shards: list[Shard], *, num_clips: int, num_frames: int, max_pairs: int
+) -> Batch:
+    """Random windows until num_clips hold a prompt; products beyond max_pairs a clip rest."""
+    images, masks, clips, boxes = [], [], [], []
+    while len(images) < num_clips:
+        frames, labels = _augment(rng, *_window(rng, shards, num_frames))
+        numbers, areas = np.unique(labels[0], return_counts=True)
+        seen = numbers[(numbers > 0) & (areas >= MIN_AREA_PX)]
+        if not len(seen):
+            continue
+        for number in rng.permutation(seen)[:max_pairs]:
+            mask = labels == number
+            masks.append(mask)
+            boxes.append(jittered_box(rng, mask[0]))
+            clips.append(len(images))
+        images.append(frames)
+    return Batch(
+        normalised(np.stack(images)),
+        torch.from_numpy(np.stack(masks)).float(),
+        torch.tensor(clips),
+        torch.from_numpy(np.stack(boxes)).float(),
+    )
+
+
+def normalised(frames: NDArray[np.uint8]) -> torch.Tensor:
+    """float32 (..., 3, S, S) from uint8 (..., S, S, 3) RGB, as the predictor does it."""
+    images = torch.from_numpy(frames).movedim(-1, -3).float() / 255
+    return (images - MEAN) / STD
+
+
+def jittered_box(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mask's box (4,), exact now and then, else off by some tenths of its sides."""
+    y, x = np.nonzero(mask)
+    box = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], float)
+    if rng.random() < 0.25:
+        return box
+    sides = np.tile(box[2:] - box[:2], 2)
+    noise = np.clip(rng.normal(0, 0.06, 4), -0.2, 0.2) * sides
+    return np.clip(box + noise, 0, mask.shape[0])
+
+
+def _window(
+    rng: Rng, shards: list[Shard], num_frames: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Frames and labels of num_frames consecutive or every second frame of a random clip."""
+    shard = shards[int(rng.integers(len(shards)))]
+    index = int(rng.integers(len(shard.frames)))
+    length = shard.frames.shape[1]
+    stride = int(rng.integers(1, max(1, min(2, (length - 1) // max(1, num_frames - 1))) + 1))
+    start = int(rng.integers(length - (num_frames - 1) * stride))
+    window = slice(start, start + (num_frames - 1) * stride + 1, stride)
+    return shard.frames[index, window], shard.labels[index, window]
+
+
+def _augment(
+    rng: Rng, frames: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Time reversed, space mirrored and turned, channels mixed and scaled."""
+    if rng.random() < 0.5:
+        frames, labels = frames[::-1], labels[::-1]
+    if rng.random() < 0.5:
+        frames, labels = frames[:, :, ::-1], labels[:, :, ::-1]
+    if rng.random() < 0.3:
+        frames, labels = frames.swapaxes(1, 2), labels.swapaxes(1, 2)
+    if rng.random() < 0.3:
+        frames, labels = frames[:, ::-1], labels[:, ::-1]
+    if rng.random() < 0.5:
+        frames = frames[..., rng.permutation(3)]
+    if rng.random() < 0.1:
+        frames = 255 - frames
+    if rng.random() < 0.5:
+        levels = np.arange(256)[:, None] * rng.uniform(0.7, 1.4) + rng.normal(0, 12, 3)
+        table = np.clip(levels, 0, 255).astype(np.uint8)
+        frames = np.stack([table[:, c][frames[..., c]] for c in range(3)], axis=-1)
+    return np.ascontiguousarray(frames), np.ascontiguousarray(labels)

@@ -1,0 +1,74 @@
+"""SAM 2's losses: focal 20, dice 1, predicted IoU 1, presence 1, best of three candidates."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from pvtt_flow.training.segmenter.track import Prediction
+
+FOCAL, DICE, IOU, PRESENCE = 20.0, 1.0, 1.0, 1.0
+# Masks are compared at half the image's side: finer than the logits, cheaper than pixels.
+SIDE_DIVISOR = 2
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A frame's loss and what its parts were."""
+
+    total: torch.Tensor
+    mask: float
+    presence: float
+    j: torch.Tensor
+    """float32 (P,), intersection over union of the mask that inference would take."""
+    present: torch.Tensor
+    """bool (P,)."""
+
+
+def frame_loss(said: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
+    """The loss of one frame; mask: float32 (P, S, S), 0 or 1, all 0 where absent."""
+    side = mask.shape[-1] // SIDE_DIVISOR
+    # Logits beyond this add nothing but overflow in half-trained models.
+    logits = said.logits.clamp(-20, 20)
+    logits = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
+    truth = F.avg_pool2d(mask[:, None], SIDE_DIVISOR).expand_as(logits)
+    present = mask.flatten(1).any(1)
+    per_mask = FOCAL * focal(logits, truth) + DICE * dice(logits, truth)
+    best = per_mask[:, 1:].min(1).values
+    weight = present / present.sum().clamp(min=1)
+    mask_loss = ((per_mask[:, 0] + best) * weight).sum()
+    with torch.no_grad():
+        actual = overlap(logits > 0, truth > 0.5)
+    iou_loss = ((said.iou - actual).abs().mean(1) * weight).sum()
+    presence_loss = F.binary_cross_entropy_with_logits(said.presence[:, 0], present.float())
+    chosen = torch.zeros_like(present, dtype=torch.long) if prompted else said.iou[:, 1:].argmax(1) + 1
+    return Loss(
+        mask_loss + IOU * iou_loss + PRESENCE * presence_loss,
+        mask_loss.item(),
+        presence_loss.item(),
+        actual[torch.arange(len(chosen)), chosen],
+        present,
+    )
+
+
+def focal(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Sigmoid focal loss (gamma 2, alpha 0.25) a mask: (P, M) from (P, M, h, w)."""
+    probability = logits.sigmoid()
+    cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    right = probability * truth + (1 - probability) * (1 - truth)
+    alpha = 0.25 * truth + 0.75 * (1 - truth)
+    return (alpha * cross * (1 - right) ** 2).mean((-2, -1))
+
+
+def dice(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Soft dice loss a mask: (P, M) from (P, M, h, w)."""
+    probability = logits.sigmoid()
+    both = (probability * truth).sum((-2, -1))
+    return 1 - (2 * both + 1) / (probability.sum((-2, -1)) + truth.sum((-2, -1)) + 1)
+
+
+def overlap(mask: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Intersection over union (P, M) of bool (P, M, h, w); 1 where both are empty."""
+    both = (mask & truth).sum((-2, -1))
+    either = (mask | truth).sum((-2, -1))
+    return torch.where(either > 0, both / either.clamp(min=1), 1.0)

@@ -1,0 +1,59 @@
+"""Optimisers, schedule and the running average of weights."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+LEARNING_RATE = 1e-3
+WEIGHT_DECAY = 0.02
+WARM_UP = 150
+
+
+def optimisers(model: nn.Module, *, muon: bool = True) -> list[torch.optim.Optimizer]:
+    """Muon for the hidden matrices, AdamW for convolutions, embeddings, norms and biases."""
+    matrices, rest = [], []
+    for name, weight in model.named_parameters():
+        hidden = weight.ndim == 2 and min(weight.shape) > 8 and "token" not in name
+        (matrices if muon and hidden else rest).append(weight)
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98))
+    ]
+    if matrices:
+        found.append(
+            torch.optim.Muon(
+                matrices, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY,
+                adjust_lr_fn="match_rms_adamw", ns_steps=4,
+            )  # fmt: skip
+        )
+    return found
+
+
+def rate(iteration: int, total: int, decay: int) -> float:
+    """The share of the learning rate: warm-up, plateau, then straight down to 2 %."""
+    left = (total - iteration) / max(1, decay)
+    return min(1.0, (iteration + 1) / WARM_UP, max(0.02, left))
+
+
+class Average:
+    """An exponential moving average of weights, short at first."""
+
+    def __init__(self, model: nn.Module, decay: float = 0.998) -> None:
+        self.decay = decay
+        self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, iteration: int) -> None:
+        keep = min(self.decay, (iteration + 1) / (iteration + 20))
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, 1 - keep)
+            else:
+                self.state[name].copy_(value)
+
+
+def set_rate(optimisers: Iterable[torch.optim.Optimizer], share: float) -> None:
+    """Scales every optimiser's learning rate."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = LEARNING_RATE * share

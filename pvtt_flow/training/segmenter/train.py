@@ -1,0 +1,171 @@
+"""The training loop: stages of growing clip length, resumable from its last checkpoint.
+
+Every iteration draws from a generator seeded by its number, so a resumed run goes on
+exactly as an unbroken one (given the same shards).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sam2.modeling.sam2_base import SAM2Base
+
+from pvtt_flow.training.corpus import Shard
+from pvtt_flow.training.parallel import average_gradients, rank, world
+from pvtt_flow.training.segmenter.batch import Batch, sample
+from pvtt_flow.training.segmenter.loss import Loss, frame_loss
+from pvtt_flow.training.segmenter.optimise import Average, optimisers, rate, set_rate
+from pvtt_flow.training.segmenter.track import track
+
+MAX_GRADIENT = 1.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Iterations on windows of one length."""
+
+    iterations: int
+    num_frames: int
+    num_clips: int
+    max_pairs: int
+    """Products prompted a clip."""
+
+
+# Single frames until boxes become masks, then longer and longer memory.
+RECIPE = (
+    Stage(1100, num_frames=1, num_clips=24, max_pairs=4),
+    Stage(900, num_frames=4, num_clips=6, max_pairs=4),
+    Stage(1500, num_frames=8, num_clips=4, max_pairs=4),
+)
+DECAY_SHARE = 0.35
+
+
+class Trainer:
+    """A model in training: weights, optimisers, average and the iteration it has reached."""
+
+    def __init__(
+        self, model: SAM2Base, recipe: tuple[Stage, ...] = RECIPE, *, seed: int = 0, muon: bool = True
+    ) -> None:
+        self.model = model.train()
+        self.recipe = recipe
+        self.seed = seed
+        self.total = sum(stage.iterations for stage in recipe)
+        self.decay = int(self.total * DECAY_SHARE)
+        self.optimisers = optimisers(model, muon=muon)
+        self.average = Average(model)
+        self.iteration = 0
+        self.seconds = 0.0
+
+    def stage(self) -> Stage:
+        """The stage of the current iteration."""
+        left = self.iteration
+        for stage in self.recipe:
+            if left < stage.iterations:
+                return stage
+            left -= stage.iterations
+        return self.recipe[-1]
+
+    def batch(self, shards: list[Shard]) -> Batch:
+        """This process's share of the current iteration's batch."""
+        stage = self.stage()
+        rng = np.random.default_rng((self.seed, self.iteration, rank()))
+        return sample(
+            rng, shards, num_clips=-(-stage.num_clips // world()), num_frames=stage.num_frames,
+            max_pairs=stage.max_pairs,
+        )  # fmt: skip
+
+    def step(self, batch: Batch) -> list[Loss]:
+        """One update; the losses of its frames."""
+        started = time.monotonic()
+        set_rate(self.optimisers, rate(self.iteration, self.total, self.decay))
+        said = track(self.model, batch)
+        losses = [
+            frame_loss(prediction, batch.masks[:, t], prompted=t == 0)
+            for t, prediction in enumerate(said)
+        ]
+        total = torch.stack([loss.total for loss in losses]).mean()
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        average_gradients(self.model)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.average.update(self.model, self.iteration)
+        self.iteration += 1
+        self.seconds += time.monotonic() - started
+        return losses
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state,
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.average.state = state["average"]
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.iteration, self.seconds = state["iteration"], state["seconds"]
+
+
+def save(trainer: Trainer, path: Path) -> None:
+    """Writes a checkpoint, whole or not at all."""
+    part = path.with_suffix(".part")
+    torch.save(trainer.state(), part)
+    part.rename(path)
+
+
+def resume(trainer: Trainer, path: Path) -> bool:
+    """Goes on from a checkpoint where there is one."""
+    if not path.exists():
+        return False
+    trainer.restore(torch.load(path, map_location="cpu", weights_only=True))
+    return True
+
+
+def run(
+    trainer: Trainer, shards: Callable[[], list[Shard]], checkpoint: Path,
+    *, every: int = 200, report: Callable[[str], None] = print,
+) -> None:  # fmt: skip
+    """Trains to the end of the recipe; `shards` is asked anew at every checkpoint."""
+    resume(trainer, checkpoint)
+    known = shards()
+    recent: list[list[Loss]] = []
+    while trainer.iteration < trainer.total:
+        recent.append(trainer.step(trainer.batch(known)))
+        if trainer.iteration % 25 == 0:
+            if rank() == 0:
+                report(summary(trainer, recent))
+            recent = []
+        if trainer.iteration % every == 0 or trainer.iteration == trainer.total:
+            if rank() == 0:
+                save(trainer, checkpoint)
+            known = shards()
+
+
+def summary(trainer: Trainer, recent: list[list[Loss]]) -> str:
+    """One line: where the run is, its loss, J on the first, second and last frame."""
+    last = len(recent[-1]) - 1
+    same = [losses for losses in recent if len(losses) == last + 1]
+
+    def j(t: int) -> float:
+        values = torch.cat([losses[t].j[losses[t].present] for losses in same])
+        return float(values.mean())
+
+    mask = float(np.mean([loss.mask for losses in same for loss in losses]))
+    presence = float(np.mean([loss.presence for losses in same for loss in losses]))
+    steps = " ".join(f"J{t}={j(t):.3f}" for t in sorted({0, min(1, last), last}))
+    return (
+        f"{trainer.iteration}/{trainer.total} T={last + 1} mask={mask:.3f} "
+        f"presence={presence:.3f} {steps} {trainer.seconds:.0f}s"
+    )

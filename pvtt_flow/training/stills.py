@@ -1,0 +1,105 @@
+"""Rendered stills with product boxes, for the detector: shards like those of `corpus.py`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.training.corpus import SEEDS
+from pvtt_flow.training.render.clip import Clip, random_clip
+
+SIDE_PX = 256
+SHARD_SCENES = 100
+# Two looks at a scene, some seconds apart, halve the cost of setting it up.
+LOOKS, STRIDE_TICKS = 2, 20.0
+EMPTY_SHARE = 0.15
+# A product of which less than this share of the frame shows is not asked for.
+MIN_AREA_SHARE = 0.002
+# Stills share no seed with clips.
+OFFSET = 500_000_000
+GREY = 114
+
+
+@dataclass(frozen=True)
+class Stills:
+    """Letterboxed images and the boxes of their products."""
+
+    images: NDArray[np.uint8]
+    """uint8 (I, S, S, 3) RGB, grey where the frame does not reach."""
+    boxes_xyxy: NDArray[np.float32]
+    """float32 (B, 4), pixels of the square."""
+    image_index: NDArray[np.int64]
+    """int64 (B,), the image of each box."""
+
+
+def render_scene(split: str, index: int) -> Clip:
+    """Some frames of one scene; now and then without a product."""
+    seed = SEEDS[split] + OFFSET + index
+    empty = np.random.default_rng(seed).random() < EMPTY_SHARE
+    return random_clip(
+        seed, LOOKS, num_products=0 if empty else None, stride=STRIDE_TICKS, area_px=200 * 200
+    )
+
+
+def letterbox(image: NDArray[np.uint8], side_px: int = SIDE_PX) -> tuple[NDArray[np.uint8], float]:
+    """The image scaled to fit a square's top left corner, and the scale."""
+    scale = side_px / max(image.shape[:2])
+    size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    square = np.full((side_px, side_px, 3), GREY, np.uint8)
+    square[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return square, scale
+
+
+def stills_of(clip: Clip) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """Each frame letterboxed, with the boxes (N, 4) of what is visible enough."""
+    areas = clip.masks.mean((2, 3))
+    for frame, boxes, share in zip(clip.frames, clip.boxes_xyxy, areas, strict=True):
+        square, scale = letterbox(frame)
+        yield square, boxes[share >= MIN_AREA_SHARE] * np.float32(scale)
+
+
+def render_shard(job: tuple[Path, str, int]) -> Path:
+    """Renders the scenes of one shard and puts the file in place."""
+    folder, split, shard = job
+    target = folder / f"{split}_{shard:05d}.npz"
+    if target.exists():
+        return target
+    images, boxes, owners = [], [], []
+    for index in range(shard * SHARD_SCENES, (shard + 1) * SHARD_SCENES):
+        for image, found in stills_of(render_scene(split, index)):
+            owners.append(np.full(len(found), len(images)))
+            images.append(image)
+            boxes.append(found)
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(
+            file, images=np.stack(images), boxes_xyxy=np.concatenate(boxes),
+            image_index=np.concatenate(owners),
+        )  # fmt: skip
+    part.rename(target)
+    return target
+
+
+def render(folder: Path, split: str, num_stills: int, *, processes: int) -> Iterator[Path]:
+    """Renders a split's stills; yields each shard as it is done."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(folder, split, n) for n in range(-(-num_stills // (SHARD_SCENES * LOOKS)))]
+    with get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.imap_unordered(render_shard, jobs)
+
+
+def load(folder: Path, split: str, limit: int | None = None) -> Stills:
+    """All stills of a split that are there, or the first `limit`."""
+    parts = [np.load(path) for path in sorted(folder.glob(f"{split}_*.npz"))]
+    starts = np.cumsum([0] + [len(part["images"]) for part in parts])
+    images = np.concatenate([part["images"] for part in parts])[:limit]
+    boxes = np.concatenate([part["boxes_xyxy"] for part in parts])
+    index = np.concatenate(
+        [part["image_index"] + start for part, start in zip(parts, starts[:-1], strict=True)]
+    )
+    kept = index < len(images)
+    return Stills(images, boxes[kept], index[kept].astype(np.int64))

@@ -1,0 +1,140 @@
+"""Fixtures for every test: a real S3 server that starts when asked for, and the shared data."""
+
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ACCESS_KEY = "pvtt-test-key"
+SECRET_KEY = "pvtt-test-secret"  # noqa: S105
+START_TIMEOUT_S = 60.0
+_WAIT_S = 0.1
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running SeaweedFS; the AWS_* variables of this process already point to it."""
+
+    endpoint_url: str
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def bucket(self) -> str:
+        """Make a new, empty bucket and return its uri, `s3://…` without a final slash."""
+        name = f"bucket-{os.getpid()}-{next(self._numbers)}"
+        _s3fs().mkdir(name)
+        return f"s3://{name}"
+
+    def put(self, path: Path, uri: str) -> str:
+        """Upload a local file and return `uri`."""
+        _s3fs().put_file(str(path), uri)
+        return uri
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A SeaweedFS with one user; any other credentials are refused."""
+    home = tmp_path_factory.mktemp("seaweedfs")
+    port = _free_port()
+    endpoint_url = f"http://127.0.0.1:{port}"
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(_command(home, port), stdout=log, stderr=subprocess.STDOUT)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        try:
+            _wait_until_ready(server, home / "server.log")
+            yield S3Server(endpoint_url)
+        finally:
+            # Nothing in it is worth the ten seconds of an orderly shutdown.
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real videos and weights beside the repository; they are not part of it."""
+    path = Path(__file__).parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"needs the real test data, which is not part of the repository: no {path}")
+    return path
+
+
+def _command(home: Path, port: int) -> list[str]:
+    """`weed server` bound to localhost, with as few listeners as it allows."""
+    identity = {
+        "name": "tester",
+        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
+        "actions": ["Admin", "Read", "List", "Write", "Tagging"],
+    }
+    config = home / "s3.json"
+    config.write_text(json.dumps({"identities": [identity]}))
+    options = {
+        "dir": home,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "master.port": _free_port(),
+        "master.telemetry": "false",
+        "master.volumeSizeLimitMB": 64,
+        "volume.port": _free_port(),
+        "volume.max": 100,
+        "filer.port": _free_port(),
+        "filer.localSocket": home / "filer.sock",
+        "s3": "true",
+        "s3.port": port,
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.localSocket": home / "s3.sock",
+        "s3.config": config,
+        "s3.autoCreateBucket": "false",
+    }
+    weed = Path(sys.executable).with_name("weed")
+    return [str(weed), "server", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def _free_port() -> int:
+    """A port that is free together with its gRPC twin, which SeaweedFS puts 10000 above it."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 10_000))
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def _wait_until_ready(server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until a bucket can be made and written to: the port answers long before that."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            files = _s3fs()
+            files.mkdir("ready")
+            files.pipe_file("s3://ready/ready", b"ready")
+        except Exception as error:  # noqa: BLE001  not ready in whatever way
+            if server.poll() is not None or time.monotonic() > deadline:
+                tail = log.read_text(errors="replace")[-2000:]
+                pytest.fail(f"SeaweedFS did not start: {error!r}; the end of its log:\n{tail}")
+            time.sleep(_WAIT_S)
+        else:
+            return
+
+
+def _s3fs():  # type: ignore[no-untyped-def]
+    import s3fs
+
+    return s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pvtt_flow.core import rle
+
+masks = st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(lambda s: arrays(bool, s))
+
+
+@given(masks)
+def test_a_mask_survives_the_round_trip(mask: np.ndarray) -> None:
+    counts = rle.encode(mask)
+    assert (rle.decode(counts, *mask.shape) == mask).all()
+    assert rle.fits(counts, *mask.shape)
+
+
+@given(masks)
+def test_the_box_is_tight_and_exclusive(mask: np.ndarray) -> None:
+    box = rle.box_of(mask)
+    if box is None:
+        assert not mask.any()
+        return
+    x0, y0, x1, y1 = box
+    assert mask[y0:y1, x0:x1].sum() == mask.sum()
+    assert mask[y0].any()
+    assert mask[y1 - 1].any()
+    assert mask[:, x0].any()
+    assert mask[:, x1 - 1].any()
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ("", "nothing"),
+        ("0", "too few pixels"),
+        ("oooooooooooooooo", "a number that never ends"),
+        ("\u20ac", "not a digit"),
+        ("d1", "100 pixels would not fit 8x8"),
+    ],
+)
+def test_foreign_counts_that_do_not_fit_are_refused(counts: str, why: str) -> None:
+    assert not rle.fits(counts, 8, 8), why
+
+
+@given(st.text(alphabet=st.characters(min_codepoint=40, max_codepoint=120), max_size=30))
+def test_counts_that_fit_decode_to_as_many_pixels(counts: str) -> None:
+    if rle.fits(counts, 8, 8):
+        assert rle.decode(counts, 8, 8).shape == (8, 8)
+
+
+def test_fragments_touch_by_corners() -> None:
+    mask = np.zeros((6, 6), bool)
+    mask[0, 0] = mask[1, 1] = mask[4, 4] = True
+    assert rle.num_fragments(mask, (0, 0, 5, 5)) == 2
+
+
+@pytest.mark.parametrize(
+    ("box", "touches"),
+    [((0, 3, 4, 5), True), ((1, 1, 9, 7), False), ((1, 1, 10, 7), True), ((1, 1, 9, 8), True)],
+)
+def test_border(box: tuple[int, ...], touches: bool) -> None:
+    assert rle.touches_border(box, 8, 10) is touches

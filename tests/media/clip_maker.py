@@ -1,0 +1,84 @@
+"""Small videos whose pictures say which frame they are.
+
+The frame's number stands in the top left corner as black and white blocks, lowest bit first,
+so a frame that is late, turned or mirrored reads wrong.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH_PX, HEIGHT_PX = 96, 64
+_BLOCK_PX = 8
+_NUM_BITS = 8
+
+
+def coded_picture(
+    number: int, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX
+) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3): the number's code over noise, which keeps the file from shrinking."""
+    rgb = np.random.default_rng(number).integers(64, 192, (height_px, width_px, 3), np.uint8)
+    for bit in range(_NUM_BITS):
+        x = bit * _BLOCK_PX
+        rgb[:_BLOCK_PX, x : x + _BLOCK_PX] = 255 * (number >> bit & 1)
+    return rgb
+
+
+def number_of(rgb: NDArray[np.uint8]) -> int:
+    """The number in the code; -1 where the blocks are neither black nor white."""
+    blocks = rgb[:_BLOCK_PX, : _NUM_BITS * _BLOCK_PX].reshape(_BLOCK_PX, _NUM_BITS, -1)
+    levels = blocks.mean(axis=(0, 2))
+    if np.any((levels > 60) & (levels < 195)):
+        return -1
+    return sum(1 << bit for bit, level in enumerate(levels) if level > 128)
+
+
+def write_clip(
+    path: Path,
+    num_frames: int,
+    *,
+    pts_ms: Sequence[int] | None = None,
+    rotation_deg: int = 0,
+    size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
+    container_format: str | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """An H.264 clip at 25 fps or at `pts_ms`; `rotation_deg` is the clockwise turn to upright."""
+    upright = [
+        coded_picture(i, width_px=size_px[0], height_px=size_px[1]) for i in range(num_frames)
+    ]
+    coded = [np.ascontiguousarray(np.rot90(rgb, rotation_deg // 90)) for rgb in upright]
+    # The index first, so that a file whose tail is cut still opens.
+    index_first = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+    with av.open(path, "w", format=container_format, options=index_first) as file:
+        stream = file.add_stream(
+            "libx264", rate=25, options={"preset": "veryfast", "crf": "20", **(options or {})}
+        )
+        stream.width, stream.height = coded[0].shape[1], coded[0].shape[0]
+        stream.pix_fmt = "yuv420p"
+        if rotation_deg:
+            stream.set_display_rotation(-rotation_deg)
+        if pts_ms:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for i, rgb in enumerate(coded):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = pts_ms[i] if pts_ms else 40 * i
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """A tenth of a second of silence, and no picture."""
+    with av.open(path, "w", format="mp4") as file:
+        stream = file.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts = 8000, 0
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path

@@ -1,0 +1,207 @@
+"""Manifests: three formats, one meaning, and errors that say where."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pvtt_flow.data import Prompt
+from pvtt_flow.errors import ConfigError, DataError, PreflightError
+from pvtt_flow.storage import manifest_rows
+from pvtt_flow.storage.manifest import read_manifest
+from pvtt_flow.storage.params import InputParams
+from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.sources import list_sources
+
+PROMPTS = [
+    {"object_id": 3, "frame": 5, "box_xyxy": [1, 2, 3.5, 4], "label": "mug"},
+    {"object_id": 4, "points_xy": [[1, 2], [3, 4]], "point_labels": [1, 0]},
+]
+EXPECTED = (
+    Prompt(
+        object_id=3, frame_index=5, label="mug", box_xyxy=(1.0, 2.0, 3.5, 4.0), origin="manifest"
+    ),
+    Prompt(
+        object_id=4,
+        frame_index=0,
+        points_xy=((1.0, 2.0), (3.0, 4.0)),
+        point_labels=(1, 0),
+        origin="manifest",
+    ),
+)
+
+
+def write(path, rows, *, text=False):
+    """The same rows in the format of the path's ending."""
+    encode = json.dumps if text or path.suffix == ".csv" else (lambda value: value)
+    rows = [{k: encode(v) if k == "prompts" else v for k, v in row.items()} for row in rows]
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".csv":
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        quoted = [
+            ",".join('"' + str(row.get(c, "")).replace('"', '""') + '"' for c in columns)
+            for row in rows
+        ]
+        path.write_text("\n".join([",".join(columns), *quoted]) + "\n")
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["native", "text"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "ndjson", "parquet"])
+def test_every_format_means_the_same(tmp_path, ending, text):
+    rows = [{"uri": "a.mp4", "id": "first", "prompts": PROMPTS}, {"uri": "s3://b/c.mp4"}]
+    first, second = read_manifest(write(tmp_path / f"m.{ending}", rows, text=text))
+    assert (first.uri, first.video_id) == (str(tmp_path / "a.mp4"), "first")
+    assert first.prompts == EXPECTED
+    assert second.uri == "s3://b/c.mp4"
+    assert second.video_id.startswith("c-")
+    assert second.prompts == ()
+
+
+def test_prompts_without_ids_are_objects_of_their_own(tmp_path):
+    prompts = [{"box_xyxy": [0, 0, 1, 1]}, {"points_xy": [[5, 5]]}]
+    (entry,) = read_manifest(write(tmp_path / "m.jsonl", [{"uri": "a", "prompts": prompts}]))
+    assert [prompt.object_id for prompt in entry.prompts] == [0, 1]
+    assert entry.prompts[1].point_labels == (1,)
+
+
+def test_a_missing_object_is_a_source_that_cannot_be_opened(tmp_path):
+    (tmp_path / "there.mp4").write_bytes(b"")
+    uri = write(tmp_path / "m.csv", [{"uri": "gone.mp4"}, {"uri": "there.mp4"}, {"uri": "."}])
+    gone, there, folder = list_sources(InputParams(uri=uri))
+    assert (gone.etag, gone.size_bytes) == ("", 0)
+    assert there.etag
+    assert folder.etag == ""
+    for source in (gone, folder):
+        with pytest.raises(DataError) as caught, open_binary(source.uri):
+            pass
+        assert caught.value.kind == "unreadable"
+
+
+BAD_LINES = [
+    ("nope", "line 1: expected one JSON object, found expected ident at line 1 column 2"),
+    ("[1]", "line 1: expected one JSON object, found a list"),
+    ('{"uri": ""}', "line 1: uri: String should have at least 1 character, found ''"),
+    ('{"id": "a"}', "line 1: uri: expected a value, found none"),
+    ('{"uri": 3}', "line 1: uri: expected a valid string, found 3"),
+    ('{"uri": "a", "url": 1}', "line 1: url: expected one of uri, id, prompts, found this key"),
+    (
+        '{"uri": "a", "id": "a/b"}',
+        "line 1: id: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$', found 'a/b'",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"box_xyxy": [1, 2, 3]}]}',
+        (
+            "line 1: prompts[0].box_xyxy: List should have at least 4 items after validation, "
+            "not 3, found [1, 2, 3]"
+        ),
+    ),
+    (
+        '{"uri": "a", "prompts": [{"box": [1, 2, 3, 4]}]}',
+        (
+            "line 1: prompts[0].box: expected one of object_id, frame, box_xyxy, points_xy, "
+            "point_labels, mask_rle, label, found this key"
+        ),
+    ),
+    (
+        '{"uri": "a", "prompts": [{"frame": "2", "mask_rle": "0"}]}',
+        "line 1: prompts[0].frame: expected a valid integer, found '2'",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"frame": 2}]}',
+        "line 1: prompts: a prompt must have a box, points or a mask, got none of them",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"points_xy": [[1, 2]], "point_labels": [1, 0]}]}',
+        "line 1: prompts: points_xy and point_labels must be equally long, got 1 and 2",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"box_xyxy": [3, 0, 1, 1]}]}',
+        "line 1: prompts: expected box_xyxy with x0 < x1 and y0 < y1, found [3.0, 0.0, 1.0, 1.0]",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"object_id": 1, "mask_rle": "0"}, {"mask_rle": "0"}]}',
+        "line 1: prompts: expected an object_id on every prompt or on none, found some",
+    ),
+    (
+        '{"uri": "a"}\n\n{"uri": "./a"}',
+        "line 3: the uri '{folder}/a' is already on line 1",
+    ),
+    (
+        '{"uri": "a", "id": "x"}\n{"uri": "b", "id": "x"}',
+        "line 2: the id 'x' is already on line 1",
+    ),
+    ("", ": expected at least one row, found none"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_LINES)
+def test_a_bad_line_is_named(tmp_path, text, message):
+    path = tmp_path / "m.jsonl"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_manifest(str(path))
+    space = "" if message.startswith(":") else " "
+    expected = message.replace("{folder}", str(tmp_path))
+    assert str(caught.value) == f"$.input.uri: manifest {path}{space}{expected}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: expected a header with the column uri, found an empty file"),
+        ("url\na\n", "line 1: expected a header with the column uri, found url"),
+        ("uri,id\na\n", "line 2: expected 2 fields, found another number of them"),
+        ("uri\na,b\n", "line 2: expected 1 fields, found another number of them"),
+        ('uri\n"a\n', "line 1: expected CSV, found unexpected end of data"),
+        ("uri,prompts\na,[{]\n", "line 2: prompts: expected JSON text (key must be a string"),
+    ],
+)
+def test_bad_csv(tmp_path, text, message):
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_manifest(str(path))
+    assert str(caught.value).startswith(f"$.input.uri: manifest {path} {message}")
+
+
+def test_bytes_that_are_not_text_or_parquet(tmp_path):
+    for name, what in (("m.csv", "line 1: expected UTF-8 text"), ("m.parquet", "expected Parquet")):
+        (tmp_path / name).write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(ConfigError, match=what):
+            read_manifest(str(tmp_path / name))
+
+
+def test_a_byte_order_mark_is_not_part_of_the_header(tmp_path):
+    (tmp_path / "m.csv").write_bytes(b"\xef\xbb\xbfuri\r\na.mp4\r\n")
+    assert read_manifest(str(tmp_path / "m.csv"))[0].uri == str(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("MAX_BYTES", 10, "expected at most 10 bytes, found 26"),
+        ("MAX_LINE_BYTES", 10, "line 1: expected at most 10 bytes in a line"),
+        ("MAX_ROWS", 1, "line 2: expected at most 1 rows"),
+    ],
+)
+def test_limits(tmp_path, monkeypatch, limit, value, message):
+    monkeypatch.setattr(manifest_rows, limit, value)
+    uri = write(tmp_path / "m.jsonl", [{"uri": "a"}, {"uri": "b"}])
+    with pytest.raises(ConfigError, match=message):
+        read_manifest(uri)
+
+
+def test_no_such_manifest(tmp_path):
+    with pytest.raises(PreflightError, match=r"expected a manifest, but there is nothing at /"):
+        read_manifest(str(tmp_path / "m.csv"))
+
+
+def test_a_scheme_that_nothing_opens(tmp_path):
+    uri = write(tmp_path / "m.jsonl", [{"uri": "ftpx://me:secret@host/a.mp4"}])
+    with pytest.raises(PreflightError, match=r"videos, but nothing here opens ftpx://host/"):
+        list_sources(InputParams(uri=uri))

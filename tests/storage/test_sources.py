@@ -1,0 +1,140 @@
+"""What `$.input` finds in local folders."""
+
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from pvtt_flow.core import ids
+from pvtt_flow.errors import PreflightError
+from pvtt_flow.storage.params import InputParams
+from pvtt_flow.storage.sources import list_sources
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder as people have them."""
+    root = tmp_path / "videos"
+    for name in (
+        "b.mp4",
+        "a.MOV",
+        "empty.mkv",
+        "sub/deep/c.webm",
+        "notes.txt",
+        "raw.dat",
+        ".hidden.mp4",
+        ".cache/d.mp4",
+    ):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"" if "empty" in name else name.encode())
+    return root
+
+
+def names(uri, root, **params):
+    sources = list_sources(InputParams(uri=str(uri), **params))
+    return [os.path.relpath(source.uri, root) for source in sources]
+
+
+def test_a_folder_gives_its_videos_and_nothing_hidden(folder):
+    assert names(folder, folder) == ["a.MOV", "b.mp4", "empty.mkv", "sub/deep/c.webm"]
+    assert names(f"file://{folder}/", folder) == names(folder, folder)
+
+
+def test_a_source_says_what_is_known_without_opening(folder):
+    path = folder / "b.mp4"
+    (source,) = list_sources(InputParams(uri=str(path)))
+    assert source.uri == str(path)
+    assert source.video_id == ids.video_id(str(path))
+    assert source.size_bytes == len(b"b.mp4")
+    assert source.etag == f"{path.stat().st_mtime_ns}-5"
+
+
+def test_relative_paths_become_absolute(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert list_sources(InputParams(uri="videos")) == list_sources(InputParams(uri=str(folder)))
+
+
+def test_empty_files_are_listed(folder):
+    (source,) = list_sources(InputParams(uri=str(folder / "empty.mkv")))
+    assert source.size_bytes == 0
+    assert source.etag
+
+
+def test_a_file_named_in_full_is_taken_whatever_it_is_called(folder):
+    assert names(folder / "notes.txt", folder) == ["notes.txt"]
+    assert names(folder / ".hidden.mp4", folder) == [".hidden.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*.mp4", ["b.mp4"]),
+        ("*", ["a.MOV", "b.mp4", "empty.mkv"]),
+        ("*.dat", ["raw.dat"]),
+        ("**/*.webm", ["sub/deep/c.webm"]),
+        ("[ab].*", ["a.MOV", "b.mp4"]),
+    ],
+)
+def test_globs(folder, pattern, expected):
+    assert names(folder / pattern, folder) == expected
+
+
+def test_a_name_that_looks_like_a_glob_is_a_name_first(folder):
+    (folder / "b[1].mp4").write_bytes(b"x")
+    assert names(folder / "b[1].mp4", folder) == ["b[1].mp4"]
+
+
+def test_more_endings(folder):
+    assert "raw.dat" in names(folder, folder, extensions=(".DAT",))
+    with pytest.raises(ValidationError, match="must be a file ending like 'mp4'"):
+        InputParams(uri="x", extensions=("*.dat",))
+
+
+def test_identity_by_content_ignores_the_clock(folder):
+    def etags():
+        sources = list_sources(InputParams(uri=str(folder), identity="content"))
+        return [source.etag for source in sources]
+
+    before = etags()
+    assert all(etag.startswith("blake2b:") for etag in before)
+    os.utime(folder / "b.mp4", ns=(1, 1))
+    assert etags() == before
+    (folder / "b.mp4").write_bytes(b"B.mp4")
+    assert etags() != before
+
+
+def test_a_broken_link_is_listed_as_missing(folder):
+    (folder / "gone.mp4").symlink_to(folder / "nowhere")
+    sources = {s.uri: s for s in list_sources(InputParams(uri=str(folder)))}
+    assert sources[str(folder / "gone.mp4")].etag == ""
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(PreflightError) as caught:
+        list_sources(InputParams(uri=str(tmp_path / "nope")))
+    assert str(caught.value) == (
+        "$.input.uri: expected a video, a folder of videos, a glob or a manifest, but there is "
+        f"nothing at {tmp_path}/nope: correct the uri"
+    )
+
+
+def test_no_video_in_it(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(PreflightError) as caught:
+        list_sources(InputParams(uri=str(tmp_path)))
+    assert str(caught.value) == (
+        f"$.input.uri: expected at least one video in {tmp_path}, but none of its 1 files has a "
+        "video ending (3gp, avi, flv, m4v, mkv, mov, mp4, mpeg, mpg, mts, mxf, ogv, ts, webm, "
+        "wmv): correct the uri, or add an ending with $.input.extensions"
+    )
+
+
+def test_a_glob_without_matches(folder):
+    with pytest.raises(PreflightError, match=r"at least one video in .*\.avi, but none of its 0"):
+        list_sources(InputParams(uri=f"{folder}/*.avi"))
+
+
+def test_an_unknown_scheme():
+    with pytest.raises(PreflightError, match="nothing here opens ftpx://u/v: install the fsspec"):
+        list_sources(InputParams(uri="ftpx://me:secret@u/v"))
