@@ -62,6 +62,8 @@ class RunParams(_Section):
     """Failed attempts after which a video is quarantined until its content changes."""
     max_failure_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The run exits non-zero when more than this share of its videos failed."""
+    commit_interval_s: Annotated[float, Field(gt=0)] = 5.0
+    """Finished videos are published together, this often: what a killed run may lose."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
     """Ray Data gives up after so long without a finished shot; longer than the longest shot."""
     models: str | None = None

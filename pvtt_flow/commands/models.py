@@ -13,9 +13,7 @@ from pvtt_flow.storage.reading import open_binary
 
 def list_models(folder: str | None, console: Console) -> None:
     """Print every name and where its file is."""
-    found = {
-        name: (c, _where(_file(c, folder))) for name, c in checkpoints.known().items()
-    }
+    found = {name: (c, _where(_file(c, folder))) for name, c in checkpoints.known().items()}
     console.print(checkpoints_table(found))
 
 
@@ -23,9 +21,7 @@ def fetch_model(name: str, folder: str | None, console: Console) -> None:
     """Bring one file into the folder, verified."""
     checkpoint = checkpoints.known().get(name)
     if checkpoint is None:
-        raise ConfigError(
-            f"NAME must be one of {', '.join(checkpoints.known())}; got {name}"
-        )
+        raise ConfigError(f"NAME must be one of {', '.join(checkpoints.known())}; got {name}")
     path = checkpoints.locate(checkpoint, folder, open_binary)
     console.print(f"{name}: {path}, sha256 verified", soft_wrap=True)
 

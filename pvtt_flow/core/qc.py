@@ -48,6 +48,7 @@ def measure(
     seen = np.array([f.box_xyxy is not None for f in frames], bool)
     area = np.array([f.area_px for f in present], np.float64)
     iou = np.array([f.predicted_iou for f in present if f.predicted_iou is not None], np.float64)
+    scores = [f.object_score for f in present]
     border = [f for f in present if "border" in f.flags]
     return Measurements(
         num_frames=len(frames),
@@ -56,7 +57,7 @@ def measure(
         area_median=float(np.median(area)) / (width_px * height_px) if present else None,
         area_jump_max=_max_area_jump(frames),
         box_jump_max=_max_box_jump(frames),
-        object_score_p05=_percentile([f.object_score for f in present], 5),
+        object_score_p05=_percentile([s for s in scores if s is not None], 5),
         predicted_iou_mean=float(iou.mean()) if len(iou) else None,
         predicted_iou_p05=_percentile(iou, 5),
         border_contact=len(border) / len(present) if present else 0.0,

@@ -1,4 +1,4 @@
-"""Receipts as they come, with a pulse: silence for a while yields an empty batch.
+"""Batches as they come, with a pulse: silence for a while yields an empty batch.
 
 The pulse lets the driver commit what is finished although nothing new has arrived.
 """
@@ -6,55 +6,66 @@ The pulse lets the driver commit what is finished although nothing new has arriv
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 T = TypeVar("T")
 
+# Small: what is read must not run far ahead of what is committed.
+_QUEUE_SIZE = 16
+# How often a reader with nowhere to put its batch looks whether anyone still wants it.
+_LOOK_S = 0.2
 
-class _End(Generic[T]):
-    """The last thing in the queue, with what ended the stream."""
 
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The last thing in the queue: what ended the stream, if it was not its end."""
+
+    error: BaseException | None
 
 
 def arrivals(stream: Iterable[list[T]], pulse_s: float) -> Iterator[list[T]]:
     """The stream's batches; `[]` whenever `pulse_s` passes without one. Errors are passed on."""
-    # Small: the reader must not run far ahead of what is committed.
-    waiting: queue.Queue[list[T] | _End[T]] = queue.Queue(maxsize=16)
-    stopped = threading.Event()
-
-    def offer(item: "list[T] | _End[T]") -> None:
-        while not stopped.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def read() -> None:
-        try:
-            for batch in stream:
-                if stopped.is_set():
-                    return
-                offer(batch)
-        except BaseException as error:  # noqa: BLE001 (raised again by the reader of the queue)
-            offer(_End(error))
-        else:
-            offer(_End(None))
-
-    threading.Thread(target=read, name="arrivals", daemon=True).start()
+    waiting: queue.Queue[list[T] | _End] = queue.Queue(_QUEUE_SIZE)
+    unwanted = threading.Event()
+    arguments = (stream, waiting, unwanted)
+    threading.Thread(target=_read, args=arguments, name="arrivals", daemon=True).start()
     try:
         while True:
             try:
                 item = waiting.get(timeout=pulse_s)
             except queue.Empty:
-                yield []
-                continue
+                item = []
             if isinstance(item, _End):
                 if item.error is not None:
                     raise item.error
                 return
             yield item
     finally:
-        stopped.set()
+        unwanted.set()
+
+
+def _read(
+    stream: Iterable[list[T]], waiting: "queue.Queue[list[T] | _End]", unwanted: threading.Event
+) -> None:
+    end = _End(None)
+    try:
+        for batch in stream:
+            if not _put(waiting, batch, unwanted):
+                return
+    except BaseException as error:  # noqa: BLE001 (raised again on the other side)
+        end = _End(error)
+    _put(waiting, end, unwanted)
+
+
+def _put(
+    waiting: "queue.Queue[list[T] | _End]", item: list[T] | _End, unwanted: threading.Event
+) -> bool:
+    """Whether somebody still wanted it."""
+    while not unwanted.is_set():
+        try:
+            waiting.put(item, timeout=_LOOK_S)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -36,7 +36,7 @@ def connected() -> Iterator[Capacity]:
             object_store_memory=_LOCAL_STORE_BYTES,
         )
     try:
-        total = ray.cluster_resources()
+        total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         yield Capacity(num_cpus=total.get("CPU", 0.0), num_gpus=total.get("GPU", 0.0))
     finally:
         ray.shutdown()

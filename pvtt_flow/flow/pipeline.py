@@ -23,7 +23,7 @@ def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Row
     """The lazy rows of one run; iterating over them runs it and gives receipts as they come."""
     _set_context(config)
     need = config.resources
-    rows = ray.data.from_arrow([to_table(Work, [Work(source=s)]) for s in sources])
+    rows: Rows = ray.data.from_arrow([to_table(Work, [Work(source=s)]) for s in sources])
     # 1 : N. Tasks, because nothing is resident; a fraction of a core, because they mostly wait.
     rows = _tasks(rows, steps.inspect, config, num_cpus=need.inspect_num_cpus)
     # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
@@ -53,7 +53,8 @@ def _run_task(table: Table, make: Make, config: RunConfig, **rest: object) -> It
 
 def _tasks(rows: Rows, make: Make, config: RunConfig, *, num_cpus: float, **rest: object) -> Rows:
     return rows.map_batches(
-        _run_task,
+        # Ray's type of a function leaves no room for fn_kwargs.
+        _run_task,  # type: ignore[arg-type]
         fn_kwargs={"make": make, "config": config, **rest},
         batch_format="pyarrow",
         batch_size=None,

@@ -1,4 +1,4 @@
-"""Can this run start here? Says no before any work, naming what to provide or which key to change."""
+"""Can this run start here? If not it says so before any work, naming what to change."""
 
 from pvtt_flow import __version__
 from pvtt_flow.config import ResourceParams, RunConfig
@@ -47,6 +47,5 @@ def check_resources(need: ResourceParams, *, num_cpus: float, num_gpus: float) -
 def _advice(wanted: dict[str, float], key: str) -> str:
     most = max(wanted, key=lambda name: wanted[name])
     return (
-        f"lower $.resources.{most}.actors or $.resources.{most}.{key}, "
-        f"or run on a larger cluster"
+        f"lower $.resources.{most}.actors or $.resources.{most}.{key}, or run on a larger cluster"
     )

@@ -48,9 +48,7 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     sources = list_sources(config.input)
     dataset = Dataset(config.output.uri)
     ledger = dataset.ledger() if dataset.exists() else {}
-    plan = make_plan(
-        sources, ledger, lineage, max_attempts=config.run.max_attempts, limit=limit
-    )
+    plan = make_plan(sources, ledger, lineage, max_attempts=config.run.max_attempts, limit=limit)
     return Prepared(config=config, lineage=lineage, plan=plan)
 
 
@@ -69,9 +67,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
     dataset.ensure()
     dataset.sweep()
     with connected() as capacity:
-        check_resources(
-            config.resources, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus
-        )
+        check_resources(config.resources, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
         _process(prepared, _Ledger(dataset, prepared, summary, watcher))
     return summary
 
@@ -84,7 +80,7 @@ def new_run_id() -> str:
 def _process(prepared: Prepared, ledger: "_Ledger") -> None:
     started = time.perf_counter()
     try:
-        for receipts in arrivals(_receipts(prepared), prepared.config.output.commit_every_s):
+        for receipts in arrivals(_receipts(prepared), prepared.config.run.commit_interval_s):
             for receipt in receipts:
                 ledger.add(receipt)
             ledger.commit_if_due()
@@ -130,7 +126,7 @@ class _Ledger:
             self.watcher.finished(seal, self.summary)
 
     def commit_if_due(self) -> None:
-        if time.monotonic() - self.committed_at_s >= self.prepared.config.output.commit_every_s:
+        if time.monotonic() - self.committed_at_s >= self.prepared.config.run.commit_interval_s:
             self.commit()
 
     def commit(self) -> None:

@@ -1,6 +1,5 @@
 """What a run did, in numbers."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from pvtt_flow.data import Seal
@@ -24,8 +23,10 @@ class Summary:
     """From the first row entering the flow to the last commit; models are loaded in it."""
     propagate_s: float = 0.0
     """Seconds in trackers, over all actors."""
-    statuses: Counter[str] = field(default_factory=Counter)
-    verdicts: Counter[str] = field(default_factory=Counter)
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Videos by status."""
+    verdicts: dict[str, int] = field(default_factory=dict)
+    """Masklets by verdict."""
     failures: list[dict[str, str]] = field(default_factory=list)
     """uri, stage, kind and message of each."""
     version: int | None = None
@@ -37,13 +38,14 @@ class Summary:
         self.num_frames += receipt.num_frames
         self.propagate_s += receipt.timings.propagate_s
         if receipt.failure is None:
-            self.verdicts.update(receipt.verdicts)
+            for verdict in receipt.verdicts:
+                self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
 
     def add_video(self, seal: Seal) -> None:
         """Count a finished video."""
         self.num_videos += 1
         self.num_masklets += seal.num_masklets
-        self.statuses[seal.status] += 1
+        self.statuses[seal.status] = self.statuses.get(seal.status, 0) + 1
         if seal.failure_kind is not None:
             self.failures.append(
                 {

@@ -49,7 +49,7 @@ class CodedFrame:
     picture: VideoFrame
 
 
-class _Broken(Exception):  # noqa: N818 - a signal inside this module, not an error of anyone's
+class _DamageError(Exception):
     """The stream is damaged here."""
 
 
@@ -83,7 +83,7 @@ def coded_frames(
             limits.check_length(frame_index + 1, pts_ns - first_ns)
             yield CodedFrame(frame_index, pts_ns, rotation_deg, picture)
             frame_index += 1
-    except _Broken as broken:
+    except _DamageError as broken:
         if frame_index:
             raise DecodeBreakError(frame_index, str(broken)) from broken
         raise _undecodable(opened, str(broken)) from broken
@@ -92,10 +92,10 @@ def coded_frames(
 
 
 def _same_size(picture: VideoFrame, size_px: tuple[int, int] | None) -> tuple[int, int]:
-    """The picture's (width, height); _Broken if another was expected."""
+    """The picture's (width, height); _DamageError if another was expected."""
     found = (picture.width, picture.height)
     if size_px not in {None, found}:
-        raise _Broken("the picture is {}x{} and no longer {}x{}".format(*found, *size_px))
+        raise _DamageError("the picture is {}x{} and no longer {}x{}".format(*found, *size_px))
     return found
 
 
@@ -114,7 +114,7 @@ def _timed(pictures: Iterator[VideoFrame], stream: VideoStream) -> Iterator[tupl
 
 
 def _shown(opened: OpenVideo, num_threads: int) -> Iterator[VideoFrame]:
-    """What the decoder shows, up to the first damage: then _Broken.
+    """What the decoder shows, up to the first damage: then _DamageError.
 
     Damage shows up in three ways. Packets are missing: what the decoder still holds is given as
     far as it is sure. The decoder reports an error. Or it marks a frame as patched up, and what
@@ -128,18 +128,18 @@ def _shown(opened: OpenVideo, num_threads: int) -> Iterator[VideoFrame]:
             missing = _missing(opened, packet, last_dts)
             if missing:
                 yield from _held_back(stream, last_dts)
-                raise _Broken(missing)
+                raise _DamageError(missing)
             if packet.size == 0 and not _is_end(packet):
                 # An empty sample shows nothing, and the decoder would take it for the end.
                 continue
             for frame in stream.decode(packet):
                 if frame.is_corrupt:
-                    raise _Broken("the frame is damaged")
+                    raise _DamageError("the frame is damaged")
                 yield frame
             last_dts = packet.dts if packet.dts is not None else last_dts
     except FFMPEG_ERRORS as error:
         opened.file.check()
-        raise _Broken(reason_of(error)) from error
+        raise _DamageError(reason_of(error)) from error
 
 
 def _missing(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: int | None) -> str:

@@ -42,7 +42,9 @@ def tracker_config(params: TrackerParams) -> Path:
         )
     path = Path(params.config)
     if not path.is_file():
-        raise ConfigError(f"$.tracker.config must be a known checkpoint's name or a file, got {path}")
+        raise ConfigError(
+            f"$.tracker.config must be a file or a known name, got {path}"
+        )
     return path
 
 

@@ -110,9 +110,9 @@ def _import_yolo() -> Any:
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ.setdefault("YOLO_VERBOSE", "false")
-    import ultralytics
+    from ultralytics.models import YOLO
 
-    return ultralytics.YOLO
+    return YOLO
 
 
 def _static_batch_size(path: Path) -> int | None:

@@ -44,7 +44,7 @@ class Detect:
         ]
 
     def _prompt_frame(self, work: Work) -> Frame | Exception | None:
-        """The shot's first frame; the exception that made it fail; None for work that has failed."""
+        """The shot's first frame, or the exception that kept it; None for work that has failed."""
         if work.failure is not None or work.shot is None:
             return None
         try:

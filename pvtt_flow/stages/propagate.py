@@ -1,9 +1,10 @@
 """Prompted shots to masklets: decode where the model is, track, encode the masks there."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import BinaryIO
 
 from pvtt_flow.core import ids, rle
 from pvtt_flow.core.timeline import SamplingParams
@@ -52,7 +53,7 @@ class Propagate:
             )
         ]
 
-    def _frames(self, work: Work, shot: Shot, file: object) -> Iterator[Frame]:
+    def _frames(self, work: Work, shot: Shot, file: BinaryIO) -> Iterator[Frame]:
         return read_frames(
             file,
             video=work.video,
@@ -118,12 +119,12 @@ class _Track:
         found = {o.object_id: o for o in tracked.objects}
         prompted = {p.object_id for p in self.prompts if p.frame_index == tracked.frame_index}
         for object_id in sorted({p.object_id for p in self.prompts}):
-            frame = _masklet_frame(tracked, found.get(object_id), object_id in prompted)
+            frame = _masklet_frame(tracked, found.get(object_id), prompted=object_id in prompted)
             self.frames.setdefault(object_id, []).append(frame)
 
 
 def _masklet_frame(
-    tracked: TrackedFrame, found: TrackedObject | None, prompted: bool
+    tracked: TrackedFrame, found: TrackedObject | None, *, prompted: bool
 ) -> MaskletFrame:
     box_xyxy = None if found is None else rle.box_of(found.mask)
     score = None if found is None else found.object_score

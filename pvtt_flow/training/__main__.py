@@ -5,14 +5,11 @@ from typing import Annotated
 
 import typer
 
+from pvtt_flow.training.progress import say
+
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 Work = Annotated[Path, typer.Option(help="Folder of clips and checkpoints.")]
 DEFAULT_WORK = Path("training_work")
-
-
-def print_line(line: str) -> None:
-    """Prints at once: a log that is followed shows where the run is."""
-    print(line, flush=True)
 
 
 @app.command()
@@ -21,7 +18,8 @@ def render(
     stills: int = 6000, processes: int = 2,
 ) -> None:  # fmt: skip
     """Render what is missing: 8-frame and 16-frame training clips, held-out clips, stills."""
-    from pvtt_flow.training import corpus, stills as pictures
+    from pvtt_flow.training import corpus
+    from pvtt_flow.training import stills as pictures
 
     plan = (("held_out", 24, held_out), ("train", 8, clips), ("train", 16, long_clips))
     for split, num_frames, count in plan:
@@ -34,21 +32,23 @@ def render(
 
 
 @app.command()
-def segmenter(
-    work: Work = DEFAULT_WORK, processes: int = 2, export_only: bool = False
-) -> None:
+def segmenter(work: Work = DEFAULT_WORK, processes: int = 2, export_only: bool = False) -> None:
     """Train the compact SAM 2, or go on where it stopped; write its averaged weights."""
     from pvtt_flow.training.segmenter.command import train_segmenter
 
-    train_segmenter(work, processes=processes, export_only=export_only, report=print_line)
+    train_segmenter(work, processes=processes, export_only=export_only, report=say)
 
 
 @app.command()
-def detector(work: Work = DEFAULT_WORK, epochs: int = 12, export_only: bool = False) -> None:
+def detector(
+    work: Work = DEFAULT_WORK, iterations: int = 2000, processes: int = 2, export_only: bool = False
+) -> None:
     """Train the compact YOLO, or go on where it stopped; write its stripped weights."""
-    from pvtt_flow.training.detector import train_detector
+    from pvtt_flow.training.detector.train import train_detector
 
-    train_detector(work, epochs=epochs, export_only=export_only, report=print_line)
+    train_detector(
+        work, iterations=iterations, processes=processes, export_only=export_only, report=say
+    )
 
 
 @app.command()
@@ -61,9 +61,7 @@ def evaluate(
     """Measure the shipped weights on held-out clips and stills; write figures.json."""
     from pvtt_flow.training.evaluate import write_figures
 
-    write_figures(
-        clips=clips, stills=stills, annotated=annotated, work=work, report=print_line
-    )
+    write_figures(clips=clips, stills=stills, annotated=annotated, work=work, report=say)
 
 
 @app.command()

@@ -65,8 +65,9 @@ def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, An
 
 def measure_detector(count: int) -> dict[str, Any]:
     """Recall and precision at IoU 0.5 over held-out stills, at the score that serves both."""
-    from pvtt_flow.training.detector import WEIGHTS
     from ultralytics import YOLO
+
+    from pvtt_flow.training.detector.model import WEIGHTS
 
     model = YOLO(str(WEIGHTS))
     detections, truths, empty, false_alarms = [], [], 0, []
@@ -110,7 +111,9 @@ def measure_real(folder: Path) -> dict[str, float]:
     found = {}
     for sequence in sorted(path for path in folder.iterdir() if (path / "masks").is_dir()):
         frames = [cv2.imread(str(p))[..., ::-1] for p in sorted((sequence / "frames").iterdir())]
-        labels = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in sorted((sequence / "masks").iterdir())]
+        labels = [
+            cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in sorted((sequence / "masks").iterdir())
+        ]
         first = labels[0] if labels[0].ndim == 2 else labels[0].max(-1)
         value = first[first > 0].min()
         masks = np.stack([(m if m.ndim == 2 else m.max(-1)) == value for m in labels])

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def region_similarity(
-    masks: NDArray[np.bool_], truth: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def region_similarity(masks: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """J of each frame (T,) of bool (T, H, W): intersection over union, 1 where both are empty."""
     both = np.logical_and(masks, truth).sum((1, 2))
     either = np.logical_or(masks, truth).sum((1, 2))
@@ -59,6 +57,4 @@ def match(
             scores.append(float(confidence[index]))
             right.append(hit)
     order = np.argsort(-np.array(scores), kind="stable")
-    return Hits(
-        np.array(scores, float)[order], np.array(right, bool)[order], sum(map(len, truths))
-    )
+    return Hits(np.array(scores, float)[order], np.array(right, bool)[order], sum(map(len, truths)))

@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -60,9 +61,13 @@ def test_jumps_are_between_neighbours_only() -> None:
 @pytest.mark.parametrize(
     ("frames", "verdict", "reason"),
     [
-        ([frame(i, None) for i in range(9)] + [STEADY[9]], "reject", "presence_low"),
-        (STEADY[:8] + [frame(8, None), frame(9, None)], "review", "presence_low"),
-        ([frame(i, STEADY[i].box_xyxy if i % 2 else None) for i in range(10)], "review", "flickers"),
+        ([*(frame(i, None) for i in range(9)), STEADY[9]], "reject", "presence_low"),
+        ([*STEADY[:8], frame(8, None), frame(9, None)], "review", "presence_low"),
+        (
+            [frame(i, STEADY[i].box_xyxy if i % 2 else None) for i in range(10)],
+            "review",
+            "flickers",
+        ),
         ([*STEADY[:9], frame(9, (5, 5, 75, 75))], "review", "area_jump"),
         ([*STEADY[:9], frame(9, (70, 50, 90, 70))], "review", "box_jump"),
         ([replace(f, object_score=-1.0) for f in STEADY], "review", "object_score_low"),
@@ -103,4 +108,4 @@ def test_no_frames_is_rejected_not_an_error() -> None:
 def test_presence_and_flips_count_what_they_say(pattern: list[bool]) -> None:
     m = measured(*[frame(i, (1, 1, 9, 9) if on else None) for i, on in enumerate(pattern)])
     assert m.presence == pytest.approx(sum(pattern) / len(pattern))
-    assert m.visibility_flips == sum(a != b for a, b in zip(pattern, pattern[1:], strict=False))
+    assert m.visibility_flips == sum(a != b for a, b in pairwise(pattern))

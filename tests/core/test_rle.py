@@ -60,5 +60,5 @@ def test_fragments_touch_by_corners() -> None:
     ("box", "touches"),
     [((0, 3, 4, 5), True), ((1, 1, 9, 7), False), ((1, 1, 10, 7), True), ((1, 1, 9, 8), True)],
 )
-def test_border(box: tuple[int, ...], touches: bool) -> None:
+def test_border(box: tuple[int, ...], *, touches: bool) -> None:
     assert rle.touches_border(box, 8, 10) is touches

@@ -41,9 +41,7 @@ def mask_prompt(object_id: int) -> Prompt:
     return Prompt(object_id=object_id, frame_index=0, mask_rle=rle.encode(mask))
 
 
-POINTS = Prompt(
-    object_id=2, frame_index=0, points_xy=((20, 30), (80, 60)), point_labels=(1, 0)
-)
+POINTS = Prompt(object_id=2, frame_index=0, points_xy=((20, 30), (80, 60)), point_labels=(1, 0))
 BOX_AND_POINT = Prompt(
     object_id=0,
     frame_index=0,
@@ -114,7 +112,13 @@ def _official_image(rgb: np.ndarray, size: int, load: object) -> torch.Tensor:
         (4, {0: [BOX_AND_POINT, mask_prompt(1)]}),
         (9, {2: [box(4, 8, 20, 32, 44)], 5: [box(4, 18, 20, 42, 44)]}),
     ],
-    ids=["one frame", "box, box, points", "past the memory", "box and point, mask", "prompted twice"],
+    ids=[
+        "one frame",
+        "box, box, points",
+        "past the memory",
+        "box and point, mask",
+        "prompted twice",
+    ],
 )
 def test_masks_are_those_of_the_official_predictor(
     tracker: Sam2Tracker,

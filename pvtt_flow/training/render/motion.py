@@ -40,9 +40,15 @@ def euler(yaw: Array, pitch: Array, roll: Array) -> Array:
     def stack(*rows: Array) -> Array:
         return np.stack(rows, axis=-1).reshape(-1, 3, 3)
 
-    about_y = stack(np.cos(yaw), zero, np.sin(yaw), zero, one, zero, -np.sin(yaw), zero, np.cos(yaw))
-    about_x = stack(one, zero, zero, zero, np.cos(pitch), -np.sin(pitch), zero, np.sin(pitch), np.cos(pitch))
-    about_z = stack(np.cos(roll), -np.sin(roll), zero, np.sin(roll), np.cos(roll), zero, zero, zero, one)
+    about_y = stack(
+        np.cos(yaw), zero, np.sin(yaw), zero, one, zero, -np.sin(yaw), zero, np.cos(yaw)
+    )
+    about_x = stack(
+        one, zero, zero, zero, np.cos(pitch), -np.sin(pitch), zero, np.sin(pitch), np.cos(pitch)
+    )
+    about_z = stack(
+        np.cos(roll), -np.sin(roll), zero, np.sin(roll), np.cos(roll), zero, zero, zero, one
+    )
     return about_z @ about_x @ about_y
 
 

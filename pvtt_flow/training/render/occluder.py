@@ -10,7 +10,14 @@ from pvtt_flow.training.render.mesh import Array
 from pvtt_flow.training.render.raster import Sprite
 from pvtt_flow.training.render.texture import Image, Rng, colour
 
-SKINS = ((236, 196, 170), (224, 172, 138), (198, 140, 104), (160, 106, 74), (110, 70, 48), (74, 46, 32))
+SKINS = (
+    (236, 196, 170),
+    (224, 172, 138),
+    (198, 140, 104),
+    (160, 106, 74),
+    (110, 70, 48),
+    (74, 46, 32),
+)
 SUPERSAMPLE = 2
 
 
@@ -137,6 +144,10 @@ def draw_cutout(
     linear = turn * radius_px / half
     matrix = np.hstack([linear, (np.asarray(centre_px) - linear @ [half, half])[:, None]])
     rgb = cv2.warpAffine(
-        this.rgb, matrix, (width_px, height_px), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        this.rgb,
+        matrix,
+        (width_px, height_px),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
     )
     return Sprite(rgb, alpha.astype(np.float32) / 255, 0, 0)

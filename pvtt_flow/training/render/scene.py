@@ -73,7 +73,9 @@ def scene(
     """A random scene of num_frames, `stride` ticks apart (a tick is about 1/24 s)."""
     ticks = np.arange(num_frames) * stride
     if event is None:
-        event = list(EVENT_SHARES)[int(rng.choice(len(EVENT_SHARES), p=list(EVENT_SHARES.values())))]
+        event = list(EVENT_SHARES)[
+            int(rng.choice(len(EVENT_SHARES), p=list(EVENT_SHARES.values())))
+        ]
     energy = float(rng.choice([0.3, 1.0, 2.0], p=[0.3, 0.5, 0.2]))
     aspect = width_px / height_px
     products = [

@@ -199,9 +199,7 @@ def _profile(*corners: tuple[float, float]) -> Array:
 
 
 def _moved(mesh: Mesh, by: Array) -> Mesh:
-    return Mesh(
-        (mesh.points + by).astype(np.float32), mesh.normals, mesh.uv, mesh.quads, mesh.part
-    )
+    return Mesh((mesh.points + by).astype(np.float32), mesh.normals, mesh.uv, mesh.quads, mesh.part)
 
 
 def _toward_viewer(mesh: Mesh) -> Mesh:

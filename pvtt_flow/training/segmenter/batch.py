@@ -75,7 +75,8 @@ def _window(
     rng: Rng, shards: list[Shard], num_frames: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Frames and labels of num_frames consecutive or every second frame of a random clip."""
-    shard = shards[int(rng.integers(len(shards)))]
+    long_enough = [shard for shard in shards if shard.frames.shape[1] >= num_frames]
+    shard = long_enough[int(rng.integers(len(long_enough)))]
     index = int(rng.integers(len(shard.frames)))
     length = shard.frames.shape[1]
     stride = int(rng.integers(1, max(1, min(2, (length - 1) // max(1, num_frames - 1))) + 1))

@@ -1,12 +1,14 @@
 """The `segmenter` command: train where the checkpoint left off, export the averaged weights."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
 
 from pvtt_flow.training import corpus
 from pvtt_flow.training.parallel import launch
+from pvtt_flow.training.progress import say
 from pvtt_flow.training.segmenter.model import build, export
 from pvtt_flow.training.segmenter.train import Trainer, resume, run
 
@@ -15,7 +17,7 @@ LENGTHS = (8, 16)
 
 def train_segmenter(
     work: Path, *, processes: int = 1, export_only: bool = False,
-    report: Callable[[str], None] = print,
+    report: Callable[[str], None] = say,
 ) -> None:  # fmt: skip
     """Trains on the shards under `work`, checkpoints there, and writes the shipped weights."""
     if not export_only:
@@ -35,4 +37,9 @@ def _shards(folder: Path) -> list[corpus.Shard]:
     paths = [path for length in LENGTHS for path in corpus.shards(folder, "train", length)]
     if not paths:
         raise FileNotFoundError(f"no clips in {folder}: run `pvtt_flow.training render` first")
-    return [corpus.load(path) for path in paths]
+    return [_loaded(path) for path in paths]
+
+
+@cache
+def _loaded(path: Path) -> corpus.Shard:
+    return corpus.load(path)

@@ -41,7 +41,9 @@ def frame_loss(said: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
         actual = overlap(logits > 0, truth > 0.5)
     iou_loss = ((said.iou - actual).abs().mean(1) * weight).sum()
     presence_loss = F.binary_cross_entropy_with_logits(said.presence[:, 0], present.float())
-    chosen = torch.zeros_like(present, dtype=torch.long) if prompted else said.iou[:, 1:].argmax(1) + 1
+    chosen = (
+        torch.zeros_like(present, dtype=torch.long) if prompted else said.iou[:, 1:].argmax(1) + 1
+    )
     return Loss(
         mask_loss + IOU * iou_loss + PRESENCE * presence_loss,
         mask_loss.item(),

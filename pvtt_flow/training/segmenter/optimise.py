@@ -22,8 +22,11 @@ def optimisers(model: nn.Module, *, muon: bool = True) -> list[torch.optim.Optim
     if matrices:
         found.append(
             torch.optim.Muon(
-                matrices, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY,
-                adjust_lr_fn="match_rms_adamw", ns_steps=4,
+                matrices,
+                lr=LEARNING_RATE,
+                weight_decay=WEIGHT_DECAY,
+                adjust_lr_fn="match_rms_adamw",
+                ns_steps=4,
             )  # fmt: skip
         )
     return found

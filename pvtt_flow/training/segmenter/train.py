@@ -37,9 +37,10 @@ class Stage:
 
 # Single frames until boxes become masks, then longer and longer memory.
 RECIPE = (
-    Stage(1100, num_frames=1, num_clips=24, max_pairs=4),
-    Stage(900, num_frames=4, num_clips=6, max_pairs=4),
-    Stage(1500, num_frames=8, num_clips=4, max_pairs=4),
+    Stage(500, num_frames=1, num_clips=24, max_pairs=4),
+    Stage(800, num_frames=4, num_clips=6, max_pairs=4),
+    Stage(1000, num_frames=8, num_clips=4, max_pairs=4),
+    Stage(300, num_frames=16, num_clips=2, max_pairs=4),
 )
 DECAY_SHARE = 0.35
 
@@ -48,7 +49,12 @@ class Trainer:
     """A model in training: weights, optimisers, average and the iteration it has reached."""
 
     def __init__(
-        self, model: SAM2Base, recipe: tuple[Stage, ...] = RECIPE, *, seed: int = 0, muon: bool = True
+        self,
+        model: SAM2Base,
+        recipe: tuple[Stage, ...] = RECIPE,
+        *,
+        seed: int = 0,
+        muon: bool = True,
     ) -> None:
         self.model = model.train()
         self.recipe = recipe
@@ -135,7 +141,7 @@ def resume(trainer: Trainer, path: Path) -> bool:
 
 def run(
     trainer: Trainer, shards: Callable[[], list[Shard]], checkpoint: Path,
-    *, every: int = 200, report: Callable[[str], None] = print,
+    *, every: int = 100, report: Callable[[str], None] = print,
 ) -> None:  # fmt: skip
     """Trains to the end of the recipe; `shards` is asked anew at every checkpoint."""
     resume(trainer, checkpoint)

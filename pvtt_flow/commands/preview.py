@@ -1,0 +1,46 @@
+"""`pvtt-flow preview`: one video of a dataset, with its masks."""
+
+from fractions import Fraction
+from pathlib import Path
+
+from rich.console import Console
+
+from pvtt_flow.commands.sheet import strip_of
+from pvtt_flow.data import Seal
+from pvtt_flow.dataset import open_dataset
+from pvtt_flow.errors import ConfigError
+from pvtt_flow.media.decode import read_frames
+from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
+from pvtt_flow.review.preview import write_preview
+from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.rows import masklets_of, seals_like
+
+
+def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
+    """Write `<video_id>.mp4` and `<video_id>.png` into the folder `out`."""
+    dataset = open_dataset(uri)
+    seal = _only(seals_like(dataset, part), part)
+    masklets = masklets_of(dataset, [seal.video_id])
+    out.mkdir(parents=True, exist_ok=True)
+    sheet = out / f"{seal.video_id}.png"
+    sheet.write_bytes(encode_image(contact_sheet(seal.uri, [strip_of(seal, masklets)]), ".png"))
+    console.print(f"contact sheet: {sheet}", soft_wrap=True)
+    if not masklets:
+        console.print(f"no masks to play: {seal.status} {seal.failure_message or ''}".rstrip())
+        return
+    stop_frame = max(m.stop_frame for m in masklets)
+    fps = Fraction(seal.fps_num or 25, seal.fps_den or 1)
+    with open_binary(seal.uri) as file:
+        frames = read_frames(file, stop_frame=stop_frame)
+        num_frames = write_preview(out / f"{seal.video_id}.mp4", frames, masklets, fps)
+    console.print(f"{num_frames} frames: {out / f'{seal.video_id}.mp4'}", soft_wrap=True)
+
+
+def _only(found: list[Seal], part: str) -> Seal:
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(seal.video_id for seal in found[:10])
+    raise ConfigError(
+        f"VIDEO must name one video of the dataset, got {part!r}: "
+        + (f"{len(found)} have it: {names}" if found else "none has it; `show` lists them")
+    )

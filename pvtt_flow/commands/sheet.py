@@ -1,0 +1,40 @@
+"""A dataset's videos as strips of a contact sheet: reads rows, seeks frames in the sources."""
+
+from collections.abc import Sequence
+
+from pvtt_flow.data import Masklet, Seal
+from pvtt_flow.errors import DataError
+from pvtt_flow.media.decode import read_frames_at
+from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
+from pvtt_flow.storage.commits import Dataset
+from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.rows import masklets_of
+
+_FRAMES_A_STRIP = 6
+
+
+def sheet_png(title: str, dataset: Dataset, seals: Sequence[Seal]) -> bytes:
+    """The page as a PNG, one strip for each of the videos."""
+    masklets = masklets_of(dataset, [seal.video_id for seal in seals])
+    strips = [
+        strip_of(seal, [m for m in masklets if m.video_id == seal.video_id]) for seal in seals
+    ]
+    return encode_image(contact_sheet(title, strips), ".png")
+
+
+def strip_of(seal: Seal, masklets: Sequence[Masklet]) -> Strip:
+    """One video; a source that cannot be read any more shows its name and why."""
+    indices = sorted({frame.frame_index for m in masklets for frame in m.frames})
+    chosen = spread(indices, _FRAMES_A_STRIP)
+    note = seal.status if seal.failure_message is None else seal.failure_message
+    try:
+        with open_binary(seal.uri) as file:
+            frames = read_frames_at(file, chosen)
+    except DataError as error:
+        return Strip(video_id=seal.video_id, note=str(error))
+    return Strip(
+        video_id=seal.video_id,
+        frames=tuple(frames[index] for index in chosen),
+        masklets=tuple(masklets),
+        note=", ".join((note, *seal.flags)),
+    )

@@ -1,0 +1,33 @@
+"""Rows of a dataset as the nouns they are, for those who want a few of them."""
+
+from collections.abc import Sequence
+
+import pyarrow.dataset as ds
+
+from pvtt_flow.data import Masklet, Seal
+from pvtt_flow.storage.arrow import from_table
+from pvtt_flow.storage.commits import Dataset
+from pvtt_flow.storage.tables import BUCKET, bucket_of
+
+
+def seals_of_run(dataset: Dataset, run_id: str) -> list[Seal]:
+    """The videos that a run sealed last, by uri."""
+    table = dataset.videos().to_table(filter=ds.field("run_id") == run_id)
+    return sorted(from_table(Seal, table), key=lambda seal: seal.uri)
+
+
+def seals_like(dataset: Dataset, part: str) -> list[Seal]:
+    """The videos whose id is `part`; if there is none, those whose id or uri contains it."""
+    ids = dataset.videos().to_table(columns=["video_id", "uri"]).to_pylist()
+    exact = [row["video_id"] for row in ids if row["video_id"] == part]
+    found = exact or [r["video_id"] for r in ids if part in r["video_id"] or part in r["uri"]]
+    table = dataset.videos().to_table(filter=ds.field("video_id").isin(found))
+    return sorted(from_table(Seal, table), key=lambda seal: seal.uri)
+
+
+def masklets_of(dataset: Dataset, video_ids: Sequence[str]) -> list[Masklet]:
+    """All masklets of some videos, by id; reads only the partitions that can have them."""
+    buckets = sorted({bucket_of(video_id) for video_id in video_ids})
+    where = ds.field(BUCKET).isin(buckets) & ds.field("video_id").isin(list(video_ids))
+    table = dataset.masklets().to_table(filter=where)
+    return sorted(from_table(Masklet, table), key=lambda masklet: masklet.masklet_id)

@@ -1,0 +1,53 @@
+"""Detector batches: stills, augmented, in the form that ultralytics' loss takes."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pvtt_flow.training.stills import SIDE_PX, Stills
+
+
+def batch(
+    rng: np.random.Generator, stills: Stills, order: NDArray[np.int64], side_px: int
+) -> dict[str, Any]:
+    """Augmented images (at side_px) and boxes of the stills in `order`."""
+    images, boxes, owners = [], [], []
+    for slot, index in enumerate(order):
+        found = stills.boxes_xyxy[stills.image_index == index] / SIDE_PX
+        image, found = _augment(rng, stills.images[index], found)
+        if side_px != SIDE_PX:
+            image = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)
+        images.append(image)
+        boxes.append(found)
+        owners.append(np.full(len(found), slot))
+    corners = torch.from_numpy(np.concatenate(boxes)).float()
+    centre, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
+    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+    return {
+        "img": pixels.to(memory_format=torch.channels_last),
+        "bboxes": torch.cat([centre, size], dim=1),
+        "cls": torch.zeros(len(corners), 1),
+        "batch_idx": torch.from_numpy(np.concatenate(owners)).float(),
+    }
+
+
+def _augment(
+    rng: np.random.Generator, image: NDArray[np.uint8], boxes: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Mirrored, turned, recoloured; boxes are shares of the side."""
+    left, top, right, low = boxes.T
+    if rng.random() < 0.5:
+        image, left, right = image[:, ::-1], 1 - right, 1 - left
+    if rng.random() < 0.25:
+        image, top, low = image[::-1], 1 - low, 1 - top
+    if rng.random() < 0.25:
+        image, left, top, right, low = image.swapaxes(0, 1), top, left, low, right
+    if rng.random() < 0.5:
+        image = image[..., rng.permutation(3)]
+    if rng.random() < 0.5:
+        levels = np.clip(np.arange(256) * rng.uniform(0.7, 1.4) + rng.normal(0, 12), 0, 255)
+        image = levels.astype(np.uint8)[image]
+    return np.ascontiguousarray(image), np.stack([left, top, right, low], axis=1)

@@ -1,0 +1,146 @@
+"""Trains the compact YOLO from scratch on rendered stills, with ultralytics' model and loss.
+
+The loop is ours, so that nothing is downloaded, logged or plotted and a run resumes where
+it stopped. Small pictures first: they cost a third and teach most of what a product is.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ultralytics.nn.tasks import DetectionModel
+
+from pvtt_flow.training.detector.batch import batch
+from pvtt_flow.training.detector.model import build, export
+from pvtt_flow.training.parallel import average_gradients, launch, rank, world
+from pvtt_flow.training.progress import say
+from pvtt_flow.training.segmenter.optimise import Average
+from pvtt_flow.training.stills import SIDE_PX, Stills, load
+
+BATCH = 32
+LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2e-3, 0.02, 50
+SMALL_PX, SMALL_SHARE = 160, 0.6
+# The last share of training comes down in a straight line.
+DECAY_SHARE = 0.5
+
+
+class Trainer:
+    """A detector in training and the iteration it has reached."""
+
+    def __init__(self, model: DetectionModel, total: int) -> None:
+        self.model = model.train()
+        self.total = total
+        self.filters, rest = _split(model)
+        # Muon takes matrices: a filter bank seen as one shares its memory.
+        self.matrices = [torch.nn.Parameter(w.data.view(len(w), -1)) for w in self.filters]
+        self.optimisers = [
+            torch.optim.AdamW(rest, lr=LEARNING_RATE, weight_decay=0.0),
+            torch.optim.Muon(
+                self.matrices, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY,
+                adjust_lr_fn="match_rms_adamw", ns_steps=4,
+            ),
+        ]  # fmt: skip
+        self.average = Average(model)
+        self.iteration = 0
+        self.seconds = 0.0
+
+    def step(self, stills: Stills) -> float:
+        """One update; the loss per image."""
+        started = time.monotonic()
+        side_px = SMALL_PX if self.iteration < SMALL_SHARE * self.total else SIDE_PX
+        data = batch(
+            np.random.default_rng((self.iteration, rank())), stills, self._order(stills), side_px
+        )
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = self.model.loss(data)[0].sum()
+        for weight in self.model.parameters():
+            weight.grad = None
+        loss.backward()
+        average_gradients(self.model)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+        for matrix, weight in zip(self.matrices, self.filters, strict=True):
+            matrix.grad = weight.grad.reshape(matrix.shape)
+        self._set_rate()
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.average.update(self.model, self.iteration)
+        self.iteration += 1
+        self.seconds += time.monotonic() - started
+        return float(loss.detach()) / len(data["img"])
+
+    def _order(self, stills: Stills) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """This process's stills of this iteration: an epoch is one shuffle."""
+        epoch, slot = divmod(self.iteration, len(stills.images) // BATCH)
+        shuffled = np.random.default_rng(epoch).permutation(len(stills.images))
+        return shuffled[slot * BATCH : (slot + 1) * BATCH][rank() :: world()]
+
+    def _set_rate(self) -> None:
+        left = (self.total - self.iteration) / (self.total * DECAY_SHARE)
+        share = min(1.0, (self.iteration + 1) / WARM_UP, max(0.01, left))
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = LEARNING_RATE * share
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(), "average": self.average.state,
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "iteration": self.iteration, "seconds": self.seconds,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.average.state = state["average"]
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.iteration, self.seconds = state["iteration"], state["seconds"]
+
+
+def _split(model: DetectionModel) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+    """Filter banks inside the network, and everything else (head's ends, norms, biases)."""
+    filters, rest = [], []
+    for weight in model.parameters():
+        hidden = weight.ndim == 4 and weight.shape[1] > 3 and weight.shape[0] > 1
+        (filters if hidden and weight.requires_grad else rest).append(weight)
+    return filters, [weight for weight in rest if weight.requires_grad]
+
+
+def train_detector(
+    work: Path, *, iterations: int, processes: int = 1, export_only: bool = False,
+    report: Callable[[str], None] = say,
+) -> None:  # fmt: skip
+    """Trains to the end or goes on from the checkpoint in `work`, then exports."""
+    if not export_only:
+        launch(_train, processes, work, iterations, report)
+    trainer = Trainer(build(), iterations)
+    resume(trainer, work / "detector.pt")
+    export(trainer.average.state)
+
+
+def resume(trainer: Trainer, checkpoint: Path) -> None:
+    """Goes on from a checkpoint where there is one."""
+    if checkpoint.exists():
+        trainer.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
+
+
+def _train(work: Path, iterations: int, report: Callable[[str], None]) -> None:
+    torch.manual_seed(0)
+    stills = load(work / "stills", "train")
+    trainer = Trainer(build(), iterations)
+    resume(trainer, work / "detector.pt")
+    losses: list[float] = []
+    while trainer.iteration < trainer.total:
+        losses.append(trainer.step(stills))
+        if rank() == 0 and trainer.iteration % 25 == 0:
+            report(
+                f"{trainer.iteration}/{trainer.total} loss={np.mean(losses):.3f} "
+                f"{trainer.seconds:.0f}s"
+            )
+            losses = []
+        if rank() == 0 and (trainer.iteration % 100 == 0 or trainer.iteration == trainer.total):
+            part = (work / "detector.pt").with_suffix(".part")
+            torch.save(trainer.state(), part)
+            part.rename(work / "detector.pt")

@@ -1,0 +1,125 @@
+import io
+import pickle
+from pathlib import Path
+
+import av
+import pytest
+from clip_maker import number_of, write_clip
+
+from pvtt_flow.data import Frame
+from pvtt_flow.errors import DataError
+from pvtt_flow.media.coded import coded_frames
+from pvtt_flow.media.container import open_container
+from pvtt_flow.media.decode import DecodeBreakError, read_frames
+from pvtt_flow.media.limits import DEFAULT_LIMITS
+from pvtt_flow.media.probe import probe
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 48)
+
+
+def read(path: Path, **options: object) -> list[Frame]:
+    with path.open("rb") as file:
+        return list(read_frames(file, **options))
+
+
+def until_break(path: Path) -> tuple[list[int], DecodeBreakError]:
+    numbers = []
+    with path.open("rb") as file, pytest.raises(DecodeBreakError) as caught:
+        numbers.extend(number_of(frame.rgb) for frame in read_frames(file))
+    return numbers, caught.value
+
+
+@pytest.mark.parametrize("at", ["inside a packet", "between packets"])
+def test_a_cut_file_gives_its_good_frames_then_breaks(tmp_path: Path, clip: Path, at: str) -> None:
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    stop = packets[30].pos + (packets[30].size // 2 if at == "inside a packet" else 0)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[:stop])
+    numbers, error = until_break(cut)
+    assert numbers == list(range(len(numbers)))
+    assert 24 <= len(numbers) <= 30
+    assert error.frame_index == len(numbers)
+    assert error.kind == "undecodable"
+    assert f"decoding broke at frame {len(numbers)}: the file ends" in str(error)
+    assert read(cut, stop_frame=len(numbers) - 8)[-1].frame_index == len(numbers) - 9
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.7, 0.9])
+def test_a_cut_matroska_file_breaks_too(tmp_path: Path, fraction: float) -> None:
+    data = write_clip(tmp_path / "whole.mkv", 30).read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(data[: int(fraction * len(data))])
+    numbers, error = until_break(cut)
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) >= 30 * fraction - 6
+    assert "the file is shorter than its header says" in str(error)
+
+
+def test_damaged_bytes_break_where_they_are(tmp_path: Path, clip: Path) -> None:
+    data = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    packet = packets[20]
+    data[packet.pos + 4 : packet.pos + packet.size] = bytes(packet.size - 4)
+    hurt = tmp_path / "hurt.mp4"
+    hurt.write_bytes(data)
+    numbers, error = until_break(hurt)
+    assert numbers == list(range(len(numbers)))
+    assert 16 <= len(numbers) <= 20
+    assert error.frame_index == len(numbers)
+
+
+def test_a_break_does_not_depend_on_threads(tmp_path: Path, clip: Path) -> None:
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[:60_000])
+    counts = set()
+    for num_threads in (1, 2, 4):
+        with cut.open("rb") as file, open_container(file, DEFAULT_LIMITS) as opened:
+            with pytest.raises(DecodeBreakError) as caught:
+                list(coded_frames(opened, DEFAULT_LIMITS, num_threads=num_threads))
+            counts.add(caught.value.frame_index)
+    assert len(counts) == 1
+
+
+def test_a_size_that_changes_is_a_break(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "a.h264", 4, container_format="h264")
+    wide = write_clip(tmp_path / "b.h264", 4, container_format="h264", size_px=(128, 64))
+    both = tmp_path / "both.h264"
+    both.write_bytes(small.read_bytes() + wide.read_bytes())
+    numbers, error = until_break(both)
+    assert numbers == [0, 1, 2, 3]
+    assert "the picture is 128x64 and no longer 96x64" in str(error)
+
+
+def test_another_size_than_probed_is_refused(tmp_path: Path, clip: Path) -> None:
+    with clip.open("rb") as file:
+        video = probe(file, size_bytes=clip.stat().st_size)
+    other = write_clip(tmp_path / "other.mp4", 3, size_px=(128, 64))
+    with pytest.raises(DataError, match="the picture is 128x64 and no longer 96x64"):
+        read(other, video=video)
+
+
+def test_the_break_error_travels_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(DecodeBreakError(7, "why")))  # noqa: S301
+    assert (error.frame_index, error.reason, error.kind) == (7, "why", "undecodable")
+    assert str(error) == str(DecodeBreakError(7, "why"))
+
+
+def test_a_failed_read_is_not_a_broken_video(clip: Path) -> None:
+    class Flaky(io.BytesIO):
+        num_reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.num_reads += 1
+            if self.num_reads > 2:
+                raise ConnectionError("reset by peer")
+            return super().read(min(size or 0, 40_000))
+
+    with pytest.raises(DataError) as caught:
+        list(read_frames(Flaky(clip.read_bytes())))
+    assert caught.value.kind == "unreadable"
+    assert "a read failed with ConnectionError: reset by peer" in str(caught.value)
