@@ -38,9 +38,11 @@ ModelsFolder = Annotated[
     str | None, typer.Option("--models", help="Folder or bucket of weights; default: the cache.")
 ]
 
-# What a shell can tell apart: 0 done, 1 too many videos failed, 2 the run could not start.
+# What a shell can tell apart: 0 done, 1 too many videos failed, 2 the run could not start,
+# 3 the job was stopped.
 EXIT_FAILURES = 1
 EXIT_REFUSED = 2
+EXIT_STOPPED = 3
 
 
 @app.command()
@@ -59,6 +61,27 @@ def run(
         show_plan(loaded, _console(), limit=limit)
     elif not run_flow(loaded, _console(), limit=limit):
         raise typer.Exit(EXIT_FAILURES)
+
+
+@app.command()
+def submit(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    address: Annotated[
+        str, typer.Option(help="The cluster's dashboard; RAY_API_SERVER_ADDRESS overrides it.")
+    ] = "http://127.0.0.1:8265",
+    working_dir: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="A folder to send; the job runs in it."),
+    ] = None,
+) -> None:
+    """Run on a Ray cluster: submit the job, follow its log, exit as it does (3: stopped)."""
+    from pvtt_flow.commands.submit import submit_run
+
+    folder = None if working_dir is None else str(working_dir)
+    loaded = _load(config, overrides)
+    status = submit_run(loaded, _console(), address=address, working_dir=folder)
+    raise typer.Exit({"SUCCEEDED": 0, "STOPPED": EXIT_STOPPED}.get(status, EXIT_FAILURES))
 
 
 @app.command()

@@ -21,9 +21,7 @@ class Capacity:
 @contextmanager
 def connected() -> Iterator[Capacity]:
     """Connect to `$RAY_ADDRESS` (set in every submitted job), else start Ray here; then leave."""
-    # Ray would copy the working folder to its workers when it finds itself under `uv run`.
-    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    _settle()
     import ray
 
     if os.environ.get("RAY_ADDRESS"):
@@ -32,7 +30,9 @@ def connected() -> Iterator[Capacity]:
         ray.init(
             address="local",
             include_dashboard=False,
-            logging_level=logging.WARNING,
+            logging_level=logging.ERROR,
+            # Videos' failures come back as rows; a worker's own words stay in Ray's log folder.
+            log_to_driver=False,
             object_store_memory=_LOCAL_STORE_BYTES,
         )
     try:
@@ -40,3 +40,13 @@ def connected() -> Iterator[Capacity]:
         yield Capacity(num_cpus=total.get("CPU", 0.0), num_gpus=total.get("GPU", 0.0))
     finally:
         ray.shutdown()
+
+
+def _settle() -> None:
+    """Settle what Ray would otherwise decide, or talk about, by itself."""
+    # Ray would copy the working folder to its workers when it finds itself under `uv run`.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # Ray 2.60 warns that it will one day stop hiding GPUs from tasks that ask for none.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray's C++ side reports as an error that Ray Data passes arguments by reference (ray#53727).
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

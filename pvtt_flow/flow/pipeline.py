@@ -6,11 +6,14 @@
 Only references and results cross these arrows; frames are decoded where they are used.
 """
 
+import logging
+import warnings
 from collections.abc import Iterator, Sequence
 
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data import Dataset as Rows
+from ray.util.annotations import RayDeprecationWarning
 
 from pvtt_flow.config import PoolParams, RunConfig
 from pvtt_flow.data import Lineage, Source, Work
@@ -23,7 +26,8 @@ def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Row
     """The lazy rows of one run; iterating over them runs it and gives receipts as they come."""
     _set_context(config)
     need = config.resources
-    rows: Rows = ray.data.from_arrow([to_table(Work, [Work(source=s)]) for s in sources])
+    # `from_arrow` would start a task for each table to learn its schema.
+    rows: Rows = ray.data.from_blocks([to_table(Work, [Work(source=s)]) for s in sources])
     # 1 : N. Tasks, because nothing is resident; a fraction of a core, because they mostly wait.
     rows = _tasks(rows, steps.inspect, config, num_cpus=need.inspect_num_cpus)
     # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
@@ -63,18 +67,21 @@ def _tasks(rows: Rows, make: Make, config: RunConfig, *, num_cpus: float, **rest
 
 
 def _actors(rows: Rows, make: Make, config: RunConfig, pool: PoolParams) -> Rows:
-    return rows.map_batches(
-        Operator,
-        fn_constructor_kwargs={"make": make, "config": config},
-        compute=ActorPoolStrategy(size=pool.actors),
-        batch_format="pyarrow",
-        batch_size=pool.batch_size,
-        num_cpus=pool.num_cpus,
-        num_gpus=pool.num_gpus,
-        # Ray's default retries a process that dies on one input for ever.
-        max_restarts=3,
-        max_task_retries=2,
-    )
+    with warnings.catch_warnings():
+        # `max_restarts` and `max_task_retries` have no other way in (Ray 2.60, until 2.64).
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return rows.map_batches(
+            Operator,
+            fn_constructor_kwargs={"make": make, "config": config},
+            compute=ActorPoolStrategy(size=pool.actors),
+            batch_format="pyarrow",
+            batch_size=pool.batch_size,
+            num_cpus=pool.num_cpus,
+            num_gpus=pool.num_gpus,
+            # Ray's default retries a process that dies on one input for ever.
+            max_restarts=3,
+            max_task_retries=2,
+        )
 
 
 def _set_context(config: RunConfig) -> None:
@@ -83,5 +90,8 @@ def _set_context(config: RunConfig) -> None:
     # Small rows are otherwise held back until they fill 128 MiB.
     context.target_max_block_size = 1
     context.execution_no_progress_timeout_s = config.run.no_progress_timeout_s
-    # The flow has its own progress, in videos.
+    # The flow has its own progress, in videos; Ray Data's words go to its log file.
     context.enable_progress_bars = False
+    for handler in logging.getLogger("ray.data").handlers:
+        if handler.get_name() == "console":
+            handler.setLevel(logging.ERROR)

@@ -52,16 +52,25 @@ class Detect:
         except Exception as error:  # noqa: BLE001 (becomes this video's failure row)
             return error
 
-    def _detect(self, frames: Sequence[object]) -> list[Detections]:
+    def _detect(self, frames: Sequence[object]) -> Sequence[Detections | Exception]:
+        """One answer a frame; when the detector breaks, each answer is why."""
         pictures = [frame.rgb for frame in frames if isinstance(frame, Frame)]
-        return self._detector.detect(pictures) if pictures else []
+        try:
+            return self._detector.detect(pictures) if pictures else []
+        except Exception as error:  # noqa: BLE001 (one bad batch must not stop the others)
+            return [error] * len(pictures)
 
     def _prompted(
-        self, work: Work, frame: Frame | Exception | None, seen: Detections | None, share_s: float
+        self,
+        work: Work,
+        frame: Frame | Exception | None,
+        seen: Detections | Exception | None,
+        share_s: float,
     ) -> Work:
-        if isinstance(frame, Exception):
-            return failed(work, "detect", frame)
-        if frame is None or seen is None:
+        for outcome in (frame, seen):
+            if isinstance(outcome, Exception):
+                return failed(work, "detect", outcome)
+        if not isinstance(frame, Frame) or not isinstance(seen, Detections):
             return work
         try:
             prompts = self._prompts(work.source.prompts, frame, seen)

@@ -9,30 +9,30 @@ from pvtt_flow.training.progress import say
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 Work = Annotated[Path, typer.Option(help="Folder of clips and checkpoints.")]
+ExportOnly = Annotated[bool, typer.Option(help="Write the weights of the last checkpoint.")]
 DEFAULT_WORK = Path("training_work")
 
 
 @app.command()
 def render(
-    work: Work = DEFAULT_WORK, clips: int = 4000, long_clips: int = 600, held_out: int = 100,
-    stills: int = 6000, processes: int = 2,
+    work: Work = DEFAULT_WORK, clips: int = 4000, long_clips: int = 600, stills: int = 8000,
+    processes: int = 2,
 ) -> None:  # fmt: skip
-    """Render what is missing: 8-frame and 16-frame training clips, held-out clips, stills."""
+    """Render what is missing: training clips of 8 and of 16 frames, and training stills."""
     from pvtt_flow.training import corpus
     from pvtt_flow.training import stills as pictures
 
-    plan = (("held_out", 24, held_out), ("train", 8, clips), ("train", 16, long_clips))
-    for split, num_frames, count in plan:
-        done = corpus.render(work / "corpus", split, num_frames, count, processes=processes)
-        for path in done:
-            typer.echo(path.name)
-    for split, count in (("train", stills), ("held_out", max(1, stills // 12))):
-        for path in pictures.render(work / "stills", split, count, processes=processes):
-            typer.echo(path.name)
+    for num_frames, count in ((8, clips), (16, long_clips)):
+        for path in corpus.render(work / "corpus", "train", num_frames, count, processes=processes):
+            say(path.name)
+    for path in pictures.render(work / "stills", "train", stills, processes=processes):
+        say(path.name)
 
 
 @app.command()
-def segmenter(work: Work = DEFAULT_WORK, processes: int = 2, export_only: bool = False) -> None:
+def segmenter(
+    *, work: Work = DEFAULT_WORK, processes: int = 2, export_only: ExportOnly = False
+) -> None:
     """Train the compact SAM 2, or go on where it stopped; write its averaged weights."""
     from pvtt_flow.training.segmenter.command import train_segmenter
 
@@ -41,7 +41,11 @@ def segmenter(work: Work = DEFAULT_WORK, processes: int = 2, export_only: bool =
 
 @app.command()
 def detector(
-    work: Work = DEFAULT_WORK, iterations: int = 2000, processes: int = 2, export_only: bool = False
+    *,
+    work: Work = DEFAULT_WORK,
+    iterations: int = 2000,
+    processes: int = 2,
+    export_only: ExportOnly = False,
 ) -> None:
     """Train the compact YOLO, or go on where it stopped; write its stripped weights."""
     from pvtt_flow.training.detector.train import train_detector
@@ -70,7 +74,7 @@ def samples() -> None:
     from pvtt_flow.training.samples import write
 
     for path in write():
-        typer.echo(f"{path.name} {path.stat().st_size} bytes")
+        say(f"{path.name} {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

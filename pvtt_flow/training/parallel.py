@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 
 
 def rank() -> int:
@@ -48,7 +48,8 @@ def launch(function: Callable[..., None], processes: int, work: Path, *arguments
         function(work, *arguments)
         return
     meeting = work / f".meeting_{os.getpid()}"
-    mp.spawn(_join, (function, processes, meeting, work, arguments), nprocs=processes)
+    start: Callable[..., Any] = spawn
+    start(_join, (function, processes, meeting, work, arguments), nprocs=processes)
     meeting.unlink(missing_ok=True)
 
 

@@ -68,7 +68,8 @@ def render_shard(job: tuple[Path, str, int]) -> Path:
     target = folder / f"{split}_{shard:05d}.npz"
     if target.exists():
         return target
-    images, boxes, owners = [], [], []
+    images: list[NDArray[np.uint8]] = []
+    boxes, owners = [], []
     for index in range(shard * SHARD_SCENES, (shard + 1) * SHARD_SCENES):
         for image, found in stills_of(render_scene(split, index)):
             owners.append(np.full(len(found), len(images)))

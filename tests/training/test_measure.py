@@ -2,7 +2,6 @@
 
 import numpy as np
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pvtt_flow.training.measure import box_iou, match, region_similarity
@@ -19,9 +18,7 @@ def test_j_is_intersection_over_union_and_one_where_both_are_empty() -> None:
 
 @settings(deadline=None, derandomize=True)
 @given(masks, masks)
-def test_j_is_symmetric_and_one_only_for_equals(
-    first: np.ndarray, second: np.ndarray
-) -> None:
+def test_j_is_symmetric_and_one_only_for_equals(first: np.ndarray, second: np.ndarray) -> None:
     forth, back = region_similarity(first, second), region_similarity(second, first)
     assert np.array_equal(forth, back)
     assert np.array_equal(forth == 1, (first == second).all((1, 2)))

@@ -75,7 +75,10 @@ def test_an_absent_product_costs_only_its_presence() -> None:
 
 
 def test_overlap_by_hand() -> None:
-    mask, truth = torch.zeros(1, 2, 2, 2, dtype=torch.bool), torch.zeros(1, 2, 2, 2, dtype=torch.bool)
+    mask, truth = (
+        torch.zeros(1, 2, 2, 2, dtype=torch.bool),
+        torch.zeros(1, 2, 2, 2, dtype=torch.bool),
+    )
     mask[0, 0, 0], truth[0, 0, :, 0] = True, True
     assert overlap(mask, truth).tolist() == [[pytest.approx(1 / 3), 1.0]]
 

@@ -19,7 +19,8 @@ def batch(
         found = stills.boxes_xyxy[stills.image_index == index] / SIDE_PX
         image, found = _augment(rng, stills.images[index], found)
         if side_px != SIDE_PX:
-            image = cv2.resize(image, (side_px, side_px), interpolation=cv2.INTER_AREA)
+            square = side_px, side_px
+            image = np.asarray(cv2.resize(image, square, interpolation=cv2.INTER_AREA), np.uint8)
         images.append(image)
         boxes.append(found)
         owners.append(np.full(len(found), slot))

@@ -32,6 +32,7 @@ class Trainer:
 
     def __init__(self, model: DetectionModel, total: int) -> None:
         self.model = model.train()
+        self._loss: Callable[[dict[str, Any]], tuple[torch.Tensor, ...]] = model.loss
         self.total = total
         self.filters, rest = _split(model)
         # Muon takes matrices: a filter bank seen as one shares its memory.
@@ -55,14 +56,14 @@ class Trainer:
             np.random.default_rng((self.iteration, rank())), stills, self._order(stills), side_px
         )
         with torch.autocast("cpu", torch.bfloat16):
-            loss = self.model.loss(data)[0].sum()
+            loss: torch.Tensor = self._loss(data)[0].sum()
         for weight in self.model.parameters():
             weight.grad = None
-        loss.backward()
+        torch.autograd.backward(loss)
         average_gradients(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
         for matrix, weight in zip(self.matrices, self.filters, strict=True):
-            matrix.grad = weight.grad.reshape(matrix.shape)
+            matrix.grad = None if weight.grad is None else weight.grad.reshape(matrix.shape)
         self._set_rate()
         for optimiser in self.optimisers:
             optimiser.step()
@@ -85,6 +86,7 @@ class Trainer:
                 group["lr"] = LEARNING_RATE * share
 
     def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
         return {
             "model": self.model.state_dict(), "average": self.average.state,
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
@@ -92,6 +94,7 @@ class Trainer:
         }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Takes up a saved state."""
         self.model.load_state_dict(state["model"])
         self.average.state = state["average"]
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
@@ -101,7 +104,8 @@ class Trainer:
 
 def _split(model: DetectionModel) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """Filter banks inside the network, and everything else (head's ends, norms, biases)."""
-    filters, rest = [], []
+    filters: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
     for weight in model.parameters():
         hidden = weight.ndim == 4 and weight.shape[1] > 3 and weight.shape[0] > 1
         (filters if hidden and weight.requires_grad else rest).append(weight)

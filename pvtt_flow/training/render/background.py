@@ -22,7 +22,7 @@ def background(rng: Rng, height_px: int, width_px: int) -> Image:
         image[horizon:] = (image[horizon:] * shade).astype(np.uint8)
     sigma_px = float(rng.choice([0, 1, 3])) * max(height_px, width_px) / 300
     if sigma_px:
-        image = cv2.GaussianBlur(image, None, sigma_px)
+        image = cv2.GaussianBlur(image, (0, 0), sigma_px)
     return image
 
 
@@ -44,7 +44,7 @@ def _studio(rng: Rng, height_px: int, width_px: int) -> Image:
     y, x = np.mgrid[:height_px, :width_px].astype(np.float32)
     far = np.hypot(x / width_px - rng.uniform(0.3, 0.7), y / height_px - rng.uniform(0.3, 0.7))
     lit = np.array(colour(rng, low=120)) * (1.1 - rng.uniform(0.2, 0.9) * far[..., None])
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(lit, 0, 255), np.uint8)
 
 
 def _clouds(rng: Rng, height_px: int, width_px: int) -> Image:
@@ -61,7 +61,7 @@ def _wood(rng: Rng, height_px: int, width_px: int) -> Image:
     planks = int(rng.integers(2, 8))
     for edge in np.linspace(0, height_px, planks + 1)[1:-1].astype(int):
         image[edge : edge + max(1, height_px // 150)] *= 0.5
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
 def _tiles(rng: Rng, height_px: int, width_px: int) -> Image:

@@ -32,7 +32,7 @@ class Clip:
     def masks(self) -> NDArray[np.bool_]:
         """bool (T, N, H, W), the visible part of each product."""
         numbers = np.arange(1, self.num_products + 1, dtype=np.uint8)
-        return self.labels[:, None] == numbers[None, :, None, None]
+        return np.asarray(self.labels[:, None] == numbers[None, :, None, None])
 
     @property
     def boxes_xyxy(self) -> NDArray[np.float32]:
@@ -172,7 +172,7 @@ def _cast(image: Image, sprite: Sprite, light: Light, depth: float, radius_px: f
     pad = int(radius_px * 0.6) + 2
     soft = cv2.copyMakeBorder(sprite.alpha, pad, pad, pad, pad, cv2.BORDER_CONSTANT)
     sigma = max(0.6, radius_px * 0.12)
-    soft = cv2.GaussianBlur(soft, None, sigma)
+    soft = cv2.GaussianBlur(soft, (0, 0), sigma)
     shift = -light.direction[:2] * radius_px * 0.3
     shadow = Sprite(
         np.broadcast_to(np.uint8(0), (*soft.shape, 3)), soft * depth,

@@ -25,6 +25,7 @@ class Lens:
 
 
 def lens(rng: Rng, ticks: Array) -> Lens:
+    """A random camera: phones, webcams, studios."""
     exposure = np.exp(wander(rng, ticks, 0.01) + rng.normal(0, 0.15))
     flicker = 1 + rng.normal(0, rng.choice([0, 0.02]), len(ticks))
     cast = np.exp(rng.normal(0, 0.06, 3))
@@ -40,16 +41,14 @@ def lens(rng: Rng, ticks: Array) -> Lens:
 def degrade(rng: Rng, image: Image, this: Lens, frame_index: int) -> Image:
     """The frame as the camera gives it."""
     if this.blur_px:
-        image = cv2.GaussianBlur(image, None, this.blur_px * len(image) / 150)
+        image = cv2.GaussianBlur(image, (0, 0), this.blur_px * len(image) / 150)
     levels = (np.arange(256) / 255) ** this.gamma
     table = np.clip(255 * levels[:, None] * this.gain[frame_index], 0, 255).astype(np.uint8)
     image = cv2.LUT(image, table[:, None])
     if this.noise:
-        grain = np.empty(image.shape, np.int16)
-        cv2.setRNGSeed(int(rng.integers(2**31)))
-        cv2.randn(grain, 0, this.noise)
-        image = cv2.add(image, grain, dtype=cv2.CV_8U)
+        grain = this.noise * rng.standard_normal(image.shape, np.float32)
+        image = np.clip(image + grain, 0, 255).astype(np.uint8)
     if this.jpeg_quality is not None:
         coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, this.jpeg_quality])[1]
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
     return image

@@ -5,11 +5,13 @@ from the viewer. Normals point outwards; a patch's `part` names the texture it w
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+# Floating point; widths are in the docstrings, since OpenCV's stubs blur them.
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

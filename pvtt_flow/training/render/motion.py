@@ -30,7 +30,7 @@ def wander(rng: Rng, ticks: Array, speed: float) -> Array:
     period = rng.uniform(14, 50)
     phase = rng.uniform(0, 2 * np.pi)
     sway = (np.sin(2 * np.pi * ticks / period + phase) - np.sin(phase)) * period / 8
-    return speed * (drift * 0.6 + sway * rng.uniform(0, 1.2))
+    return np.asarray(speed * (drift * 0.6 + sway * rng.uniform(0, 1.2)))
 
 
 def euler(yaw: Array, pitch: Array, roll: Array) -> Array:

@@ -36,6 +36,7 @@ class Hand:
 
 
 def hand(rng: Rng) -> Hand:
+    """A random hand."""
     skin = np.array(SKINS[int(rng.integers(len(SKINS)))]) + rng.normal(0, 8, 3)
     red, green, blue = np.clip(skin, 20, 245).astype(int).tolist()
     return Hand(
@@ -63,9 +64,9 @@ def draw_hand(
             shade = (np.array(tint) * light).tolist()
             for image, value in ((rgb, shade), (alpha, 255)):
                 thick = max(1, min(32767, int(width * share)))
-                cv2.polylines(image, [points], False, value, thick, cv2.LINE_AA)
-    rgb = cv2.GaussianBlur(rgb, None, 0.05 * palm + 0.3)
-    return _reduced(rgb, alpha, width_px, height_px)
+                cv2.polylines(image, [points], False, value, thick, cv2.LINE_AA)  # noqa: FBT003
+    soft = cv2.GaussianBlur(rgb, (0, 0), 0.05 * palm + 0.3)
+    return _reduced(soft, alpha, width_px, height_px)
 
 
 def _strokes(
@@ -117,6 +118,7 @@ class Cutout:
 
 
 def cutout(rng: Rng, side_px: int = 64) -> Cutout:
+    """A random blot, leaf or bar."""
     kind = rng.random()
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     if kind < 0.35:

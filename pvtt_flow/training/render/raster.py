@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.training.render.mesh import Array, Mesh
+from pvtt_flow.training.render.texture import Image
 
 # The distance of the viewer in object radii: mild perspective, as of a product lens.
 VIEWER = 6.0
@@ -41,7 +42,7 @@ class Skin:
 class Sprite:
     """A picture to lay over a frame."""
 
-    rgb: NDArray[np.uint8]
+    rgb: Image
     """uint8 (h, w, 3) RGB, meaningful where alpha is above 0."""
     alpha: Array
     """float32 (h, w) in [0, 1]."""
@@ -80,7 +81,7 @@ def draw_mesh(
     alpha = (number > 0).astype(np.float32)
     area = cv2.resize(alpha, size.tolist(), interpolation=cv2.INTER_AREA)
     small = cv2.resize(rgb, size.tolist(), interpolation=cv2.INTER_AREA)
-    small /= np.maximum(area, 1e-3)[..., None]
+    small = small / np.maximum(area, 1e-3)[..., None]
     return Sprite(np.clip(small, 0, 255).astype(np.uint8), area, int(low[0]), int(low[1]))
 
 

@@ -27,6 +27,8 @@ CANVAS_ZOOM = 1.5
 
 @dataclass(frozen=True)
 class Product:
+    """A thing that is asked for."""
+
     mesh: Mesh
     skin: Skin
     path: Path
@@ -49,6 +51,8 @@ class Cover:
 
 @dataclass(frozen=True)
 class Scene:
+    """Everything that a clip shows."""
+
     height_px: int
     width_px: int
     canvas: Image
@@ -66,7 +70,7 @@ class Scene:
     target: int
 
 
-def scene(
+def scene(  # noqa: PLR0913 - the knobs of a scene, all by name
     rng: Rng, num_frames: int, height_px: int, width_px: int, *, num_products: int,
     event: Event | None = None, stride: float = 1.0, texture_px: int = 96,
 ) -> Scene:  # fmt: skip
@@ -88,14 +92,19 @@ def scene(
     if products and event == "leave":
         products[target] = replace(products[target], path=excursion(rng, products[target].path))
     canvas = background(rng, int(height_px * CANVAS_ZOOM), int(width_px * CANVAS_ZOOM))
-    direction = np.array([rng.normal(0, 0.7), -rng.uniform(0.3, 1.2), -rng.uniform(0.3, 1)])
     return Scene(
         height_px, width_px, canvas, _camera(rng, ticks), tuple(products),
         _covers(rng, ticks, products, target, event),
-        Light(direction / np.linalg.norm(direction), rng.uniform(0.3, 0.65), rng.uniform(0.4, 0.85)),
+        _light(rng),
         wander(rng, ticks, 0.01 * energy), rng.uniform(0.1, 0.6) * (rng.random() < 0.8),
         lens(rng, ticks), target,
     )  # fmt: skip
+
+
+def _light(rng: Rng) -> Light:
+    direction = np.array([rng.normal(0, 0.7), -rng.uniform(0.3, 1.2), -rng.uniform(0.3, 1)])
+    direction /= np.linalg.norm(direction)
+    return Light(direction, rng.uniform(0.3, 0.65), rng.uniform(0.4, 0.85))
 
 
 def _places(rng: Rng, count: int, aspect: float) -> list[tuple[Array, float]]:
@@ -104,15 +113,15 @@ def _places(rng: Rng, count: int, aspect: float) -> list[tuple[Array, float]]:
     places: list[tuple[Array, float]] = []
     room = {0: 0.0, 1: 0.42, 2: 0.36, 3: 0.3}.get(count, 0.26)
     for _ in range(count):
-        best, best_gap = None, -np.inf
         size = rng.uniform(0.45, 1.0) * room
-        for _ in range(8):
-            at = rng.uniform(0.15, 0.85, 2)
-            gaps = [np.linalg.norm((at - o) * shape_px) - 0.8 * (size + s) for o, s in places]
-            gap = min(gaps, default=0.0)
-            if gap > best_gap:
-                best, best_gap = at, gap
-        places.append((best, size))
+        options = rng.uniform(0.15, 0.85, (8, 2))
+        gaps = [
+            min(
+                (float(np.linalg.norm((at - o) * shape_px)) - 0.8 * s for o, s in places), default=0
+            )
+            for at in options
+        ]
+        places.append((options[int(np.argmax(gaps))], size))
     return places
 
 

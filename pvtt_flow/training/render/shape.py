@@ -22,11 +22,13 @@ NUM_PARTS = 3
 
 
 def carton(rng: Rng) -> Mesh:
+    """A box, now and then with plain sides."""
     size = rng.uniform(0.5, 1.7, 3)
     return box(size, parts=(2, 1, 0) if rng.random() < 0.3 else (0, 0, 0))
 
 
 def can(rng: Rng) -> Mesh:
+    """A tin with rims."""
     tall, wide = rng.uniform(0.45, 1.0), rng.uniform(0.35, 0.8)
     rim = 0.08 * tall
     body = revolve(_profile((wide, -tall + rim), (wide, tall - rim)))
@@ -36,6 +38,7 @@ def can(rng: Rng) -> Mesh:
 
 
 def bottle(rng: Rng) -> Mesh:
+    """A bottle: body, shoulder, neck, lid."""
     wide, neck = rng.uniform(0.28, 0.5), rng.uniform(0.1, 0.2)
     shoulder = rng.uniform(-0.55, 0.0)
     blend = np.linspace(0, 1, 6)
@@ -51,6 +54,7 @@ def bottle(rng: Rng) -> Mesh:
 
 
 def jar(rng: Rng) -> Mesh:
+    """A jar with a wide lid."""
     wide, tall = rng.uniform(0.5, 0.85), rng.uniform(0.4, 0.8)
     lid_tall, lid_wide = rng.uniform(0.12, 0.35), wide * rng.uniform(0.75, 1.02)
     bulge = wide * rng.uniform(0.9, 1.1)
@@ -61,6 +65,7 @@ def jar(rng: Rng) -> Mesh:
 
 
 def mug(rng: Rng) -> Mesh:
+    """A mug with a handle."""
     wide, tall = rng.uniform(0.5, 0.7), rng.uniform(0.5, 0.8)
     body = revolve(_profile((wide * rng.uniform(0.7, 1.0), tall), (wide, 0), (wide, -tall)))
     lining = disc(wide * 0.93, -tall + 0.01, part=2)
@@ -112,6 +117,7 @@ def slab(rng: Rng) -> Mesh:
 
 
 def soap(rng: Rng) -> Mesh:
+    """A bar of soap, a pebble, a rounded box."""
     half = rng.uniform(0.35, 0.95, 3)
     return superellipsoid(half, (rng.uniform(0.3, 1), rng.uniform(0.3, 1)))
 
@@ -133,6 +139,7 @@ def ring(rng: Rng) -> Mesh:
 
 
 def watch(rng: Rng) -> Mesh:
+    """A watch: a strap and a case that faces the viewer."""
     angle = np.linspace(0, 2 * np.pi, 25)
     curve = np.stack([0 * angle, 0.85 * np.sin(angle), 0.6 * np.cos(angle) + 0.6], 1)
     strap = sweep(curve, rng.uniform(0.09, 0.15), part=1)
@@ -142,6 +149,7 @@ def watch(rng: Rng) -> Mesh:
 
 
 def headphones(rng: Rng) -> Mesh:
+    """A band and two cups."""
     angle = np.linspace(np.pi, 2 * np.pi, 15)
     band = np.stack([0.75 * np.cos(angle), 0.85 * np.sin(angle) + 0.1, 0 * angle], 1)
     half = np.array([0.18, rng.uniform(0.3, 0.42), 0.32])
@@ -153,6 +161,7 @@ def headphones(rng: Rng) -> Mesh:
 
 
 def camera(rng: Rng) -> Mesh:
+    """A body and a lens."""
     size = np.array([1.6, 1.0, 0.5]) * rng.uniform(0.8, 1.1, 3)
     lens = _moved(
         _toward_viewer(can_body(rng.uniform(0.28, 0.42), 0.2)),

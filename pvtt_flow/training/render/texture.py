@@ -3,11 +3,14 @@
 All are uint8 (S, S, 3) RGB; palettes come from the same generator, so a seed fixes them.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+# uint8 (H, W, 3) RGB; OpenCV's stubs would return a wider type.
+Image = NDArray[Any]
 Rng = np.random.Generator
 FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX,
@@ -40,7 +43,7 @@ def blend(rng: Rng, amount: NDArray[np.float32]) -> Image:
     """Two random colours mixed by amount (H, W) in [0, 1]."""
     first, second = np.array(colour(rng)), np.array(colour(rng))
     mixed = first + (second - first) * amount[..., None]
-    return mixed.astype(np.uint8)
+    return np.asarray(mixed, np.uint8)
 
 
 def texture(rng: Rng, side_px: int = 96) -> Image:

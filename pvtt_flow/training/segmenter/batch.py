@@ -33,7 +33,8 @@ def sample(
     rng: Rng, shards: list[Shard], *, num_clips: int, num_frames: int, max_pairs: int
 ) -> Batch:
     """Random windows until num_clips hold a prompt; products beyond max_pairs a clip rest."""
-    images, masks, clips, boxes = [], [], [], []
+    images: list[NDArray[np.uint8]] = []
+    masks, clips, boxes = [], [], []
     while len(images) < num_clips:
         frames, labels = _augment(rng, *_window(rng, shards, num_frames))
         numbers, areas = np.unique(labels[0], return_counts=True)
@@ -68,7 +69,7 @@ def jittered_box(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
         return box
     sides = np.tile(box[2:] - box[:2], 2)
     noise = np.clip(rng.normal(0, 0.06, 4), -0.2, 0.2) * sides
-    return np.clip(box + noise, 0, mask.shape[0])
+    return np.asarray(np.clip(box + noise, 0, mask.shape[0]))
 
 
 def _window(

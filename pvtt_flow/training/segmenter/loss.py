@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from pvtt_flow.training.segmenter.track import Prediction
 
@@ -30,8 +30,8 @@ def frame_loss(said: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
     side = mask.shape[-1] // SIDE_DIVISOR
     # Logits beyond this add nothing but overflow in half-trained models.
     logits = said.logits.clamp(-20, 20)
-    logits = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
-    truth = F.avg_pool2d(mask[:, None], SIDE_DIVISOR).expand_as(logits)
+    logits = functional.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
+    truth = functional.avg_pool2d(mask[:, None], SIDE_DIVISOR).expand_as(logits)
     present = mask.flatten(1).any(1)
     per_mask = FOCAL * focal(logits, truth) + DICE * dice(logits, truth)
     best = per_mask[:, 1:].min(1).values
@@ -40,7 +40,9 @@ def frame_loss(said: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
     with torch.no_grad():
         actual = overlap(logits > 0, truth > 0.5)
     iou_loss = ((said.iou - actual).abs().mean(1) * weight).sum()
-    presence_loss = F.binary_cross_entropy_with_logits(said.presence[:, 0], present.float())
+    presence_loss = functional.binary_cross_entropy_with_logits(
+        said.presence[:, 0], present.float()
+    )
     chosen = (
         torch.zeros_like(present, dtype=torch.long) if prompted else said.iou[:, 1:].argmax(1) + 1
     )
@@ -56,7 +58,7 @@ def frame_loss(said: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
 def focal(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Sigmoid focal loss (gamma 2, alpha 0.25) a mask: (P, M) from (P, M, h, w)."""
     probability = logits.sigmoid()
-    cross = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     right = probability * truth + (1 - probability) * (1 - truth)
     alpha = 0.25 * truth + 0.75 * (1 - truth)
     return (alpha * cross * (1 - right) ** 2).mean((-2, -1))

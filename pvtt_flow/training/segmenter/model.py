@@ -8,13 +8,15 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from sam2.modeling.sam2_base import SAM2Base
 
+from pvtt_flow.training.checksums import write_checksums
+
 EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
 CONFIG = EMBEDDED / "sam2_embedded.yaml"
 WEIGHTS = EMBEDDED / "sam2_embedded.pt"
 
 # What sam2.build_sam.build_sam2_video_predictor sets for inference, without hole filling,
 # which needs a compiled extension and would make masks differ by host.
-PREDICTOR = {
+PREDICTOR: dict[str, Any] = {
     "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor",
     "sam_mask_decoder_extra_args": {
         "dynamic_multimask_via_stability": True,
@@ -29,7 +31,8 @@ PREDICTOR = {
 def build(config: Path = CONFIG, **overrides: Any) -> SAM2Base:
     """A model with fresh weights; overrides replace keys of the yaml's `model`."""
     tree = OmegaConf.merge(OmegaConf.load(config).model, overrides)
-    return instantiate(tree, _recursive_=True)
+    model: SAM2Base = instantiate(tree, _recursive_=True)
+    return model
 
 
 def predictor(weights: Path = WEIGHTS) -> SAM2Base:
@@ -45,3 +48,4 @@ def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
     part = weights.with_suffix(".part")
     torch.save({"model": {name: value.half() for name, value in state.items()}}, part)
     part.rename(weights)
+    write_checksums(weights.parent)

@@ -12,7 +12,8 @@ WARM_UP = 150
 
 def optimisers(model: nn.Module, *, muon: bool = True) -> list[torch.optim.Optimizer]:
     """Muon for the hidden matrices, AdamW for convolutions, embeddings, norms and biases."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, weight in model.named_parameters():
         hidden = weight.ndim == 2 and min(weight.shape) > 8 and "token" not in name
         (matrices if muon and hidden else rest).append(weight)
@@ -27,7 +28,7 @@ def optimisers(model: nn.Module, *, muon: bool = True) -> list[torch.optim.Optim
                 weight_decay=WEIGHT_DECAY,
                 adjust_lr_fn="match_rms_adamw",
                 ns_steps=4,
-            )  # fmt: skip
+            )
         )
     return found
 
@@ -47,6 +48,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, iteration: int) -> None:
+        """Moves a little towards the model's weights."""
         keep = min(self.decay, (iteration + 1) / (iteration + 20))
         for name, value in model.state_dict().items():
             if value.is_floating_point():

@@ -48,7 +48,7 @@ def listening(model: SAM2Base) -> Iterator[list[Prediction]]:
 
 def track(model: SAM2Base, batch: Batch) -> list[Prediction]:
     """A prediction for each of the T frames."""
-    num_clips, num_frames = batch.images.shape[:2]
+    num_frames = batch.images.shape[1]
     encoded = model.forward_image(batch.images.flatten(0, 1))
     _, features, positions, sizes = model._prepare_backbone_features(encoded)
     memory: dict[str, dict[int, Any]] = {"cond_frame_outputs": {}, "non_cond_frame_outputs": {}}
@@ -64,7 +64,17 @@ def track(model: SAM2Base, batch: Batch) -> list[Prediction]:
             place = [level[:, column] for level in positions]
             points = prompt if t == 0 else None
             out, outputs, _, _ = model._track_step(
-                t, t == 0, here, place, sizes, points, None, memory, num_frames, False, None
+                t,
+                t == 0,
+                here,
+                place,
+                sizes,
+                points,
+                None,
+                memory,
+                num_frames,
+                False,
+                None,
             )
             high_res_masks, out["obj_ptr"], presence = outputs[4], outputs[5], outputs[6]
             model._encode_memory_in_output(

@@ -35,12 +35,14 @@ class Stage:
     """Products prompted a clip."""
 
 
-# Single frames until boxes become masks, then longer and longer memory.
+# Single frames until boxes become masks, many small steps on pairs of frames until memory
+# is used at all, then longer and longer clips.
 RECIPE = (
     Stage(500, num_frames=1, num_clips=24, max_pairs=4),
-    Stage(800, num_frames=4, num_clips=6, max_pairs=4),
-    Stage(1000, num_frames=8, num_clips=4, max_pairs=4),
-    Stage(300, num_frames=16, num_clips=2, max_pairs=4),
+    Stage(200, num_frames=2, num_clips=8, max_pairs=4),
+    Stage(500, num_frames=4, num_clips=6, max_pairs=4),
+    Stage(900, num_frames=8, num_clips=4, max_pairs=4),
+    Stage(250, num_frames=16, num_clips=2, max_pairs=4),
 )
 DECAY_SHARE = 0.35
 
@@ -96,7 +98,7 @@ class Trainer:
         total = torch.stack([loss.total for loss in losses]).mean()
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        torch.autograd.backward(total)
         average_gradients(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
         for optimiser in self.optimisers:
@@ -117,6 +119,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Takes up a saved state."""
         self.model.load_state_dict(state["model"])
         self.average.state = state["average"]
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):

@@ -1,0 +1,44 @@
+"""`pvtt-flow submit`: the run as a job of a Ray cluster, watched from here."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from pvtt_flow.config import RunConfig
+from pvtt_flow.flow.submit import Follower, job_of, start
+
+
+def submit_run(
+    config: RunConfig, console: Console, *, address: str, working_dir: str | None
+) -> str:
+    """The status that the job ended with: SUCCEEDED, FAILED or STOPPED."""
+    job = job_of(config, now=datetime.now(UTC), working_dir=working_dir)
+    follower = Follower(start(address, job), job.submission_id, _show)
+    console.print(f"job: {job.submission_id}", soft_wrap=True)
+    with _sigterm_as_sigint():
+        try:
+            status = follower.follow()
+        except KeyboardInterrupt:
+            console.print("stopping the job; once more leaves it running")
+            status = follower.stop()
+    console.print(f"job {job.submission_id}: {status}", soft_wrap=True)
+    return status
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+@contextmanager
+def _sigterm_as_sigint() -> Iterator[None]:
+    """What stops a pod or a service ends the job too, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

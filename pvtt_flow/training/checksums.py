@@ -1,0 +1,13 @@
+"""SHA256SUMS beside the shipped weights, in the format of `sha256sum`."""
+
+import hashlib
+from pathlib import Path
+
+
+def write_checksums(folder: Path) -> None:
+    """Sums every weight and config file of the folder, whole or not at all."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".pt", ".yaml"))
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
+    part = folder / "SHA256SUMS.part"
+    part.write_text("".join(lines))
+    part.rename(folder / "SHA256SUMS")

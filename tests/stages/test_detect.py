@@ -1,0 +1,128 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media.clip_maker import write_clip
+from numpy.typing import NDArray
+from stages.works import FAILED, Box, FakeDetector, box_prompt, inspected
+
+from pvtt_flow.core import rle
+from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.data import Detections, Prompt, Work
+from pvtt_flow.errors import ConfigError
+from pvtt_flow.media.limits import DEFAULT_LIMITS
+from pvtt_flow.stages.detect import Detect
+
+CUP: tuple[Box, float, str] = ((40, 20, 60, 40), 0.9, "cup")
+BOTTLE: tuple[Box, float, str] = ((0, 10, 20, 50), 0.6, "bottle")
+UNSURE: tuple[Box, float, str] = ((70, 0, 90, 20), 0.1, "cup")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 3)
+
+
+def detect(works: Sequence[Work], detector: FakeDetector, **params: object) -> list[Work]:
+    return Detect(detector, DetectParams.model_validate(params), DEFAULT_LIMITS)(works)
+
+
+def test_prompt_frames_of_several_videos_are_one_batch(tmp_path: Path, clip: Path) -> None:
+    wide = write_clip(tmp_path / "wide.mp4", 2, size_px=(128, 64))
+    gone = inspected(write_clip(tmp_path / "gone.mp4", 2))
+    Path(gone.source.uri).unlink()
+    detector = FakeDetector(CUP, BOTTLE, UNSURE)
+    works = [inspected(clip), FAILED, gone, inspected(wide)]
+    first, failed, missing, last = detect(works, detector, max_products=2)
+
+    assert detector.calls == [[(64, 96, 3), (64, 128, 3)]]
+    assert failed is FAILED
+    assert missing.failure is not None
+    assert (missing.failure.stage, missing.failure.kind) == ("detect", "unreadable")
+    for work in (first, last):
+        assert work.failure is None
+        assert [(p.object_id, p.label, p.box_xyxy) for p in work.prompts] == [
+            (0, "cup", CUP[0]),
+            (1, "bottle", BOTTLE[0]),
+        ]
+        assert work.timings.detect_s > 0
+    assert first.source.video_id == "clip"
+
+
+def test_nothing_to_look_at_asks_nothing_of_the_detector() -> None:
+    detector = FakeDetector(CUP)
+    assert detect([FAILED], detector) == [FAILED]
+    assert detector.calls == []
+
+
+@pytest.mark.parametrize("seen", [(), (UNSURE,)])
+def test_no_product_is_no_failure(clip: Path, seen: tuple[tuple[Box, float, str], ...]) -> None:
+    (work,) = detect([inspected(clip)], FakeDetector(*seen))
+    assert work.failure is None
+    assert work.prompts == ()
+
+
+def test_manifest_prompts_override_and_add(clip: Path) -> None:
+    better, added = box_prompt(0, (1, 2, 30, 40)), box_prompt(7, (5, 5, 9, 9), frame_index=2)
+    (work,) = detect([inspected(clip, better, added)], FakeDetector(CUP, BOTTLE), max_products=2)
+    assert work.prompts[:2] == (better, added)
+    assert [(p.object_id, p.origin) for p in work.prompts[2:]] == [(1, "detector")]
+    assert work.prompts[2].box_xyxy == BOTTLE[0]
+
+
+def mask_rle(height_px: int, width_px: int) -> str:
+    return rle.encode(np.ones((height_px, width_px), np.bool_))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (box_prompt(3, (0, 0, 97, 64)), "box (0, 0, 97, 64) must fit; the picture is 96x64"),
+        (box_prompt(3, (-1, 0, 9, 9)), "box (-1, 0, 9, 9) must fit"),
+        (box_prompt(3, (9, 9, 9, 20)), "box (9, 9, 9, 20) must fit"),
+        (
+            Prompt(object_id=3, frame_index=0, points_xy=((5, 5), (96, 5)), point_labels=(1, 0)),
+            "point (96, 5) must fit; the picture is 96x64",
+        ),
+        (
+            Prompt(object_id=3, frame_index=0, mask_rle=mask_rle(96, 96)),
+            "mask_rle must be COCO counts for it; the picture is 96x64",
+        ),
+    ],
+)
+def test_a_manifest_prompt_that_does_not_fit(clip: Path, prompt: Prompt, message: str) -> None:
+    (bad, good) = detect([inspected(clip, prompt), inspected(clip)], FakeDetector(CUP))
+    assert bad.failure is not None
+    assert (bad.failure.stage, bad.failure.kind) == ("detect", "bad_prompt")
+    assert f"prompt of object 3 on frame 0: {message}" in bad.failure.message
+    assert bad.prompts == ()
+    assert [p.label for p in good.prompts] == ["cup"]
+
+
+def test_a_mask_prompt_of_the_pictures_size_is_taken(clip: Path) -> None:
+    prompt = Prompt(object_id=0, frame_index=0, mask_rle=mask_rle(64, 96))
+    (work,) = detect([inspected(clip, prompt)], FakeDetector(CUP))
+    assert work.prompts == (prompt,)
+
+
+def test_a_class_that_the_detector_does_not_know() -> None:
+    with pytest.raises(ConfigError) as caught:
+        detect([], FakeDetector(), classes=("cup", "teapot"))
+    assert str(caught.value) == (
+        "$.detect.classes must be names that the detector knows, got teapot; it knows: cup, bottle"
+    )
+
+
+def test_a_detector_that_breaks_fails_its_batch_only(clip: Path) -> None:
+    class Broken(FakeDetector):
+        def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+            raise RuntimeError(f"no memory for {len(pictures)}")
+
+    works = detect([inspected(clip), FAILED], Broken())
+    assert works[1] is FAILED
+    failure = works[0].failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("detect", "internal")
+    assert failure.message == "RuntimeError: no memory for 1"
+    assert failure.traceback is not None

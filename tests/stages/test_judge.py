@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+import pytest
+from stages.works import FAILED
+
+from pvtt_flow.core.qc import QcThresholds
+from pvtt_flow.data import Masklet, MaskletFrame, Prompt, Work
+from pvtt_flow.stages.judge import Judge
+
+BOX = (20, 10, 40, 30)
+
+
+def tracked(*, present: int, absent: int = 0) -> Work:
+    """A shot of one masklet that is there for some frames and then away."""
+    here = MaskletFrame(
+        frame_index=0,
+        pts_ns=0,
+        rle="unread",
+        box_xyxy=BOX,
+        area_px=400,
+        object_score=5.0,
+        predicted_iou=0.9,
+        fragments=1,
+    )
+    away = replace(
+        here, rle=None, box_xyxy=None, area_px=0, object_score=-5.0, fragments=0, flags=("absent",)
+    )
+    frames = [here] * present + [away] * absent
+    masklet = Masklet(
+        masklet_id="v/s/o0",
+        shot_id="v/s",
+        video_id="v",
+        object_id=0,
+        label="mug",
+        shot_index=0,
+        start_frame=0,
+        stop_frame=len(frames),
+        start_ns=0,
+        stop_ns=1,
+        width_px=96,
+        height_px=64,
+        prompts=(Prompt(object_id=0, frame_index=0, box_xyxy=BOX),),
+        frames=tuple(replace(f, frame_index=i, pts_ns=i) for i, f in enumerate(frames)),
+    )
+    return Work(source=FAILED.source, masklets=(masklet,))
+
+
+@pytest.mark.parametrize(
+    ("work", "verdict", "reasons"),
+    [
+        (tracked(present=10), "accept", ()),
+        (tracked(present=8, absent=2), "review", ("presence_low",)),
+        (tracked(present=1, absent=9), "reject", ("presence_low",)),
+    ],
+)
+def test_a_masklet_gets_its_verdict_and_reasons(
+    work: Work, verdict: str, reasons: tuple[str, ...]
+) -> None:
+    ((masklet,),) = (w.masklets for w in Judge(QcThresholds())([work]))
+    assert (masklet.verdict, masklet.reasons) == (verdict, reasons)
+    assert masklet.qc is not None
+    assert masklet.qc.num_frames == 10
+    assert masklet.qc.prompt_iou == 1.0
+
+
+def test_thresholds_change_the_verdict_and_not_the_measurements() -> None:
+    work = tracked(present=8, absent=2)
+    mild, strict = (
+        Judge(QcThresholds(presence_review=bound, presence_reject=bound))([work])[0].masklets[0]
+        for bound in (0.5, 0.9)
+    )
+    assert (mild.verdict, strict.verdict) == ("accept", "reject")
+    assert mild.qc == strict.qc
+
+
+def test_failed_work_passes_by() -> None:
+    assert Judge(QcThresholds())([FAILED]) == [FAILED]

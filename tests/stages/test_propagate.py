@@ -1,0 +1,155 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media.clip_maker import HEIGHT_PX, WIDTH_PX, write_clip
+from stages.works import FAILED, Box, FakeTracker, box_prompt, inspected, prompted
+
+from pvtt_flow.core import rle
+from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
+from pvtt_flow.data import Masklet, Prompt, Work
+from pvtt_flow.media.limits import DEFAULT_LIMITS
+from pvtt_flow.stages.propagate import Propagate
+
+NUM_FRAMES = 8
+FRAME_NS = 40_000_000
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "mug.mp4", NUM_FRAMES)
+
+
+def box_at(object_id: int, frame_index: int) -> Box | None:
+    """Object 0 leaves to the left at frame 3 and stays away for two frames; others stand still."""
+    if object_id == 0 and frame_index in (4, 5):
+        return None
+    if object_id == 0 and frame_index == 3:
+        return 0, 10, 6, 20
+    return 10 * object_id + 20, 10, 10 * object_id + 26, 20
+
+
+def propagate(work: Work, *, sampling: SamplingParams = EVERY_FRAME) -> Work:
+    (done,) = Propagate(FakeTracker(box_at), sampling, DEFAULT_LIMITS)([work])
+    return done
+
+
+def flags_of(masklet: Masklet) -> list[tuple[str, ...]]:
+    return [frame.flags for frame in masklet.frames]
+
+
+def test_one_masklet_for_each_object(clip: Path) -> None:
+    first = Prompt(object_id=0, frame_index=0, label="mug", box_xyxy=(20, 10, 26, 20), score=0.9)
+    second = box_prompt(5, (70, 10, 76, 20))
+    work = propagate(prompted(clip, second, first))
+    assert work.failure is None
+    assert [(m.object_id, m.label, m.masklet_id) for m in work.masklets] == [
+        (0, "mug", "mug/s0000@0/o000"),
+        (5, "product", "mug/s0000@0/o005"),
+    ]
+    mug = work.masklets[0]
+    assert mug.prompts == (first,)
+    assert (mug.video_id, mug.shot_id, mug.shot_index) == ("mug", "mug/s0000@0", 0)
+    assert (mug.width_px, mug.height_px) == (WIDTH_PX, HEIGHT_PX)
+    assert (mug.start_frame, mug.stop_frame) == (0, NUM_FRAMES)
+    assert (mug.start_ns, mug.stop_ns) == (0, NUM_FRAMES * FRAME_NS)
+    assert work.num_frames == NUM_FRAMES
+    assert work.flags == ()
+    assert work.timings.propagate_s > 0
+
+
+def test_frames_say_what_was_seen_when(clip: Path) -> None:
+    (masklet,) = propagate(prompted(clip, box_prompt(0, (20, 10, 26, 20)))).masklets
+    assert [(f.frame_index, f.pts_ns) for f in masklet.frames] == [
+        (i, i * FRAME_NS) for i in range(NUM_FRAMES)
+    ]
+    assert flags_of(masklet) == [
+        ("prompted",), (), (), ("border",), ("absent",), ("absent",), (), (),
+    ]  # fmt: skip
+    present, absent = masklet.frames[1], masklet.frames[4]
+    assert present.rle is not None
+    mask = rle.decode(present.rle, HEIGHT_PX, WIDTH_PX)
+    assert np.argwhere(mask).min(axis=0).tolist() == [10, 20]
+    assert (present.box_xyxy, present.area_px) == ((20, 10, 26, 20), 60)
+    assert (present.fragments, present.object_score, present.predicted_iou) == (1, 4.0, 0.8)
+    assert (absent.rle, absent.box_xyxy, absent.area_px, absent.fragments) == (None, None, 0, 0)
+    assert absent.object_score == -3.0
+
+
+def test_an_object_may_be_prompted_later(clip: Path) -> None:
+    work = prompted(clip, box_prompt(0, (20, 10, 26, 20)), box_prompt(1, (30, 10, 36, 20), 6))
+    _, late = propagate(work).masklets
+    assert flags_of(late) == [("absent",)] * 6 + [("prompted",), ()]
+    assert [frame.object_score for frame in late.frames[:6]] == [None] * 6, "it did not look"
+
+
+def test_every_object_may_be_prompted_late(clip: Path) -> None:
+    (masklet,) = propagate(prompted(clip, box_prompt(0, (20, 10, 26, 20), 2))).masklets
+    assert masklet.start_frame == 0, "the shot begins where it begins"
+    assert flags_of(masklet)[:3] == [("absent",), ("absent",), ("prompted",)]
+
+
+def test_sampling_keeps_frame_indices(clip: Path) -> None:
+    work = prompted(clip, box_prompt(0, (20, 10, 26, 20)), box_prompt(0, (20, 10, 26, 20), 6))
+    done = propagate(work, sampling=SamplingParams(stride=3))
+    (masklet,) = done.masklets
+    assert [f.frame_index for f in masklet.frames] == [0, 3, 6]
+    assert flags_of(masklet) == [("prompted",), ("border",), ("prompted",)]
+    assert (masklet.stop_frame, done.num_frames) == (7, 3)
+
+
+@pytest.mark.parametrize(
+    ("frame_index", "stride"), [(4, 3), (NUM_FRAMES, 1)], ids=["skipped", "past the end"]
+)
+def test_a_prompt_on_a_frame_that_is_not_processed(
+    clip: Path, frame_index: int, stride: int
+) -> None:
+    work = prompted(clip, box_prompt(0, (20, 10, 26, 20), frame_index))
+    failure = propagate(work, sampling=SamplingParams(stride=stride)).failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("propagate", "bad_prompt")
+    assert f"got frames [{frame_index}]" in failure.message
+    assert "past the end or skipped by the sampling" in failure.message
+
+
+def test_a_truncated_video_keeps_its_good_frames(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mp4", 48).read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) // 2])
+    work = propagate(prompted(cut, box_prompt(1, (30, 10, 36, 20))))
+    assert work.failure is None
+    assert work.flags == ("truncated",)
+    assert 12 <= work.num_frames < 36
+    (masklet,) = work.masklets
+    assert [f.frame_index for f in masklet.frames] == list(range(work.num_frames))
+    assert masklet.stop_frame == work.num_frames
+
+
+def test_frames_are_decoded_as_they_are_asked_for(tmp_path: Path) -> None:
+    tracker = FakeTracker(box_at)
+    path = write_clip(tmp_path / "long.mp4", 60)
+    work = prompted(path, box_prompt(1, (30, 10, 36, 20)))
+    (done,) = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)([work])
+    assert done.num_frames == 60
+    assert tracker.most_alive <= 3
+
+
+def test_what_has_failed_or_shows_no_product_passes_by(clip: Path) -> None:
+    empty = inspected(clip)
+    stage = Propagate(FakeTracker(box_at), EVERY_FRAME, DEFAULT_LIMITS)
+    assert stage([FAILED, empty]) == [FAILED, empty]
+
+
+def test_a_tracker_that_breaks_fails_one_shot_only(clip: Path) -> None:
+    def breaks(object_id: int, frame_index: int) -> Box | None:
+        if object_id == 1:
+            raise RuntimeError("out of memory")
+        return box_at(object_id, frame_index)
+
+    stage = Propagate(FakeTracker(breaks), EVERY_FRAME, DEFAULT_LIMITS)
+    broken, fine = stage([prompted(clip, box_prompt(i, (1, 1, 9, 9))) for i in (1, 0)])
+    assert broken.failure is not None
+    assert (broken.failure.stage, broken.failure.kind) == ("propagate", "internal")
+    assert broken.failure.message == "RuntimeError: out of memory"
+    assert "in breaks" in (broken.failure.traceback or "")
+    assert len(fine.masklets) == 1

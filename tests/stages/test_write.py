@@ -1,0 +1,80 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from stages.works import FAILED
+from storage.storage_rows import masklet
+
+from pvtt_flow.data import Lineage, Source, Timings, Work
+from pvtt_flow.stages.write import Write
+from pvtt_flow.storage.arrow import from_table, to_table
+from pvtt_flow.storage.commits import Dataset
+
+LINEAGE = Lineage(
+    run_id="run7",
+    config_hash="config7",
+    detector_hash="detector7",
+    tracker_hash="tracker7",
+    code_version="7.0",
+)
+SOURCE = Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9, work_key="key7")
+TRACKED = Work(
+    source=SOURCE,
+    masklets=(masklet("mug", 0), masklet("mug", 1, verdict="reject")),
+    num_frames=3,
+    flags=("truncated",),
+    timings=Timings(inspect_s=1, detect_s=2, propagate_s=3),
+)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Iterator[Dataset]:
+    dataset = Dataset(str(tmp_path / "dataset"))
+    dataset.ensure()
+    yield dataset
+    assert dataset.masklets().count_rows() == 0, "nothing is in the dataset before a commit"
+
+
+def test_masklets_are_written_with_their_lineage(dataset: Dataset) -> None:
+    (receipt,) = Write(dataset, LINEAGE)([TRACKED])
+    (file,) = receipt.files
+    assert (file.num_rows, file.video_ids) == (2, ("mug",))
+    path = Path(dataset.uri, "masklets", file.path)
+    assert path.stat().st_size == file.size_bytes
+    rows = pq.read_table(path, partitioning=None).to_pylist()
+    stamped = ("work_key", "run_id", "config_hash", "detector_hash", "tracker_hash", "code_version")
+    assert [tuple(row[name] for name in stamped) for row in rows] == [
+        ("key7", "run7", "config7", "detector7", "tracker7", "7.0")
+    ] * 2
+    assert [frame["rle"] for frame in rows[0]["frames"]] == ["0b4", None, "0b4"]
+
+
+def test_a_receipt_tells_everything_but_the_masks(dataset: Dataset) -> None:
+    (receipt,) = Write(dataset, LINEAGE)([TRACKED])
+    assert (receipt.source, receipt.num_shots, receipt.num_frames) == (SOURCE, 1, 3)
+    assert receipt.verdicts == ("accept", "reject")
+    assert receipt.flags == ("truncated",)
+    assert receipt.timings == TRACKED.timings
+    assert receipt.failure is None
+    table = to_table(type(receipt), [receipt])
+    assert from_table(type(receipt), table) == [receipt], "it crosses operators as Arrow"
+
+
+def test_failed_and_empty_videos_write_no_file(dataset: Dataset) -> None:
+    failed, empty = Write(dataset, LINEAGE)([FAILED, Work(source=SOURCE)])
+    assert (failed.failure, failed.files) == (FAILED.failure, ())
+    assert (empty.failure, empty.files, empty.verdicts) == (None, (), ())
+
+
+def test_a_write_that_fails_is_a_row(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    stage = Write(Dataset(str(tmp_path / "file")), LINEAGE)
+    broken, fine = stage([TRACKED, replace(TRACKED, masklets=())])
+    assert broken.failure is not None
+    assert (broken.failure.stage, broken.failure.kind) == ("write", "internal")
+    assert broken.failure.message.startswith("NotADirectoryError: ")
+    assert "write_masklets" in (broken.failure.traceback or "")
+    assert (broken.files, broken.verdicts) == ((), ())
+    assert fine.failure is None
