@@ -29,7 +29,7 @@ RESULTS_VERSION = 1
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class PoolParams(_Section):
@@ -143,7 +143,10 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         if not isinstance(child, dict):
             raise ConfigError(f"--set {override}: $.{parent} must be a section to set a key in")
         node = child
-    node[last] = yaml.safe_load(text)
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {key} must have a YAML value, got {text!r}") from None
 
 
 def _explain(error: ErrorDetails) -> str:
@@ -152,6 +155,10 @@ def _explain(error: ErrorDetails) -> str:
         return f"{path} is not a known key{_suggestion(error['loc'])}"
     if error["type"] == "missing":
         return f"{path} must be given"
+    if error["type"] == "value_error":
+        # Ours, from a validator: it says all there is to say about the value or its keys.
+        message = error["msg"].removeprefix("Value error, ")
+        return f"{path} {message}" if message.startswith("must ") else f"{path}: {message}"
     return f"{path} must {_rule(error)}, got {json.dumps(error['input'], default=str)}"
 
 
@@ -159,8 +166,7 @@ def _rule(error: ErrorDetails) -> str:
     bounds = _bounds(error["loc"])
     if error["type"].startswith(("greater_than", "less_than")) and bounds:
         return f"be in {bounds}"
-    message = error["msg"].removeprefix("Value error, ")
-    return message.removeprefix("Input should ")
+    return error["msg"].removeprefix("Input should ").removeprefix("String should ")
 
 
 def _bounds(loc: tuple[int | str, ...]) -> str | None:

@@ -21,7 +21,7 @@ Fraction01 = Annotated[float, Field(ge=0, le=1)]
 class QcThresholds(BaseModel):
     """Where a measurement becomes a reason. Each rule has a bound for review and one for reject."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     presence_review: Fraction01 = 0.9
     presence_reject: Fraction01 = 0.2

@@ -2,10 +2,17 @@
 
 from pvtt_flow import __version__
 from pvtt_flow.config import ResourceParams, RunConfig
+from pvtt_flow.core.ids import hash_of
 from pvtt_flow.data import Lineage
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.models.build import detector_weights, tracker_config, tracker_weights
+from pvtt_flow.models.build import (
+    build_detector,
+    detector_weights,
+    tracker_config,
+    tracker_weights,
+)
 from pvtt_flow.models.checkpoints import sha256_of
+from pvtt_flow.models.detector import check_classes
 from pvtt_flow.storage.reading import open_binary
 
 
@@ -13,14 +20,26 @@ def make_lineage(config: RunConfig, run_id: str) -> Lineage:
     """Find and verify the weights; the hashes that this run's rows will carry."""
     detector = detector_weights(config.detector, config.run.models, open_binary)
     tracker = tracker_weights(config.tracker, config.run.models, open_binary)
-    tracker_config(config.tracker)
+    settings = {
+        "config": config.results_hash(),
+        # The same weights in another architecture (a larger picture, say) give other masks.
+        "architecture": sha256_of(tracker_config(config.tracker)),
+    }
     return Lineage(
         run_id=run_id,
-        config_hash=config.results_hash(),
+        config_hash=hash_of(settings),
         detector_hash=sha256_of(detector),
         tracker_hash=sha256_of(tracker),
         code_version=__version__,
     )
+
+
+def check_class_filter(config: RunConfig) -> None:
+    """Raise when the detector can never give a wanted class; loads it only if there is a filter."""
+    if config.detect.classes is None:
+        return
+    detector = build_detector(config.detector, config.run.models, open_binary)
+    check_classes(detector, config.detect.classes)
 
 
 def check_resources(need: ResourceParams, *, num_cpus: float, num_gpus: float) -> None:

@@ -12,7 +12,7 @@ from pvtt_flow.data import Lineage, Seal
 from pvtt_flow.flow.arrivals import arrivals
 from pvtt_flow.flow.cluster import connected
 from pvtt_flow.flow.plan import Plan, make_plan
-from pvtt_flow.flow.preflight import check_resources, make_lineage
+from pvtt_flow.flow.preflight import check_class_filter, check_resources, make_lineage
 from pvtt_flow.flow.sealing import Sealer
 from pvtt_flow.flow.summary import Summary
 from pvtt_flow.stages.write import Receipt
@@ -63,11 +63,12 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
     watcher.planned(plan)
     if not plan.todo:
         return summary
+    check_class_filter(config)
     dataset = Dataset(config.output.uri)
-    dataset.ensure()
-    dataset.sweep()
     with connected() as capacity:
         check_resources(config.resources, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
+        dataset.ensure()
+        dataset.sweep()
         _process(prepared, _Ledger(dataset, prepared, summary, watcher))
     return summary
 

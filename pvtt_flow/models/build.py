@@ -42,9 +42,7 @@ def tracker_config(params: TrackerParams) -> Path:
         )
     path = Path(params.config)
     if not path.is_file():
-        raise ConfigError(
-            f"$.tracker.config must be a file or a known name, got {path}"
-        )
+        raise ConfigError(f"$.tracker.config must be a file or a known name, got {path}")
     return path
 
 

@@ -27,6 +27,8 @@ Opener = Callable[[str], AbstractContextManager[BinaryIO]]
 _META = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _EMBEDDED = "pvtt_flow.models.embedded"
 _DOWNLOAD_TIMEOUT_S = 60
+# Files that cannot hold code; every other one is taken for a pickle, whatever its ending.
+_PLAIN_DATA = {".onnx", ".safetensors"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,10 +156,10 @@ def sha256_of(path: Path) -> str:
 
 def verify(path: Path, sha256: str) -> Path:
     """The path, once its bytes are proved to be the expected ones."""
-    if not path.is_file():
+    if not path.exists():
         raise PreflightError(
-            f"weights file not found: expected {path} (sha256 {sha256}); put it there, "
-            f"or run `pvtt-flow models fetch` where there is a network"
+            f"weights file not found: expected {path} (sha256 {sha256}), which ships with this "
+            f"package; put it there or install the package again"
         )
     found = sha256_of(path)
     if found != sha256:
@@ -169,18 +171,21 @@ def verify(path: Path, sha256: str) -> Path:
 
 
 def trusted_file(path: Path, sha256: str | None, key: str) -> Path:
-    """A weights path of the user's own. A pickle (`.pt`, `.pth`) must match a hash from the config.
+    """A weights path of the user's own: a file that could run code must match the config's hash.
 
     `key` is the config path of the hash, for the error.
     """
     if not path.exists():
-        raise PreflightError(f"weights not found: {path}; put them there or change {key[:-7]}")
-    if sha256 is None and path.suffix in {".pt", ".pth", ".pkl"}:
+        weights = f"{key.removesuffix('sha256')}weights"
+        raise PreflightError(f"weights not found: {path}; put them there or change {weights}")
+    if sha256 is not None:
+        return verify(path, sha256)
+    if path.is_file() and path.suffix not in _PLAIN_DATA:
         raise ConfigError(
             f"{key} must be given for {path}: a pickle can run any code, so it is loaded only when "
             f"its hash is known; if you trust the file, set it to {sha256_of(path)}"
         )
-    return path if sha256 is None or path.is_dir() else verify(path, sha256)
+    return path
 
 
 def _shipped_sha256(file_name: str) -> str:
@@ -202,17 +207,16 @@ def _copy(
     open_source: Callable[[], AbstractContextManager[BinaryIO]],
 ) -> None:
     """Copy to a temporary name, verify, rename: a half file never has the final name."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with (
-            open_source() as source,
-            tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part,
-        ):
-            shutil.copyfileobj(source, part, 1 << 20)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
+            part = Path(folder) / target.name
+            with open_source() as source, part.open("wb") as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+            verify(part, checkpoint.sha256).replace(target)
     except (urllib.error.URLError, OSError, DataError) as error:
         raise PreflightError(
             f"{checkpoint.name}: {checkpoint.file_name} could not be fetched ({error}); put the "
             f"file at {target} (sha256 {checkpoint.sha256}; published at {checkpoint.url}), or set "
             f"the models folder to one that has it"
         ) from error
-    verify(Path(part.name), checkpoint.sha256).replace(target)

@@ -19,17 +19,15 @@ from PIL import Image
 
 from pvtt_flow.core import rle
 from pvtt_flow.data import Frame, Prompt
-from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.detector import Device, device_name
+from pvtt_flow.models.frame_window import FrameWindow
+from pvtt_flow.models.sam2_build import build_predictor
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
 
 _MEAN = torch.tensor((0.485, 0.456, 0.406))[:, None, None]
 _STD = torch.tensor((0.229, 0.224, 0.225))[:, None, None]
 # Frames f-1 … f-6 are read as memories and f-1 … f-15 as pointers (sam2_base.py:533-620).
 _MEMORY_FRAMES = 16
-# `min(num_frames, 16)` scales the pointers' positions (sam2_base.py:588), so the length matters
-# only for clips shorter than that: looking 16 frames ahead makes those exact as well.
-_LOOK_AHEAD = 16
 _ENDLESS = 1 << 40
 
 
@@ -62,7 +60,7 @@ class Sam2Tracker:
 
     def _propagate(
         self,
-        window: "FrameWindow",
+        window: FrameWindow,
         start: int,
         prompts: Mapping[int, Sequence[Prompt]],
         prompt_frames: Mapping[int, Frame],
@@ -150,7 +148,7 @@ class Sam2Tracker:
                 scores[prompt.object_id] = self._predicted_ious[-1]
         return scores
 
-    def _new_state(self, window: "FrameWindow", size: tuple[int, ...]) -> dict[str, Any]:
+    def _new_state(self, window: FrameWindow, size: tuple[int, ...]) -> dict[str, Any]:
         """What `SAM2VideoPredictor.init_state` (:44-105) builds, without loading a video."""
         return {
             "images": window,
@@ -188,128 +186,6 @@ class Sam2Tracker:
         if self._device.type == "cuda":
             return torch.autocast("cuda", torch.bfloat16)
         return nullcontext()
-
-
-class FrameWindow:
-    """The predictor's `images`: a stream that looks like a sequence near its reading point.
-
-    Holds the model's small images, not the frames: those of the prompted ones and at most
-    `_LOOK_AHEAD + 1` others.
-    """
-
-    def __init__(
-        self,
-        frames: Iterable[Frame],
-        image_of: Any,
-        pinned: Mapping[int, torch.Tensor],
-    ) -> None:
-        self._frames = iter(frames)
-        self._image_of = image_of
-        self._pinned = pinned
-        self._held: OrderedDict[int, tuple[tuple[int, int], torch.Tensor]] = OrderedDict()
-        self._num_read = 0
-        self.length: int | None = None
-        """Frames in the shot, once the stream has ended."""
-        self._read_until(_LOOK_AHEAD)
-
-    def has(self, position: int) -> bool:
-        """Whether the shot has a frame at this position; moves the window so that it is held."""
-        self._read_until(position + 1)
-        while self._held and next(iter(self._held)) < position:
-            self._held.popitem(last=False)
-        return self.length is None or position < self.length
-
-    def time(self, position: int) -> tuple[int, int]:
-        """(frame_index, pts_ns) at a position that `has` has just been asked for."""
-        return self._held[position][0]
-
-    def __getitem__(self, position: int) -> torch.Tensor:
-        """float32 (3, S, S): the image the model sees at a held or prompted position."""
-        pinned = self._pinned.get(position)
-        return self._held[position][1] if pinned is None else pinned
-
-    def _read_until(self, num_frames: int) -> None:
-        while self._num_read < num_frames and self.length is None:
-            frame = next(self._frames, None)
-            if frame is None:
-                self.length = self._num_read
-                return
-            time = frame.frame_index, frame.pts_ns
-            self._held[self._num_read] = (time, self._image_of(frame.rgb))
-            self._num_read += 1
-
-
-def build_predictor(weights: Path | None, config: Path, device: torch.device) -> Any:
-    """The official `SAM2VideoPredictor` from a config file and a state dict (`weights_only`).
-
-    Without weights it is as its constructor leaves it: random.
-    """
-    import sam2.sam2_video_predictor as official
-    from hydra.utils import instantiate
-    from omegaconf import OmegaConf
-
-    # The predictor draws a bar over a range that it believes to be the clip.
-    official.tqdm = _no_bar
-    tree: Any = OmegaConf.load(config)
-    model = tree.model
-    _check_targets(OmegaConf.to_container(model), config)
-    model._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor"
-    # What `build_sam2_video_predictor(apply_postprocessing=True)` sets, except hole filling: it
-    # runs only where sam2's CUDA extension was built, so masks would differ from host to host.
-    OmegaConf.update(
-        model,
-        "sam_mask_decoder_extra_args",
-        {
-            "dynamic_multimask_via_stability": True,
-            "dynamic_multimask_stability_delta": 0.05,
-            "dynamic_multimask_stability_thresh": 0.98,
-        },
-        force_add=True,
-    )
-    OmegaConf.update(model, "binarize_mask_from_pts_for_mem_enc", True, force_add=True)  # noqa: FBT003
-    OmegaConf.update(model, "fill_hole_area", 0, force_add=True)
-    predictor = instantiate(model, _recursive_=True)
-    if weights is not None:
-        _load_weights(predictor, weights, config)
-    return predictor.float().to(device).eval()
-
-
-def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> None:
-    try:
-        predictor.load_state_dict(_state_dict(weights))
-    except RuntimeError as error:
-        raise ConfigError(
-            f"$.tracker.config must be the architecture of the weights, but {weights} does not "
-            f"belong to {config}: {str(error).splitlines()[1].strip()}"
-        ) from error
-
-
-def _no_bar(steps: Iterable[int], **_: object) -> Iterable[int]:
-    return steps
-
-
-def _state_dict(weights: Path) -> dict[str, torch.Tensor]:
-    saved = torch.load(weights, map_location="cpu", weights_only=True)
-    if not isinstance(saved, dict) or "model" not in saved:
-        raise ConfigError(
-            f"$.tracker.weights must be a SAM 2 checkpoint with its state dict under `model`, "
-            f"got {weights}"
-        )
-    state: dict[str, torch.Tensor] = saved["model"]
-    return state
-
-
-def _check_targets(node: object, config: Path) -> None:
-    """A config names classes to be called: only those of the sam2 package may be."""
-    if isinstance(node, dict):
-        target = node.get("_target_", "sam2.")
-        if not str(target).startswith("sam2."):
-            raise ConfigError(f"{config}: _target_ must be a class of sam2, got {target}")
-        for child in node.values():
-            _check_targets(child, config)
-    elif isinstance(node, list):
-        for child in node:
-            _check_targets(child, config)
 
 
 def _object_score(outputs: Mapping[str, Mapping[int, Any]], position: int) -> float:

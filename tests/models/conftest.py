@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pvtt_flow.models import checkpoints
-from pvtt_flow.models.sam2_tracker import build_predictor
+from pvtt_flow.models.sam2_build import build_predictor
 
 
 @pytest.fixture(scope="session")

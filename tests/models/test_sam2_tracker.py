@@ -13,7 +13,8 @@ import torch
 from pvtt_flow.core import rle
 from pvtt_flow.data import Frame, Prompt
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.models.sam2_tracker import Sam2Tracker, build_predictor
+from pvtt_flow.models.sam2_build import build_predictor
+from pvtt_flow.models.sam2_tracker import Sam2Tracker
 from pvtt_flow.models.tracker import TrackedFrame
 
 HEIGHT_PX, WIDTH_PX = 72, 96

@@ -1,5 +1,7 @@
 """The renderer: the same clip from the same seed, and truth that agrees with itself."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -53,7 +55,8 @@ def test_masks_of_different_products_are_disjoint(seed: int, num_products: int) 
 def test_what_leaves_is_gone_and_comes_back() -> None:
     clip = small_clip(11, 24, num_products=1, event="leave")
     seen = clip.masks[:, clip.target].any((1, 2))
-    assert seen[0] and seen[-1]
+    assert seen[0]
+    assert seen[-1]
     assert not seen.all()
 
 
@@ -77,13 +80,14 @@ def test_splits_share_no_seed() -> None:
         for split in SEEDS
         for length in lengths
     )
-    assert all(stop < start for (_, stop), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(stop < start for (_, stop), (start, _) in pairwise(spans))
 
 
 def test_squeezing_keeps_products_where_they_are() -> None:
     clip = small_clip(3, 1, num_products=1, event="none")
     frames, labels = squeeze(clip, 64)
-    assert frames.shape == (1, 64, 64, 3) and labels.shape == (1, 64, 64)
+    assert frames.shape == (1, 64, 64, 3)
+    assert labels.shape == (1, 64, 64)
     assert (labels > 0).mean() == pytest.approx((clip.labels > 0).mean(), abs=0.02)
 
 

@@ -73,8 +73,8 @@ def track(model: SAM2Base, batch: Batch) -> list[Prediction]:
                 None,
                 memory,
                 num_frames,
-                False,
-                None,
+                track_in_reverse=False,
+                prev_sam_mask_logits=None,
             )
             high_res_masks, out["obj_ptr"], presence = outputs[4], outputs[5], outputs[6]
             model._encode_memory_in_output(

@@ -1,0 +1,98 @@
+"""A dataset made by the real stages, but for the models: a hand-made square takes their place."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pvtt_flow.core import ids, rle
+from pvtt_flow.core.qc import QcThresholds
+from pvtt_flow.data import Lineage, Masklet, MaskletFrame, Prompt, Work
+from pvtt_flow.flow.sealing import Sealer
+from pvtt_flow.media.limits import Limits
+from pvtt_flow.stages.inspect import Inspect
+from pvtt_flow.stages.judge import Judge
+from pvtt_flow.stages.write import Write
+from pvtt_flow.storage.commits import Dataset
+from pvtt_flow.storage.params import InputParams
+from pvtt_flow.storage.sources import list_sources
+
+NUM_FRAMES = 12
+_SIDE_PX = 40
+_ABSENT_ON = 7
+_LINEAGE = Lineage(
+    run_id="r", config_hash="c", detector_hash="d", tracker_hash="t", code_version="0"
+)
+
+
+def make_dataset(folder: Path, video: Path) -> str:
+    """The uri of a dataset in the folder: this video with two masklets, and a failed one."""
+    videos = folder / "videos"
+    videos.mkdir()
+    shutil.copy(video, videos)
+    (videos / "empty.mp4").touch()
+    works = Inspect(Limits())([Work(source=s) for s in list_sources(InputParams(uri=str(videos)))])
+    judged = Judge(QcThresholds())([tracked(work) for work in works])
+    dataset = Dataset(str(folder / "dataset"))
+    dataset.ensure()
+    sealer = Sealer(_LINEAGE, max_attempts=3)
+    for receipt in Write(dataset, _LINEAGE)(judged):
+        done = sealer.add(receipt, finished_at_ns=1)
+        assert done is not None
+        seal, files = done
+        dataset.commit(files, [seal], run_id=_LINEAGE.run_id)
+    return dataset.uri
+
+
+def tracked(work: Work) -> Work:
+    """The row as a tracker would leave it; a failed one as it is."""
+    if work.failure is not None:
+        return work
+    masklets = tuple(walking_square(work, object_id) for object_id in (0, 1))
+    return replace(work, masklets=masklets, num_frames=NUM_FRAMES)
+
+
+def walking_square(work: Work, object_id: int) -> Masklet:
+    """A square that walks to the right, and is absent once."""
+    assert work.video is not None
+    assert work.shot is not None
+    size_px = (work.video.width_px, work.video.height_px)
+    frames = tuple(square(index, object_id, *size_px) for index in range(NUM_FRAMES))
+    box_xyxy = tuple(float(side) for side in frames[0].box_xyxy or ())
+    return Masklet(
+        masklet_id=ids.masklet_id(work.shot.shot_id, object_id),
+        shot_id=work.shot.shot_id,
+        video_id=work.source.video_id,
+        object_id=object_id,
+        label="product",
+        shot_index=0,
+        start_frame=0,
+        stop_frame=NUM_FRAMES,
+        start_ns=0,
+        stop_ns=frames[-1].pts_ns,
+        width_px=size_px[0],
+        height_px=size_px[1],
+        prompts=(Prompt(object_id=object_id, frame_index=0, box_xyxy=box_xyxy),),
+        frames=frames,
+    )
+
+
+def square(frame_index: int, object_id: int, width_px: int, height_px: int) -> MaskletFrame:
+    """One frame of it; each object in a row of its own."""
+    mask = np.zeros((height_px, width_px), bool)
+    if frame_index != _ABSENT_ON:
+        left_px, top_px = 5 + 3 * frame_index, 5 + (_SIDE_PX + 5) * object_id
+        mask[top_px : top_px + _SIDE_PX, left_px : left_px + _SIDE_PX] = True
+    present = bool(mask.any())
+    return MaskletFrame(
+        frame_index=frame_index,
+        pts_ns=frame_index * 40_000_000,
+        rle=rle.encode(mask) if present else None,
+        box_xyxy=rle.box_of(mask),
+        area_px=int(mask.sum()),
+        object_score=5.0 if present else -5.0,
+        # Between the threshold that judged it and the stricter one that the notebook tries.
+        predicted_iou=0.8,
+        fragments=int(present),
+    )

@@ -1,0 +1,19 @@
+"""Every test here runs the real command in processes of its own, and leaves none behind."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .flow_command import Shell, processes_of, wait_until
+
+
+@pytest.fixture
+def shell() -> Iterator[Shell]:
+    """Where commands run; fails a test whose processes outlive it."""
+    made = Shell.new()
+    yield made
+    try:
+        assert wait_until(lambda: not made.processes(), timeout_s=60), made.processes()
+    finally:
+        for process in processes_of(made.mark):
+            process.kill()

@@ -1,0 +1,93 @@
+"""The `pvtt-flow` command as people run it, in processes that can be found again."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+SAMPLES = REPOSITORY / "pvtt_flow" / "samples"
+BIN = Path(sys.executable).parent
+# The name of a variable that a command and all that it starts inherit.
+_MARK = "PVTT_FLOW_TEST"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """An environment for commands, and the way to find all that they have started."""
+
+    mark: str
+    env: Mapping[str, str]
+
+    @classmethod
+    def new(cls, **variables: str) -> "Shell":
+        """This process's environment without its Ray, and the commands of its Python."""
+        mark = uuid4().hex
+        env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        ours = {_MARK: mark, "PATH": path, "RAY_AUTH_MODE": "disabled"}
+        return cls(mark, env | ours | variables)
+
+    def run(self, *command: str, timeout_s: float = 240) -> "subprocess.CompletedProcess[str]":
+        """Run to the end; output and log lines together."""
+        return subprocess.run(
+            command,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def start(self, *command: str, log: Path) -> "subprocess.Popen[bytes]":
+        """Run in the background, in a process group of its own."""
+        with log.open("wb") as file:
+            return subprocess.Popen(
+                command, env=self.env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def processes(self) -> list[psutil.Process]:
+        """What was started here and is still there."""
+        return processes_of(self.mark)
+
+
+def write_config(path: Path, input_uri: str, output_uri: str) -> Path:
+    """A run with the embedded models that takes every 12th frame, so that it takes seconds."""
+    tree = {
+        "input": {"uri": input_uri},
+        "output": {"uri": output_uri},
+        "sampling": {"stride": 12},
+        "run": {"commit_interval_s": 0.2, "contact_sheet_videos": 2},
+    }
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def processes_of(mark: str) -> list[psutil.Process]:
+    """Every live process with this mark."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            dead = process.status() == psutil.STATUS_ZOMBIE
+            if not dead and process.environ().get(_MARK) == mark:
+                found.append(process)
+    return found
+
+
+def wait_until(done: Callable[[], object], *, timeout_s: float) -> bool:
+    """Whether it came true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
