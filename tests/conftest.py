@@ -10,13 +10,29 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from flow.runs import MixedRun
 
 ACCESS_KEY = "pvtt-test-key"
 SECRET_KEY = "pvtt-test-secret"  # noqa: S105
 START_TIMEOUT_S = 60.0
 _WAIT_S = 0.1
+
+
+def pytest_configure() -> None:
+    """Settle what Ray, ultralytics and rich take from the environment, before anyone imports it."""
+    os.environ.update(
+        RAY_AUTH_MODE="disabled",
+        RAY_USAGE_STATS_ENABLED="0",
+        # Tables are not folded, so that a test can find a path or a message in one piece.
+        COLUMNS="400",
+        NO_COLOR="1",
+    )
+    os.environ.pop("RAY_ADDRESS", None)
 
 
 @dataclass(frozen=True)
@@ -70,6 +86,14 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"needs the real test data, which is not part of the repository: no {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def mixed_run(tmp_path_factory: pytest.TempPathFactory) -> "MixedRun":
+    """One run, through Ray, of a folder of good and bad videos; for reading only."""
+    from flow.runs import run_mixed_folder
+
+    return run_mixed_folder(tmp_path_factory.mktemp("mixed"))
 
 
 def _command(home: Path, port: int) -> list[str]:

@@ -54,7 +54,12 @@ def running_cluster() -> Iterator[Cluster]:
 
 def _with_token(path: Path) -> Shell:
     path.write_text(secrets.token_hex(32))
-    return Shell.new(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(path))
+    return Shell.new(
+        RAY_AUTH_MODE="token",
+        RAY_AUTH_TOKEN_PATH=str(path),
+        # A head has nowhere to drain to, and would wait for that.
+        RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="1",
+    )
 
 
 def _ray_start(home: Path, dashboard_port: int) -> list[str]:

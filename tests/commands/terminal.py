@@ -1,0 +1,32 @@
+"""The `pvtt-flow` command in this process, as a shell would see it."""
+
+import io
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest.mock import patch
+
+from pvtt_flow.cli import main
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def pvtt_flow(*arguments: object) -> Ended:
+    """Run the command; only its exit is caught, so that a bug shows its traceback."""
+    out, err = io.StringIO(), io.StringIO()
+    argv = ["pvtt-flow", *map(str, arguments)]
+    with patch.object(sys, "argv", argv), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        else:
+            code = 0
+    return Ended(code, out.getvalue(), err.getvalue())
