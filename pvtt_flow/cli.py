@@ -1,5 +1,6 @@
 """The command line. Each command is a thin call; heavy imports wait until one is chosen."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -122,7 +123,9 @@ def debug(
     """Run every stage on one video in this process, without Ray, so that a breakpoint works."""
     from pvtt_flow.commands.debug import debug_video
 
-    debug_video(video, _load(config, [*(overrides or []), f"input.uri={video}"]), out, _console())
+    # As JSON, because a value is read as YAML, where `mug #2.mp4` is `mug` with a comment.
+    only_this = f"input.uri={json.dumps(video, ensure_ascii=False)}"
+    debug_video(video, _load(config, [*(overrides or []), only_this]), out, _console())
 
 
 @models_app.command("list")
@@ -164,8 +167,6 @@ def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
 @config_app.command("schema")
 def config_schema() -> None:
     """Print the config's JSON schema."""
-    import json
-
     from pvtt_flow.config import RunConfig
 
     typer.echo(json.dumps(RunConfig.model_json_schema(), indent=2))
@@ -199,7 +200,8 @@ def _load(config: Path, overrides: list[str] | None) -> "RunConfig":
 def _console() -> "Console":
     from rich.console import Console
 
-    return Console()
+    # A file's name is printed as it is, also when it looks like markup: `[red] :cup:.mp4`.
+    return Console(markup=False, emoji=False)
 
 
 if __name__ == "__main__":

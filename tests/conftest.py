@@ -24,14 +24,8 @@ _WAIT_S = 0.1
 
 
 def pytest_configure() -> None:
-    """Settle what Ray, ultralytics and rich take from the environment, before anyone imports it."""
-    os.environ.update(
-        RAY_AUTH_MODE="disabled",
-        RAY_USAGE_STATS_ENABLED="0",
-        # Tables are not folded, so that a test can find a path or a message in one piece.
-        COLUMNS="400",
-        NO_COLOR="1",
-    )
+    """Settle what Ray takes from the environment, before anyone imports it."""
+    os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ.pop("RAY_ADDRESS", None)
 
 

@@ -38,7 +38,7 @@ def verify_models(folder: str | None, console: Console) -> bool:
             console.print(f"{name}: ok", highlight=False)
         except PreflightError as error:
             right = False
-            console.print(f"[red]{name}: {error}", soft_wrap=True)
+            console.print(f"{name}: {error}", style="red", soft_wrap=True)
     return right
 
 

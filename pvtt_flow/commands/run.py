@@ -32,8 +32,9 @@ def run_flow(config: RunConfig, console: Console, *, limit: int | None) -> bool:
         console.print(f"contact sheet: {report.contact_sheet_uri}", soft_wrap=True)
     if summary.failure_fraction > config.run.max_failure_fraction:
         console.print(
-            f"[red]{len(summary.failures)} of {summary.num_videos} videos failed, more than "
-            f"$.run.max_failure_fraction ({config.run.max_failure_fraction:g}) allows"
+            f"{len(summary.failures)} of {summary.num_videos} videos failed, more than "
+            f"$.run.max_failure_fraction ({config.run.max_failure_fraction:g}) allows",
+            style="red",
         )
         return False
     return True

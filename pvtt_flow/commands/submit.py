@@ -24,7 +24,7 @@ def submit_run(
             status = follower.follow()
         except KeyboardInterrupt:
             console.print("stopping the job; once more leaves it running")
-            status = follower.stop()
+            status = follower.follow(stopping=True)
     console.print(f"job {job.submission_id}: {status}", soft_wrap=True)
     return status
 

@@ -50,7 +50,8 @@ class BarWatcher:
         """See `Watcher`."""
         if seal.failure_kind is not None:
             self._progress.console.print(
-                f"[red]failed[/] {seal.uri}: {seal.failure_kind}: {seal.failure_message}",
+                f"failed {seal.uri}: {seal.failure_kind}: {seal.failure_message}",
+                style="red",
                 highlight=False,
             )
         self._progress.update(

@@ -6,14 +6,16 @@ cluster's. A job has one id from before it is handed over, so it cannot start tw
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pvtt_flow.config import RunConfig, dump
-from pvtt_flow.core.ids import hash_of
+from pvtt_flow.core.ids import digest
 from pvtt_flow.errors import PreflightError
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 CONFIG_VARIABLE = "PVTT_FLOW_CONFIG"
 # A head that is restarted by its operator is back within minutes, or its jobs are gone with it.
@@ -21,28 +23,6 @@ PATIENCE_S = 300.0
 # Each look brings the whole log, so the longer a job runs the less often it is looked at.
 _MIN_PAUSE_S, _MAX_PAUSE_S = 1.0, 15.0
 _PAUSE_SHARE = 0.02
-
-
-class Jobs(Protocol):
-    """What this needs of ray's `JobSubmissionClient`."""
-
-    def submit_job(
-        self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any]
-    ) -> str:
-        """Hand a job over; returns its id."""
-        ...
-
-    def get_job_status(self, job_id: str) -> str:
-        """PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED."""
-        ...
-
-    def get_job_logs(self, job_id: str) -> str:
-        """All that it has printed."""
-        ...
-
-    def stop_job(self, job_id: str) -> bool:
-        """Ask it to end; whether it was still running."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,22 +41,22 @@ def job_of(config: RunConfig, *, now: datetime, working_dir: str | None = None) 
     if working_dir is not None:
         runtime_env["working_dir"] = working_dir
     return Job(
-        submission_id=f"pvtt-flow-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{hash_of({'': text})[:8]}",
+        submission_id=f"pvtt-flow-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{digest(text, 8)}",
         entrypoint=f'printf %s "${CONFIG_VARIABLE}" | pvtt-flow run /dev/stdin',
         runtime_env=runtime_env,
     )
 
 
-def start(address: str, job: Job) -> Jobs:
-    """Hand the job to the server at a dashboard's address; raises PreflightError if it is not had.
+def start(address: str, job: Job) -> "JobSubmissionClient":
+    """The job server at a dashboard's address, which has the job now.
 
-    Returns the server.
+    Raises PreflightError when it is not there or does not take it.
     """
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
     try:
-        jobs: Jobs = JobSubmissionClient(address)
+        jobs = JobSubmissionClient(address)
         jobs.submit_job(
             entrypoint=job.entrypoint,
             submission_id=job.submission_id,
@@ -98,17 +78,23 @@ def start(address: str, job: Job) -> Jobs:
 class Follower:
     """Shows a job's log as it grows, until the job has ended or cannot be seen any more."""
 
-    jobs: Jobs
+    jobs: "JobSubmissionClient"
     submission_id: str
     show: Callable[[str], object]
     patience_s: float = PATIENCE_S
-    _num_shown: int = 0
+    _num_shown: int = field(default=0, init=False)
 
-    def follow(self) -> str:
-        """The status that the job ended with; raises PreflightError when it is out of sight."""
+    def follow(self, *, stopping: bool = False) -> str:
+        """The status that the job ended with, asked to or not.
+
+        Raises PreflightError when it is out of sight.
+        """
         began = heard = time.monotonic()
         while True:
             try:
+                if stopping:
+                    self.jobs.stop_job(self.submission_id)
+                    stopping = False
                 # In this order, so that the log of a finished job is whole.
                 status = self.jobs.get_job_status(self.submission_id)
                 log = self.jobs.get_job_logs(self.submission_id)
@@ -122,12 +108,6 @@ class Follower:
                     return str(status)
             pause_s = (time.monotonic() - began) * _PAUSE_SHARE
             time.sleep(min(max(pause_s, _MIN_PAUSE_S), _MAX_PAUSE_S))
-
-    def stop(self) -> str:
-        """End the job; the status that it ended with."""
-        with suppress(OSError, RuntimeError):  # the connection, which `follow` waits for
-            self.jobs.stop_job(self.submission_id)
-        return self.follow()
 
     def _bear(self, error: Exception, silence_s: float) -> None:
         if silence_s > self.patience_s:

@@ -6,7 +6,8 @@ looks familiar, installs of missing packages, settings in the home folder.
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -64,11 +65,10 @@ class YoloDetector:
 
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         """See `Detector.detect`."""
-        step = self._batch_size or max(len(pictures), 1)
-        found: list[Detections] = []
-        for i in range(0, len(pictures), step):
-            found += self._detect_batch(pictures[i : i + step])
-        return found
+        found: dict[int, Detections] = {}
+        for batch in _batches([p.shape for p in pictures], self._batch_size):
+            found |= zip(batch, self._detect_batch([pictures[i] for i in batch]), strict=True)
+        return [found[i] for i in range(len(pictures))]
 
     def _detect_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         # ultralytics takes arrays as OpenCV makes them: BGR, contiguous.
@@ -106,13 +106,19 @@ def device_name(device: Device) -> Literal["cpu", "cuda"]:
 
 
 def _import_yolo() -> Any:
-    os.environ["YOLO_CONFIG_DIR"] = tempfile.mkdtemp(prefix="ultralytics-")
+    os.environ["YOLO_CONFIG_DIR"] = _settings_folder().name
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ.setdefault("YOLO_VERBOSE", "false")
     from ultralytics.models import YOLO
 
     return YOLO
+
+
+@cache
+def _settings_folder() -> "tempfile.TemporaryDirectory[str]":
+    """Where ultralytics writes its settings on import; gone when this process is."""
+    return tempfile.TemporaryDirectory(prefix="ultralytics-")
 
 
 def _static_batch_size(path: Path) -> int | None:
@@ -124,6 +130,20 @@ def _static_batch_size(path: Path) -> int | None:
         return 1
     facts = yaml.safe_load(metadata.read_text())
     return None if facts.get("args", {}).get("dynamic") else int(facts.get("batch", 1))
+
+
+def _batches(shapes: Sequence[tuple[int, ...]], largest: int | None) -> Iterator[list[int]]:
+    """Positions of the pictures that the model takes at once: those of one shape.
+
+    ultralytics pads mixed shapes in another way, and what is seen in a picture must not depend
+    on those that happen to be beside it.
+    """
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for position, shape in enumerate(shapes):
+        by_shape.setdefault(shape, []).append(position)
+    for alike in by_shape.values():
+        step = largest or len(alike)
+        yield from (alike[i : i + step] for i in range(0, len(alike), step))
 
 
 def _detections(result: Any) -> Detections:

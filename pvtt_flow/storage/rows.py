@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pvtt_flow.data import Masklet, Seal
@@ -21,13 +22,18 @@ def seals_like(dataset: Dataset, part: str) -> list[Seal]:
     ids = dataset.videos().to_table(columns=["video_id", "uri"]).to_pylist()
     exact = [row["video_id"] for row in ids if row["video_id"] == part]
     found = exact or [r["video_id"] for r in ids if part in r["video_id"] or part in r["uri"]]
-    table = dataset.videos().to_table(filter=ds.field("video_id").isin(found))
+    table = dataset.videos().to_table(filter=_is_one_of("video_id", found))
     return sorted(from_table(Seal, table), key=lambda seal: seal.uri)
 
 
 def masklets_of(dataset: Dataset, video_ids: Sequence[str]) -> list[Masklet]:
     """All masklets of some videos, by id; reads only the partitions that can have them."""
-    buckets = sorted({bucket_of(video_id) for video_id in video_ids})
-    where = ds.field(BUCKET).isin(buckets) & ds.field("video_id").isin(list(video_ids))
+    buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
+    where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)
     table = dataset.masklets().to_table(filter=where)
     return sorted(from_table(Masklet, table), key=lambda masklet: masklet.masklet_id)
+
+
+def _is_one_of(column: str, texts: Sequence[str]) -> ds.Expression:
+    """Also for no texts, of which Arrow would not know the type."""
+    return ds.field(column).isin(pa.array(texts, pa.string()))

@@ -32,7 +32,7 @@ class Sample:
 
 SAMPLES = {
     "one_product": Sample(2, 1, "none"),
-    "two_products": Sample(0, 2, "none"),
+    "two_products": Sample(5, 2, "none"),
     "occluding_hand": Sample(3, 1, "hold"),
     "leaves_and_returns": Sample(5, 1, "leave", num_frames=96),
     "no_product": Sample(4, 0, "none", num_frames=48),

@@ -1,6 +1,7 @@
 """The `pvtt-flow` command in this process, as a shell would see it."""
 
 import io
+import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -22,7 +23,14 @@ def pvtt_flow(*arguments: object) -> Ended:
     """Run the command; only its exit is caught, so that a bug shows its traceback."""
     out, err = io.StringIO(), io.StringIO()
     argv = ["pvtt-flow", *map(str, arguments)]
-    with patch.object(sys, "argv", argv), redirect_stdout(out), redirect_stderr(err):
+    # Wide, so that tables are not folded and a message is found in one piece.
+    terminal = {"COLUMNS": "400", "NO_COLOR": "1"}
+    with (
+        patch.dict(os.environ, terminal),
+        patch.object(sys, "argv", argv),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         try:
             main()
         except SystemExit as ended:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import yaml
 from commands.terminal import Ended, pvtt_flow
 from stages.bad_videos import BAD_VIDEOS
 
-from pvtt_flow import samples
+import pvtt_flow as package
 from pvtt_flow.data import Seal
 from pvtt_flow.dataset import open_dataset
+from pvtt_flow.media.decode import DecodeBreakError, read_frames
 from pvtt_flow.storage.rows import seals_like
 
 GOOD_VIDEOS = ("one_product.mp4", "two_products.mp4", "truncated.mp4")
@@ -35,7 +37,7 @@ class MixedRun:
 
 def sample(name: str) -> Path:
     """One of the clips that ship with the package."""
-    return Path(samples.__path__[0]) / name
+    return Path(package.__path__[0]) / "samples" / name
 
 
 def write_config(path: Path, input_uri: object, output_uri: object) -> Path:
@@ -62,3 +64,17 @@ def run_mixed_folder(home: Path) -> MixedRun:
     (videos / "notes.txt").write_text("no video, and not called one")
     config = write_config(home / "config.yaml", videos, home / "dataset")
     return MixedRun(config, videos, str(home / "dataset"), pvtt_flow("run", config))
+
+
+def num_good_frames(video: Path) -> int:
+    """Frames up to where the video ends or breaks."""
+    num_frames = 0
+    with video.open("rb") as file, suppress(DecodeBreakError):
+        for _ in read_frames(file):
+            num_frames += 1
+    return num_frames
+
+
+def num_processed(video: Path) -> int:
+    """Those of them that the sampling takes."""
+    return -(-num_good_frames(video) // STRIDE)

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from commands.terminal import Ended, pvtt_flow
-from flow.runs import GOOD_VIDEOS, STRIDE, MixedRun, sample
+from flow.runs import GOOD_VIDEOS, STRIDE, MixedRun, num_processed, sample
 from stages.bad_videos import BAD_VIDEOS
 
 from pvtt_flow import __version__
@@ -30,7 +30,7 @@ def test_every_input_is_accounted_for(mixed_run: MixedRun) -> None:
     assert seals.keys() == {*GOOD_VIDEOS, *BAD_VIDEOS}
     for name in GOOD_VIDEOS:
         assert (seals[name].status, seals[name].failure_kind) == ("ok", None), name
-        assert (seals[name].width_px, seals[name].height_px) == (480, 270)
+        assert (seals[name].container, seals[name].codec) == ("mov,mp4,m4a,3gp,3g2,mj2", "h264")
         assert min(seals[name].inspect_s, seals[name].detect_s, seals[name].propagate_s) > 0
     for name, bad in BAD_VIDEOS.items():
         seal = seals[name]
@@ -51,7 +51,8 @@ def test_the_run_fails_past_its_failure_budget(mixed_run: MixedRun) -> None:
 def test_the_run_says_what_came_of_it(mixed_run: MixedRun) -> None:
     out = mixed_run.ended.out
     assert "9 (6 failed, 3 ok)" in out
-    for bad in BAD_VIDEOS.values():
+    for name, bad in BAD_VIDEOS.items():
+        assert str(mixed_run.videos / name) in out
         assert bad.message in out
     assert f"dataset: {mixed_run.dataset} (version " in out
     assert "Traceback" not in out + mixed_run.ended.err
@@ -61,9 +62,9 @@ def test_a_truncated_video_keeps_its_good_frames(mixed_run: MixedRun) -> None:
     seals = mixed_run.seals()
     assert seals["truncated.mp4"].flags == ("truncated",)
     assert seals["one_product.mp4"].flags == ()
-    # 72 frames in the header, of which 38 are there.
-    assert seals["one_product.mp4"].num_frames == 72 / STRIDE
-    assert seals["truncated.mp4"].num_frames == -(-38 // STRIDE)
+    for name in GOOD_VIDEOS:
+        assert seals[name].num_frames == num_processed(sample(name)), name
+    assert seals["truncated.mp4"].num_frames < seals["one_product.mp4"].num_frames
 
 
 def test_masklets_decode(mixed_run: MixedRun, masklets: list[Masklet]) -> None:
@@ -166,31 +167,46 @@ def planned(ended: Ended) -> dict[str, int]:
     return {reason: count for reason, count in counts.items() if count}
 
 
-@dataclass(frozen=True)
-class Later:
-    """A copy of the first run's folder and dataset, to which something happens."""
-
-    config: Path
-    videos: Path
-    dataset: str
-    settings: tuple[str, ...]
-
-
-@pytest.fixture(scope="module")
-def later(mixed_run: MixedRun, tmp_path_factory: pytest.TempPathFactory) -> Later:
-    home = tmp_path_factory.mktemp("later")
-    shutil.copytree(mixed_run.dataset, home / "dataset")
-    return Later(
-        config=mixed_run.config,
-        videos=mixed_run.videos,
-        dataset=str(home / "dataset"),
-        settings=("--set", f"output.uri={home / 'dataset'}", "--set", "run.max_attempts=1"),
-    )
+def test_a_changed_file_is_planned_again(mixed_run: MixedRun) -> None:
+    path = mixed_run.videos / "one_product.mp4"
+    before = path.stat()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    try:
+        counts = planned(pvtt_flow("run", mixed_run.config, "--dry-run"))
+    finally:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert counts == {"changed": 1, "unchanged": 2, "failed": 6}
 
 
-def test_a_run_with_nothing_to_do(later: Later) -> None:
-    version = open_dataset(later.dataset).videos().count_rows()
-    ended = pvtt_flow("run", later.config, *later.settings)
+@pytest.fixture
+def copied(mixed_run: MixedRun, tmp_path: Path) -> str:
+    """The first run's dataset, to be written to."""
+    return str(shutil.copytree(mixed_run.dataset, tmp_path / "dataset"))
+
+
+def run_again(mixed_run: MixedRun, dataset: str) -> Ended:
+    # One failed attempt is now enough to be left alone.
+    settings = (f"output.uri={dataset}", "run.max_attempts=1")
+    return pvtt_flow("run", mixed_run.config, *(w for s in settings for w in ("--set", s)))
+
+
+def test_a_second_run_has_nothing_to_do(mixed_run: MixedRun, copied: str) -> None:
+    files = sorted(Path(copied).rglob("*"))
+    ended = run_again(mixed_run, copied)
     assert ended.code == 0
     assert "nothing to do: 3 videos unchanged, 6 quarantined, none new" in ended.out
-    assert open_dataset(later.dataset).videos().count_rows() == version
+    assert sorted(Path(copied).rglob("*")) == files
+
+
+def test_a_new_file_is_the_only_one_processed(mixed_run: MixedRun, copied: str) -> None:
+    added = Path(shutil.copy(sample("no_product.mp4"), mixed_run.videos / "added.mp4"))
+    try:
+        ended = run_again(mixed_run, copied)
+    finally:
+        added.unlink()
+    assert ended.code == 0, ended.out
+    before, after = mixed_run.seals(), replace(mixed_run, dataset=copied).seals()
+    new = after.pop("added.mp4")
+    assert after == before, "the others are as the first run left them"
+    assert new.status in ("ok", "empty")
+    assert new.run_id != before["one_product.mp4"].run_id

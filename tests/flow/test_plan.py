@@ -1,14 +1,12 @@
 from dataclasses import replace
 
 import pytest
+from flow.receipts import LINEAGE
 
 from pvtt_flow.data import Lineage, Prompt, Source, Status
 from pvtt_flow.flow.plan import Reason, make_plan, work_key
 from pvtt_flow.storage.ledger import LedgerEntry
 
-LINEAGE = Lineage(
-    run_id="run", config_hash="c", detector_hash="d", tracker_hash="t", code_version="1"
-)
 SOURCE = Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9)
 KEY = work_key(SOURCE, LINEAGE)
 

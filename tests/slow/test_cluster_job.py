@@ -66,7 +66,9 @@ def test_a_stop_here_stops_the_job(
 ) -> None:
     log = tmp_path / "submit.log"
     submit = ("submit", str(config), "--address", cluster.address)
-    process = cluster.shell.start("pvtt-flow", *submit, log=log)
+    # The plan can only be made there if the folder went along.
+    folder = ("--working-dir", str(tmp_path / "videos"), "--set", "input.uri=.")
+    process = cluster.shell.start("pvtt-flow", *submit, *folder, log=log)
     assert wait_until(lambda: "plan: 2 new" in log.read_text(), timeout_s=120), log.read_text()
     process.send_signal(number)
     assert process.wait(60) == 3, log.read_text()

@@ -36,7 +36,8 @@ def _without_a_sound_frame(path: Path) -> None:
 
 BAD_VIDEOS = {
     "zero_length.mp4": BadVideo(Path.touch, "empty_file", "must have content, got 0 bytes"),
-    "text.mp4": BadVideo(
+    # Brackets and colons mean something to rich, which prints what went wrong.
+    "[red] :cup:.mp4": BadVideo(
         lambda path: path.write_text("this is text, whatever its name says\n" * 50),
         "not_a_video",
         "the content must be a video file",

@@ -131,3 +131,22 @@ def sweep(curve: Array, radius: Array | float, *, part: int = 0, columns: int = 
     thick = np.broadcast_to(np.asarray(radius, float), (len(curve),))[:, None, None]
     around = across[:, None] * np.cos(angle) + plane_normal * np.sin(angle)
     return grid(curve[:, None] + thick * around, part=part, inside=curve[:, None])
+
+
+def moved(mesh: Mesh, by: Array) -> Mesh:
+    """The mesh shifted by (3,)."""
+    return Mesh((mesh.points + by).astype(np.float32), mesh.normals, mesh.uv, mesh.quads, mesh.part)
+
+
+def toward_viewer(mesh: Mesh) -> Mesh:
+    """Turned so that what faced up faces the viewer."""
+    turn = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
+    return Mesh(mesh.points @ turn.T, mesh.normals @ turn.T, mesh.uv, mesh.quads, mesh.part)
+
+
+def profile(*corners: tuple[float, float]) -> Array:
+    """A polyline of (radius, y) with a point between corners, so that light can vary."""
+    knots = np.array(corners, float)
+    at = np.linspace(0, len(knots) - 1, 4 * (len(knots) - 1) + 1)
+    index = np.arange(len(knots))
+    return np.stack([np.interp(at, index, knots[:, k]) for k in (0, 1)], axis=1)

@@ -5,15 +5,17 @@ from collections.abc import Callable
 import numpy as np
 
 from pvtt_flow.training.render.mesh import (
-    Array,
     Mesh,
     box,
     disc,
     grid,
     join,
+    moved,
+    profile,
     revolve,
     superellipsoid,
     sweep,
+    toward_viewer,
 )
 
 Rng = np.random.Generator
@@ -31,9 +33,9 @@ def can(rng: Rng) -> Mesh:
     """A tin with rims."""
     tall, wide = rng.uniform(0.45, 1.0), rng.uniform(0.35, 0.8)
     rim = 0.08 * tall
-    body = revolve(_profile((wide, -tall + rim), (wide, tall - rim)))
-    top = revolve(_profile((wide * 0.88, -tall), (wide, -tall + rim)), part=1)
-    foot = revolve(_profile((wide, tall - rim), (wide * 0.88, tall)), part=1)
+    body = revolve(profile((wide, -tall + rim), (wide, tall - rim)))
+    top = revolve(profile((wide * 0.88, -tall), (wide, -tall + rim)), part=1)
+    foot = revolve(profile((wide, tall - rim), (wide * 0.88, tall)), part=1)
     return join(body, top, foot, disc(wide * 0.88, -tall, part=1), disc(wide * 0.88, tall, part=1))
 
 
@@ -44,11 +46,11 @@ def bottle(rng: Rng) -> Mesh:
     blend = np.linspace(0, 1, 6)
     ease = (1 - np.cos(np.pi * blend)) / 2
     curve = np.stack([wide + (neck - wide) * ease, shoulder - blend * 0.4], axis=1)
-    body = revolve(_profile((wide * 0.95, 1.0), (wide, 0.93), (wide, shoulder)))
+    body = revolve(profile((wide * 0.95, 1.0), (wide, 0.93), (wide, shoulder)))
     lid_low = shoulder - 0.4 - rng.uniform(0.0, 0.15)
-    throat = revolve(_profile((neck, shoulder - 0.4), (neck, lid_low)), part=2)
+    throat = revolve(profile((neck, shoulder - 0.4), (neck, lid_low)), part=2)
     lid_top = lid_low - rng.uniform(0.12, 0.35)
-    lid = revolve(_profile((neck * 1.15, lid_low), (neck * 1.1, lid_top)), part=1)
+    lid = revolve(profile((neck * 1.15, lid_low), (neck * 1.1, lid_top)), part=1)
     lid_disc = disc(neck * 1.1, lid_top, part=1)
     return join(body, revolve(curve, part=2), throat, lid, lid_disc, disc(wide * 0.95, 1.0))
 
@@ -58,8 +60,8 @@ def jar(rng: Rng) -> Mesh:
     wide, tall = rng.uniform(0.5, 0.85), rng.uniform(0.4, 0.8)
     lid_tall, lid_wide = rng.uniform(0.12, 0.35), wide * rng.uniform(0.75, 1.02)
     bulge = wide * rng.uniform(0.9, 1.1)
-    body = revolve(_profile((wide * 0.9, tall), (bulge, 0), (wide * 0.95, -tall)))
-    lid = revolve(_profile((lid_wide, -tall), (lid_wide, -tall - lid_tall)), part=1)
+    body = revolve(profile((wide * 0.9, tall), (bulge, 0), (wide * 0.95, -tall)))
+    lid = revolve(profile((lid_wide, -tall), (lid_wide, -tall - lid_tall)), part=1)
     lid_disc = disc(lid_wide, -tall - lid_tall, part=1)
     return join(body, disc(wide * 0.95, -tall), lid, lid_disc, disc(wide * 0.9, tall))
 
@@ -67,7 +69,7 @@ def jar(rng: Rng) -> Mesh:
 def mug(rng: Rng) -> Mesh:
     """A mug with a handle."""
     wide, tall = rng.uniform(0.5, 0.7), rng.uniform(0.5, 0.8)
-    body = revolve(_profile((wide * rng.uniform(0.7, 1.0), tall), (wide, 0), (wide, -tall)))
+    body = revolve(profile((wide * rng.uniform(0.7, 1.0), tall), (wide, 0), (wide, -tall)))
     lining = disc(wide * 0.93, -tall + 0.01, part=2)
     angle = np.linspace(-np.pi / 2, np.pi / 2, 9)
     reach, high = rng.uniform(0.3, 0.45), tall * rng.uniform(0.5, 0.7)
@@ -86,7 +88,7 @@ def tube(rng: Rng) -> Mesh:
     y = np.broadcast_to(tall - 2 * tall * level, x.shape)
     body = grid(np.stack([x, y, z], -1), inside=np.zeros(3))
     lid_wide, lid_tall = wide * rng.uniform(0.6, 0.98), rng.uniform(0.15, 0.3)
-    lid = revolve(_profile((lid_wide, tall + lid_tall), (lid_wide, tall)), part=1)
+    lid = revolve(profile((lid_wide, tall + lid_tall), (lid_wide, tall)), part=1)
     return join(body, disc(wide, tall), lid, disc(lid_wide, tall + lid_tall, part=1))
 
 
@@ -109,11 +111,7 @@ def slab(rng: Rng) -> Mesh:
     body = superellipsoid(half, (0.15, 0.15), part=1, rows=10)
     screen = box(np.array([1.7, 1.75, 0.02]) * half, cells=3)
     back = rng.uniform(1, 1.1) * half[2]
-    front = Mesh(
-        screen.points - np.array([0, 0, back], np.float32),
-        screen.normals, screen.uv, screen.quads, screen.part,
-    )  # fmt: skip
-    return join(body, front)
+    return join(body, moved(screen, np.array([0, 0, -back])))
 
 
 def soap(rng: Rng) -> Mesh:
@@ -144,7 +142,7 @@ def watch(rng: Rng) -> Mesh:
     curve = np.stack([0 * angle, 0.85 * np.sin(angle), 0.6 * np.cos(angle) + 0.6], 1)
     strap = sweep(curve, rng.uniform(0.09, 0.15), part=1)
     radius = rng.uniform(0.35, 0.5)
-    case = _toward_viewer(can_body(radius, 0.12))
+    case = toward_viewer(can_body(radius, 0.12))
     return join(strap, case)
 
 
@@ -154,7 +152,7 @@ def headphones(rng: Rng) -> Mesh:
     band = np.stack([0.75 * np.cos(angle), 0.85 * np.sin(angle) + 0.1, 0 * angle], 1)
     half = np.array([0.18, rng.uniform(0.3, 0.42), 0.32])
     cups = [
-        _moved(superellipsoid(half, (0.8, 0.8), rows=8, columns=12), np.array([side, 0.35, 0]))
+        moved(superellipsoid(half, (0.8, 0.8), rows=8, columns=12), np.array([side, 0.35, 0]))
         for side in (-0.75, 0.75)
     ]
     return join(sweep(band, rng.uniform(0.06, 0.1), part=1), *cups)
@@ -163,8 +161,8 @@ def headphones(rng: Rng) -> Mesh:
 def camera(rng: Rng) -> Mesh:
     """A body and a lens."""
     size = np.array([1.6, 1.0, 0.5]) * rng.uniform(0.8, 1.1, 3)
-    lens = _moved(
-        _toward_viewer(can_body(rng.uniform(0.28, 0.42), 0.2)),
+    lens = moved(
+        toward_viewer(can_body(rng.uniform(0.28, 0.42), 0.2)),
         np.array([rng.uniform(-0.2, 0.2), 0.05, -size[2] / 2]),
     )
     return join(box(size, parts=(1, 1, 0)), lens)
@@ -181,7 +179,7 @@ def vase(rng: Rng) -> Mesh:
 
 def can_body(radius: float, half_tall: float) -> Mesh:
     """A closed cylinder with a face on top (part 0) and plain sides (part 1)."""
-    side = revolve(_profile((radius, half_tall), (radius, -half_tall)), part=1)
+    side = revolve(profile((radius, half_tall), (radius, -half_tall)), part=1)
     return join(side, disc(radius, -half_tall), disc(radius, half_tall, part=1))
 
 
@@ -197,21 +195,3 @@ def shape(rng: Rng) -> Mesh:
     points = mesh.points - (mesh.points.max(0) + mesh.points.min(0)) / 2
     points /= np.linalg.norm(points, axis=1).max()
     return Mesh(points, mesh.normals, mesh.uv, mesh.quads, mesh.part)
-
-
-def _profile(*corners: tuple[float, float]) -> Array:
-    """A polyline of (radius, y) with a point between corners, so that light can vary."""
-    knots = np.array(corners, float)
-    at = np.linspace(0, len(knots) - 1, 4 * (len(knots) - 1) + 1)
-    index = np.arange(len(knots))
-    return np.stack([np.interp(at, index, knots[:, k]) for k in (0, 1)], axis=1)
-
-
-def _moved(mesh: Mesh, by: Array) -> Mesh:
-    return Mesh((mesh.points + by).astype(np.float32), mesh.normals, mesh.uv, mesh.quads, mesh.part)
-
-
-def _toward_viewer(mesh: Mesh) -> Mesh:
-    """Turned so that what faced up faces the viewer."""
-    turn = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
-    return Mesh(mesh.points @ turn.T, mesh.normals @ turn.T, mesh.uv, mesh.quads, mesh.part)

@@ -1,7 +1,11 @@
 """Tracks one prompted product through frames in memory with `sam2`'s own video predictor."""
 
+import os
 from collections import OrderedDict
 from typing import Any
+
+# sam2 draws a bar for every clip.
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 import numpy as np
 import torch

@@ -40,9 +40,9 @@ class Stage:
 RECIPE = (
     Stage(500, num_frames=1, num_clips=24, max_pairs=4),
     Stage(200, num_frames=2, num_clips=8, max_pairs=4),
-    Stage(500, num_frames=4, num_clips=6, max_pairs=4),
-    Stage(900, num_frames=8, num_clips=4, max_pairs=4),
-    Stage(250, num_frames=16, num_clips=2, max_pairs=4),
+    Stage(300, num_frames=4, num_clips=6, max_pairs=4),
+    Stage(550, num_frames=8, num_clips=4, max_pairs=4),
+    Stage(150, num_frames=16, num_clips=2, max_pairs=4),
 )
 DECAY_SHARE = 0.35
 

@@ -1,0 +1,76 @@
+"""`debug`: the whole flow on one video, in one process, without Ray."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands.terminal import pvtt_flow
+from flow.runs import num_processed, sample, write_config
+from PIL import Image
+
+SCRIPT = """
+import sys
+from pvtt_flow.cli import main
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code
+print("ray" if "ray" in sys.modules else "no ray")
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    # `debug` puts its own video in the place of the input, and writes no dataset.
+    return write_config(tmp_path / "config.yaml", "/nowhere", "/nowhere")
+
+
+def test_every_stage_leaves_rows_and_pictures(config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    video = sample("two_products.mp4")
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "debug", video, "--config", config, "--out", out],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.splitlines()[-1] == "no ray"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "1_inspect.json",
+        "2_detect.json",
+        "2_detect_0.png",
+        "3_propagate.json",
+        "4_judge.json",
+        "4_judge_0.png",
+    ]
+    (work,) = json.loads((out / "4_judge.json").read_text())
+    assert work["num_frames"] == num_processed(video)
+    assert work["source"]["uri"] == str(video)
+    for masklet in work["masklets"]:
+        assert masklet["verdict"] in ("accept", "review", "reject")
+    with Image.open(out / "2_detect_0.png") as picture:
+        width_px, height_px = (work["video"][side] for side in ("width_px", "height_px"))
+        assert picture.width / picture.height == width_px / height_px
+    with Image.open(out / "4_judge_0.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+def test_a_bad_video_ends_at_its_stage(config: Path, tmp_path: Path) -> None:
+    # In YAML, the language of overrides, such a name would end at the space.
+    bad, out = tmp_path / "text #2.mp4", tmp_path / "out"
+    bad.write_text("no video\n" * 100)
+    ended = pvtt_flow("debug", bad, "--config", config, "--out", out)
+    assert ended.code == 0
+    assert "inspect: failed: not_a_video: the content must be a video file" in ended.out
+    assert [path.name for path in out.iterdir()] == ["1_inspect.json"]
+    (work,) = json.loads((out / "1_inspect.json").read_text())
+    assert work["source"]["uri"] == str(bad)
+
+
+def test_one_video_at_a_time(config: Path, tmp_path: Path) -> None:
+    ended = pvtt_flow("debug", sample(""), "--config", config, "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert ended.err.startswith("error: VIDEO must be one video, got ")
+    assert not (tmp_path / "out").exists()

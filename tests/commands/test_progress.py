@@ -1,0 +1,50 @@
+"""How far a run is: plain lines in a log, a bar at a terminal."""
+
+import io
+import logging
+
+import pytest
+from flow.receipts import FAILED_SHOT, LINEAGE, SHOT
+from rich.console import Console
+
+from pvtt_flow.console.progress import watching
+from pvtt_flow.flow.plan import make_plan
+from pvtt_flow.flow.sealing import Sealer
+from pvtt_flow.flow.summary import Summary
+from pvtt_flow.stages.write import Receipt
+
+
+def watch(console: Console) -> None:
+    """A run of two videos, of which the first one fails."""
+    summary = Summary(run_id="run", num_planned=2, plan={})
+    with watching(console) as watcher:
+        watcher.planned(make_plan([SHOT.source] * 2, {}, LINEAGE, max_attempts=1))
+        receipts: tuple[Receipt, ...] = (FAILED_SHOT, SHOT)
+        for receipt in receipts:
+            done = Sealer(LINEAGE, max_attempts=1).add(receipt, finished_at_ns=1)
+            assert done is not None
+            summary.add_shot(receipt)
+            summary.add_video(done[0])
+            watcher.finished(done[0], summary)
+
+
+def test_a_log_has_plain_lines(caplog: pytest.LogCaptureFixture) -> None:
+    out = io.StringIO()
+    with caplog.at_level(logging.INFO, "pvtt_flow"):
+        watch(Console(file=out))
+    assert [record.getMessage() for record in caplog.records] == [
+        "plan: 2 new",
+        "failed /mug.mp4: bad_prompt: it does not fit",
+        "2 of 2 videos, 20 frames, 1 failed",
+    ]
+    assert out.getvalue() == ""
+
+
+def test_a_terminal_has_a_bar(caplog: pytest.LogCaptureFixture) -> None:
+    out = io.StringIO()
+    watch(Console(file=out, force_terminal=True, width=120, color_system=None))
+    assert "failed /mug.mp4: bad_prompt: it does not fit" in out.getvalue()
+    last = next(line for line in reversed(out.getvalue().splitlines()) if "videos" in line)
+    assert "2/2" in last
+    assert "20 frames" in last
+    assert not caplog.records

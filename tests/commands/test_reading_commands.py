@@ -1,0 +1,64 @@
+"""`show` and `preview`, on the dataset of a real run."""
+
+from pathlib import Path
+
+import pytest
+from commands.terminal import pvtt_flow
+from flow.runs import STRIDE, MixedRun
+from PIL import Image
+
+from pvtt_flow.media.decode import read_frames
+
+
+def test_show_counts_what_the_dataset_holds(mixed_run: MixedRun) -> None:
+    ended = pvtt_flow("show", mixed_run.dataset)
+    assert ended.code == 0
+    rows = {
+        tuple(cell.strip() for cell in line.split("│")[1:-1])
+        for line in ended.out.splitlines()
+        if line.startswith("│")
+    }
+    seals = mixed_run.seals().values()
+    assert ("videos", "9") in rows
+    assert ("frames", str(sum(seal.num_frames for seal in seals))) in rows
+    assert {("ok", "3"), ("failed", "6")} <= rows
+    for seal in seals:
+        if seal.failure_kind is not None:
+            row = (seal.uri, "inspect", seal.failure_kind, seal.failure_message)
+            assert row in rows
+
+
+def test_preview_paints_a_video_that_plays(mixed_run: MixedRun, tmp_path: Path) -> None:
+    ended = pvtt_flow("preview", mixed_run.dataset, "one_product", "--out", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    seal = mixed_run.seals()["one_product.mp4"]
+    movie, sheet = (tmp_path / "out" / f"{seal.video_id}.{ending}" for ending in ("mp4", "png"))
+    last_processed = STRIDE * (seal.num_frames - 1)
+    assert f"{last_processed + 1} frames: {movie}" in ended.out
+    with movie.open("rb") as file:
+        frames = list(read_frames(file))
+    assert len(frames) == last_processed + 1
+    assert frames[0].rgb.shape == (360, 640, 3)
+    with Image.open(sheet) as picture:
+        assert picture.format == "PNG"
+        assert min(picture.size) > 100
+
+
+def test_preview_of_a_failed_video_says_why(mixed_run: MixedRun, tmp_path: Path) -> None:
+    ended = pvtt_flow("preview", mixed_run.dataset, "zero_length", "--out", tmp_path)
+    assert ended.code == 0, ended.err
+    assert "no masks to play: failed the file must have content" in ended.out
+    assert [path.suffix for path in tmp_path.iterdir()] == [".png"]
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("product", "VIDEO must name one video of the dataset, got 'product': 2 have it: one-"),
+        ("teapot", "VIDEO must name one video of the dataset, got 'teapot': none has it; `show` "),
+    ],
+)
+def test_preview_needs_one_video(mixed_run: MixedRun, part: str, message: str) -> None:
+    ended = pvtt_flow("preview", mixed_run.dataset, part)
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: {message}")

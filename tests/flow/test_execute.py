@@ -1,0 +1,155 @@
+"""The driver's side of a run: receipts in, commits out, whatever becomes of the workers."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flow.receipts import LINEAGE
+from storage.storage_rows import masklet
+
+from pvtt_flow.config import RunConfig, parse
+from pvtt_flow.data import Failure, Seal, Source, Work
+from pvtt_flow.flow import run
+from pvtt_flow.flow.cluster import Capacity
+from pvtt_flow.flow.plan import Plan, make_plan
+from pvtt_flow.flow.run import Prepared, execute
+from pvtt_flow.flow.summary import Summary
+from pvtt_flow.stages.write import Receipt, Write
+from pvtt_flow.storage.commits import Dataset
+
+SOURCES = [
+    Source(video_id=name, uri=f"/{name}.mp4", etag="e", size_bytes=9) for name in ("a", "b", "c")
+]
+FAILURE = Failure(stage="inspect", kind="not_a_video", message="it is text")
+
+
+class Recorder:
+    """A watcher that remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.todo: list[str] = []
+        self.seen: list[tuple[str, int]] = []
+
+    def planned(self, plan: Plan) -> None:
+        self.todo = [source.video_id for source in plan.todo]
+
+    def finished(self, seal: Seal, summary: Summary) -> None:
+        self.seen.append((seal.video_id, summary.num_videos))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset(str(tmp_path / "dataset"))
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """In place of Ray: the batches of receipts that come, or the exception that does."""
+    batches: list[object] = []
+
+    @contextmanager
+    def connected() -> Iterator[Capacity]:
+        yield Capacity(num_cpus=8, num_gpus=0)
+
+    def receipts(_: Prepared) -> Iterator[object]:
+        for batch in batches:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+            # Longer than the shortest interval between commits.
+            time.sleep(0.02)
+
+    monkeypatch.setattr(run, "connected", connected)
+    monkeypatch.setattr(run, "_receipts", receipts)
+    return batches
+
+
+def prepared(
+    dataset: Dataset, sources: Iterable[Source] = SOURCES, *, commit_interval_s: float = 60
+) -> Prepared:
+    config: RunConfig = parse(
+        {
+            "input": {"uri": "in"},
+            "output": {"uri": dataset.uri},
+            "run": {"commit_interval_s": commit_interval_s},
+        }
+    )
+    ledger = dataset.ledger() if dataset.exists() else {}
+    plan = make_plan(list(sources), ledger, LINEAGE, max_attempts=3)
+    return Prepared(config=config, lineage=LINEAGE, plan=plan)
+
+
+def receipt(dataset: Dataset, source: Source, *, failure: Failure | None = None) -> Receipt:
+    dataset.ensure()
+    masklets = () if failure else (masklet(source.video_id),)
+    work = Work(source=source, masklets=masklets, failure=failure)
+    return Write(dataset, LINEAGE)([work])[0]
+
+
+def statuses(dataset: Dataset) -> dict[str, str]:
+    return {video_id: entry.status for video_id, entry in dataset.ledger().items()}
+
+
+def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[object]) -> None:
+    ready = prepared(dataset)
+    a, b, c = ready.plan.todo
+    workers += [
+        [receipt(dataset, b), receipt(dataset, a, failure=FAILURE)],
+        [receipt(dataset, c)],
+    ]
+    watcher = Recorder()
+    summary = execute(ready, watcher)
+    assert watcher.todo == ["a", "b", "c"]
+    assert watcher.seen == [("b", 1), ("a", 2), ("c", 3)]
+    assert statuses(dataset) == {"a": "failed", "b": "ok", "c": "ok"}
+    assert sorted(dataset.masklets().to_table()["video_id"].to_pylist()) == ["b", "c"]
+    assert summary.plan["new"] == summary.num_planned == summary.num_videos == 3
+    assert summary.version == 1, "one commit"
+    assert prepared(dataset).plan.counts["failed"] == 1
+
+
+def test_a_short_interval_commits_as_videos_finish(dataset: Dataset, workers: list[object]) -> None:
+    ready = prepared(dataset, commit_interval_s=0.001)
+    workers += [[receipt(dataset, source)] for source in ready.plan.todo]
+    assert execute(ready, Recorder()).version == 3
+
+
+def test_a_run_that_breaks_off_keeps_what_is_finished(
+    dataset: Dataset, workers: list[object]
+) -> None:
+    ready = prepared(dataset)
+    a, b, _ = ready.plan.todo
+    half = replace(receipt(dataset, b), num_shots=2)
+    workers += [[receipt(dataset, a), half], RuntimeError("the cluster is gone")]
+    with pytest.raises(RuntimeError, match="the cluster is gone"):
+        execute(ready, Recorder())
+    assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not sealed"
+    assert prepared(dataset).plan.counts == {
+        "new": 2, "changed": 0, "stale": 0, "failed": 0, "quarantined": 0, "unchanged": 1,
+    }  # fmt: skip
+
+
+def test_masklets_without_their_seals_are_swept_first(
+    dataset: Dataset, workers: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = prepared(dataset)
+    a, b, _ = ready.plan.todo
+    workers.append([receipt(dataset, a)])
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, "_seal", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            execute(ready, Recorder())
+    assert statuses(dataset) == {}
+    workers[:] = [[receipt(dataset, b)]]
+    execute(ready, Recorder())
+    assert statuses(dataset) == {"b": "ok"}
+    assert dataset.masklets().to_table()["video_id"].to_pylist() == ["b"]
+
+
+def test_nothing_to_do_touches_nothing(dataset: Dataset) -> None:
+    summary = execute(prepared(dataset, []), Recorder())
+    assert summary.num_planned == 0
+    assert not dataset.exists()

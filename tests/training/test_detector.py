@@ -1,0 +1,60 @@
+"""The detector's loop and the checkpoint that it writes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pvtt_flow.training.detector.batch import batch
+from pvtt_flow.training.detector.model import build, detect, export, opened
+from pvtt_flow.training.detector.train import Trainer
+from pvtt_flow.training.stills import Stills
+
+SIDE_PX = 256
+
+
+def stills() -> Stills:
+    images = np.full((4, SIDE_PX, SIDE_PX, 3), 90, np.uint8)
+    images[:3, 60:160, 40:120] = 230
+    boxes = np.tile(np.array([[40, 60, 120, 160]], np.float32), (3, 1))
+    return Stills(images, boxes, np.arange(3))
+
+
+def test_boxes_follow_their_pictures_through_augmentation() -> None:
+    for seed in range(12):
+        data = batch(np.random.default_rng(seed), stills(), np.arange(4), 64)
+        assert data["img"].shape == (4, 3, 64, 64)
+        assert data["batch_idx"].tolist() == [0, 1, 2]
+        for image, (x, y, wide, tall) in zip(
+            data["img"], (data["bboxes"] * 64).tolist(), strict=False
+        ):
+            bright = (image - image[:, :1, :1]).abs().sum(0) > 0.05
+            rows, columns = torch.nonzero(bright, as_tuple=True)
+            assert abs(float(columns.float().mean()) + 0.5 - x) < 1.5
+            assert abs(float(rows.float().mean()) + 0.5 - y) < 1.5
+            assert abs(int(bright.sum()) - wide * tall) < 0.2 * wide * tall
+
+
+def test_a_restored_run_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pvtt_flow.training.detector.train.BATCH", 4)
+    monkeypatch.setattr("pvtt_flow.training.detector.train.SMALL_PX", 64)
+    torch.manual_seed(0)
+    one = Trainer(build(), total=100, bfloat16=False)
+    one.step(stills())
+    other = Trainer(build(), total=100, bfloat16=False)
+    other.restore(one.state())
+    assert one.step(stills()) == other.step(stills())
+
+
+def test_the_checkpoint_opens_in_ultralytics_and_names_no_place(tmp_path: Path) -> None:
+    weights = tmp_path / "detector.pt"
+    export(build().state_dict(), weights)
+    model = opened(weights)
+    assert model.names == {0: "product"}
+    boxes, scores = detect(model, stills().images[0], min_score=0.0)
+    assert boxes.shape == (len(scores), 4)
+    content = weights.read_bytes()
+    assert b"/work" not in content
+    assert b"/home" not in content
+    assert (tmp_path / "SHA256SUMS").read_text().endswith("  detector.pt\n")
