@@ -16,6 +16,9 @@ from pvtt_flow.models.tracker import TrackedFrame, TrackedObject, Tracker
 from pvtt_flow.stages.guard import guarded
 from pvtt_flow.storage.reading import open_binary
 
+# Each of them is held while its shot is tracked.
+MAX_PROMPTED_FRAMES = 32
+
 
 class Propagate:
     """One shot in, the same shot with one masklet per prompted object out."""
@@ -68,6 +71,12 @@ class Propagate:
     ) -> tuple[dict[int, list[Prompt]], dict[int, Frame]]:
         """Prompts and their decoded frames, by position among the frames that are processed."""
         waiting = {p.frame_index for p in work.prompts}
+        if len(waiting) > MAX_PROMPTED_FRAMES:
+            raise DataError(
+                "bad_prompt",
+                f"prompts must be on at most {MAX_PROMPTED_FRAMES} frames of a shot, "
+                f"got {len(waiting)}",
+            )
         prompts: dict[int, list[Prompt]] = {}
         frames: dict[int, Frame] = {}
         with open_binary(work.source.uri) as file:

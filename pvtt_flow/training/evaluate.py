@@ -1,6 +1,7 @@
 """Measures the shipped pair on held-out renderings (and on real sequences, where given)."""
 
 import json
+import os
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,7 +135,7 @@ def write_figures(
     """Measures everything and writes figures.json beside the weights."""
     figures: dict[str, Any] = {
         "command": f"python -m pvtt_flow.training evaluate --clips {clips} --stills {stills}",
-        "machine": f"{torch.get_num_threads()} CPU cores ({platform.machine()}), no GPU",
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU, shared",
         "segmenter": measure_segmenter(clips, report) | _training(work / "segmenter.pt"),
         "detector": measure_detector(stills) | _training(work / "detector.pt"),
     }

@@ -9,7 +9,7 @@ from pvtt_flow.core import rle
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.data import Masklet, Prompt, Work
 from pvtt_flow.media.limits import DEFAULT_LIMITS
-from pvtt_flow.stages.propagate import Propagate
+from pvtt_flow.stages.propagate import MAX_PROMPTED_FRAMES, Propagate
 
 NUM_FRAMES = 8
 FRAME_NS = 40_000_000
@@ -96,6 +96,15 @@ def test_sampling_keeps_frame_indices(clip: Path) -> None:
     assert [f.frame_index for f in masklet.frames] == [0, 3, 6]
     assert flags_of(masklet) == [("prompted",), ("border",), ("prompted",)]
     assert (masklet.stop_frame, done.num_frames) == (7, 3)
+
+
+def test_prompts_on_too_many_frames_are_refused(clip: Path) -> None:
+    box = (20, 10, 26, 20)
+    prompts = [box_prompt(0, box, i) for i in range(MAX_PROMPTED_FRAMES + 1)]
+    failure = propagate(prompted(clip, *prompts)).failure
+    assert failure is not None
+    assert failure.kind == "bad_prompt"
+    assert "at most 32 frames of a shot, got 33" in failure.message
 
 
 @pytest.mark.parametrize(

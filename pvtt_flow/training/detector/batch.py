@@ -51,4 +51,7 @@ def _augment(
     if rng.random() < 0.5:
         levels = np.clip(np.arange(256) * rng.uniform(0.7, 1.4) + rng.normal(0, 12), 0, 255)
         image = levels.astype(np.uint8)[image]
+    if rng.random() < 0.5:
+        grain = rng.uniform(1, 10) * rng.standard_normal(image.shape, np.float32)
+        image = np.clip(image + grain, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(image), np.stack([left, top, right, low], axis=1)

@@ -106,4 +106,7 @@ def _augment(
         levels = np.arange(256)[:, None] * rng.uniform(0.7, 1.4) + rng.normal(0, 12, 3)
         table = np.clip(levels, 0, 255).astype(np.uint8)
         frames = np.stack([table[:, c][frames[..., c]] for c in range(3)], axis=-1)
+    if rng.random() < 0.5:
+        grain = rng.uniform(1, 9) * rng.standard_normal(frames.shape, np.float32)
+        frames = np.clip(frames + grain, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(frames), np.ascontiguousarray(labels)

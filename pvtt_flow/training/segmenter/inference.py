@@ -1,11 +1,9 @@
 """Tracks one prompted product through frames in memory with `sam2`'s own video predictor."""
 
-import os
+import io
 from collections import OrderedDict
+from contextlib import redirect_stderr
 from typing import Any
-
-# sam2 draws a bar for every clip.
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 import numpy as np
 import torch
@@ -23,7 +21,8 @@ def propagate(
     state = _state(model, frames)
     model.add_new_points_or_box(state, frame_idx=0, obj_id=1, box=box_xyxy.tolist())
     masks = np.zeros(frames.shape[:3], bool)
-    with torch.inference_mode():
+    # sam2 draws a bar for every clip.
+    with torch.inference_mode(), redirect_stderr(io.StringIO()):
         for index, _, logits in model.propagate_in_video(state):
             masks[index] = (logits[0, 0] > 0).numpy()
     return masks
