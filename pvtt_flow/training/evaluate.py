@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from pvtt_flow.data import Frame, Prompt
+from pvtt_flow.models.sam2_tracker import Sam2Tracker
+from pvtt_flow.models.tracker import Tracker
 from pvtt_flow.training import stills as pictures
 from pvtt_flow.training.corpus import SEEDS, seed_of
 from pvtt_flow.training.measure import Hits, match, region_similarity
 from pvtt_flow.training.render.clip import random_clip
-from pvtt_flow.training.segmenter.inference import propagate
-from pvtt_flow.training.segmenter.model import EMBEDDED, predictor
+from pvtt_flow.training.segmenter.model import CONFIG, EMBEDDED, WEIGHTS
 
 FIGURES = EMBEDDED / "figures.json"
 NUM_FRAMES = 24
@@ -44,12 +46,23 @@ def box_of(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
 
 
+def follow(
+    tracker: Tracker, frames: NDArray[np.uint8], box_xyxy: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """The product's masks, bool (T, H, W), from a box on the first of the frames (T, H, W, 3)."""
+    stream = [Frame(index, index, rgb) for index, rgb in enumerate(frames)]
+    box = tuple(float(side) for side in box_xyxy)
+    prompt = Prompt(object_id=0, frame_index=0, box_xyxy=box)
+    tracked = tracker.track(stream, {0: [prompt]}, {0: stream[0]})
+    return np.stack([frame.objects[0].mask for frame in tracked])
+
+
 def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, Any]:
     """J over held-out clips from the true first box."""
-    model = predictor()
+    tracker = Sam2Tracker(WEIGHTS, CONFIG, "cpu")
     per_clip, per_frame = [], []
     for seed, frames, masks in held_out_clips(count):
-        similarity = region_similarity(propagate(model, frames, box_of(masks[0])), masks)
+        similarity = region_similarity(follow(tracker, frames, box_of(masks[0])), masks)
         per_clip.append(float(similarity.mean()))
         per_frame.append(similarity)
         report(f"clip {seed}: J {per_clip[-1]:.3f}")
@@ -105,14 +118,14 @@ def best_score(hits: Hits) -> float:
 
 def measure_real(folder: Path) -> dict[str, float]:
     """Mean J of each annotated sequence from its true first box."""
-    model = predictor()
+    tracker = Sam2Tracker(WEIGHTS, CONFIG, "cpu")
     found = {}
     for sequence in sorted(path for path in folder.iterdir() if (path / "masks").is_dir()):
         frames = _read(sequence / "frames")[..., ::-1]
         labels = _read(sequence / "masks").max(-1)
         # One object: a binary mask's white, or the lowest number of several.
         masks = labels == labels[0][labels[0] > 0].min()
-        guess = propagate(model, frames, box_of(masks[0]))
+        guess = follow(tracker, frames, box_of(masks[0]))
         found[sequence.name] = _round(region_similarity(guess, masks).mean())
     return found
 

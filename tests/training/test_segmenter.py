@@ -8,9 +8,8 @@ import torch
 
 from pvtt_flow.training.corpus import Shard
 from pvtt_flow.training.segmenter.batch import jittered_box
-from pvtt_flow.training.segmenter.inference import propagate
 from pvtt_flow.training.segmenter.loss import frame_loss, overlap
-from pvtt_flow.training.segmenter.model import PREDICTOR, build
+from pvtt_flow.training.segmenter.model import build
 from pvtt_flow.training.segmenter.optimise import rate
 from pvtt_flow.training.segmenter.track import Prediction
 from pvtt_flow.training.segmenter.train import Stage, Trainer, resume, save
@@ -89,11 +88,3 @@ def test_prompts_stay_near_their_product() -> None:
     for seed in range(50):
         box = jittered_box(np.random.default_rng(seed), mask)
         assert (np.abs(box - [50, 40, 110, 80]) <= [12, 8, 12, 8]).all()
-
-
-def test_the_yaml_builds_sam2s_own_video_predictor() -> None:
-    torch.manual_seed(0)
-    model = build(**PREDICTOR).eval()
-    frames = np.random.default_rng(0).integers(0, 256, (3, 45, 80, 3), np.uint8)
-    masks = propagate(model, frames, np.array([10, 10, 40, 30]))
-    assert masks.shape == (3, 45, 80)
