@@ -17,7 +17,7 @@ from pvtt_flow.review.overlay import PaintedObject, paint
 from pvtt_flow.storage.reading import open_binary
 from pvtt_flow.storage.sources import list_sources
 
-_NUM_FRAMES = 12
+_NUM_FRAMES = 6
 
 
 def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> None:

@@ -34,7 +34,8 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
 
 def summary_table(summary: Summary) -> Table:
     """One run in numbers."""
-    table = Table(title=f"run {summary.run_id}", title_justify="left", show_header=False)
+    title = f"run {summary.run_id}"
+    table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     table.add_column("what")
     table.add_column("value", justify="right")
     table.add_row("videos", _with_parts(summary.num_videos, summary.statuses))
@@ -58,7 +59,7 @@ def failures_table(failures: Sequence[Mapping[str, object]]) -> Table:
 
 def counts_table(title: str, counts: Mapping[str, object]) -> Table:
     """Names and numbers."""
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
     table.add_column("what")
     table.add_column("value", justify="right")
     for name, value in counts.items():
@@ -69,8 +70,9 @@ def counts_table(title: str, counts: Mapping[str, object]) -> Table:
 def checkpoints_table(found: Mapping[str, tuple[Checkpoint, str]]) -> Table:
     """Named checkpoints and where they are."""
     table = Table(title="checkpoints", title_justify="left")
-    for column in ("name", "file", "where"):
-        table.add_column(column, overflow="fold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    table.add_column("where", overflow="fold")
     for name, (checkpoint, where) in found.items():
         table.add_row(name, checkpoint.file_name, where)
     return table
