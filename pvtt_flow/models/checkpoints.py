@@ -44,52 +44,31 @@ class Checkpoint:
     """Where its publisher has it; None when it ships in this package."""
 
 
-def _sam2(version: str, date: str, size: str, letter: str, sha256: str) -> Checkpoint:
+# When each version was published, as its address has it.
+_DATES = {"sam2": "072824", "sam2.1": "092824"}
+_LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
+# The hashes are those that several independent public projects pin for Meta's files (Apache-2.0).
+_SHA256 = {
+    ("sam2", "tiny"): "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
+    ("sam2", "small"): "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
+    ("sam2", "base_plus"): "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
+    ("sam2", "large"): "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
+    ("sam2.1", "tiny"): "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+    ("sam2.1", "small"): "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+    ("sam2.1", "base_plus"): "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+    ("sam2.1", "large"): "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+}
+
+
+def _official(version: str, size: str) -> Checkpoint:
     file_name = f"{version}_hiera_{size}.pt"
     return Checkpoint(
         name=f"{version}_hiera_{size}",
         file_name=file_name,
-        sha256=sha256,
-        config=f"configs/{version}/{version}_hiera_{letter}.yaml",
-        url=f"{_META}/{date}/{file_name}",
+        sha256=_SHA256[version, size],
+        config=f"configs/{version}/{version}_hiera_{_LETTERS[size]}.yaml",
+        url=f"{_META}/{_DATES[version]}/{file_name}",
     )
-
-
-# The hashes are those that several independent public projects pin for Meta's files (Apache-2.0).
-_OFFICIAL = (
-    _sam2(
-        "sam2", "072824", "tiny", "t",
-        "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
-    ),
-    _sam2(
-        "sam2", "072824", "small", "s",
-        "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
-    ),
-    _sam2(
-        "sam2", "072824", "base_plus", "b+",
-        "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
-    ),
-    _sam2(
-        "sam2", "072824", "large", "l",
-        "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
-    ),
-    _sam2(
-        "sam2.1", "092824", "tiny", "t",
-        "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
-    ),
-    _sam2(
-        "sam2.1", "092824", "small", "s",
-        "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
-    ),
-    _sam2(
-        "sam2.1", "092824", "base_plus", "b+",
-        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
-    ),
-    _sam2(
-        "sam2.1", "092824", "large", "l",
-        "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
-    ),
-)  # fmt: skip
 
 
 def known() -> dict[str, Checkpoint]:
@@ -107,7 +86,8 @@ def known() -> dict[str, Checkpoint]:
             sha256=_shipped_sha256("detector.pt"),
         ),
     )
-    return {c.name: c for c in embedded + _OFFICIAL}
+    official = tuple(_official(*key) for key in _SHA256)
+    return {c.name: c for c in embedded + official}
 
 
 def embedded_file(file_name: str) -> Path:
