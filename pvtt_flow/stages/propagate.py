@@ -75,7 +75,7 @@ class Propagate:
             raise DataError(
                 "bad_prompt",
                 f"prompts must be on at most {MAX_PROMPTED_FRAMES} frames of a shot, "
-                f"got {len(waiting)}",
+                f"got {len(waiting)}; give fewer, or split the video",
             )
         prompts: dict[int, list[Prompt]] = {}
         frames: dict[int, Frame] = {}

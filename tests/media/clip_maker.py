@@ -12,6 +12,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.data import Frame
+from pvtt_flow.media.decode import read_frames
+
 WIDTH_PX, HEIGHT_PX = 96, 64
 _BLOCK_PX = 8
 _NUM_BITS = 8
@@ -82,3 +85,9 @@ def write_sound(path: Path) -> Path:
         file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return path
+
+
+def read(path: Path, **options: object) -> list[Frame]:
+    """All the frames that `read_frames` gives of a file."""
+    with path.open("rb") as file:
+        return list(read_frames(file, **options))

@@ -4,25 +4,14 @@ from pathlib import Path
 
 import av
 import pytest
-from clip_maker import number_of, write_clip
+from clip_maker import number_of, read, write_clip
 
-from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.coded import coded_frames
 from pvtt_flow.media.container import open_container
 from pvtt_flow.media.decode import DecodeBreakError, read_frames
 from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.media.probe import probe
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 48)
-
-
-def read(path: Path, **options: object) -> list[Frame]:
-    with path.open("rb") as file:
-        return list(read_frames(file, **options))
 
 
 def until_break(path: Path) -> tuple[list[int], DecodeBreakError]:

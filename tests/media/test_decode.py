@@ -6,24 +6,13 @@ from pathlib import Path
 
 import av
 import pytest
-from clip_maker import number_of, write_clip
+from clip_maker import number_of, read, write_clip
 
 from pvtt_flow.core.timeline import SamplingParams
-from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.decode import read_frame, read_frames, read_frames_at
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.probe import probe
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 48)
-
-
-def read(path: Path, **options: object) -> list[Frame]:
-    with path.open("rb") as file:
-        return list(read_frames(file, **options))
 
 
 def test_every_frame_is_the_one_it_says(clip: Path) -> None:

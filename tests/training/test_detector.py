@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.detector.batch import batch
 from pvtt_flow.training.detector.model import build, detect, export, opened
 from pvtt_flow.training.detector.train import Trainer
@@ -36,14 +37,15 @@ def test_boxes_follow_their_pictures_through_augmentation() -> None:
             assert abs(int(bright.sum()) - wide * tall) < 0.2 * wide * tall
 
 
-def test_a_restored_run_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pvtt_flow.training.detector.train.BATCH", 4)
     monkeypatch.setattr("pvtt_flow.training.detector.train.SMALL_PX", 64)
     torch.manual_seed(0)
     one = Trainer(build(), total=100, bfloat16=False)
     one.step(stills())
     other = Trainer(build(), total=100, bfloat16=False)
-    other.restore(one.state())
+    save(one, tmp_path / "checkpoint.pt")
+    assert resume(other, tmp_path / "checkpoint.pt")
     assert one.step(stills()) == other.step(stills())
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard
 from pvtt_flow.training.segmenter.batch import jittered_box
 from pvtt_flow.training.segmenter.loss import frame_loss, overlap
 from pvtt_flow.training.segmenter.model import build
 from pvtt_flow.training.segmenter.optimise import rate
 from pvtt_flow.training.segmenter.track import Prediction
-from pvtt_flow.training.segmenter.train import Stage, Trainer, resume, save
+from pvtt_flow.training.segmenter.train import Stage, Trainer
 
 RECIPE = (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from ultralytics.nn.tasks import DetectionModel
 
+from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.detector.batch import batch
 from pvtt_flow.training.detector.model import build, export
 from pvtt_flow.training.parallel import average_gradients, launch, rank, world
@@ -87,22 +88,6 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = LEARNING_RATE * share
 
-    def state(self) -> dict[str, Any]:
-        """Everything that a resumed run needs."""
-        return {
-            "model": self.model.state_dict(), "average": self.average.state,
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            "iteration": self.iteration, "seconds": self.seconds,
-        }  # fmt: skip
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes up a saved state."""
-        self.model.load_state_dict(state["model"])
-        self.average.state = state["average"]
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        self.iteration, self.seconds = state["iteration"], state["seconds"]
-
 
 def _split(model: DetectionModel) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """Filter banks inside the network, and everything else (head's ends, norms, biases)."""
@@ -126,12 +111,6 @@ def train_detector(
     export(trainer.average.state)
 
 
-def resume(trainer: Trainer, checkpoint: Path) -> None:
-    """Goes on from a checkpoint where there is one."""
-    if checkpoint.exists():
-        trainer.restore(torch.load(checkpoint, map_location="cpu", weights_only=True))
-
-
 def _train(work: Path, iterations: int, report: Callable[[str], None]) -> None:
     torch.manual_seed(0)
     stills = load(work / "stills", "train")
@@ -147,6 +126,4 @@ def _train(work: Path, iterations: int, report: Callable[[str], None]) -> None:
             )
             losses = []
         if rank() == 0 and (trainer.iteration % 100 == 0 or trainer.iteration == trainer.total):
-            part = (work / "detector.pt").with_suffix(".part")
-            torch.save(trainer.state(), part)
-            part.rename(work / "detector.pt")
+            save(trainer, work / "detector.pt")

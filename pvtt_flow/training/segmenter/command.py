@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from pvtt_flow.training import corpus
+from pvtt_flow.training.checkpoint import resume
 from pvtt_flow.training.parallel import launch
 from pvtt_flow.training.progress import say
 from pvtt_flow.training.segmenter.model import build, export
-from pvtt_flow.training.segmenter.train import Trainer, resume, run
+from pvtt_flow.training.segmenter.train import Trainer, run
 
 LENGTHS = (8, 16)
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from sam2.modeling.sam2_base import SAM2Base
 
+from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard
 from pvtt_flow.training.parallel import average_gradients, rank, world
 from pvtt_flow.training.segmenter.batch import Batch, sample
@@ -107,39 +107,6 @@ class Trainer:
         self.iteration += 1
         self.seconds += time.monotonic() - started
         return losses
-
-    def state(self) -> dict[str, Any]:
-        """Everything that a resumed run needs."""
-        return {
-            "model": self.model.state_dict(),
-            "average": self.average.state,
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            "iteration": self.iteration,
-            "seconds": self.seconds,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes up a saved state."""
-        self.model.load_state_dict(state["model"])
-        self.average.state = state["average"]
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        self.iteration, self.seconds = state["iteration"], state["seconds"]
-
-
-def save(trainer: Trainer, path: Path) -> None:
-    """Writes a checkpoint, whole or not at all."""
-    part = path.with_suffix(".part")
-    torch.save(trainer.state(), part)
-    part.rename(path)
-
-
-def resume(trainer: Trainer, path: Path) -> bool:
-    """Goes on from a checkpoint where there is one."""
-    if not path.exists():
-        return False
-    trainer.restore(torch.load(path, map_location="cpu", weights_only=True))
-    return True
 
 
 def run(
