@@ -25,7 +25,7 @@ from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.storage.params import InputParams, OutputParams
 
 # Raised when the stored rows change their meaning, so that older results count as stale.
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 
 class _Section(BaseModel):
@@ -33,12 +33,17 @@ class _Section(BaseModel):
 
 
 class PoolParams(_Section):
-    """How many actors or tasks of an operator, and what each of them holds."""
+    """How many actors an operator has, and what each of them holds."""
 
     actors: Annotated[int, Field(ge=1)] = 1
     """Actors in the pool, each with a resident model."""
     num_cpus: Annotated[float, Field(ge=0)] = 1.0
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
+
+
+class BatchPoolParams(PoolParams):
+    """A pool whose model sees many shots at once."""
+
     batch_size: Annotated[int, Field(ge=1)] = 1
     """Shots a call."""
 
@@ -48,10 +53,11 @@ class ResourceParams(_Section):
 
     inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.25
     """An inspection mostly waits for storage, so several share a core."""
-    detect: PoolParams = PoolParams(num_cpus=0.5, batch_size=8)
+    detect: BatchPoolParams = BatchPoolParams(num_cpus=0.5, batch_size=8)
     """The detector sees one frame a shot and is idle most of the time."""
     propagate: PoolParams = PoolParams(num_cpus=1.0)
-    """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are."""
+    """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are. A call
+    is one shot, and an actor has `tracker.lanes` of them at work at once."""
     write_num_cpus: Annotated[float, Field(gt=0)] = 0.25
 
 
@@ -65,7 +71,8 @@ class RunParams(_Section):
     commit_interval_s: Annotated[float, Field(gt=0)] = 5.0
     """Finished videos are published together, this often: what a killed run may lose."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
-    """Ray Data gives up after so long without a finished shot; longer than the longest shot."""
+    """Ray Data gives up after so long without a finished shot; longer than the longest shot takes
+    among those that are tracked beside it."""
     models: str | None = None
     """Folder or bucket of weights; null is the user's cache folder."""
     contact_sheet_videos: Annotated[int, Field(ge=0, le=64)] = 12
@@ -98,6 +105,9 @@ class RunConfig(_Section):
                 "sampling": self.sampling.model_dump(mode="json"),
                 "detect": self.detect.model_dump(mode="json"),
                 "detector": {"image_size_px": self.detector.image_size_px},
+                "tracker": self.tracker.model_dump(
+                    mode="json", include={"direction", "fill_holes_px", "precision"}
+                ),
             }
         )
 

@@ -41,6 +41,9 @@ class Prompt:
     """One a point: 1 on the object, 0 not on it."""
     mask_rle: str | None = None
     """COCO compressed RLE counts at display size."""
+    correction: bool = False
+    """Whether points and box are read together with what was tracked up to this frame, rather than
+    alone."""
     score: float | None = None
     """The detector's confidence; null for a manifest prompt."""
     origin: Origin = "detector"
@@ -55,6 +58,8 @@ class Prompt:
             )
         if self.box_xyxy is None and not self.points_xy and self.mask_rle is None:
             raise ValueError("a prompt must have a box, points or a mask, got none of them")
+        if self.correction and self.mask_rle is not None:
+            raise ValueError("a correction must have points or a box alone, got a mask")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +156,8 @@ class MaskletFrame:
     """Tight box of the mask, display pixels, exclusive max; null when absent."""
     area_px: int
     object_score: float | None
-    """SAM 2's object score logit, above 0 means present; null where it did not look: before the
-    first prompted frame."""
+    """SAM 2's object score logit, above 0 means present; null where it did not look, on the side
+    of the prompts that `tracker.direction` leaves out."""
     predicted_iou: float | None
     """SAM 2's own estimate for the chosen mask; null where a mask prompt replaced it."""
     fragments: int
@@ -227,11 +232,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Seconds spent on this shot in each stage's own code."""
+    """Seconds spent on this shot in each stage's own code, and how well they were used."""
 
     inspect_s: float = 0.0
     detect_s: float = 0.0
     propagate_s: float = 0.0
+    """From the shot's start to its end; those that are tracked beside it spend the same seconds."""
+    lanes_busy: float = 0.0
+    """The share of its tracker's lanes that were at work, on average over the shot's frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

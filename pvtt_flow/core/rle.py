@@ -14,8 +14,9 @@ Mask = NDArray[np.bool_]
 
 def encode(mask: Mask) -> str:
     """COCO compressed counts of a bool (H, W) mask."""
-    counts = coco.encode(np.asfortranarray(mask, dtype=np.uint8))["counts"]
-    return str(counts, "ascii")
+    # Columns first, as COCO counts; the encoder wants to be able to write.
+    columns = np.require(mask, np.bool_, ["F", "W"])
+    return str(coco.encode(columns.view(np.uint8))["counts"], "ascii")
 
 
 def decode(rle: str, height_px: int, width_px: int) -> Mask:
@@ -64,5 +65,8 @@ def touches_border(box_xyxy: tuple[int, ...], height_px: int, width_px: int) -> 
 def num_fragments(mask: Mask, box_xyxy: tuple[int, ...]) -> int:
     """8-connected pieces of a mask; `box_xyxy` is its tight box, so that only that is scanned."""
     x0, y0, x1, y1 = box_xyxy
-    num_labels, _ = cv2.connectedComponents(mask[y0:y1, x0:x1].astype(np.uint8), connectivity=8)
+    inside = mask[y0:y1, x0:x1].view(np.uint8)
+    # OpenCV wants rows together in memory; a transposed mask has as many pieces.
+    rows = inside if inside.strides[1] == 1 else inside.T
+    num_labels, _ = cv2.connectedComponents(rows, connectivity=8)
     return int(num_labels) - 1

@@ -21,6 +21,9 @@ from pvtt_flow.flow import steps
 from pvtt_flow.flow.steps import Make
 from pvtt_flow.storage.arrow import Table, from_table, to_table
 
+# Shots that an actor opens while its lanes are full.
+_SPARE_CALLS = 2
+
 
 def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Rows:
     """The lazy rows of one run; iterating over them runs it and gives receipts as they come."""
@@ -31,9 +34,12 @@ def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Row
     # 1 : N. Tasks, because nothing is resident; a fraction of a core, because they mostly wait.
     rows = _tasks(rows, steps.inspect, config, num_cpus=need.inspect_num_cpus)
     # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
-    rows = _actors(rows, steps.detect, config, need.detect)
-    # 1 : 1. Actors, because SAM 2 stays loaded; one shot a call, because shots differ in length.
-    rows = _actors(rows, steps.propagate, config, need.propagate)
+    rows = _actors(rows, steps.detect, config, need.detect, batch_size=need.detect.batch_size)
+    # 1 : 1. Actors, because SAM 2 stays loaded; one shot a call, because shots differ in length;
+    # many calls at once, because one engine tracks them together, and some to spare, so that a
+    # lane that ends finds its next shot open.
+    calls = config.tracker.lanes + _SPARE_CALLS
+    rows = _actors(rows, steps.propagate, config, need.propagate, calls=calls)
     # 1 : 1, twice; Ray fuses the two, so masks are not copied once more.
     rows = _tasks(rows, steps.judge, config, num_cpus=need.write_num_cpus)
     return _tasks(rows, steps.write, config, num_cpus=need.write_num_cpus, lineage=lineage)
@@ -66,19 +72,35 @@ def _tasks(rows: Rows, make: Make, config: RunConfig, *, num_cpus: float, **rest
     )
 
 
-def _actors(rows: Rows, make: Make, config: RunConfig, pool: PoolParams) -> Rows:
+def _actors(
+    rows: Rows,
+    make: Make,
+    config: RunConfig,
+    pool: PoolParams,
+    *,
+    batch_size: int = 1,
+    calls: int = 1,
+) -> Rows:
+    """`calls` is how many an actor has at once, each in a thread of its own."""
     with warnings.catch_warnings():
         # `max_restarts` and `max_task_retries` have no other way in (Ray 2.60, until 2.64).
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return rows.map_batches(
             Operator,
             fn_constructor_kwargs={"make": make, "config": config},
-            compute=ActorPoolStrategy(size=pool.actors),
+            compute=ActorPoolStrategy(
+                size=pool.actors,
+                max_concurrent_calls_per_actor=calls,
+                enable_true_multi_threading=True,
+                # One waits. Ray would let as many wait as run, while another actor may be idle.
+                max_tasks_in_flight_per_actor=calls + 1,
+            ),
             batch_format="pyarrow",
-            batch_size=pool.batch_size,
+            batch_size=batch_size,
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
-            # Ray's default retries a process that dies on one input for ever.
+            # Ray's default retries a process that dies on one input for ever. Calls that die with
+            # it are retried with it, so the run stops as it would for the one that kills.
             max_restarts=3,
             max_task_retries=2,
         )

@@ -59,6 +59,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
         run_id=prepared.lineage.run_id,
         num_planned=len(plan.todo),
         plan={str(reason): n for reason, n in plan.counts.items()},
+        num_lanes=config.tracker.lanes,
     )
     watcher.planned(plan)
     if not plan.todo:

@@ -22,7 +22,11 @@ class Summary:
     wall_s: float = 0.0
     """From the first row entering the flow to the last commit; models are loaded in it."""
     propagate_s: float = 0.0
-    """Seconds in trackers, over all actors."""
+    """Seconds in trackers, over all shots; shots that are tracked together spend the same ones."""
+    num_lanes: int = 0
+    """Of each tracker."""
+    lanes_busy: float = 0.0
+    """The share of its tracker's lanes that were at work, on average over the tracker's steps."""
     statuses: dict[str, int] = field(default_factory=dict)
     """Videos by status."""
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -36,6 +40,7 @@ class Summary:
         """Count a finished shot."""
         self.num_shots += 1
         self.num_frames += receipt.num_frames
+        self._add_lanes(receipt.num_frames, receipt.timings.lanes_busy)
         self.propagate_s += receipt.timings.propagate_s
         if receipt.failure is None:
             for verdict in receipt.verdicts:
@@ -55,6 +60,13 @@ class Summary:
                     "message": seal.failure_message or "",
                 }
             )
+
+    def _add_lanes(self, num_frames: int, lanes_busy: float) -> None:
+        """A harmonic mean over frames: a step with many lanes has many of them."""
+        if num_frames and lanes_busy:
+            before = self.num_frames - num_frames
+            steps = (before / self.lanes_busy if before else 0) + num_frames / lanes_busy
+            self.lanes_busy = self.num_frames / steps
 
     @property
     def failure_fraction(self) -> float:

@@ -7,7 +7,7 @@ first frame, so an index means the same frame whatever interval is asked for.
 A video that breaks gives its good frames first and then a `DecodeBreakError`.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from itertools import islice
 from typing import BinaryIO
@@ -31,7 +31,7 @@ def read_frames(
     limits: Limits = DEFAULT_LIMITS,
     start_frame: int = 0,
     stop_frame: int | None = None,
-) -> Iterator[Frame]:
+) -> Generator[Frame]:
     """The frames of `[start_frame, stop_frame)` that `sampling` chooses, decoded as they are asked.
 
     `start_frame` itself is always chosen. With `video` (from `probe`) the frames must have the

@@ -1,8 +1,8 @@
-"""What the flow needs of a tracker, whatever is behind it: a stream of frames in, masks out."""
+"""What the flow needs of a tracker, whatever is behind it: shots in, masks out."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,21 @@ class TrackerParams(BaseModel):
     config: str | None = None
     """For a weights path: the architecture, a `.yaml` path or the name of a known checkpoint."""
     device: Device = "auto"
+    direction: Literal["forward", "backward", "both"] = "both"
+    """From an object's first prompt forward, from its last one backward, or both from the first."""
+    lanes: Annotated[int, Field(ge=1, le=256)] = 8
+    """Shots that are tracked together; what is kept of each is a few MB an object."""
+    max_prompted_frames: Annotated[int, Field(ge=1, le=64)] = 8
+    """Prompted frames an object; all of them stay in its memory for the whole shot."""
+    fill_holes_px: Annotated[int, Field(ge=0)] = 0
+    """Holes of a mask up to this area are filled, in pixels of the model's mask (a quarter of its
+    image side). The official predictor fills 8 where its CUDA extension was built."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the arithmetic: auto is bfloat16 autocast on CUDA, as in the official examples, and
+    float32 on a CPU."""
+    compile_steps: bool | None = None
+    """Whether the steady state is compiled, and replayed as a CUDA graph: minutes at each actor's
+    start for faster steps. Null compiles on CUDA."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,20 +61,33 @@ class TrackedFrame:
     frame_index: int
     pts_ns: int
     objects: tuple[TrackedObject, ...]
+    lanes_busy: float = 1.0
+    """The share of the tracker's lanes that were at work on this frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """One shot to track: what can be read of it, and what is asked.
+
+    A position counts the frames of the shot that are processed, from 0.
+    """
+
+    read: Callable[[int, int | None], Iterator[Frame]]
+    """The frames at positions `[start, stop)`, in order; to the end when `stop` is null."""
+    prompts: Mapping[int, Sequence[Prompt]]
+    """By position."""
+    prompt_frames: Mapping[int, Frame]
+    """The prompted frames, by position."""
 
 
 class Tracker(Protocol):
-    """Follows the prompted objects of one shot."""
+    """Follows the prompted objects of shots; may be called from several threads at once."""
 
-    def track(
-        self,
-        frames: Iterable[Frame],
-        prompts: Mapping[int, Sequence[Prompt]],
-        prompt_frames: Mapping[int, Frame],
-    ) -> Iterator[TrackedFrame]:
-        """One TrackedFrame for each of `frames`, in order, holding only a few frames at a time.
+    def track(self, clip: Clip) -> Iterator[TrackedFrame]:
+        """What is seen on each frame, forward, then going back before the first prompts.
 
-        `prompts` and `prompt_frames` are keyed by position in `frames` (0 is the first frame of
-        the shot that is processed), and have the same keys.
+        Every position comes once going forward. Going back, those that hold more come again with
+        the objects that were not followed there before, so no object comes twice on one frame.
+        Holds only a few frames at a time. Raises what `clip.read` raises.
         """
         ...

@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError
 from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.arrow import to_table
-from pvtt_flow.storage.delta import KEY, make_tables, open_table, tables_exist
+from pvtt_flow.storage.delta import KEY, check_columns, make_tables, open_table, tables_exist
 from pvtt_flow.storage.ledger import LedgerEntry, read_ledger
 from pvtt_flow.storage.places import normal, public
 from pvtt_flow.storage.tables import (
@@ -51,9 +51,10 @@ class Dataset:
         return tables_exist(self.uri)
 
     def ensure(self) -> None:
-        """Create what is missing of the two tables."""
+        """Create what is missing of the two tables; see that their columns are today's."""
         if not self.exists():
             make_tables(self.uri)
+        check_columns(self.uri)
 
     def check(self) -> None:
         """Raise PreflightError when the dataset, or its version, is not there to be read."""

@@ -1,6 +1,6 @@
 """Find, make and open the Delta tables of a dataset, with errors that name `$.output.uri`."""
 
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 from deltalake.exceptions import TableNotFoundError
 
 from pvtt_flow.errors import PreflightError
@@ -34,6 +34,19 @@ def make_tables(uri: str) -> None:
                 mode="ignore",
                 partition_by=[BUCKET] if BUCKET in schema.names else None,
                 storage_options=delta_options(uri),
+            )
+
+
+def check_columns(uri: str) -> None:
+    """Raise PreflightError when the tables at `uri` were made for rows with other columns."""
+    for name, schema in SCHEMAS.items():
+        found = {field.name: field for field in open_table(uri, name).schema().fields}
+        wanted = {field.name: field for field in Schema.from_arrow(schema).fields}
+        names = {*found, *wanted}
+        if others := sorted(n for n in names if found.get(n) != wanted.get(n)):
+            raise PreflightError(
+                f"{KEY}: expected a dataset of this version, but in {public(uri)} the table "
+                f"{name!r} has other columns ({', '.join(others)}): give a new folder"
             )
 
 

@@ -38,6 +38,8 @@ class ManifestPrompt(BaseModel):
     mask_rle: str | None = None
     """COCO compressed RLE counts at display size."""
     label: str | None = None
+    correction: bool | None = None
+    """Whether points or a box correct what was tracked up to `frame`, which must then be given."""
 
 
 def _json_text(value: object) -> object:
@@ -110,17 +112,29 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
-    """Raises ValueError when a prompt has nothing to go by, or only some have an object_id."""
+    """Raises ValueError when a prompt has nothing to go by, only some have an object_id, or an
+    object has nothing but corrections.
+    """
     unnamed = [row.object_id is None for row in rows]
     if any(unnamed) and not all(unnamed):
         raise ValueError("expected an object_id on every prompt or on none, found some")
-    return tuple(_prompt(row, index) for index, row in enumerate(rows))
+    prompts = tuple(_prompt(row, index) for index, row in enumerate(rows))
+    started = {prompt.object_id for prompt in prompts if not prompt.correction}
+    for prompt in prompts:
+        if prompt.object_id not in started:
+            raise ValueError(
+                f"expected a prompt that is no correction for object {prompt.object_id} to start "
+                "from, found only corrections"
+            )
+    return prompts
 
 
 def _prompt(row: ManifestPrompt, index: int) -> Prompt:
     points = tuple(map(tuple, row.points_xy or ()))
     if row.box_xyxy and (row.box_xyxy[2] <= row.box_xyxy[0] or row.box_xyxy[3] <= row.box_xyxy[1]):
         raise ValueError(f"expected box_xyxy with x0 < x1 and y0 < y1, found {row.box_xyxy}")
+    if row.correction and row.frame is None:
+        raise ValueError("expected the frame of a correction, found none")
     return Prompt(
         object_id=index if row.object_id is None else row.object_id,
         frame_index=row.frame or 0,
@@ -129,6 +143,7 @@ def _prompt(row: ManifestPrompt, index: int) -> Prompt:
         points_xy=points,
         point_labels=(1,) * len(points) if row.point_labels is None else tuple(row.point_labels),
         mask_rle=row.mask_rle,
+        correction=bool(row.correction),
         origin="manifest",
     )
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pvtt_flow.data import Frame, Prompt
-from pvtt_flow.models.sam2_tracker import Sam2Tracker
-from pvtt_flow.models.tracker import Tracker
+from pvtt_flow.models.engine_tracker import EngineTracker
+from pvtt_flow.models.tracker import Clip, Tracker, TrackerParams
 from pvtt_flow.training import stills as pictures
 from pvtt_flow.training.corpus import SEEDS, seed_of
 from pvtt_flow.training.measure import Hits, match, region_similarity
@@ -53,13 +53,21 @@ def follow(
     stream = [Frame(index, index, rgb) for index, rgb in enumerate(frames)]
     box = tuple(float(side) for side in box_xyxy)
     prompt = Prompt(object_id=0, frame_index=0, box_xyxy=box)
-    tracked = tracker.track(stream, {0: [prompt]}, {0: stream[0]})
-    return np.stack([frame.objects[0].mask for frame in tracked])
+    clip = Clip(
+        read=lambda start, stop: iter(stream[start:stop]),
+        prompts={0: [prompt]},
+        prompt_frames={0: stream[0]},
+    )
+    return np.stack([frame.objects[0].mask for frame in tracker.track(clip)])
+
+
+def _shipped() -> EngineTracker:
+    return EngineTracker(WEIGHTS, CONFIG, TrackerParams(device="cpu", lanes=1))
 
 
 def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, Any]:
     """J over held-out clips from the true first box."""
-    tracker = Sam2Tracker(WEIGHTS, CONFIG, "cpu")
+    tracker = _shipped()
     per_clip, per_frame = [], []
     for seed, frames, masks in held_out_clips(count):
         similarity = region_similarity(follow(tracker, frames, box_of(masks[0])), masks)
@@ -118,7 +126,7 @@ def best_score(hits: Hits) -> float:
 
 def measure_real(folder: Path) -> dict[str, float]:
     """Mean J of each annotated sequence from its true first box."""
-    tracker = Sam2Tracker(WEIGHTS, CONFIG, "cpu")
+    tracker = _shipped()
     found = {}
     for sequence in sorted(path for path in folder.iterdir() if (path / "masks").is_dir()):
         frames = _read(sequence / "frames")[..., ::-1]

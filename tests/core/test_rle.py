@@ -17,6 +17,17 @@ def test_a_mask_survives_the_round_trip(mask: np.ndarray) -> None:
 
 
 @given(masks)
+def test_the_order_in_memory_makes_no_difference(mask: np.ndarray) -> None:
+    columns = np.asfortranarray(mask)
+    columns.setflags(write=False)
+    assert rle.encode(columns) == rle.encode(mask)
+    box = rle.box_of(columns)
+    assert box == rle.box_of(mask)
+    if box is not None:
+        assert rle.num_fragments(columns, box) == rle.num_fragments(mask, box)
+
+
+@given(masks)
 def test_the_box_is_tight_and_exclusive(mask: np.ndarray) -> None:
     box = rle.box_of(mask)
     if box is None:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,12 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Pa
     torch.manual_seed(0)
     torch.save({"model": build_predictor(None, config, torch.device("cpu")).state_dict()}, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Pictures of 128 px are too small to share out: more threads take several times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

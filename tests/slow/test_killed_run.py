@@ -26,8 +26,9 @@ def test_the_next_run_does_the_rest_and_nothing_twice(shell: Shell, tmp_path: Pa
     dataset = Dataset(str(tmp_path / "dataset"))
     config = write_config(tmp_path / "config.yaml", str(videos), dataset.uri)
 
-    # More frames than in the other tests, so that there is a middle on a fast machine too.
-    run = ("pvtt-flow", "run", str(config), "--set", "sampling.stride=4")
+    # More frames than in the other tests and one shot at a time, so that there is a middle.
+    settings = ("--set", "sampling.stride=4", "--set", "tracker.lanes=1")
+    run = ("pvtt-flow", "run", str(config), *settings)
 
     log = tmp_path / "run.log"
     process = shell.start(*run, log=log)

@@ -1,3 +1,6 @@
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,9 @@ from pvtt_flow.core import rle
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.data import Masklet, Prompt, Work
 from pvtt_flow.media.limits import DEFAULT_LIMITS
-from pvtt_flow.stages.propagate import MAX_PROMPTED_FRAMES, Propagate
+from pvtt_flow.models.tracker import Clip, TrackedFrame
+from pvtt_flow.stages.propagate import Propagate
+from pvtt_flow.stages.shot_frames import MAX_PROMPTED_FRAMES
 
 NUM_FRAMES = 8
 FRAME_NS = 40_000_000
@@ -78,15 +83,18 @@ def test_frames_say_what_was_seen_when(clip: Path) -> None:
 
 def test_an_object_may_be_prompted_later(clip: Path) -> None:
     work = prompted(clip, box_prompt(0, (20, 10, 26, 20)), box_prompt(1, (30, 10, 36, 20), 6))
-    _, late = propagate(work).masklets
-    assert flags_of(late) == [("absent",)] * 6 + [("prompted",), ()]
-    assert [frame.object_score for frame in late.frames[:6]] == [None] * 6, "it did not look"
+    early, late = propagate(work).masklets
+    for masklet in (early, late):
+        assert [f.frame_index for f in masklet.frames] == list(range(NUM_FRAMES))
+    assert flags_of(late) == [()] * 6 + [("prompted",), ()], "it is followed back as well"
+    assert flags_of(early)[:3] == [("prompted",), (), ()]
 
 
 def test_every_object_may_be_prompted_late(clip: Path) -> None:
     (masklet,) = propagate(prompted(clip, box_prompt(0, (20, 10, 26, 20), 2))).masklets
     assert masklet.start_frame == 0, "the shot begins where it begins"
-    assert flags_of(masklet)[:3] == [("absent",), ("absent",), ("prompted",)]
+    assert [f.frame_index for f in masklet.frames] == list(range(NUM_FRAMES))
+    assert flags_of(masklet)[:3] == [(), (), ("prompted",)]
 
 
 def test_sampling_keeps_frame_indices(clip: Path) -> None:
@@ -141,6 +149,31 @@ def test_frames_are_decoded_as_they_are_asked_for(tmp_path: Path) -> None:
     (done,) = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)([work])
     assert done.num_frames == 60
     assert tracker.most_alive <= 3
+
+
+def test_shots_are_tracked_side_by_side(clip: Path) -> None:
+    both_here = threading.Barrier(2, timeout=60)
+
+    class Meeting(FakeTracker):
+        def track(self, clip: Clip) -> Iterator[TrackedFrame]:
+            both_here.wait()
+            return super().track(clip)
+
+    stage = Propagate(Meeting(box_at), EVERY_FRAME, DEFAULT_LIMITS)
+    works = [prompted(clip, box_prompt(i, (30, 10, 36, 20))) for i in (1, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        done = [work for (work,) in pool.map(stage, [[work] for work in works])]
+    assert [m.object_id for work in done for m in work.masklets] == [1, 2]
+    assert [work.masklets[0].frames[0].box_xyxy for work in done] == [
+        (30, 10, 36, 20), (40, 10, 46, 20),
+    ]  # fmt: skip
+
+
+def test_the_share_of_busy_lanes_is_told(clip: Path) -> None:
+    tracker = FakeTracker(box_at, lanes_busy=(0.5,))
+    stage = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)
+    (done,) = stage([prompted(clip, box_prompt(1, (30, 10, 36, 20)))])
+    assert done.timings.lanes_busy == 0.5
 
 
 def test_what_has_failed_or_shows_no_product_passes_by(clip: Path) -> None:

@@ -1,8 +1,9 @@
 """Work as the stages get it, and models that see and track what a test says."""
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from pvtt_flow.data import Detections, Failure, Frame, Prompt, Source, Work
 from pvtt_flow.media.limits import DEFAULT_LIMITS
-from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
+from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackedObject
 from pvtt_flow.stages.inspect import Inspect
 
 Box = tuple[int, int, int, int]
@@ -66,30 +67,54 @@ class FakeDetector:
 
 
 class FakeTracker:
-    """Finds each object, once prompted, where `box_at(object_id, frame_index)` says."""
+    """Finds each object where `box_at(object_id, frame_index)` says: from its first prompt on
+    going forward, and before it going back.
+    """
 
-    def __init__(self, box_at: Callable[[int, int], Box | None]) -> None:
+    CHUNK_FRAMES = 3
+
+    def __init__(
+        self, box_at: Callable[[int, int], Box | None], *, lanes_busy: Sequence[float] = (1.0,)
+    ) -> None:
+        """`lanes_busy` are told in turn."""
         self._box_at = box_at
+        self._lanes_busy = lanes_busy
         self.most_alive = 0
-        """Frames of the stream that were held at once."""
+        """Frames of the stream that were held at once, going forward."""
 
-    def track(
-        self,
-        frames: Iterable[Frame],
-        prompts: Mapping[int, Sequence[Prompt]],
-        prompt_frames: Mapping[int, Frame],
-    ) -> Iterator[TrackedFrame]:
-        assert prompts.keys() == prompt_frames.keys()
-        known: set[int] = set()
+    def track(self, clip: Clip) -> Iterator[TrackedFrame]:
+        assert clip.prompts.keys() == clip.prompt_frames.keys()
+        first: dict[int, int] = {}
+        for position in sorted(clip.prompts):
+            for prompt in clip.prompts[position]:
+                first.setdefault(prompt.object_id, position)
+        busy = cycle(self._lanes_busy)
+        for position, frame in self._forward(clip):
+            seen = [i for i, start in first.items() if start <= position]
+            yield self._frame(frame, seen, next(busy))
+        for position, frame in self._back(clip, max(first.values())):
+            seen = [i for i, start in first.items() if position < start]
+            yield self._frame(frame, seen, next(busy))
+
+    def _forward(self, clip: Clip) -> Iterator[tuple[int, Frame]]:
         pictures: list[weakref.ref[NDArray[np.uint8]]] = []
-        for position, frame in enumerate(frames):
+        for position, frame in enumerate(clip.read(0, None)):
             pictures.append(weakref.ref(frame.rgb))
             self.most_alive = max(self.most_alive, sum(ref() is not None for ref in pictures))
-            if position in prompt_frames:
-                assert prompt_frames[position].frame_index == frame.frame_index
-            known |= {prompt.object_id for prompt in prompts.get(position, ())}
-            objects = tuple(self._object(i, frame) for i in sorted(known))
-            yield TrackedFrame(frame.frame_index, frame.pts_ns, objects)
+            if position in clip.prompt_frames:
+                assert clip.prompt_frames[position].frame_index == frame.frame_index
+            yield position, frame
+
+    def _back(self, clip: Clip, stop: int) -> Iterator[tuple[int, Frame]]:
+        """From before `stop` down to 0, in chunks that are read forward."""
+        for end in range(stop, 0, -self.CHUNK_FRAMES):
+            start = max(0, end - self.CHUNK_FRAMES)
+            chunk = zip(range(start, end), clip.read(start, end), strict=True)
+            yield from reversed(list(chunk))
+
+    def _frame(self, frame: Frame, seen: Iterable[int], lanes_busy: float) -> TrackedFrame:
+        objects = tuple(self._object(i, frame) for i in sorted(seen))
+        return TrackedFrame(frame.frame_index, frame.pts_ns, objects, lanes_busy)
 
     def _object(self, object_id: int, frame: Frame) -> TrackedObject:
         mask = np.zeros(frame.rgb.shape[:2], np.bool_)

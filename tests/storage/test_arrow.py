@@ -28,8 +28,8 @@ height_px: int64 not null
 prompts: list<element: struct<object_id: int64 not null, frame_index: int64 not null, \
 label: string not null, box_xyxy: list<element: double not null>, \
 points_xy: list<element: list<element: double not null> not null> not null, \
-point_labels: list<element: int64 not null> not null, mask_rle: string, score: double, \
-origin: string not null> not null> not null
+point_labels: list<element: int64 not null> not null, mask_rle: string, \
+correction: bool not null, score: double, origin: string not null> not null> not null
 frames: list<element: struct<frame_index: int64 not null, pts_ns: int64 not null, rle: string, \
 box_xyxy: list<element: int64 not null>, area_px: int64 not null, object_score: double, \
 predicted_iou: double, fragments: int64 not null, flags: list<element: string not null> not null> \
@@ -112,16 +112,21 @@ def values(hint):
 
 @st.composite
 def prompts(draw):
-    """A prompt has rules of its own: something to go by, and as many labels as points."""
+    """A prompt has rules of its own: something to go by, no mask to correct with, and as many
+    labels as points.
+    """
     points = draw(values(tuple[tuple[float, ...], ...]))
+    box = st.tuples(*[values(float)] * 4)
+    correction = draw(values(bool))
     return Prompt(
         object_id=draw(values(int)),
         frame_index=draw(values(int)),
         label=draw(values(str)),
-        box_xyxy=draw(st.none() | st.tuples(*[values(float)] * 4)),
+        box_xyxy=draw(box if correction else st.none() | box),
         points_xy=points,
         point_labels=tuple(draw(st.sampled_from((0, 1))) for _ in points),
-        mask_rle=draw(values(str)),
+        mask_rle=None if correction else draw(values(str)),
+        correction=correction,
         score=draw(values(float | None)),
         origin=draw(st.sampled_from(("detector", "manifest"))),
     )

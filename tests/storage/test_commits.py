@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from storage_rows import masklet, measurements, seal
@@ -10,11 +11,12 @@ from storage_rows import masklet, measurements, seal
 from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset import open_dataset
 from pvtt_flow.errors import PreflightError
+from pvtt_flow.storage import delta
 from pvtt_flow.storage.arrow import from_table, to_table
 from pvtt_flow.storage.commits import Dataset
 from pvtt_flow.storage.delta import open_table
 from pvtt_flow.storage.ledger import LedgerEntry
-from pvtt_flow.storage.tables import MaskletFile, bucket_of
+from pvtt_flow.storage.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -247,6 +249,20 @@ def test_opening_what_is_not_there(s3, tmp_path, local):
         assert message in str(caught.value)
     with pytest.raises(PreflightError, match=r"expected a version from 0 to 0 of .* number 9"):
         open_dataset(local.uri, 9)
+
+
+def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):
+    local = Dataset(str(tmp_path / "dataset"))
+    with monkeypatch.context() as patch:
+        fields = [field for field in SCHEMAS[VIDEOS] if field.name != "flags"]
+        patch.setattr(delta, "SCHEMAS", {**SCHEMAS, VIDEOS: pa.schema(fields)})
+        local.ensure()
+    with pytest.raises(PreflightError) as caught:
+        local.ensure()
+    assert str(caught.value) == (
+        f"$.output.uri: expected a dataset of this version, but in {local.uri} the table 'videos' "
+        "has other columns (flags): give a new folder"
+    )
 
 
 def test_the_tables_are_plain_delta(local):

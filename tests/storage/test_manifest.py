@@ -17,6 +17,7 @@ from pvtt_flow.storage.sources import list_sources
 PROMPTS = [
     {"object_id": 3, "frame": 5, "box_xyxy": [1, 2, 3.5, 4], "label": "mug"},
     {"object_id": 4, "points_xy": [[1, 2], [3, 4]], "point_labels": [1, 0]},
+    {"object_id": 4, "frame": 9, "points_xy": [[5, 6]], "point_labels": [0], "correction": True},
 ]
 EXPECTED = (
     Prompt(
@@ -27,6 +28,14 @@ EXPECTED = (
         frame_index=0,
         points_xy=((1.0, 2.0), (3.0, 4.0)),
         point_labels=(1, 0),
+        origin="manifest",
+    ),
+    Prompt(
+        object_id=4,
+        frame_index=9,
+        points_xy=((5.0, 6.0),),
+        point_labels=(0,),
+        correction=True,
         origin="manifest",
     ),
 )
@@ -104,7 +113,7 @@ BAD_LINES = [
         '{"uri": "a", "prompts": [{"box": [1, 2, 3, 4]}]}',
         (
             "line 1: prompts[0].box: expected one of object_id, frame, box_xyxy, points_xy, "
-            "point_labels, mask_rle, label, found this key"
+            "point_labels, mask_rle, label, correction, found this key"
         ),
     ),
     (
@@ -126,6 +135,25 @@ BAD_LINES = [
     (
         '{"uri": "a", "prompts": [{"object_id": 1, "mask_rle": "0"}, {"mask_rle": "0"}]}',
         "line 1: prompts: expected an object_id on every prompt or on none, found some",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"frame": 2, "mask_rle": "0", "correction": true}]}',
+        "line 1: prompts: a correction must have points or a box alone, got a mask",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"points_xy": [[1, 2]], "correction": true}]}',
+        "line 1: prompts: expected the frame of a correction, found none",
+    ),
+    (
+        '{"uri": "a", "prompts": [{"frame": 2, "box_xyxy": [0, 0, 1, 1], "correction": true}]}',
+        (
+            "line 1: prompts: expected a prompt that is no correction for object 0 to start from, "
+            "found only corrections"
+        ),
+    ),
+    (
+        '{"uri": "a", "prompts": [{"frame": 2, "points_xy": [[1, 2]], "correction": 1}]}',
+        "line 1: prompts[0].correction: expected a valid boolean, found 1",
     ),
     (
         '{"uri": "a"}\n\n{"uri": "./a"}',

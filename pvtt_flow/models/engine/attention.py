@@ -1,0 +1,160 @@
+"""Memory attention: a frame's tokens read one object's past (sam2's modeling/memory_attention.py).
+
+    tokens ─ self-attention ─ cross-attention over (memories, pointers) ─ MLP ─┐
+       └─────────────────────────── every layer ───────────────────────────────┘
+
+The same function as the official one, arranged for many objects at once:
+
+- Values absorbed. Values are not rotated and attention weights sum to 1, so
+  `P (M Wv + bv) Wo + bo = (P M) (Wv Wo) + (bv Wo + bo)`: the raw memory is the value, a quarter of
+  the width of a key, and one small product follows.
+- Layer 0 once a frame. Its self-attention and its queries know nothing of memory, so the objects
+  of a frame share them (`start`).
+- Rotary encoding in real numbers. The channels of queries and keys are permuted alike, so that a
+  rotated pair lies in two halves; their products do not change.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.engine.dense import Dense
+from pvtt_flow.models.engine.nouns import Start
+
+
+class MemoryAttention:
+    """The official module's weights, rearranged."""
+
+    def __init__(self, official: Any, position: Tensor) -> None:
+        """`position`: the tokens' own encoding (T, C)."""
+        self._layers = [_Layer(layer, len(position)) for layer in official.layers]
+        self._norm = official.norm
+        self._position = 0.1 * position if official.pos_enc_at_input else torch.zeros_like(position)
+
+    def start(self, tokens: Tensor) -> Start:
+        """What the objects of a frame share, from its features (F, T, C)."""
+        first = self._layers[0]
+        tokens = first.attend_self(tokens + self._position)
+        return Start(tokens=tokens, queries=first.queries(tokens))
+
+    def __call__(
+        self, start: Start, keys: Tensor, values: Tensor, num_rotated: int, bias: Tensor | None
+    ) -> Tensor:
+        """The tokens (b, T, C) that know the past.
+
+        `keys` are memories plus positions (b, L, Cm), `values` the same memories bare; the first
+        `num_rotated` lie on the grid, T after T. `bias` (b, 1, L) is -inf where there is none.
+        """
+        tokens, queries = start.tokens, start.queries
+        for index, layer in enumerate(self._layers):
+            if index:
+                tokens = layer.attend_self(tokens)
+                queries = layer.queries(tokens)
+            tokens = layer.attend_memory(tokens, queries, keys, values, num_rotated, bias)
+            tokens = layer.think(tokens)
+        normed: Tensor = self._norm(tokens)
+        return normed
+
+
+class _Layer:
+    def __init__(self, official: Any, num_tokens: int) -> None:
+        own, cross = official.self_attn, official.cross_attn_image
+        _check(official, own, cross)
+        halves = _pairs_to_halves(own.internal_dim, own.q_proj.weight.device)
+        self._norms = official.norm1, official.norm2, official.norm3
+        self._own_qkv = _joined(own.q_proj, own.k_proj, own.v_proj, halves)
+        self._own_out = Dense(own.out_proj.weight, own.out_proj.bias)
+        self._query = Dense(cross.q_proj.weight[halves], cross.q_proj.bias[halves])
+        self._key = Dense(cross.k_proj.weight[halves], cross.k_proj.bias[halves])
+        self._out = _absorbed(cross.v_proj, cross.out_proj)
+        self._mlp1 = Dense(official.linear1.weight, official.linear1.bias, "relu")
+        self._mlp2 = Dense(official.linear2.weight, official.linear2.bias)
+        side = math.isqrt(num_tokens)
+        turns = own.compute_cis(end_x=side, end_y=side).to(own.q_proj.weight.device)
+        self._rotation = turns.real.contiguous(), turns.imag.contiguous()
+
+    def attend_self(self, tokens: Tensor) -> Tensor:
+        q, k, v = self._own_qkv(self._norms[0](tokens)).chunk(3, dim=-1)
+        seen = _attend(self._rotated(q), self._rotated(k), v, None)
+        return tokens + self._own_out(seen)
+
+    def queries(self, tokens: Tensor) -> Tensor:
+        return self._rotated(self._query(self._norms[1](tokens)))
+
+    def attend_memory(
+        self,
+        tokens: Tensor,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        num_rotated: int,
+        bias: Tensor | None,
+    ) -> Tensor:
+        keys = self._rotated(self._key(keys), num_rotated)
+        return tokens + self._out(_attend(queries, keys, values, bias))
+
+    def think(self, tokens: Tensor) -> Tensor:
+        return tokens + self._mlp2(self._mlp1(self._norms[2](tokens)))
+
+    def _rotated(self, x: Tensor, num_rotated: int | None = None) -> Tensor:
+        """(b, n, C) whose channel pairs (i, i + C/2) are turned by the token's place.
+
+        The first `num_rotated` of n (all when not given) lie on the grid, T after T.
+        """
+        cos, sin = self._rotation
+        turned = torch.empty_like(x)
+        of, to = (y[:, :num_rotated].unflatten(1, (-1, len(cos))) for y in (x, turned))
+        a, b = of.float().chunk(2, dim=-1)
+        half = a.shape[-1]
+        # Straight into their halves: these tensors are large, each pass over one counts.
+        to[..., :half] = torch.addcmul(a * cos, b, sin, value=-1)
+        to[..., half:] = torch.addcmul(a * sin, b, cos)
+        if num_rotated is not None:
+            turned[:, num_rotated:] = x[:, num_rotated:]
+        return turned
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+    """softmax(Q Kᵀ / √C + bias) V, one head: (b, T, C), (b, L, C), (b, L, V) to (b, T, V)."""
+    if queries.is_cuda:
+        mask = None if bias is None else bias[:, None].to(queries.dtype)
+        q, k, v = queries[:, None], keys[:, None], values[:, None].to(queries.dtype)
+        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)[:, 0]
+    # The CPU's fused kernel is slower than these three when V is narrower than K.
+    scale = 1 / math.sqrt(queries.shape[-1])
+    added = queries.new_empty(1) if bias is None else bias.to(queries.dtype)
+    scores = torch.baddbmm(
+        added, queries, keys.transpose(1, 2), beta=int(bias is not None), alpha=scale
+    )
+    return torch.bmm(scores.softmax(-1), values)
+
+
+def _joined(q: nn.Linear, k: nn.Linear, v: nn.Linear, halves: Tensor) -> Dense:
+    weight = torch.cat([q.weight[halves], k.weight[halves], v.weight])
+    return Dense(weight, torch.cat([q.bias[halves], k.bias[halves], v.bias]))
+
+
+def _absorbed(value: nn.Linear, out: nn.Linear) -> Dense:
+    """`out(value(x))` as one product, made in double precision."""
+    weight = out.weight.double() @ value.weight.double()
+    bias = out.weight.double() @ value.bias.double() + out.bias.double()
+    return Dense(weight.float(), bias.float())
+
+
+def _pairs_to_halves(dim: int, device: torch.device) -> Tensor:
+    """The order of channels in which pairs (2i, 2i + 1) become (i, i + dim/2)."""
+    return torch.arange(dim, device=device).view(-1, 2).T.reshape(-1)
+
+
+def _check(layer: Any, own: Any, cross: Any) -> None:
+    heads = own.num_heads, cross.num_heads
+    elsewhere = layer.pos_enc_at_attn or layer.pos_enc_at_cross_attn_queries
+    if heads != (1, 1) or elsewhere or not layer.pos_enc_at_cross_attn_keys:
+        raise ConfigError(
+            f"$.tracker.config must be a SAM 2 whose memory attention has one head and position "
+            f"encodings on the keys alone, as all official ones have, got {heads} heads"
+        )

@@ -1,0 +1,85 @@
+"""The frames of one shot by their positions, for a tracker that reads ahead and goes back."""
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from itertools import islice
+
+from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.data import Frame, Prompt, Shot, Video
+from pvtt_flow.errors import DataError
+from pvtt_flow.media.decode import DecodeBreakError, read_frames
+from pvtt_flow.media.limits import Limits
+from pvtt_flow.models.tracker import Clip
+from pvtt_flow.storage.reading import open_binary
+
+# Each of them is held, decoded, while its shot is tracked.
+MAX_PROMPTED_FRAMES = 32
+
+
+class ShotFrames:
+    """A shot that can be read as often as one likes; a position counts its sampled frames."""
+
+    def __init__(
+        self, uri: str, video: Video, shot: Shot, sampling: SamplingParams, limits: Limits
+    ) -> None:
+        self._uri = uri
+        self._video = video
+        self._shot = shot
+        self._sampling = sampling
+        self._limits = limits
+        self.broken: DecodeBreakError | None = None
+        """Why the shot ends early, once someone has read that far."""
+
+    def read(self, start: int, stop: int | None) -> Generator[Frame]:
+        """The frames at positions `[start, stop)`, in order; to the end when `stop` is null.
+
+        Each reading has a file of its own, which closes with the iterator. On the way to the end
+        a break is the end and is kept, not raised: a tracker reads ahead, so an exception would
+        cost the frames that it holds already. Else raises what `read_frames` raises.
+        """
+        with open_binary(self._uri) as file:
+            decoded = read_frames(
+                file,
+                video=self._video,
+                sampling=self._sampling,
+                limits=self._limits,
+                start_frame=self._shot.start_frame,
+                stop_frame=self._shot.stop_frame,
+            )
+            with closing(decoded):
+                try:
+                    yield from islice(decoded, start, stop)
+                except DecodeBreakError as error:
+                    if stop is not None:
+                        raise
+                    self.broken = error
+
+
+def clip_of(shot: ShotFrames, prompts: Sequence[Prompt]) -> Clip:
+    """The shot with its prompts, by position, and the frames that they are on.
+
+    Raises DataError of kind `bad_prompt` when there are too many such frames, or one is not
+    processed.
+    """
+    waiting = {p.frame_index for p in prompts}
+    if len(waiting) > MAX_PROMPTED_FRAMES:
+        raise DataError(
+            "bad_prompt",
+            f"prompts must be on at most {MAX_PROMPTED_FRAMES} frames of a shot, "
+            f"got {len(waiting)}; give fewer, or split the video",
+        )
+    placed: dict[int, list[Prompt]] = {}
+    frames: dict[int, Frame] = {}
+    with closing(shot.read(0, None)) as read:
+        for position, frame in enumerate(read):
+            if frame.frame_index in waiting:
+                waiting.discard(frame.frame_index)
+                frames[position] = frame
+                placed[position] = [p for p in prompts if p.frame_index == frame.frame_index]
+            if not waiting:
+                return Clip(read=shot.read, prompts=placed, prompt_frames=frames)
+    raise shot.broken or DataError(
+        "bad_prompt",
+        f"prompts must be on frames that are processed, got frames {sorted(waiting)}: "
+        f"they are past the end or skipped by the sampling",
+    )

@@ -1,0 +1,80 @@
+"""What is tracked: rendered clips with several products each, and the samples as they ship."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.data import Frame, Prompt
+from pvtt_flow.media.decode import read_frames
+from pvtt_flow.models.tracker import Clip
+from pvtt_flow.training.corpus import SEEDS
+from pvtt_flow.training.render.clip import random_clip
+
+SAMPLES = Path(__file__).parents[2] / "pvtt_flow" / "samples"
+# Those in which there is something to track from beginning to end.
+WHOLE_SAMPLES = ("one_product", "two_products", "occluding_hand", "leaves_and_returns")
+MAX_OBJECTS = 5
+FRAME_NS = 10**9 // 24
+# As many pixels as the samples have; the aspect is drawn with the clip.
+_AREA_PX = 480 * 270
+# Clear of the seeds of the samples themselves.
+_FIRST_SEED = SEEDS["samples"] + 100_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filmed:
+    """A clip that is decoded already, and what is asked about it on its first frame."""
+
+    frames: tuple[Frame, ...]
+    prompts: tuple[Prompt, ...]
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Display height and width."""
+        height, width = self.frames[0].rgb.shape[:2]
+        return height, width
+
+    def asking(self, num_objects: int) -> "Filmed":
+        """The same clip with only the first objects prompted."""
+        return Filmed(self.frames, self.prompts[:num_objects])
+
+    def clip(self) -> Clip:
+        """As the project's tracker takes it."""
+        return Clip(self._read, {0: self.prompts}, {0: self.frames[0]})
+
+    def _read(self, start: int, stop: int | None) -> Iterator[Frame]:
+        return iter(self.frames[start:stop])
+
+
+def render(num_clips: int, num_frames: int) -> list[Filmed]:
+    """Clips with `MAX_OBJECTS` products, all of them boxed on the first frame."""
+    clips: list[Filmed] = []
+    seed = _FIRST_SEED
+    while len(clips) < num_clips:
+        drawn = random_clip(
+            seed, num_frames, num_products=MAX_OBJECTS, event="none", area_px=_AREA_PX
+        )
+        seed += 1
+        if not np.isnan(drawn.boxes_xyxy[0]).any():
+            clips.append(Filmed(_framed(drawn.frames), _prompts(drawn.boxes_xyxy[0])))
+    return clips
+
+
+def sample(name: str, prompts: Sequence[Prompt]) -> Filmed:
+    """A sample that ships, decoded."""
+    with (SAMPLES / f"{name}.mp4").open("rb") as file:
+        return Filmed(tuple(read_frames(file)), tuple(prompts))
+
+
+def _framed(frames: NDArray[np.uint8]) -> tuple[Frame, ...]:
+    return tuple(Frame(i, i * FRAME_NS, rgb) for i, rgb in enumerate(frames))
+
+
+def _prompts(boxes_xyxy: NDArray[np.float32]) -> tuple[Prompt, ...]:
+    return tuple(
+        Prompt(object_id=i, frame_index=0, box_xyxy=tuple(box))
+        for i, box in enumerate(boxes_xyxy.tolist())
+    )

@@ -1,0 +1,183 @@
+"""The whole job, `pvtt-flow run` with its Ray, against the engine alone on the same videos.
+
+A run's time goes from the start of its first shot to its last receipt, so neither Ray's start nor
+the loading of models is in it. Each is timed on some videos and on more; the additional frames
+over the additional seconds are its steady state, in which the filling and emptying of the lanes
+and the first use of everything cancel.
+
+The job also reads, decodes, detects, encodes masks to RLE, measures and judges them, and writes.
+The engine alone tracks frames that are in memory, from the prompts that the job's detector found,
+up to thresholded masks.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from pvtt_flow.data import Prompt, Seal
+from pvtt_flow.dataset import open_dataset
+from pvtt_flow.storage.rows import masklets_of, seals_like
+
+from .clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample
+from .compare import Spread
+from .systems import Engine, embedded, ignore
+
+_ROOT = Path(__file__).parents[2]
+_CONFIG = _ROOT / "configs" / "quickstart.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """How much is measured."""
+
+    few: int
+    many: int
+    """Copies of the sample videos in the shorter and in the longer run."""
+    num_rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that ran."""
+
+    num_frames: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One measurement of each of the four."""
+
+    job_few: Work
+    job_many: Work
+    engine_few: Work
+    engine_many: Work
+
+    @property
+    def job_frames_per_s(self) -> float:
+        """In steady state."""
+        return _steady(self.job_few, self.job_many)
+
+    @property
+    def engine_frames_per_s(self) -> float:
+        """In steady state."""
+        return _steady(self.engine_few, self.engine_many)
+
+    @property
+    def ratio(self) -> float:
+        """The job's speed over the engine's."""
+        return self.job_frames_per_s / self.engine_frames_per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All rounds."""
+
+    plan: JobPlan
+    rounds: list[Round]
+
+    @property
+    def ratio(self) -> Spread:
+        """The job's speed over the engine's."""
+        return Spread.of([r.ratio for r in self.rounds])
+
+    @property
+    def job_frames_per_s(self) -> float:
+        """Median."""
+        return median(r.job_frames_per_s for r in self.rounds)
+
+    @property
+    def engine_frames_per_s(self) -> float:
+        """Median."""
+        return median(r.engine_frames_per_s for r in self.rounds)
+
+
+def measure(plan: JobPlan, folder: Path) -> Job:
+    """Runs both in turn; videos and datasets go to `folder`."""
+    few, many = (_videos(folder / f"videos-{n}", n) for n in (plan.few, plan.many))
+    engine = Engine(embedded())
+    rounds = []
+    for nth in range(plan.num_rounds):
+        dataset = folder / f"few-{nth}"
+        job_few = _run(few, dataset)
+        shots = _shots(dataset)
+        if not nth:
+            engine.track(shots, ignore)
+        engine_few = _track(engine, shots * plan.few)
+        engine_many = _track(engine, shots * plan.many)
+        job_many = _run(many, folder / f"many-{nth}")
+        rounds.append(Round(job_few, job_many, engine_few, engine_many))
+    return Job(plan, rounds)
+
+
+def _steady(few: Work, many: Work) -> float:
+    return (many.num_frames - few.num_frames) / (many.seconds - few.seconds)
+
+
+def _videos(folder: Path, num_copies: int) -> Path:
+    """Copies of the samples in an order that mixes them."""
+    folder.mkdir()
+    for copy in range(num_copies):
+        for name in WHOLE_SAMPLES:
+            shutil.copy(SAMPLES / f"{name}.mp4", folder / f"{copy:03d}-{name}.mp4")
+    return folder
+
+
+def _run(videos: Path, dataset: Path) -> Work:
+    """The command in a process of its own."""
+    settings = {
+        "input.uri": videos,
+        "output.uri": dataset,
+        "detector.device": "cpu",
+        "tracker.device": "cpu",
+        "run.contact_sheet_videos": 0,
+    }
+    command = [sys.executable, "-m", "pvtt_flow.cli", "run", str(_CONFIG)]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    done = subprocess.run(
+        command, cwd=_ROOT, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"the job must succeed, but: {done.stdout}{done.stderr}")
+    return _work(seals_like(open_dataset(str(dataset)), ""))
+
+
+def _work(seals: Sequence[Seal]) -> Work:
+    """From the rows of `videos`: each holds when its receipt came and how long it was tracked."""
+    start_s = min(seal.finished_at_ns / 1e9 - seal.propagate_s for seal in seals)
+    stop_s = max(seal.finished_at_ns / 1e9 for seal in seals)
+    return Work(sum(seal.num_frames or 0 for seal in seals), stop_s - start_s)
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without a Ray cluster that it may know of."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return kept | {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def _shots(dataset: Path) -> list[Filmed]:
+    """The samples, decoded, with the prompts that the job's detector found in them."""
+    opened = open_dataset(str(dataset))
+    ids = {
+        Path(seal.uri).stem.removeprefix("000-"): seal.video_id
+        for seal in seals_like(opened, "000-")
+    }
+    prompts: dict[str, list[Prompt]] = {
+        name: [p for m in masklets_of(opened, [ids[name]]) for p in m.prompts]
+        for name in WHOLE_SAMPLES
+    }
+    return [sample(name, prompts[name]) for name in WHOLE_SAMPLES if prompts[name]]
+
+
+def _track(engine: Engine, shots: Sequence[Filmed]) -> Work:
+    started = time.perf_counter()
+    engine.track(shots, ignore)
+    seconds = time.perf_counter() - started
+    return Work(sum(len(shot.frames) for shot in shots), seconds)

@@ -1,0 +1,92 @@
+"""The most memory that tracking a clip of some length ever holds: run in a process of its own.
+
+`python -m tests.bench.memory 5000` prints that process's peak in bytes.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+
+import numpy as np
+
+from pvtt_flow.data import Frame, Prompt
+from pvtt_flow.models.tracker import Clip
+
+from .clips import FRAME_NS
+
+SHORT_FRAMES = 100
+_HEIGHT_PX, _WIDTH_PX = 270, 480
+_SIDE_PX = 80
+_ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Peaks of two processes that track one object in one lane, all of torch included."""
+
+    short_frames: int
+    short_bytes: int
+    long_frames: int
+    long_bytes: int
+
+    @property
+    def ratio(self) -> float:
+        """The long clip's peak over the short one's."""
+        return self.long_bytes / self.short_bytes
+
+
+def measure(long_frames: int) -> Memory:
+    """Tracks a short and a long clip in fresh processes."""
+    return Memory(SHORT_FRAMES, _peak_of(SHORT_FRAMES), long_frames, _peak_of(long_frames))
+
+
+def _peak_of(num_frames: int) -> int:
+    command = [sys.executable, "-m", "tests.bench.memory", str(num_frames)]
+    done = subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[-1])
+
+
+def _track(num_frames: int) -> None:
+    from .systems import embedded, tracker
+
+    first = next(_frames())
+    box = (0.0, 0.0, float(_SIDE_PX), float(_SIDE_PX))
+    clip = Clip(
+        read=lambda start, stop: islice(_frames(), start, num_frames if stop is None else stop),
+        prompts={0: [Prompt(object_id=0, frame_index=0, box_xyxy=box)]},
+        prompt_frames={0: first},
+    )
+    seen = sum(1 for _ in tracker(embedded(), lanes=1).track(clip))
+    if seen != num_frames:
+        raise RuntimeError(f"expected {num_frames} tracked frames, got {seen}")
+
+
+def _frames() -> Iterator[Frame]:
+    """A bright square that wanders over noise for ever; each frame is made when it is asked for."""
+    ground = np.random.default_rng(0).integers(0, 90, (_HEIGHT_PX, _WIDTH_PX, 3), np.uint8)
+    for i in count():
+        rgb = ground.copy()
+        top, left = _bounced(i, _HEIGHT_PX - _SIDE_PX), _bounced(2 * i, _WIDTH_PX - _SIDE_PX)
+        rgb[top : top + _SIDE_PX, left : left + _SIDE_PX] = (230, 190, 40)
+        yield Frame(i, i * FRAME_NS, rgb)
+
+
+def _bounced(way: int, room: int) -> int:
+    """`way` folded into [0, room], as a ball between two walls."""
+    there = way % (2 * room)
+    return min(there, 2 * room - there)
+
+
+def _peak_bytes() -> int:
+    """Of this process; unlike `ru_maxrss`, what its parent held before `exec` does not count."""
+    status = Path("/proc/self/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    _track(int(sys.argv[1]))
+    print(_peak_bytes())

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import psutil
+import pytest
+from media.clip_maker import write_clip
+from stages.works import box_prompt, inspected
+
+from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
+from pvtt_flow.errors import DataError
+from pvtt_flow.media.decode import DecodeBreakError
+from pvtt_flow.media.limits import DEFAULT_LIMITS
+from pvtt_flow.stages.shot_frames import ShotFrames, clip_of
+
+NUM_FRAMES = 12
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "mug.mp4", NUM_FRAMES)
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("broken")
+    whole = write_clip(folder / "whole.mp4", 48).read_bytes()
+    cut = folder / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) // 2])
+    return cut
+
+
+def shot_of(path: Path, sampling: SamplingParams = EVERY_FRAME) -> ShotFrames:
+    work = inspected(path)
+    assert work.video is not None
+    assert work.shot is not None
+    return ShotFrames(str(path), work.video, work.shot, sampling, DEFAULT_LIMITS)
+
+
+def is_open(path: Path) -> bool:
+    return str(path) in {file.path for file in psutil.Process().open_files()}
+
+
+@pytest.mark.parametrize(
+    ("sampling", "start", "stop", "frames"),
+    [
+        (EVERY_FRAME, 0, None, range(12)),
+        (EVERY_FRAME, 4, 7, [4, 5, 6]),
+        (SamplingParams(stride=3), 0, None, [0, 3, 6, 9]),
+        (SamplingParams(stride=3), 1, 3, [3, 6]),
+        (SamplingParams(target_fps=12.5), 2, 4, [4, 6]),
+    ],
+)
+def test_positions_count_sampled_frames(
+    path: Path, sampling: SamplingParams, start: int, stop: int | None, frames: list[int]
+) -> None:
+    read = shot_of(path, sampling).read(start, stop)
+    assert [frame.frame_index for frame in read] == list(frames)
+
+
+def test_every_reading_has_a_file_of_its_own_and_closes_it(path: Path) -> None:
+    shot = shot_of(path)
+    first, second = shot.read(0, None), shot.read(2, 4)
+    assert [next(first).frame_index, next(second).frame_index] == [0, 2]
+    assert [next(first).frame_index, next(second).frame_index] == [1, 3]
+    assert is_open(path)
+    assert list(second) == []
+    first.close()
+    assert not is_open(path)
+
+
+def test_a_break_is_the_end_of_the_shot(broken: Path) -> None:
+    shot = shot_of(broken)
+    num_frames = len(list(shot.read(0, None)))
+    assert 0 < num_frames < 48
+    assert shot.broken is not None
+
+
+def test_a_break_where_there_must_be_frames_is_raised(broken: Path) -> None:
+    shot = shot_of(broken)
+    with pytest.raises(DecodeBreakError):
+        list(shot.read(0, 48))
+    assert shot.broken is None
+
+
+def test_prompts_are_placed_by_position(path: Path) -> None:
+    shot = shot_of(path, SamplingParams(stride=3))
+    box = (20, 10, 26, 20)
+    late, early, other = box_prompt(0, box, 9), box_prompt(0, box, 3), box_prompt(1, box, 9)
+    clip = clip_of(shot, (late, early, other))
+    assert clip.prompts == {1: [early], 3: [late, other]}
+    assert {k: frame.frame_index for k, frame in clip.prompt_frames.items()} == {1: 3, 3: 9}
+    assert not is_open(path)
+
+
+def test_a_prompt_behind_a_break_tells_of_the_break(broken: Path) -> None:
+    with pytest.raises(DecodeBreakError):
+        clip_of(shot_of(broken), (box_prompt(0, (20, 10, 26, 20), 47),))
+
+
+def test_a_prompt_that_sampling_skips_is_refused(path: Path) -> None:
+    with pytest.raises(DataError, match=r"got frames \[4\]: .* skipped by the sampling"):
+        clip_of(shot_of(path, SamplingParams(stride=3)), (box_prompt(0, (20, 10, 26, 20), 4),))

@@ -1,0 +1,89 @@
+"""What comes forward and what comes going back, as one masklet."""
+
+import numpy as np
+import pytest
+from stages.works import box_prompt
+
+from pvtt_flow.core import rle
+from pvtt_flow.data import Shot, Video
+from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
+from pvtt_flow.stages.track import Track
+
+BOX = (2, 1, 5, 3)
+VIDEO = Video(
+    container="mp4",
+    codec="h264",
+    pixel_format="yuv420p",
+    width_px=8,
+    height_px=6,
+    coded_width_px=8,
+    coded_height_px=6,
+    rotation_deg=0,
+    fps_num=25,
+    fps_den=1,
+    duration_ns=None,
+    num_frames_from_header=None,
+)
+SHOT = Shot(shot_id="v/s", index=0, start_frame=0, stop_frame=None, start_ns=0, stop_ns=None)
+
+
+def seen(object_id: int, score: float = 4.0) -> TrackedObject:
+    mask = np.zeros((6, 8), np.bool_)
+    mask[1:3, 2:5] = True
+    return TrackedObject(object_id, mask, object_score=score, predicted_iou=None)
+
+
+def tracked(frame_index: int, *objects: TrackedObject, lanes_busy: float = 1.0) -> TrackedFrame:
+    return TrackedFrame(frame_index, 100 + 10 * frame_index, objects, lanes_busy)
+
+
+def test_both_passes_become_frames_in_order() -> None:
+    track = Track((box_prompt(1, BOX, 4), box_prompt(0, BOX, 0)))
+    for frame in (
+        tracked(0, seen(0)),
+        tracked(2, seen(0)),
+        tracked(4, seen(0), seen(1, 9.0)),
+        tracked(2, seen(1, 2.0)),
+        tracked(0, seen(1, 1.0)),
+    ):
+        track.add(frame)
+    shot = track.timed(SHOT, VIDEO)
+    first, second = track.masklets("v", VIDEO, shot)
+    assert (first.object_id, second.object_id) == (0, 1)
+    for masklet in (first, second):
+        assert [(f.frame_index, f.pts_ns) for f in masklet.frames] == [(0, 100), (2, 120), (4, 140)]
+    assert [f.object_score for f in second.frames] == [1.0, 2.0, 9.0]
+    assert [f.flags for f in second.frames] == [(), (), ("prompted",)]
+    assert (shot.start_ns, shot.stop_frame, shot.stop_ns) == (100, 5, 140 + 40_000_000)
+
+
+def test_an_object_is_absent_where_nobody_looked() -> None:
+    track = Track((box_prompt(1, BOX, 2),))
+    for frame in (tracked(0), tracked(2, seen(1))):
+        track.add(frame)
+    (masklet,) = track.masklets("v", VIDEO, track.timed(SHOT, VIDEO))
+    absent, present = masklet.frames
+    assert (absent.rle, absent.object_score, absent.flags) == (None, None, ("absent",))
+    assert (present.box_xyxy, present.area_px, present.flags) == (BOX, 6, ("prompted",))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_masks_may_be_in_either_order_in_memory(order: str) -> None:
+    found = seen(0)
+    mask = np.asarray(found.mask, order=order)
+    track = Track((box_prompt(0, BOX),))
+    track.add(tracked(0, TrackedObject(0, mask, object_score=1.0, predicted_iou=0.5)))
+    (masklet,) = track.masklets("v", VIDEO, track.timed(SHOT, VIDEO))
+    (frame,) = masklet.frames
+    assert frame.rle is not None
+    assert (rle.decode(frame.rle, 6, 8) == found.mask).all()
+    assert (frame.box_xyxy, frame.area_px, frame.fragments) == (BOX, 6, 1)
+
+
+def test_lanes_are_averaged_over_the_steps() -> None:
+    track = Track((box_prompt(0, BOX),))
+    assert track.lanes_busy == 0.0
+    # A step with few lanes has few frames and counts as much as one with many.
+    for busy in (0.25, 1.0, 1.0):
+        track.add(tracked(0, lanes_busy=busy))
+    assert track.lanes_busy == pytest.approx(3 / (4 + 1 + 1))
