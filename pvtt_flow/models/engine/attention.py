@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.engine.dense import Dense
-from pvtt_flow.models.engine.nouns import Start
+from pvtt_flow.models.engine.nouns import Past, Start
 
 
 class MemoryAttention:
@@ -41,21 +41,14 @@ class MemoryAttention:
         tokens = first.attend_self(tokens + self._position)
         return Start(tokens=tokens, queries=first.queries(tokens))
 
-    def __call__(
-        self, start: Start, keys: Tensor, values: Tensor, num_rotated: int, bias: Tensor | None
-    ) -> Tensor:
-        """The tokens (b, T, C) that know the past.
-
-        `keys` are memories plus positions (b, L, Cm), `values` the same memories bare; the first
-        `num_rotated` lie on the grid, T after T. `bias` (b, 1, L) is -inf where there is none.
-        """
+    def __call__(self, start: Start, past: Past) -> Tensor:
+        """The tokens (b, T, C) of b objects' frames that know their past."""
         tokens, queries = start.tokens, start.queries
         for index, layer in enumerate(self._layers):
             if index:
                 tokens = layer.attend_self(tokens)
                 queries = layer.queries(tokens)
-            tokens = layer.attend_memory(tokens, queries, keys, values, num_rotated, bias)
-            tokens = layer.think(tokens)
+            tokens = layer.think(layer.attend_memory(tokens, queries, past))
         normed: Tensor = self._norm(tokens)
         return normed
 
@@ -85,17 +78,9 @@ class _Layer:
     def queries(self, tokens: Tensor) -> Tensor:
         return self._rotated(self._query(self._norms[1](tokens)))
 
-    def attend_memory(
-        self,
-        tokens: Tensor,
-        queries: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        num_rotated: int,
-        bias: Tensor | None,
-    ) -> Tensor:
-        keys = self._rotated(self._key(keys), num_rotated)
-        return tokens + self._out(_attend(queries, keys, values, bias))
+    def attend_memory(self, tokens: Tensor, queries: Tensor, past: Past) -> Tensor:
+        keys = self._rotated(self._key(past.keys), past.num_rotated)
+        return tokens + self._out(_attend(queries, keys, past.values, past.bias))
 
     def think(self, tokens: Tensor) -> Tensor:
         return tokens + self._mlp2(self._mlp1(self._norms[2](tokens)))

@@ -135,7 +135,8 @@ class Sam2:
         bias: Tensor | None,
         *fine: Tensor,
     ) -> tuple[Tensor, ...]:
-        tokens = self._attention(Start(tokens, queries), keys, values, num_rotated, bias)
+        past = Past(keys, values, num_rotated, bias)
+        tokens = self._attention(Start(tokens, queries), past)
         seen = self._heads.unprompted(tokens, fine)
         return seen.logits, seen.score, seen.iou, seen.pointer, tokens
 

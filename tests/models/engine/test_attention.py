@@ -10,7 +10,7 @@ from torch import Tensor
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.engine.attention import MemoryAttention
 from pvtt_flow.models.engine.memory import tokens_of
-from pvtt_flow.models.engine.nouns import Start
+from pvtt_flow.models.engine.nouns import Past, Start
 from pvtt_flow.models.sam2_build import build_predictor
 
 from .pair import Pair
@@ -59,7 +59,7 @@ def test_one_object(predictor: Any, position: Tensor, memories: int, pointers: i
     past, places = (random(length, predictor.mem_dim, seed=seed) for seed in (2, 3))
     with torch.inference_mode():
         start = attention.start(top[None])
-        found = attention(start, (past + places)[None], past[None], rotated, None)[0]
+        found = attention(start, Past((past + places)[None], past[None], rotated, None))[0]
     expected = official(predictor, top, position, past, places, pointers)
     assert (found - expected).abs().max().item() <= TOLERANCE
 
@@ -86,7 +86,7 @@ def test_objects_with_unlike_pasts(predictor: Any, position: Tensor) -> None:
     bias = torch.zeros(has.shape).masked_fill(~has, -torch.inf)[:, None]
     with torch.inference_mode():
         start = attention.start(tops).take(frames)
-        found = attention(start, past + places, past, rotated, bias)
+        found = attention(start, Past(past + places, past, rotated, bias))
     for i, (_, pointers) in enumerate(owned):
         expected = official(
             predictor, tops[frames[i]], position, past[i, has[i]], places[i, has[i]], len(pointers)

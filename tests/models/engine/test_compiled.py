@@ -50,3 +50,22 @@ def test_fixed_shapes_change_nothing(embedded: Pair, plain: None) -> None:
     predictor = copy.deepcopy(embedded.official.predictor)
     padded = Pair(Sam2(predictor, compile_steps=True), embedded.official)
     padded.difference(staggered()[1:4], "both").check()
+
+
+def test_what_cannot_be_compiled_goes_on_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[int] = []
+
+    def broken(*args: Any) -> Any:
+        attempts.append(len(args))
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: broken)
+
+    def half(x: Tensor) -> tuple[Tensor, ...]:
+        return (x / 2,)
+
+    run = compiled(half, torch.device("cpu"))
+    with pytest.warns(RuntimeWarning, match="half could not be compiled .* no compiler here"):
+        assert run(torch.ones(3))[0].tolist() == [0.5] * 3
+    assert run(torch.ones(3))[0].tolist() == [0.5] * 3
+    assert attempts == [1], "it is tried once"

@@ -1,5 +1,6 @@
 """One shot's way through the engine."""
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -91,13 +92,24 @@ def test_a_lane_whose_results_nobody_takes_stands_still(clip: Clip) -> None:
     lane.close()
 
 
-def test_no_frame_is_tracked_before_it_is_known_whether_there_are_sixteen(clip: Clip) -> None:
+@pytest.mark.parametrize("num_frames", [15, 16, 40])
+def test_no_frame_is_tracked_before_it_is_known_whether_there_are_sixteen(num_frames: int) -> None:
     """The length of a shorter clip changes its first frames."""
-    news = News()
+    more, news = threading.Event(), News()
+
+    def read(start: int, stop: int | None) -> Iterator[Frame]:
+        yield from (picture(i) for i in range(14))
+        assert more.wait(60)
+        yield from (picture(i) for i in range(14, num_frames))
+
+    clip = Clip(read=read, prompts={0: [box(0, 0, 0, 4, 4)]}, prompt_frames={0: picture(0)})
     lane = Lane(clip, TrackerParams(), 8, news)
     lane.open()
+    news.until(lambda: lane.num_frames == 14)
+    assert lane.picture() is None
+    more.set()
     news.until(lambda: lane.picture() is not None)
-    assert lane.num_frames >= 16
+    assert min(lane.num_frames, 16) == min(num_frames, 16)
     lane.close()
 
 
