@@ -76,6 +76,8 @@ class EngineTracker:
 
     def track(self, clip: Clip) -> Iterator[TrackedFrame]:
         """See `Tracker.track`."""
+        if self._closed:
+            raise _closed_error()
         results: queue.SimpleQueue[_Result | Ended] = queue.SimpleQueue()
         lane = Lane(
             clip,
@@ -96,10 +98,14 @@ class EngineTracker:
 
     def _close(self) -> None:
         self._closed = True
-        for lane, results in self._results.items():
-            results.put(Ended(lane, RuntimeError("the tracker was closed while it tracked")))
+        for lane in list(self._results):
+            self._engine.drop(lane)
+            self._deliver(Ended(lane, _closed_error()))
 
     def _add(self, lane: Lane, results: "queue.SimpleQueue[_Result | Ended]") -> None:
+        if self._closed:
+            results.put(Ended(lane, _closed_error()))
+            return
         self._results[lane] = results
         self._engine.add(lane)
 
@@ -125,10 +131,14 @@ class EngineTracker:
             while not self._closed:
                 with self._changed:
                     self._changed.wait_for(lambda: self._requests or self._engine.ready)
-                while self._requests:
-                    self._requests.popleft()()
+                self._serve()
                 for event in self._step():
                     self._deliver(event)
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._requests:
+            self._requests.popleft()()
 
     def _step(self) -> Sequence[Seen | Ended]:
         try:
@@ -146,10 +156,18 @@ class EngineTracker:
             return
         if isinstance(event, Ended):
             results.put(event)
-        else:
+            return
+        try:
             results.put(_Result(event, Masks(event.logits, event.lane.display_px)))
+        except Exception as error:  # noqa: BLE001 (one shot's masks must not end the others)
+            self._engine.drop(event.lane)
+            results.put(Ended(event.lane, error))
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self._bfloat16:
             return torch.autocast(self._model.device.type, torch.bfloat16)
         return nullcontext()
+
+
+def _closed_error() -> RuntimeError:
+    return RuntimeError("the tracker has been closed")

@@ -105,11 +105,11 @@ class Follower:
     ) -> None:
         memories = self._model.memorise(features.memory_base, sight, prompted=False)
         frames = [t.due.picture.position for t in targets]
+        bank.write([t.followed for t in targets], frames, memories, sight.pointer)
         for i, target in enumerate(targets):
             if target.followed.keeps_early(frames[i]):
                 memory = Memory(frames[i], memories[i].clone(), sight.pointer[i].clone())
                 target.followed.early.append(memory)
-        bank.write([t.followed for t in targets], frames, memories, sight.pointer)
 
     def _corrected(
         self, target: _Target, ask: Ask, before: Sight, tokens: Tensor, features: Features

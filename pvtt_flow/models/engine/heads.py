@@ -33,7 +33,6 @@ class Heads:
         none = -torch.ones(1, 1, dtype=torch.int32, device=device)
         with torch.no_grad():
             self._empty: Tensor = self._points(nowhere, none)
-            self._image_pe: Tensor = predictor.sam_prompt_encoder.get_dense_pe()
 
     def unprompted(self, tokens: Tensor, fine: Sequence[Tensor]) -> Sight:
         """Objects found by memory alone: tokens (b, T, C) that know the past."""
@@ -93,7 +92,8 @@ class Heads:
         fewest, most = model.multimask_min_pt_num, model.multimask_max_pt_num
         masks, ious, outputs, score = model.sam_mask_decoder(
             image_embeddings=tokens.transpose(1, 2).unflatten(2, (self._grid, self._grid)),
-            image_pe=self._image_pe,
+            # Not kept: under autocast its values are others, and so they are officially.
+            image_pe=model.sam_prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
             multimask_output=model.multimask_output_in_sam and fewest <= num_points <= most,
