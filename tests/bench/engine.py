@@ -49,11 +49,11 @@ class Plans:
 
 
 FULL = Plans(
-    embedded=Plan(NUM_CLIPS, num_frames=48, num_rounds=5, num_checked=NUM_CLIPS),
-    tiny=Plan(NUM_CLIPS, num_frames=20, num_rounds=3, num_checked=2),
+    embedded=Plan(NUM_CLIPS, num_frames=32, num_rounds=3, num_checked=NUM_CLIPS),
+    tiny=Plan(NUM_CLIPS, num_frames=12, num_rounds=3, num_checked=2),
     peers=Plan(NUM_CLIPS, num_frames=12, num_rounds=3, num_checked=1),
     memory_frames=5_000,
-    job=JobPlan(few=2, many=14, num_rounds=3),
+    job=JobPlan(few=2, many=8, num_rounds=3),
 )
 # Tiny's 4 frames fill no memory, which is where the engine gains.
 QUICK = Plans(

@@ -227,8 +227,10 @@ def test_a_closed_tracker_ends_what_it_tracks(config: Path) -> None:
     tracked = tracker.track(Reading(10**6).clip)
     next(tracked)
     tracker.close()
-    with pytest.raises(RuntimeError, match="closed while it tracked"):
+    with pytest.raises(RuntimeError, match="the tracker has been closed"):
         list(tracked)
+    with pytest.raises(RuntimeError, match="the tracker has been closed"):
+        list(tracker.track(shot(2, square_box(0, 0)).clip))
 
 
 def test_bfloat16_is_nearly_the_same(config: Path, forward: EngineTracker) -> None:
