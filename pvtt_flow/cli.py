@@ -1,7 +1,9 @@
 """The command line. Each command is a thin call; heavy imports wait until one is chosen."""
 
+import atexit
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -204,5 +206,24 @@ def _console() -> "Console":
     return Console(markup=False, emoji=False)
 
 
+def command() -> NoReturn:
+    """`main` as a process of its own.
+
+    It ends without tearing down native libraries: their threads outlive the interpreter's modules,
+    and now and then one of them aborts a run that has done all its work.
+    """
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            typer.echo(end.code, err=True)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    main()
+    command()

@@ -86,6 +86,7 @@ class EngineTracker:
             wake=self._wake,
             full=lambda: results.qsize() >= _MAX_RESULTS,
         )
+        del clip
         self._ask(lambda: self._add(lane, results))
         try:
             while not isinstance(result := results.get(), Ended):

@@ -50,10 +50,10 @@ class Plans:
 
 FULL = Plans(
     embedded=Plan(NUM_CLIPS, num_frames=32, num_rounds=3, num_checked=NUM_CLIPS),
-    tiny=Plan(NUM_CLIPS, num_frames=12, num_rounds=3, num_checked=2),
+    tiny=Plan(NUM_CLIPS, num_frames=10, num_rounds=3, num_checked=2),
     peers=Plan(NUM_CLIPS, num_frames=12, num_rounds=3, num_checked=1),
     memory_frames=5_000,
-    job=JobPlan(few=2, many=8, num_rounds=3),
+    job=JobPlan(few=2, many=8, num_rounds=2),
 )
 # Tiny's 4 frames fill no memory, which is where the engine gains.
 QUICK = Plans(
@@ -69,7 +69,7 @@ def main() -> None:
     """Measures what the command line asks for."""
     options = _options()
     plans = QUICK if options.quick else FULL
-    machine = describe()
+    machine = describe("tests.bench.engine")
     started = time.perf_counter()
     results = Results()
     try:

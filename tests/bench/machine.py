@@ -14,11 +14,11 @@ import torch
 _PACKAGES = ("torch", "sam2", "ray", "numpy", "pillow", "ultralytics", "transformers")
 
 
-def describe() -> dict[str, object]:
+def describe(module: str) -> dict[str, object]:
     """Plain values, for the results file."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", "tests.bench.engine", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
         "commit": _commit(),
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),

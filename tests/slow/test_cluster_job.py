@@ -64,12 +64,15 @@ def test_a_failing_run_fails_here_too_with_its_reason_in_the_log(
 def test_a_stop_here_stops_the_job(
     cluster: Cluster, config: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
+    # Enough of them that the job is still at work when it is told to stop.
+    for copy in range(30):
+        shutil.copy(SAMPLES / "one_product.mp4", tmp_path / "videos" / f"{copy}.mp4")
     log = tmp_path / "submit.log"
     submit = ("submit", str(config), "--address", cluster.address)
     # The plan can only be made there if the folder went along.
     folder = ("--working-dir", str(tmp_path / "videos"), "--set", "input.uri=.")
     process = cluster.shell.start("pvtt-flow", *submit, *folder, log=log)
-    assert wait_until(lambda: "plan: 2 new" in log.read_text(), timeout_s=120), log.read_text()
+    assert wait_until(lambda: "plan: 32 new" in log.read_text(), timeout_s=120), log.read_text()
     process.send_signal(number)
     assert process.wait(60) == 3, log.read_text()
     assert "STOPPED" in log.read_text()

@@ -80,12 +80,12 @@ class Lane:
         self.objects = [_followed(i, own, params) for i, own in asks.items()]
         self.step = 1
         self._full = full
-        self._clip = clip
+        # Not the clip: its prompted frames are large, and done with.
+        self._read = clip.read
         self._direction = params.direction
         self._size_px = size_px
         self._wake = wake
         self._num_frames: int | None = None
-        self._times: list[tuple[int, int]] = []
         self._feed: Feed | None = None
 
     def open(self) -> None:
@@ -166,7 +166,7 @@ class Lane:
         return self._feed
 
     def _forward(self) -> Generator[tuple[int, Frame]]:
-        yield from enumerate(self._clip.read(0, None))
+        yield from enumerate(self._read(0, None))
 
     def _backward(self) -> Generator[tuple[int, Frame]]:
         """From the last start down to 0, in chunks that are read forward."""
@@ -178,7 +178,7 @@ class Lane:
             stop = start
 
     def _chunk(self, start: int, stop: int) -> Iterator[tuple[int, Frame]]:
-        return zip(range(start, stop), self._clip.read(start, stop), strict=True)
+        return zip(range(start, stop), self._read(start, stop), strict=True)
 
 
 def _shrunk(frame: Frame, size_px: int) -> Frame:

@@ -1,0 +1,211 @@
+"""What each of the engine's exact savings is worth: `python -m tests.bench.savings`.
+
+Each is timed against the same step without it, in turn, on SAM 2.1 tiny at 256 px with full
+memories (7 and 16 pointers), five objects on one frame. Seconds without over seconds with; the
+largest difference of the results beside it. Prints a table, writes `savings.json` beside this file.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from sam2.modeling.position_encoding import apply_rotary_enc
+from torch import Tensor
+
+from pvtt_flow.models.engine import attention, dense
+from pvtt_flow.models.engine.dense import Dense
+from pvtt_flow.models.engine.model import Sam2
+from pvtt_flow.models.engine.nouns import Features, Past
+from pvtt_flow.models.sam2_build import build_predictor
+
+from .compare import Spread
+from .machine import describe
+from .systems import tiny
+
+OUTPUT = Path(__file__).with_name("savings.json")
+NUM_OBJECTS, NUM_ROUNDS = 5, 15
+Step = Callable[[], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """One of them."""
+
+    name: str
+    ratio: Spread
+    without_ms: float
+    with_ms: float
+    max_difference: float
+    """Of the results, relative to the largest."""
+
+
+class Bench:
+    """One frame, its objects and their past."""
+
+    def __init__(self, predictor: Any) -> None:
+        self.predictor = predictor
+        self.sam2 = Sam2(predictor)
+        generator = torch.Generator().manual_seed(0)
+        size, tokens = self.sam2.size_px, self.sam2.grid**2
+        self.images = torch.randint(256, (1, size, size, 3), generator=generator).to(torch.uint8)
+        length = 7 * tokens + 16 * self.sam2.dim // self.sam2.memory_dim
+        shape = (NUM_OBJECTS, length, self.sam2.memory_dim)
+        values = torch.randn(shape, generator=generator)
+        keys = values + torch.randn(shape, generator=generator) / 10
+        self.past = Past(keys, values, 7 * tokens, None)
+        self.features: Features = self.sam2.encode(self.images)
+
+    def follow(self) -> Tensor:
+        """As the engine does it."""
+        each = [0] * NUM_OBJECTS
+        start = self.sam2.start(self.features).take(each)
+        return self.sam2.follow(start, self.features.take(each), self.past)[1]
+
+    def follow_alone(self) -> Tensor:
+        """Every object with a first layer of its own."""
+        own = self.features.take([0] * NUM_OBJECTS)
+        return self.sam2.follow(self.sam2.start(own), own, self.past)[1]
+
+    def encode(self) -> Tensor:
+        """As the engine does it."""
+        return self.sam2.encode(self.images).top
+
+    def encode_officially(self) -> Tensor:
+        """With the same fast products, but on padded windows."""
+        pixels = self.images.permute(0, 3, 1, 2).float() / 255
+        pixels = (pixels - self.sam2._mean) / self.sam2._std
+        top: Tensor = self.predictor.forward_image(pixels)["backbone_fpn"][-1]
+        return top.flatten(2).transpose(1, 2)
+
+    def layer(self) -> Any:
+        """The second layer of memory attention: ours and the official one."""
+        return self.sam2._attention._layers[1], self.predictor.memory_attention.layers[1]
+
+
+def main() -> None:
+    """Measures all of them."""
+    machine = describe("tests.bench.savings")
+    with TemporaryDirectory() as folder, torch.inference_mode():
+        config, cpu = tiny(Path(folder)).config, torch.device("cpu")
+        bench = Bench(build_predictor(None, config, cpu))
+        with patch.object(dense, "_can_pack", lambda _: False):
+            plain = Bench(build_predictor(None, config, cpu))
+        plain.predictor.load_state_dict(bench.predictor.state_dict(), strict=False)
+        savings = [
+            _saving("packed products: encode", plain.encode, bench.encode, same=False),
+            _saving("packed products: follow", plain.follow, bench.follow, same=False),
+            _saving("nothing on padding: encode", bench.encode_officially, bench.encode),
+            _saving("layer 0 once a frame: follow", bench.follow_alone, bench.follow),
+            _absorbed(bench),
+            _rotated(bench),
+            _keys(bench),
+        ]
+    _show(savings)
+    record = {"machine": machine, "savings": [asdict(s) for s in savings]}
+    OUTPUT.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _absorbed(bench: Bench) -> Saving:
+    """One layer's read of memory: values of Cm channels, against values projected to C."""
+    ours, official = bench.layer()
+    cross = official.cross_attn_image
+    value = Dense(cross.v_proj.weight, cross.v_proj.bias)
+    out = Dense(cross.out_proj.weight, cross.out_proj.bias)
+    tokens = torch.randn(NUM_OBJECTS, bench.sam2.grid**2, bench.sam2.dim)
+    queries = ours.queries(tokens)
+    past = bench.past
+
+    def projected() -> Tensor:
+        keys = ours._rotated(ours._key(past.keys), past.num_rotated)
+        read: Tensor = tokens + out(attention._attend(queries, keys, value(past.values), None))
+        return read
+
+    return _saving(
+        "values absorbed: one layer's read",
+        projected,
+        lambda: ours.attend_memory(tokens, queries, past),
+    )
+
+
+def _rotated(bench: Bench) -> Saving:
+    """One layer's keys, against complex numbers (whose channels lie elsewhere: not compared)."""
+    ours, official = bench.layer()
+    past, cross = bench.past, official.cross_attn_image
+    keys = ours._key(past.keys)
+    queries = torch.randn(NUM_OBJECTS, 1, bench.sam2.grid**2, bench.sam2.dim)
+
+    def complex_numbers() -> Tensor:
+        of = keys[:, None, : past.num_rotated]
+        rotated: Tensor = apply_rotary_enc(queries, of, cross.freqs_cis, repeat_freqs_k=True)[1]
+        return rotated
+
+    def real_numbers() -> Tensor:
+        ours._rotated(queries[:, 0])
+        turned: Tensor = ours._rotated(keys, past.num_rotated)
+        return turned
+
+    return _saving("rotation in real numbers: one layer", complex_numbers, real_numbers, same=False)
+
+
+def _keys(bench: Bench) -> Saving:
+    """Not in the engine: one layer's read if its keys were cached, against making them."""
+    ours, _ = bench.layer()
+    past = bench.past
+    tokens = torch.randn(NUM_OBJECTS, bench.sam2.grid**2, bench.sam2.dim)
+    queries = ours.queries(tokens)
+    base = ours._rotated(ours._key(past.keys), past.num_rotated)
+    aged = torch.zeros_like(base)
+
+    def cached() -> Tensor:
+        # A cached key still needs the term of its age, which changes on every frame.
+        keys = base + aged
+        read: Tensor = tokens + ours._out(attention._attend(queries, keys, past.values, None))
+        return read
+
+    return _saving(
+        "(not done) keys cached: one layer's read",
+        lambda: ours.attend_memory(tokens, queries, past),
+        cached,
+    )
+
+
+def _saving(name: str, without: Step, with_it: Step, *, same: bool = True) -> Saving:
+    expected, found = without(), with_it()
+    difference = float((expected - found).abs().max() / expected.abs().max()) if same else 0.0
+    times: list[tuple[float, float]] = [
+        (_seconds(without), _seconds(with_it)) for _ in range(NUM_ROUNDS)
+    ]
+    return Saving(
+        name=name,
+        ratio=Spread.of([before / after for before, after in times]),
+        without_ms=1e3 * Spread.of([before for before, _ in times]).median,
+        with_ms=1e3 * Spread.of([after for _, after in times]).median,
+        max_difference=difference,
+    )
+
+
+def _seconds(step: Step) -> float:
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def _show(savings: list[Saving]) -> None:
+    table = Table("saving", "without, ms", "with, ms", "ratio", "low", "high", "difference")
+    for s in savings:
+        row = [f"{s.without_ms:.1f}", f"{s.with_ms:.1f}"]
+        row += [f"{r:.2f}" for r in (s.ratio.median, s.ratio.low, s.ratio.high)]
+        table.add_row(s.name, *row, f"{s.max_difference:.0e}" if s.max_difference else "")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
