@@ -1,7 +1,7 @@
 """Matrix products of fixed weights, by the fastest exact kernel that the device has.
 
 `F.linear` on a CPU is MKL's sgemm, which takes its slow path on AMD processors. oneDNN's product
-with weights packed once is the same sum, 2.3 times as fast there (tests/bench/engine.json) and no
+with weights packed once is the same sum, 2.3 times as fast there (tests/bench/savings.py) and no
 slower on Intel.
 """
 
