@@ -17,7 +17,6 @@ from unittest.mock import patch
 import torch
 from rich.console import Console
 from rich.table import Table
-from sam2.modeling.position_encoding import apply_rotary_enc
 from torch import Tensor
 
 from pvtt_flow.models.engine import attention, dense
@@ -31,7 +30,7 @@ from .machine import describe
 from .systems import tiny
 
 OUTPUT = Path(__file__).with_name("savings.json")
-NUM_OBJECTS, NUM_ROUNDS = 5, 15
+NUM_OBJECTS, NUM_ROUNDS = 5, 25
 Step = Callable[[], Tensor]
 
 
@@ -136,23 +135,28 @@ def _absorbed(bench: Bench) -> Saving:
 
 
 def _rotated(bench: Bench) -> Saving:
-    """One layer's keys, against complex numbers (whose channels lie elsewhere: not compared)."""
-    ours, official = bench.layer()
-    past, cross = bench.past, official.cross_attn_image
-    keys = ours._key(past.keys)
-    queries = torch.randn(NUM_OBJECTS, 1, bench.sam2.grid**2, bench.sam2.dim)
+    """Not in the engine: one layer's keys rotated in real numbers, pairs lying in two halves."""
+    ours, _ = bench.layer()
+    num_rotated, turns = bench.past.num_rotated, ours._turns
+    keys = ours._key(bench.past.keys)
+    cos, sin = turns.real.contiguous(), turns.imag.contiguous()
 
     def complex_numbers() -> Tensor:
-        of = keys[:, None, : past.num_rotated]
-        rotated: Tensor = apply_rotary_enc(queries, of, cross.freqs_cis, repeat_freqs_k=True)[1]
-        return rotated
-
-    def real_numbers() -> Tensor:
-        ours._rotated(queries[:, 0])
-        turned: Tensor = ours._rotated(keys, past.num_rotated)
+        turned: Tensor = ours._rotated(keys, num_rotated)
         return turned
 
-    return _saving("rotation in real numbers: one layer", complex_numbers, real_numbers, same=False)
+    def real_numbers() -> Tensor:
+        turned = torch.empty_like(keys)
+        of, to = (y[:, :num_rotated].unflatten(1, (-1, len(cos))) for y in (keys, turned))
+        a, b = of.chunk(2, dim=-1)
+        torch.addcmul(a * cos, b, sin, value=-1, out=to[..., : a.shape[-1]])
+        torch.addcmul(a * sin, b, cos, out=to[..., a.shape[-1] :])
+        turned[:, num_rotated:] = keys[:, num_rotated:]
+        return turned
+
+    return _saving(
+        "(not done) real rotation: one layer's keys", complex_numbers, real_numbers, same=False
+    )
 
 
 def _keys(bench: Bench) -> Saving:

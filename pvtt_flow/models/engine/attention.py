@@ -10,8 +10,8 @@ The same function as the official one, arranged for many objects at once:
   the width of a key, and one small product follows.
 - Layer 0 once a frame. Its self-attention and its queries know nothing of memory, so the objects
   of a frame share them (`start`).
-- Rotary encoding in real numbers. The channels of queries and keys are permuted alike, so that a
-  rotated pair lies in two halves; their products do not change.
+
+Rotary encoding stays complex: in real numbers it is slower on a CPU (tests/bench/savings.json).
 """
 
 import math
@@ -57,18 +57,17 @@ class _Layer:
     def __init__(self, official: Any, num_tokens: int) -> None:
         own, cross = official.self_attn, official.cross_attn_image
         _check(official, own, cross)
-        halves = _pairs_to_halves(own.internal_dim, own.q_proj.weight.device)
         self._norms = official.norm1, official.norm2, official.norm3
-        self._own_qkv = _joined(own.q_proj, own.k_proj, own.v_proj, halves)
+        self._own_qkv = _joined(own.q_proj, own.k_proj, own.v_proj)
         self._own_out = Dense(own.out_proj.weight, own.out_proj.bias)
-        self._query = Dense(cross.q_proj.weight[halves], cross.q_proj.bias[halves])
-        self._key = Dense(cross.k_proj.weight[halves], cross.k_proj.bias[halves])
+        self._query = Dense(cross.q_proj.weight, cross.q_proj.bias)
+        self._key = Dense(cross.k_proj.weight, cross.k_proj.bias)
         self._out = _absorbed(cross.v_proj, cross.out_proj)
         self._mlp1 = Dense(official.linear1.weight, official.linear1.bias, "relu")
         self._mlp2 = Dense(official.linear2.weight, official.linear2.bias)
         side = math.isqrt(num_tokens)
-        turns = own.compute_cis(end_x=side, end_y=side).to(own.q_proj.weight.device)
-        self._rotation = turns.real.contiguous(), turns.imag.contiguous()
+        device = own.q_proj.weight.device
+        self._turns: Tensor = own.compute_cis(end_x=side, end_y=side).to(device)
 
     def attend_self(self, tokens: Tensor) -> Tensor:
         q, k, v = self._own_qkv(self._norms[0](tokens)).chunk(3, dim=-1)
@@ -86,21 +85,15 @@ class _Layer:
         return tokens + self._mlp2(self._mlp1(self._norms[2](tokens)))
 
     def _rotated(self, x: Tensor, num_rotated: int | None = None) -> Tensor:
-        """(b, n, C) whose channel pairs (i, i + C/2) are turned by the token's place.
+        """A fresh (b, n, C) whose channel pairs (2i, 2i + 1) are turned by the token's place.
 
-        The first `num_rotated` of n (all when not given) lie on the grid, T after T.
+        The first `num_rotated` of n (all when not given) lie on the grid, T after T. In place: keys
+        are the largest tensors here, and each pass over them counts.
         """
-        cos, sin = self._rotation
-        turned = torch.empty_like(x)
-        of, to = (y[:, :num_rotated].unflatten(1, (-1, len(cos))) for y in (x, turned))
-        a, b = of.float().chunk(2, dim=-1)
-        half = a.shape[-1]
-        # Straight into their halves: these tensors are large, each pass over one counts.
-        to[..., :half] = torch.addcmul(a * cos, b, sin, value=-1)
-        to[..., half:] = torch.addcmul(a * sin, b, cos)
-        if num_rotated is not None:
-            turned[:, num_rotated:] = x[:, num_rotated:]
-        return turned
+        turned = x.float()
+        grid = turned[:, :num_rotated].unflatten(1, (-1, len(self._turns))).unflatten(-1, (-1, 2))
+        torch.view_as_complex(grid).mul_(self._turns)
+        return turned.to(x.dtype)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
@@ -118,9 +111,9 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) 
     return torch.bmm(scores.softmax(-1), values)
 
 
-def _joined(q: nn.Linear, k: nn.Linear, v: nn.Linear, halves: Tensor) -> Dense:
-    weight = torch.cat([q.weight[halves], k.weight[halves], v.weight])
-    return Dense(weight, torch.cat([q.bias[halves], k.bias[halves], v.bias]))
+def _joined(*linears: nn.Linear) -> Dense:
+    weight = torch.cat([linear.weight for linear in linears])
+    return Dense(weight, torch.cat([linear.bias for linear in linears]))
 
 
 def _absorbed(value: nn.Linear, out: nn.Linear) -> Dense:
@@ -128,11 +121,6 @@ def _absorbed(value: nn.Linear, out: nn.Linear) -> Dense:
     weight = out.weight.double() @ value.weight.double()
     bias = out.weight.double() @ value.bias.double() + out.bias.double()
     return Dense(weight.float(), bias.float())
-
-
-def _pairs_to_halves(dim: int, device: torch.device) -> Tensor:
-    """The order of channels in which pairs (2i, 2i + 1) become (i, i + dim/2)."""
-    return torch.arange(dim, device=device).view(-1, 2).T.reshape(-1)
 
 
 def _check(layer: Any, own: Any, cross: Any) -> None:

@@ -146,11 +146,6 @@ class Bank:
             bias=self._bias(present, counts, memories.shape[2], tokens.shape[2]),
         )
 
-    def prompted(self, owner: Hashable) -> list[Memory]:
-        """Copies of the owner's prompted frames."""
-        row = self._row_of[owner]
-        return [self._copy(row, slot, slot) for slot in range(self._prompted)]
-
     def recent(self, owner: Hashable) -> list[Memory]:
         """Copies of the owner's other frames, oldest first; `write` them to have them again."""
         row = self._row_of[owner]

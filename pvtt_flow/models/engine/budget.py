@@ -56,8 +56,9 @@ class Budget:
     def _shrink(self, batch: int, error: torch.OutOfMemoryError) -> None:
         if batch == 1:
             raise ConfigError(
-                "$.tracker.lanes must be smaller, or the device larger: one object on one frame "
-                f"does not fit into its memory beside {self.times_shrunk} reductions: {error}"
+                "$.tracker.weights must fit the device, but its memory ran out on a batch of one "
+                f"(batches were halved {self.times_shrunk} times before); take a smaller model, "
+                f"fewer tracker.lanes, or a device with more memory: {error}"
             ) from error
         self.images = max(1, min(self.images, batch) // 2)
         self.objects = max(1, min(self.objects, batch) // 2)

@@ -29,6 +29,7 @@ from pvtt_flow.models.engine.model import Sam2
 
 # On a CPU larger batches fall out of its caches: images by pixels, objects by attention scores.
 _CPU_PIXELS, _CPU_SCORES = 1 << 16, 1 << 22
+# Guesses: not yet measured on a GPU.
 _CUDA_IMAGES, _CUDA_OBJECTS = 32, 64
 
 

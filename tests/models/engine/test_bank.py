@@ -108,9 +108,9 @@ class Both:
         if not self.tracks:
             return
         track = self.tracks[at % len(self.tracks)]
-        prompted, recent = self.bank.prompted(track), self.bank.recent(track)
+        recent = self.bank.recent(track)
         self.bank.remove(track)
-        self.bank.add(track, prompted)
+        self.bank.add(track, [track.memory(frame) for frame in track.prompted])
         for memory in recent:
             self.bank.write([track], [memory.frame], memory.features[None], memory.pointer[None])
 

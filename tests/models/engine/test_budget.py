@@ -58,7 +58,7 @@ def test_nothing_is_nothing() -> None:
 def test_one_item_that_does_not_fit_is_the_end() -> None:
     with (
         pytest.warns(RuntimeWarning, match="memory ran out"),
-        pytest.raises(ConfigError, match=r"\$\.tracker\.lanes must be smaller"),
+        pytest.raises(ConfigError, match=r"\$\.tracker\.weights must fit the device"),
     ):
         Budget(2, 2).of_objects(range(2), Device(0))
 
