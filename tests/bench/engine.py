@@ -53,7 +53,7 @@ FULL = Plans(
     tiny=Plan(NUM_CLIPS, num_frames=10, num_rounds=3, num_checked=2),
     peers=Plan(NUM_CLIPS, num_frames=12, num_rounds=3, num_checked=1),
     memory_frames=5_000,
-    job=JobPlan(few=2, many=8, num_rounds=2),
+    job=JobPlan(few=2, many=12, num_rounds=3),
 )
 # Tiny's 4 frames fill no memory, which is where the engine gains.
 QUICK = Plans(

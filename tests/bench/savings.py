@@ -6,6 +6,7 @@ largest difference of the results beside it. Prints a table, writes `savings.jso
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -103,6 +104,7 @@ def main() -> None:
             _saving("packed products: follow", plain.follow, bench.follow, same=False),
             _saving("nothing on padding: encode", bench.encode_officially, bench.encode),
             _saving("layer 0 once a frame: follow", bench.follow_alone, bench.follow),
+            _products(bench),
             _absorbed(bench),
             _rotated(bench),
             _keys(bench),
@@ -110,6 +112,24 @@ def main() -> None:
     _show(savings)
     record = {"machine": machine, "savings": [asdict(s) for s in savings]}
     OUTPUT.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _products(bench: Bench) -> Saving:
+    """One layer's read of memory: attention with products of oneDNN, against those of MKL."""
+    queries = torch.randn(NUM_OBJECTS, bench.sam2.grid**2, bench.sam2.dim)
+    keys = torch.randn(*bench.past.keys.shape[:2], bench.sam2.dim)
+    values = bench.past.values
+    empty, scale = queries.new_empty(1), 1 / math.sqrt(queries.shape[-1])
+
+    def batched() -> Tensor:
+        scores = torch.baddbmm(empty, queries, keys.transpose(1, 2), beta=0, alpha=scale)
+        return torch.bmm(scores.softmax(-1), values)
+
+    return _saving(
+        "attention by oneDNN: one layer's",
+        batched,
+        lambda: attention._attend(queries, keys, values, None),
+    )
 
 
 def _absorbed(bench: Bench) -> Saving:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.models.engine.dense import Dense
+from pvtt_flow.models.engine.dense import Dense, product
 from pvtt_flow.models.engine.nouns import Past, Start
 
 
@@ -85,10 +85,10 @@ class _Layer:
         return tokens + self._mlp2(self._mlp1(self._norms[2](tokens)))
 
     def _rotated(self, x: Tensor, num_rotated: int | None = None) -> Tensor:
-        """A fresh (b, n, C) whose channel pairs (2i, 2i + 1) are turned by the token's place.
+        """(b, n, C) whose channel pairs (2i, 2i + 1) are turned by the token's place.
 
-        The first `num_rotated` of n (all when not given) lie on the grid, T after T. In place: keys
-        are the largest tensors here, and each pass over them counts.
+        The first `num_rotated` of n (all when not given) lie on the grid, T after T. Overwrites a
+        float32 `x`: keys are the largest tensors here, and each pass over them counts.
         """
         turned = x.float()
         grid = turned[:, :num_rotated].unflatten(1, (-1, len(self._turns))).unflatten(-1, (-1, 2))
@@ -102,13 +102,13 @@ def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) 
         mask = None if bias is None else bias[:, None].to(queries.dtype)
         q, k, v = queries[:, None], keys[:, None], values[:, None].to(queries.dtype)
         return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)[:, 0]
-    # The CPU's fused kernel is slower than these three when V is narrower than K.
-    scale = 1 / math.sqrt(queries.shape[-1])
-    added = queries.new_empty(1) if bias is None else bias.to(queries.dtype)
-    scores = torch.baddbmm(
-        added, queries, keys.transpose(1, 2), beta=int(bias is not None), alpha=scale
-    )
-    return torch.bmm(scores.softmax(-1), values)
+    # One by one: an object's scores fit into a CPU's cache, and its fused kernel is far slower.
+    scaled = (queries / math.sqrt(queries.shape[-1])).contiguous()
+    # Of rows that lie apart the products would be hundreds of times slower.
+    keys, values = keys.contiguous(), values.contiguous()
+    biases = [None] * len(keys) if bias is None else bias[:, 0].to(queries.dtype)
+    each = zip(scaled, keys, values, biases, strict=True)
+    return torch.stack([product(product(q, k, b).softmax(-1), v.T) for q, k, v, b in each])
 
 
 def _joined(*linears: nn.Linear) -> Dense:
