@@ -26,6 +26,10 @@ from pvtt_flow.storage.params import InputParams, OutputParams
 
 # Raised when the stored rows change their meaning, so that older results count as stale.
 RESULTS_VERSION = 2
+Todo = Literal["new", "changed", "stale", "failed"]
+"""Why a video is processed."""
+Reason = Todo | Literal["quarantined", "gone", "unchanged"]
+"""Why it is, or is not."""
 
 
 class _Section(BaseModel):
@@ -64,6 +68,9 @@ class ResourceParams(_Section):
 class RunParams(_Section):
     """How a run behaves; nothing here changes results."""
 
+    process: tuple[Todo, ...] = ("new", "changed", "failed")
+    """Which videos to process: not in the dataset; with other content than then; with results of
+    other settings or weights; failed, with attempts left."""
     max_attempts: Annotated[int, Field(ge=1)] = 3
     """Failed attempts after which a video is quarantined until its content changes."""
     max_failure_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -93,6 +100,12 @@ class RunConfig(_Section):
     output: OutputParams
     resources: ResourceParams = ResourceParams()
     run: RunParams = RunParams()
+
+    def processing(self, reason: Todo) -> "RunConfig":
+        """The same config, with one more reason to process a video."""
+        process = tuple(dict.fromkeys((*self.run.process, reason)))
+        run = self.run.model_copy(update={"process": process})
+        return self.model_copy(update={"run": run})
 
     def results_hash(self) -> str:
         """Digest of the settings that change results; weights have their own hashes.
@@ -134,6 +147,20 @@ def parse(tree: Mapping[str, Any]) -> RunConfig:
         return RunConfig.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def thresholds_of(overrides: Sequence[str]) -> QcThresholds:
+    """The default thresholds with `qc.a=b` overrides applied; raises ConfigError."""
+    tree: dict[str, Any] = {}
+    for override in overrides:
+        _apply(tree, override)
+    if others := sorted(tree.keys() - {"qc"}):
+        raise ConfigError(f"--set must be qc.KEY=VALUE here, got {', '.join(others)}")
+    try:
+        return QcThresholds.model_validate_json(json.dumps(tree.get("qc", {}), default=str))
+    except ValidationError as error:
+        explained = [_explain({**e, "loc": ("qc", *e["loc"])}) for e in error.errors()]
+        raise ConfigError("\n".join(explained)) from None
 
 
 def dump(config: RunConfig) -> str:

@@ -77,6 +77,10 @@ class Source:
     """Hash of content, result-changing config, weights and schema; set by the plan."""
     attempts: int = 0
     """Failed attempts at this work_key so far."""
+    input_uri: str = ""
+    """The `$.input.uri` that it was found by."""
+    seen_run_id: str | None = None
+    """The run that had sealed it when this one was planned, whose results this one replaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +244,8 @@ class Timings:
     """From the shot's start to its end; those that are tracked beside it spend the same seconds."""
     lanes_busy: float = 0.0
     """The share of its tracker's lanes that were at work, on average over the shot's frames."""
+    retries: int = 0
+    """Requests to stores that were made again, by this shot or those beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +316,10 @@ class Seal:
     failure_traceback: str | None
     attempts: int
     """Failed attempts at this work_key, this one included; 0 when it did not fail."""
+    input_uri: str = ""
+    """The `$.input.uri` of the run that found it: what is gone, is gone from there."""
+    gone_at_ns: int | None = None
+    """When a run first missed the video in its input; null while it is there."""
     work_key: str
     run_id: str
     config_hash: str

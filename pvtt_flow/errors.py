@@ -1,9 +1,11 @@
-"""What can go wrong, as three families with three fates.
+"""What can go wrong, as families with a fate each.
 
     PvttFlowError
     ├── ConfigError      the config, a flag or a manifest is wrong   -> stops before work begins
     ├── PreflightError   the world is not ready: weights, bucket,    -> stops before work begins
     │                    credentials, too small a cluster
+    ├── StoreError       the store went away, is full, refuses       -> stops the run; what is
+    │                                                                   committed stays
     └── DataError        one video is bad                            -> a row, the run goes on
 
 Foreign exceptions are translated once, at the edge that meets them (media, storage, models).
@@ -21,6 +23,7 @@ FailureKind = Literal[
     "undecodable",  # a video track from which not one frame could be decoded
     "over_limit",  # more bytes, pixels, frames or seconds than the limits allow
     "bad_prompt",  # a manifest prompt that does not fit this video
+    "store",  # not the video's fault: never sealed, the run stops
     "internal",  # an unexpected exception: a bug, or the machine
 ]
 
@@ -35,6 +38,10 @@ class ConfigError(PvttFlowError):
 
 class PreflightError(PvttFlowError):
     """The description is fine but cannot run here; the message says what to provide or change."""
+
+
+class StoreError(PvttFlowError):
+    """The input's or the output's store does not do its part any more; says which and how."""
 
 
 class DataError(PvttFlowError):

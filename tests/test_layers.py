@@ -19,9 +19,11 @@ MAY_IMPORT = {
     "samples": set(),
     "training": {"core", "media", "models", "data", "errors"},
     "config": {"core", "media", "models", "storage", "data", "errors"},
-    "dataset": {"storage"},
-    "stages": {"core", "media", "models", "storage", "data", "errors"},
-    "flow": {"config", "core", "media", "models", "storage", "stages", "data", "errors"},
+    "dataset": {"core", "storage", "data", "errors"},
+    "stages": {"core", "dataset", "media", "models", "storage", "data", "errors"},
+    "flow": {
+        "config", "core", "dataset", "media", "models", "storage", "stages", "data", "errors",
+    },
     "console": {"flow", "models", "data", "errors"},
     "commands": {
         "console", "review", "flow", "stages", "config", "dataset", "core", "media", "models",
@@ -35,8 +37,8 @@ ONLY_IN = {
     "sam2": {"models", "training"},
     "ultralytics": {"models", "training"},
     "fsspec": {"storage"},
-    "pyarrow": {"storage"},
-    "deltalake": {"storage"},
+    "pyarrow": {"dataset", "storage"},
+    "deltalake": {"dataset"},
     "ray": {"flow"},
 }
 

@@ -8,12 +8,12 @@ from rich.console import Console
 from pvtt_flow.commands.sheet import strip_of
 from pvtt_flow.data import Seal
 from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.rows import masklets_of, seals_like
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.media.decode import read_frames
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
 from pvtt_flow.storage.reading import open_binary
-from pvtt_flow.storage.rows import masklets_of, seals_like
 
 
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:

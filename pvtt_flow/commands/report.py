@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 
 from pvtt_flow.commands.sheet import sheet_png
 from pvtt_flow.config import RunConfig
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.rows import seals_of_run
 from pvtt_flow.flow.summary import Summary
-from pvtt_flow.storage.commits import Dataset
 from pvtt_flow.storage.files import write_bytes
-from pvtt_flow.storage.rows import seals_of_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

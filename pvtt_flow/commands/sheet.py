@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from pvtt_flow.data import Masklet, Seal
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.rows import masklets_of
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.decode import read_frames_at
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
-from pvtt_flow.storage.commits import Dataset
 from pvtt_flow.storage.reading import open_binary
-from pvtt_flow.storage.rows import masklets_of
 
 _FRAMES_A_STRIP = 6
 

@@ -13,7 +13,8 @@ _REASONS: Mapping[str, str] = {
     "changed": "the content changed",
     "stale": "settings, weights or schema changed",
     "failed": "failed before, attempts left",
-    "quarantined": "failed too often; waits for its content to change",
+    "quarantined": "failed too often; waits for its content to change, or for `retry`",
+    "gone": "in the dataset, not in its input any more; marked, not deleted",
     "unchanged": "nothing to do",
 }
 
@@ -25,7 +26,8 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
     table.add_column("videos", justify="right")
     table.add_column("meaning", style="dim")
     for reason, count in plan.counts.items():
-        table.add_row(reason, str(count), _REASONS[reason])
+        causes = ", ".join(f"{n} {cause}" for cause, n in plan.causes(reason).items())
+        table.add_row(reason, str(count), causes or _REASONS[reason])
     table.add_section()
     about = "" if num_frames is None else f"about {num_frames:,} frames"
     table.add_row("to process", str(len(plan.todo)), about)
@@ -45,6 +47,10 @@ def summary_table(summary: Summary) -> Table:
     table.add_row("frames", str(summary.num_frames))
     table.add_row("frames/s", f"{summary.frames_per_s:.1f} over {summary.wall_s:.0f} s")
     table.add_row("lanes busy", f"{100 * summary.lanes_busy:.0f} % of {summary.num_lanes}")
+    if summary.num_retries:
+        table.add_row("requests made again", str(summary.num_retries))
+    if summary.num_overtaken:
+        table.add_row("finished first by another run", str(summary.num_overtaken))
     return table
 
 

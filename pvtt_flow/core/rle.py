@@ -25,6 +25,17 @@ def decode(rle: str, height_px: int, width_px: int) -> Mask:
     return np.asarray(found, dtype=np.bool_)
 
 
+def iou(a: str | None, b: str | None, height_px: int, width_px: int) -> float:
+    """Intersection over union of two masks' counts; None is empty, and two empty masks agree."""
+    if a is None or b is None:
+        return float(a is b)
+    size = [height_px, width_px]
+    one, other = ({"size": size, "counts": counts.encode("ascii")} for counts in (a, b))
+    if not coco.area(one) and not coco.area(other):
+        return 1.0
+    return float(coco.iou([one], [other], [0])[0, 0])
+
+
 def fits(rle: str, height_px: int, width_px: int) -> bool:
     """Whether the counts are well formed and cover exactly such a picture.
 

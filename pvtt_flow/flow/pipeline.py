@@ -9,6 +9,7 @@ Only references and results cross these arrows; frames are decoded where they ar
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
@@ -17,12 +18,15 @@ from ray.util.annotations import RayDeprecationWarning
 
 from pvtt_flow.config import PoolParams, RunConfig
 from pvtt_flow.data import Lineage, Source, Work
+from pvtt_flow.dataset.arrow import Table, from_table, to_table
 from pvtt_flow.flow import steps
 from pvtt_flow.flow.steps import Make
-from pvtt_flow.storage.arrow import Table, from_table, to_table
+from pvtt_flow.storage.patience import RETRIES
 
 # Shots that an actor opens while its lanes are full.
 _SPARE_CALLS = 2
+# Enough to fill a cluster's cores, and few enough for the object store to hold at once.
+_MIN_BLOCKS, _MAX_BLOCK_ROWS = 1024, 64
 
 
 def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Rows:
@@ -30,7 +34,7 @@ def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Row
     _set_context(config)
     need = config.resources
     # `from_arrow` would start a task for each table to learn its schema.
-    rows: Rows = ray.data.from_blocks([to_table(Work, [Work(source=s)]) for s in sources])
+    rows: Rows = ray.data.from_blocks(list(_blocks(sources)))
     # 1 : N. Tasks, because nothing is resident; a fraction of a core, because they mostly wait.
     rows = _tasks(rows, steps.inspect, config, num_cpus=need.inspect_num_cpus)
     # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
@@ -54,11 +58,22 @@ class Operator:
     def __call__(self, table: Table) -> Iterator[Table]:
         """The rows of one batch, through the stage."""
         for row in self._step(from_table(Work, table)):
-            yield to_table(type(row), [row])
+            retries = row.timings.retries + RETRIES.take()
+            counted = replace(row, timings=replace(row.timings, retries=retries))
+            yield to_table(type(row), [counted])
+
+
+def _blocks(sources: Sequence[Source]) -> Iterator[Table]:
+    """A block for each of a few videos, which then run in parallel; larger ones for millions."""
+    size = min(max(len(sources) // _MIN_BLOCKS, 1), _MAX_BLOCK_ROWS)
+    for start in range(0, len(sources), size):
+        yield to_table(Work, [Work(source=s) for s in sources[start : start + size]])
 
 
 def _run_task(table: Table, make: Make, config: RunConfig, **rest: object) -> Iterator[Table]:
-    yield from Operator(make, config, **rest)(table)
+    operator = Operator(make, config, **rest)
+    for start in range(table.num_rows):
+        yield from operator(table.slice(start, 1))
 
 
 def _tasks(rows: Rows, make: Make, config: RunConfig, *, num_cpus: float, **rest: object) -> Rows:

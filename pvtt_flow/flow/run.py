@@ -1,14 +1,21 @@
 """One run: plan, check, process, commit as results come, report."""
 
+import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from pvtt_flow.config import RunConfig
 from pvtt_flow.data import Lineage, Seal
+from pvtt_flow.dataset.amend import mark
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.compact import RUNNING, compact
+from pvtt_flow.dataset.ledger import empty_ledger
+from pvtt_flow.dataset.tables import MaskletFile
+from pvtt_flow.errors import StoreError
 from pvtt_flow.flow.arrivals import arrivals
 from pvtt_flow.flow.cluster import connected
 from pvtt_flow.flow.plan import Plan, make_plan
@@ -16,9 +23,10 @@ from pvtt_flow.flow.preflight import check_class_filter, check_resources, make_l
 from pvtt_flow.flow.sealing import Sealer
 from pvtt_flow.flow.summary import Summary
 from pvtt_flow.stages.write import Receipt
-from pvtt_flow.storage.commits import Dataset
-from pvtt_flow.storage.sources import list_sources
-from pvtt_flow.storage.tables import MaskletFile
+from pvtt_flow.storage.patience import RETRIES
+from pvtt_flow.storage.sources import list_sources, origin_of
+
+_LOG = logging.getLogger("pvtt_flow")
 
 
 class Watcher(Protocol):
@@ -47,8 +55,15 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     lineage = make_lineage(config, new_run_id())
     sources = list_sources(config.input)
     dataset = Dataset(config.output.uri)
-    ledger = dataset.ledger() if dataset.exists() else {}
-    plan = make_plan(sources, ledger, lineage, max_attempts=config.run.max_attempts, limit=limit)
+    plan = make_plan(
+        sources,
+        dataset.ledger() if dataset.exists() else empty_ledger(),
+        lineage,
+        input_uri=origin_of(config.input),
+        max_attempts=config.run.max_attempts,
+        process=config.run.process,
+        limit=limit,
+    )
     return Prepared(config=config, lineage=lineage, plan=plan)
 
 
@@ -62,15 +77,23 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
         num_lanes=config.tracker.lanes,
     )
     watcher.planned(plan)
-    if not plan.todo:
-        return summary
-    check_class_filter(config)
     dataset = Dataset(config.output.uri)
-    with connected() as capacity:
-        check_resources(config.resources, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
+    if plan.newly_gone or plan.returned:
         dataset.ensure()
-        dataset.sweep()
-        _process(prepared, _Ledger(dataset, prepared, summary, watcher))
+        summary.version = mark(
+            dataset.uri,
+            gone=plan.newly_gone,
+            returned=plan.returned,
+            at_ns=time.time_ns(),
+            run_id=summary.run_id,
+        )
+    if plan.todo:
+        check_class_filter(config)
+        with connected() as capacity:
+            need = config.resources
+            check_resources(need, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
+            dataset.ensure()
+            _process(prepared, _Ledger(dataset, prepared, summary, watcher))
     return summary
 
 
@@ -86,6 +109,8 @@ def _process(prepared: Prepared, ledger: "_Ledger") -> None:
             for receipt in receipts:
                 ledger.add(receipt)
             ledger.commit_if_due()
+        ledger.commit()
+        ledger.tidy()
     finally:
         # Also when the run breaks off: what is finished is kept.
         ledger.commit()
@@ -93,8 +118,8 @@ def _process(prepared: Prepared, ledger: "_Ledger") -> None:
 
 
 def _receipts(prepared: Prepared) -> Iterator[list[Receipt]]:
+    from pvtt_flow.dataset.arrow import from_table
     from pvtt_flow.flow import pipeline
-    from pvtt_flow.storage.arrow import from_table
 
     rows = pipeline.build(prepared.plan.todo, prepared.config, prepared.lineage)
     for table in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -110,20 +135,25 @@ class _Ledger:
     summary: Summary
     watcher: Watcher
     sealer: Sealer = field(init=False)
+    seen: dict[str, str | None] = field(default_factory=dict)
     seals: list[Seal] = field(default_factory=list)
     files: list[MaskletFile] = field(default_factory=list)
+    num_commits: int = 0
     committed_at_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.sealer = Sealer(self.prepared.lineage, self.prepared.config.run.max_attempts)
 
     def add(self, receipt: Receipt) -> None:
+        if receipt.failure is not None and receipt.failure.kind == "store":
+            raise StoreError(receipt.failure.message)
         self.summary.add_shot(receipt)
         done = self.sealer.add(receipt, finished_at_ns=time.time_ns())
         if done is not None:
             seal, files = done
             self.seals.append(seal)
             self.files.extend(files)
+            self.seen[seal.video_id] = receipt.source.seen_run_id
             self.summary.add_video(seal)
             self.watcher.finished(seal, self.summary)
 
@@ -133,8 +163,29 @@ class _Ledger:
 
     def commit(self) -> None:
         if self.seals:
-            self.summary.version = self.dataset.commit(
-                self.files, self.seals, run_id=self.prepared.lineage.run_id
-            )
-        self.seals, self.files = [], []
+            run_id = self.prepared.lineage.run_id
+            done = self.dataset.commit(self.files, self.seals, run_id=run_id, seen=self.seen)
+            self.summary.version = done.version
+            self._tell(done.overtaken)
+            self.num_commits += 1
+            if self.num_commits % RUNNING.fanout == 0:
+                self.tidy()
+        self.seals, self.files, self.seen = [], [], {}
+        self.summary.num_retries += RETRIES.take()
         self.committed_at_s = time.monotonic()
+
+    def tidy(self) -> None:
+        """Keep the number of files in bounds, however many commits there are."""
+        run_id = self.prepared.lineage.run_id
+        self.summary.version = compact(self.dataset.uri, RUNNING, {"run_id": run_id})
+
+    def _tell(self, overtaken: Collection[str]) -> None:
+        if overtaken:
+            self.summary.num_overtaken += len(overtaken)
+            _LOG.warning(
+                "another run writes to %s: it finished %d of these videos first, and its results "
+                "stay (%s)",
+                self.dataset.uri,
+                len(overtaken),
+                ", ".join(sorted(overtaken)[:3]),
+            )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from pvtt_flow.data import Failure, Lineage, Seal, Status
+from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.stages.write import Receipt
-from pvtt_flow.storage.tables import MaskletFile
 
 
 @dataclass(slots=True)
@@ -63,6 +63,8 @@ class Sealer:
             failure_message=failure.message if failure else None,
             failure_traceback=failure.traceback if failure else None,
             attempts=attempts,
+            input_uri=source.input_uri,
+            gone_at_ns=None,
             work_key=source.work_key,
             finished_at_ns=finished_at_ns,
             **asdict(self.lineage),

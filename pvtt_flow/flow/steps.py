@@ -5,13 +5,13 @@ from typing import Any, Protocol
 
 from pvtt_flow.config import RunConfig
 from pvtt_flow.data import Lineage, Work
+from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.models.build import build_detector, build_tracker
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.judge import Judge
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.stages.write import Write
-from pvtt_flow.storage.commits import Dataset
 from pvtt_flow.storage.reading import open_binary
 
 

@@ -16,6 +16,10 @@ class Summary:
     """Inputs by reason."""
     num_videos: int = 0
     """Finished, whatever came of them."""
+    num_overtaken: int = 0
+    """Of these: another run had finished them first, and its results stay."""
+    num_retries: int = 0
+    """Requests to stores that were made again."""
     num_shots: int = 0
     num_masklets: int = 0
     num_frames: int = 0
@@ -39,6 +43,7 @@ class Summary:
     def add_shot(self, receipt: Receipt) -> None:
         """Count a finished shot."""
         self.num_shots += 1
+        self.num_retries += receipt.timings.retries
         self.num_frames += receipt.num_frames
         self._add_lanes(receipt.num_frames, receipt.timings.lanes_busy)
         self.propagate_s += receipt.timings.propagate_s

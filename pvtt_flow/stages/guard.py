@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pvtt_flow.data import Failure, Stage, Work
-from pvtt_flow.errors import DataError
+from pvtt_flow.errors import DataError, StoreError
 
 Step = Callable[[Work], Sequence[Work]]
 
@@ -22,7 +22,9 @@ def guarded(stage: Stage, step: Step, work: Work) -> Sequence[Work]:
 
 def failed(work: Work, stage: Stage, error: Exception) -> Work:
     """The work with its failure; only the unexpected carries a traceback."""
-    if isinstance(error, DataError):
+    if isinstance(error, StoreError):
+        failure = Failure(stage=stage, kind="store", message=str(error))
+    elif isinstance(error, DataError):
         failure = Failure(stage=stage, kind=error.kind, message=str(error))
     else:
         failure = Failure(

@@ -10,7 +10,10 @@ from stat import S_ISREG
 from typing import Any
 
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage.places import explain, filesystem, local_path, normal, preflight, public
+from pvtt_flow.storage.patience import patiently
+from pvtt_flow.storage.places import filesystem, preflight
+from pvtt_flow.storage.trouble import explain
+from pvtt_flow.storage.uris import local_path, normal, public
 
 VIDEO_EXTENSIONS = frozenset(
     "mp4 mov m4v mkv webm avi ts mts 3gp mpg mpeg wmv flv mxf ogv".split()  # noqa: SIM905
@@ -40,7 +43,7 @@ def find(uri: str, extensions: Iterable[str] = ()) -> list[Found]:
     PreflightError when there is nothing, or no way to see it.
     """
     with preflight(KEY, _EXPECTED, uri):
-        every, whole = _find_local(uri) if local_path(uri) else _find_remote(uri)
+        every, whole = _find_local(uri) if local_path(uri) else patiently(lambda: _find_remote(uri))
     endings = VIDEO_EXTENSIONS | frozenset(extensions)
     videos = every if whole else [found for found in every if _ending(found.uri) in endings]
     if not videos:
@@ -84,7 +87,7 @@ def _stat(uri: str, place: tuple[Any, str] | None) -> Found | OSError:
             if place is None:
                 return _local(Path(uri))
             files, path = place
-            info = files.info(path)
+            info = patiently(lambda: files.info(path))
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             return error
         return _remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
-from pvtt_flow.storage.places import public
 from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.uris import public
 
 KEY = "$.input.uri"
 # A manifest comes from outside: these bound what reading one can cost.

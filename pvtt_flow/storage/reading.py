@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from pvtt_flow.errors import DataError
-from pvtt_flow.storage.places import explain, filesystem, local_path
+from pvtt_flow.errors import DataError, StoreError
+from pvtt_flow.storage.patience import patiently
+from pvtt_flow.storage.places import filesystem
+from pvtt_flow.storage.trouble import explain, is_passing
+from pvtt_flow.storage.uris import local_path
 
 # A demuxer jumps between the index, audio and video: a few dozen recent blocks serve all of them
 # at once. 1 MiB is about a second of 1080p H.264, and a request's latency is spent once for it.
@@ -19,13 +22,13 @@ NUM_BLOCKS = 32
 def open_binary(uri: str) -> Iterator[BinaryIO]:
     """A seekable stream that fetches only the blocks which are read; never the whole file.
 
-    Raises DataError("unreadable") here or from any read when storage gives no bytes: a missing
-    object, no permission, no network.
+    Raises, here or from any read, DataError("unreadable") when the store does not give this
+    object: it is missing, broken or not permitted; and StoreError when it gives nothing at all.
     """
     try:
-        inner = _open(uri)
+        inner = patiently(lambda: _open(uri))
     except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
-        raise DataError("unreadable", explain(error, uri)) from None
+        raise _translated(error, uri) from None
     with inner:
         yield cast("BinaryIO", _Translated(inner, uri))
 
@@ -68,8 +71,25 @@ class _Translated(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         view = memoryview(buffer).cast("B")
         try:
-            data = self._inner.read(len(view))
+            data = patiently(lambda: self._inner.read(len(view)))
         except Exception as error:  # noqa: BLE001  see open_binary
-            raise DataError("unreadable", explain(error, self._uri)) from None
+            raise _translated(error, self._uri) from None
         view[: len(data)] = data
         return len(data)
+
+
+def _translated(error: Exception, uri: str) -> DataError | StoreError:
+    """Whose fault it is: one object can be broken in a store that is well."""
+    if is_passing(error) and not _answers(uri):
+        return StoreError(f"$.input.uri: expected videos, but {explain(error, uri)}")
+    return DataError("unreadable", explain(error, uri))
+
+
+def _answers(uri: str) -> bool:
+    """Whether the store says anything about the top of `uri`."""
+    files, path = filesystem(uri)
+    try:
+        files.info(path.split("/")[0])
+    except Exception as error:  # noqa: BLE001  see open_binary
+        return not is_passing(error)
+    return True

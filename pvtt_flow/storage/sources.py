@@ -11,6 +11,7 @@ from pvtt_flow.storage.listing import find, stat_all
 from pvtt_flow.storage.manifest import is_manifest, read_manifest
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.uris import normal, public
 
 _HASH_THREADS = 4
 _HASH_BLOCK_BYTES = 1 << 20
@@ -24,8 +25,9 @@ def list_sources(params: InputParams) -> list[Source]:
     becomes its row, and the etag it gets when it appears makes it a changed video.
     Raises PreflightError when the input cannot be listed, ConfigError for a bad manifest.
     """
+    input_uri = origin_of(params)
     if is_manifest(params.uri):
-        sources = _from_manifest(params.uri)
+        sources = _from_manifest(params.uri, input_uri)
     else:
         sources = [
             Source(
@@ -33,13 +35,19 @@ def list_sources(params: InputParams) -> list[Source]:
                 uri=found.uri,
                 etag=found.etag,
                 size_bytes=found.size_bytes,
+                input_uri=input_uri,
             )
             for found in find(params.uri, params.extensions)
         ]
     return _hashed(sources) if params.identity == "content" else sources
 
 
-def _from_manifest(uri: str) -> list[Source]:
+def origin_of(params: InputParams) -> str:
+    """What the dataset remembers of where its videos were found."""
+    return public(normal(params.uri))
+
+
+def _from_manifest(uri: str, input_uri: str) -> list[Source]:
     entries = read_manifest(uri)
     found = stat_all([entry.uri for entry in entries])
     return [
@@ -49,6 +57,7 @@ def _from_manifest(uri: str) -> list[Source]:
             etag=object_.etag,
             size_bytes=object_.size_bytes,
             prompts=entry.prompts,
+            input_uri=input_uri,
         )
         for entry, object_ in zip(entries, found, strict=True)
     ]

@@ -22,7 +22,7 @@ from statistics import median
 
 from pvtt_flow.data import Prompt, Seal
 from pvtt_flow.dataset import open_dataset
-from pvtt_flow.storage.rows import masklets_of, seals_like
+from pvtt_flow.dataset.rows import masklets_of, seals_like
 
 from .clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample
 from .compare import Spread

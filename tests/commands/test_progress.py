@@ -8,7 +8,7 @@ from flow.receipts import FAILED_SHOT, LINEAGE, SHOT
 from rich.console import Console
 
 from pvtt_flow.console.progress import watching
-from pvtt_flow.flow.plan import make_plan
+from pvtt_flow.flow.plan import Plan, Planned
 from pvtt_flow.flow.sealing import Sealer
 from pvtt_flow.flow.summary import Summary
 from pvtt_flow.stages.write import Receipt
@@ -18,7 +18,7 @@ def watch(console: Console) -> None:
     """A run of two videos, of which the first one fails."""
     summary = Summary(run_id="run", num_planned=2, plan={})
     with watching(console) as watcher:
-        watcher.planned(make_plan([SHOT.source] * 2, {}, LINEAGE, max_attempts=1))
+        watcher.planned(Plan(videos=(Planned(SHOT.source, "new"),) * 2, process=frozenset(["new"])))
         receipts: tuple[Receipt, ...] = (FAILED_SHOT, SHOT)
         for receipt in receipts:
             done = Sealer(LINEAGE, max_attempts=1).add(receipt, finished_at_ns=1)

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from pvtt_flow.data import Failure, Lineage, Source, Timings, Video
+from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.stages.write import Receipt
-from pvtt_flow.storage.tables import MaskletFile
 
 LINEAGE = Lineage(
     run_id="run", config_hash="c", detector_hash="d", tracker_hash="t", code_version="1"

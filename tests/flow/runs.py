@@ -13,8 +13,8 @@ from stages.bad_videos import BAD_VIDEOS
 import pvtt_flow as package
 from pvtt_flow.data import Seal
 from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.rows import seals_like
 from pvtt_flow.media.decode import DecodeBreakError, read_frames
-from pvtt_flow.storage.rows import seals_like
 
 GOOD_VIDEOS = ("one_product.mp4", "two_products.mp4", "truncated.mp4")
 # Enough frames to be a track, few enough for a test.

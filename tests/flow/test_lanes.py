@@ -12,7 +12,7 @@ from flow.runs import sample, write_config
 
 from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset import open_dataset
-from pvtt_flow.storage.rows import masklets_of, seals_like
+from pvtt_flow.dataset.rows import masklets_of, seals_like
 
 NUM_LANES = 4
 STRIDE = 4

@@ -1,11 +1,14 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from flow.receipts import LINEAGE
 
+from pvtt_flow.config import Reason, Todo
 from pvtt_flow.data import Lineage, Prompt, Source, Status
-from pvtt_flow.flow.plan import Reason, make_plan, work_key
-from pvtt_flow.storage.ledger import LedgerEntry
+from pvtt_flow.dataset.arrow import to_table
+from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
+from pvtt_flow.flow.plan import Plan, make_plan, work_key
 
 SOURCE = Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9)
 KEY = work_key(SOURCE, LINEAGE)
@@ -13,47 +16,101 @@ KEY = work_key(SOURCE, LINEAGE)
 
 def entry(status: Status = "ok", attempts: int = 0, **changes: object) -> LedgerEntry:
     known = LedgerEntry(
-        video_id="mug", etag="e", size_bytes=9, status=status, attempts=attempts, work_key=KEY
+        video_id="mug",
+        etag="e",
+        size_bytes=9,
+        status=status,
+        attempts=attempts,
+        input_uri="/",
+        gone_at_ns=None,
+        work_key=KEY,
+        run_id="before",
+        config_hash=LINEAGE.config_hash,
+        detector_hash=LINEAGE.detector_hash,
+        tracker_hash=LINEAGE.tracker_hash,
     )
     return replace(known, **changes)
 
 
+def plan_of(
+    sources: Sequence[Source],
+    *known: LedgerEntry,
+    process: tuple[Todo, ...] = ("new", "changed", "failed"),
+    limit: int | None = None,
+) -> Plan:
+    ledger = Ledger(to_table(LedgerEntry, known))
+    return make_plan(
+        sources, ledger, LINEAGE, input_uri="/", max_attempts=3, process=process, limit=limit
+    )
+
+
 @pytest.mark.parametrize(
-    ("known", "reason", "attempts"),
+    ("known", "reason", "attempts", "because"),
     [
-        (None, "new", 0),
-        (entry(), "unchanged", 0),
-        (entry("empty"), "unchanged", 0),
-        (entry(etag="other"), "changed", 0),
-        (entry(size_bytes=8), "changed", 0),
-        (entry(work_key="other"), "stale", 0),
-        (entry("failed", 2), "failed", 2),
-        (entry("failed", 3), "quarantined", 3),
-        (entry("quarantined", 3), "quarantined", 3),
+        (None, "new", 0, ""),
+        (entry(), "unchanged", 0, ""),
+        (entry("empty"), "unchanged", 0, ""),
+        (entry(etag="other"), "changed", 0, ""),
+        (entry(size_bytes=8), "changed", 0, ""),
+        (entry(work_key="other"), "stale", 0, "other prompts"),
+        (entry(work_key="other", config_hash="other"), "stale", 0, "other settings"),
+        (entry(work_key="other", tracker_hash="other"), "stale", 0, "other tracker weights"),
+        (
+            entry(work_key="other", config_hash="other", detector_hash="other"),
+            "stale",
+            0,
+            "other settings and detector weights",
+        ),
+        (entry("failed", 2), "failed", 2, "2 of 3 attempts"),
+        (entry("failed", 3), "quarantined", 3, "3 of 3 attempts"),
+        (entry("quarantined", 3), "quarantined", 3, "3 of 3 attempts"),
         # More attempts were granted since.
-        (entry("quarantined", 2), "failed", 2),
+        (entry("quarantined", 2), "failed", 2, "2 of 3 attempts"),
         # What failed gets all its attempts again when it, or the run, has changed.
-        (entry("quarantined", 3, etag="other"), "changed", 0),
-        (entry("quarantined", 3, work_key="other"), "stale", 0),
+        (entry("quarantined", 3, etag="other"), "changed", 0, ""),
+        (entry("quarantined", 3, work_key="other"), "failed", 0, "other prompts"),
     ],
 )
-def test_every_input_has_a_reason(known: LedgerEntry | None, reason: Reason, attempts: int) -> None:
-    ledger = {} if known is None else {"mug": known}
-    (planned,) = make_plan([SOURCE], ledger, LINEAGE, max_attempts=3).videos
-    assert planned.reason == reason
-    assert planned.source == replace(SOURCE, work_key=KEY, attempts=attempts)
+def test_every_input_has_a_reason(
+    known: LedgerEntry | None, reason: Reason, attempts: int, because: str
+) -> None:
+    plan = plan_of([SOURCE], *([] if known is None else [known]))
+    (planned,) = plan.videos
+    assert (planned.reason, planned.because) == (reason, because)
+    assert plan.counts[reason] == sum(plan.counts.values()) == 1
+    if reason not in ("unchanged", "quarantined"):
+        seen = None if known is None else "before"
+        todo = replace(SOURCE, work_key=KEY, attempts=attempts, seen_run_id=seen)
+        assert planned.source == todo
+        assert plan_of([SOURCE], *filter(None, [known]), process=("stale", reason)).todo == (todo,)
+    assert bool(plan.todo) == (reason in ("new", "changed", "failed"))
 
 
 def test_the_limit_counts_what_is_to_do() -> None:
     names = ("a", "b", "c", "d")
     sources = [replace(SOURCE, video_id=name, uri=f"/{name}.mp4") for name in names]
-    ledger = {"b": entry(video_id="b")}
-    plan = make_plan(sources, ledger, LINEAGE, max_attempts=3, limit=2)
+    known = entry(video_id="b")
+    plan = plan_of(sources, known, limit=2)
     assert [source.video_id for source in plan.todo] == ["a", "c"]
-    assert plan.counts == {
-        "new": 2, "changed": 0, "stale": 0, "failed": 0, "quarantined": 0, "unchanged": 1,
-    }  # fmt: skip
-    assert make_plan(sources, ledger, LINEAGE, max_attempts=3, limit=0).todo == ()
+    assert {reason: n for reason, n in plan.counts.items() if n} == {"new": 2, "unchanged": 1}
+    assert list(plan.counts) == [
+        "new", "changed", "stale", "failed", "quarantined", "gone", "unchanged",
+    ]  # fmt: skip
+    assert plan_of(sources, known, limit=0).todo == ()
+
+
+def test_what_has_gone_from_this_input_and_what_is_back() -> None:
+    known = (
+        entry(video_id="left"),
+        entry(video_id="left-long-ago", gone_at_ns=5),
+        entry(video_id="elsewhere", input_uri="/other"),
+        entry(gone_at_ns=7),
+    )
+    plan = plan_of([SOURCE], *known)
+    assert plan.counts["gone"] == 2
+    assert plan.newly_gone == ("left",)
+    assert plan.returned == ("mug",)
+    assert plan.todo == (), "it came back as it was"
 
 
 @pytest.mark.parametrize(

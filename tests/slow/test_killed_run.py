@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage.commits import Dataset
 
 from .flow_command import SAMPLES, Shell, wait_until, write_config
 

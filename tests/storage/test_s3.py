@@ -4,12 +4,12 @@ import pytest
 import s3fs
 
 from pvtt_flow.core import ids
+from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.errors import DataError, PreflightError
-from pvtt_flow.storage.commits import Dataset
 from pvtt_flow.storage.params import InputParams
-from pvtt_flow.storage.places import public
 from pvtt_flow.storage.reading import open_binary
 from pvtt_flow.storage.sources import list_sources
+from pvtt_flow.storage.uris import public
 
 EXPECTED = "$.input.uri: expected a video, a folder of videos, a glob or a manifest, but "
 

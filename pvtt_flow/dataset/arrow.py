@@ -59,11 +59,12 @@ def _fields(cls: type) -> tuple[pa.Field, ...]:
 
 
 def _field(name: str, hint: object) -> pa.Field:
-    inner, nullable = _strip_none(hint)
-    return pa.field(name, _type(inner), nullable=nullable)
+    inner, nullable = without_none(hint)
+    return pa.field(name, type_of(inner), nullable=nullable)
 
 
-def _strip_none(hint: object) -> tuple[object, bool]:
+def without_none(hint: object) -> tuple[object, bool]:
+    """`X | None` as X and True, X as itself and False."""
     if get_origin(hint) not in (Union, UnionType):
         return hint, False
     inner = [arg for arg in get_args(hint) if arg is not NoneType]
@@ -72,20 +73,22 @@ def _strip_none(hint: object) -> tuple[object, bool]:
     return inner[0], True
 
 
-def _type(hint: object) -> pa.DataType:
+def type_of(hint: object) -> pa.DataType:
+    """The Arrow type of an annotation that is not null; see the rules above."""
     if hint in _SCALARS:
         return _SCALARS[hint]
     if get_origin(hint) is Literal:
         return pa.string()
     if get_origin(hint) is tuple:
         # Delta names list items "element", pyarrow "item": one name keeps all schemas equal.
-        return pa.list_(_field("element", _item(hint)))
+        return pa.list_(_field("element", item_of(hint)))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return pa.struct(_fields(hint))
     raise TypeError(f"no Arrow type for the annotation {hint!r}")
 
 
-def _item(hint: object) -> object:
+def item_of(hint: object) -> object:
+    """T of `tuple[T, ...]`."""
     args = get_args(hint)
     if len(args) != 2 or args[1] is not Ellipsis:
         raise TypeError(f"only `tuple[T, ...]` has an Arrow type, got {hint!r}")
@@ -103,9 +106,9 @@ def _encode(value: object) -> object:
 @cache
 def _decoder(hint: Any) -> Callable[[Any], Any]:
     """How to turn what Arrow gives for `hint` into what the dataclass holds."""
-    inner, nullable = _strip_none(hint)
+    inner, nullable = without_none(hint)
     if get_origin(inner) is tuple:
-        item = _decoder(_item(inner))
+        item = _decoder(item_of(inner))
         decode: Callable[[Any], Any] = lambda values: tuple(map(item, values))  # noqa: E731
     elif isinstance(inner, type) and dataclasses.is_dataclass(inner):
         decode = _struct_decoder(inner)

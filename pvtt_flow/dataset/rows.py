@@ -1,20 +1,22 @@
 """Rows of a dataset as the nouns they are, for those who want a few of them."""
 
+import operator
 from collections.abc import Sequence
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pvtt_flow.data import Masklet, Seal
-from pvtt_flow.storage.arrow import from_table
-from pvtt_flow.storage.commits import Dataset
-from pvtt_flow.storage.tables import BUCKET, bucket_of
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.conform import rows_as
+from pvtt_flow.dataset.tables import BUCKET, bucket_of
 
 
 def seals_of_run(dataset: Dataset, run_id: str) -> list[Seal]:
     """The videos that a run sealed last, by uri."""
     table = dataset.videos().to_table(filter=ds.field("run_id") == run_id)
-    return sorted(from_table(Seal, table), key=lambda seal: seal.uri)
+    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
 
 
 def seals_like(dataset: Dataset, part: str) -> list[Seal]:
@@ -23,7 +25,15 @@ def seals_like(dataset: Dataset, part: str) -> list[Seal]:
     exact = [row["video_id"] for row in ids if row["video_id"] == part]
     found = exact or [r["video_id"] for r in ids if part in r["video_id"] or part in r["uri"]]
     table = dataset.videos().to_table(filter=_is_one_of("video_id", found))
-    return sorted(from_table(Seal, table), key=lambda seal: seal.uri)
+    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
+
+
+def seals_where(dataset: Dataset, *, failed: bool = False, gone: bool = False) -> list[Seal]:
+    """The videos that failed, or that are gone from their input, by uri."""
+    columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
+    where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
+    table = dataset.videos().to_table(filter=where)
+    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
 
 
 def masklets_of(dataset: Dataset, video_ids: Sequence[str]) -> list[Masklet]:
@@ -31,7 +41,7 @@ def masklets_of(dataset: Dataset, video_ids: Sequence[str]) -> list[Masklet]:
     buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
     where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)
     table = dataset.masklets().to_table(filter=where)
-    return sorted(from_table(Masklet, table), key=lambda masklet: masklet.masklet_id)
+    return sorted(rows_as(Masklet, table), key=lambda masklet: masklet.masklet_id)
 
 
 def _is_one_of(column: str, texts: Sequence[str]) -> ds.Expression:

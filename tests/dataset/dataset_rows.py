@@ -90,6 +90,8 @@ def seal(video_id: str, **changes) -> Seal:
         "failure_message": None,
         "failure_traceback": None,
         "attempts": 0,
+        "input_uri": "/videos",
+        "gone_at_ns": None,
         "work_key": "k1",
         "run_id": "r1",
         "config_hash": "c",

@@ -6,6 +6,7 @@ A file is nobody's until the driver commits it; what a killed run leaves behind 
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from uuid import uuid4
@@ -17,9 +18,14 @@ from deltalake.transaction import AddAction
 
 from pvtt_flow.core.ids import digest
 from pvtt_flow.data import Masklet, Seal
-from pvtt_flow.storage.arrow import schema_of, to_table
-from pvtt_flow.storage.places import filesystem, local_path
+from pvtt_flow.dataset.arrow import schema_of, to_table
+from pvtt_flow.errors import StoreError
+from pvtt_flow.storage.patience import patiently
+from pvtt_flow.storage.places import filesystem
+from pvtt_flow.storage.trouble import explain
+from pvtt_flow.storage.uris import local_path
 
+KEY = "$.output.uri"
 MASKLETS = "masklets"
 VIDEOS = "videos"
 # Partitions are for pruning by video and for rewriting little when a video is replaced.
@@ -77,27 +83,61 @@ def _write_bucket(root: str, bucket: int, masklets: Sequence[Masklet]) -> Maskle
 
 def add_action(file: MaskletFile) -> AddAction:
     """What the log says of a receipt's file."""
-    return _added(file.path, file.size_bytes, {BUCKET: str(file.bucket)}, file.stats_json)
+    return added(file.path, file.size_bytes, {BUCKET: str(file.bucket)}, file.stats_json)
+
+
+def added(path: str, size_bytes: int, partition: Mapping[str, str | None], stats: str) -> AddAction:
+    """What the log says of a file that enters a table."""
+    now_ms = time.time_ns() // 1_000_000
+    return AddAction(path, size_bytes, partition, now_ms, data_change=True, stats=stats)
 
 
 def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -> AddAction:
-    """Write one new file of a table; the partition's columns are in its path, not in `rows`."""
+    """Write one new file of a table; the partition's columns are in its path, not in `rows`.
+
+    Raises StoreError when the store does not take it.
+    """
     folder = "".join(f"{name}={value}/" for name, value in partition.items())
     path = f"{folder}{uuid4().hex}.zstd.parquet"
-    files, place = filesystem(f"{root}/{path}")
-    if local_path(root):
+    uri = f"{root}/{path}"
+    try:
+        size_bytes = patiently(lambda: _write(uri, rows))
+    except Exception as error:
+        raise StoreError(f"{KEY}: expected to write rows, but {explain(error, uri)}") from error
+    return added(path, size_bytes, partition, _stats_json(rows))
+
+
+def read_file(root: str, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one file of a table, all columns or some; not those of its partition.
+
+    Raises StoreError when the store does not give it.
+    """
+    uri = f"{root}/{path}"
+    try:
+        return patiently(lambda: _read(uri, columns))
+    except Exception as error:
+        raise StoreError(f"{KEY}: expected to read rows, but {explain(error, uri)}") from error
+
+
+def _write(uri: str, rows: pa.Table) -> int:
+    files, place = filesystem(uri)
+    if local_path(uri):
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
-    with files.open(place, "wb") as stream:
-        pq.write_table(rows, stream, compression="zstd")
-        size_bytes = stream.tell()
-    return _added(path, size_bytes, partition, _stats_json(rows))
+    try:
+        with files.open(place, "wb") as stream:
+            pq.write_table(rows, stream, compression="zstd")
+            return int(stream.tell())
+    except BaseException:
+        # Half a file is nobody's, and on a full disk in everybody's way.
+        with suppress(Exception):
+            files.rm(place)
+        raise
 
 
-def _added(
-    path: str, size_bytes: int, partition: Mapping[str, str | None], stats: str
-) -> AddAction:
-    now_ms = time.time_ns() // 1_000_000
-    return AddAction(path, size_bytes, partition, now_ms, data_change=True, stats=stats)
+def _read(uri: str, columns: Sequence[str] | None) -> pa.Table:
+    files, place = filesystem(uri)
+    with files.open(place, "rb") as stream, pq.ParquetFile(stream) as file:
+        return file.read(columns=None if columns is None else list(columns))
 
 
 def _stats_json(rows: pa.Table) -> str:

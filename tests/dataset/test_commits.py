@@ -5,18 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
+from dataset_rows import masklet, measurements, seal
 from deltalake import DeltaTable
-from storage_rows import masklet, measurements, seal
 
 from pvtt_flow.data import Masklet, Seal
-from pvtt_flow.dataset import open_dataset
-from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage import delta
-from pvtt_flow.storage.arrow import from_table, to_table
-from pvtt_flow.storage.commits import Dataset
-from pvtt_flow.storage.delta import open_table
-from pvtt_flow.storage.ledger import LedgerEntry
-from pvtt_flow.storage.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
+from pvtt_flow.dataset import chain, delta, open_dataset
+from pvtt_flow.dataset.arrow import from_table, to_table
+from pvtt_flow.dataset.commits import Committed, Dataset
+from pvtt_flow.dataset.delta import open_table
+from pvtt_flow.dataset.ledger import LedgerEntry
+from pvtt_flow.dataset.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
+from pvtt_flow.errors import PreflightError, StoreError
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -40,7 +39,13 @@ def publish(dataset, *masklets, run_id="r1", **changes):
     files = dataset.write_masklets(masklets)
     videos = dict.fromkeys(m.video_id for m in masklets)
     seals = [seal(video, run_id=run_id, **changes) for video in videos]
-    return dataset.commit(files, seals, run_id=run_id)
+    seen = {known.video_id: known.run_id for known in dataset.ledger().entries(videos) if known}
+    return dataset.commit(files, seals, run_id=run_id, seen=seen).version
+
+
+def entry(dataset, video_id):
+    (found,) = dataset.ledger().entries([video_id])
+    return found
 
 
 def masklets_of(dataset):
@@ -62,14 +67,16 @@ def test_what_is_committed_is_read(dataset):
     seals = [seal("a", num_masklets=2), seal("b"), seal("c", status="empty", num_masklets=0)]
     files = dataset.write_masklets(rows)
     assert dataset.masklets().count_rows() == 0
-    version = dataset.commit(files, seals, run_id="r1", message="first")
+    version = dataset.commit(files, seals, run_id="r1").version
     assert version == 1
     assert masklets_of(dataset) == rows
     assert from_table(Seal, dataset.videos().to_table()) == seals
-    assert dataset.ledger()["c"] == LedgerEntry(
-        video_id="c", etag="e1", size_bytes=1000, status="empty", attempts=0, work_key="k1"
-    )
-    assert dataset.sweep() == 0
+    assert entry(dataset, "c") == LedgerEntry(
+        video_id="c", etag="e1", size_bytes=1000, status="empty", attempts=0,
+        input_uri="/videos", gone_at_ns=None, work_key="k1", run_id="r1",
+        config_hash="c", detector_hash="d", tracker_hash="t",
+    )  # fmt: skip
+    assert entry(dataset, "nobody") is None
 
 
 def test_a_video_is_replaced_and_its_neighbours_stay(dataset):
@@ -85,20 +92,19 @@ def test_a_video_is_replaced_and_its_neighbours_stay(dataset):
     assert {row.video_id: row.run_id for row in seals} == {one: "r2", two: "r1"}
 
 
-def test_a_crash_between_the_two_commits_is_never_read_and_is_swept(dataset, monkeypatch):
+def test_a_crash_between_the_two_commits_is_never_read(dataset, monkeypatch):
     publish(dataset, masklet("a"))
     for _ in range(2):
         with monkeypatch.context() as patch:
-            patch.setattr(Dataset, "_seal", crash)
+            patch.setattr(chain, "_commit_videos", crash)
             with pytest.raises(KeyboardInterrupt):
-                publish(dataset, masklet("a", label="new"), masklet("b"), run_id="r2")
+                publish(dataset, masklet("a", label="lost"), masklet("b"), run_id="r2")
         assert masklets_of(dataset) == [masklet("a")]
-        assert dataset.sweep() == 2
-        assert dataset.sweep() == 0
-        assert masklets_of(dataset) == [masklet("a")]
+        assert dataset.duckdb().sql("SELECT count(*) FROM masklets").fetchall() == [(1,)]
     publish(dataset, masklet("b"), run_id="r3")
     assert masklets_of(dataset) == [masklet("a"), masklet("b")]
-    assert dataset.sweep() == 0
+    head = open_table(dataset.uri, "masklets").to_pyarrow_dataset()
+    assert sorted(head.to_table()["video_id"].to_pylist()) == ["a", "b"], "nor built upon"
 
 
 def crash(*args, **kwargs):
@@ -107,11 +113,10 @@ def crash(*args, **kwargs):
 
 def test_a_crash_in_the_very_first_commit(local, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Dataset, "_seal", crash)
+        patch.setattr(chain, "_commit_videos", crash)
         with pytest.raises(KeyboardInterrupt):
             publish(local, masklet("a"))
     assert local.masklets().count_rows() == 0
-    assert local.sweep() == 1
     publish(local, masklet("a"))
     assert masklets_of(local) == [masklet("a")]
 
@@ -119,10 +124,9 @@ def test_a_crash_in_the_very_first_commit(local, monkeypatch):
 def test_a_failure_takes_the_earlier_masklets_away(local):
     publish(local, masklet("a"), masklet("b"))
     failed = seal("a", status="failed", failure_kind="undecodable", attempts=1, num_masklets=0)
-    local.commit((), [failed], run_id="r2")
+    local.commit((), [failed], run_id="r2", seen={"a": "r1"})
     assert masklets_of(local) == [masklet("b")]
-    assert local.ledger()["a"].status == "failed"
-    assert local.ledger()["a"].attempts == 1
+    assert (entry(local, "a").status, entry(local, "a").attempts) == ("failed", 1)
 
 
 def test_versions_belong_together(local):
@@ -130,10 +134,11 @@ def test_versions_belong_together(local):
     second = publish(local, masklet("a", label="new"), masklet("b"), run_id="r2")
     old = open_dataset(local.uri, first)
     assert masklets_of(old) == [masklet("a")]
-    assert list(old.ledger()) == ["a"]
+    assert len(old.ledger()) == 1
     assert masklets_of(open_dataset(local.uri, second)) == masklets_of(open_dataset(local.uri))
     notes = open_table(local.uri, "videos").history(1)[0]
-    assert (notes["run_id"], notes["masklets_version"]) == ("r2", 2)
+    assert (notes["run_id"], notes["step"], notes["videos_added"]) == ("r2", "run", 1)
+    assert chain.named_version(open_table(local.uri, "videos")) == 2
 
 
 def test_files_say_what_is_in_them(local):
@@ -174,22 +179,66 @@ def test_what_does_not_belong_together_is_refused(local):
         local.commit((), [seal("a"), seal("a")], run_id="r")
 
 
-def test_two_writers_of_the_same_rows(local, monkeypatch):
-    """The one who is late is told; nothing of his is seen."""
-    publish(local, masklet("a"))
+@pytest.mark.parametrize(
+    ("theirs", "ours", "winner"),
+    [("ok", "ok", "early"), ("empty", "ok", "early"), ("failed", "ok", "late"),
+     ("failed", "failed", "early"), ("ok", "failed", "early")],
+)  # fmt: skip
+def test_two_runs_finish_the_same_video(local, theirs, ours, winner):
+    """The second learns it from the log; a result beats a failure."""
+    first = publish(local, masklet("a"), masklet("b"))
+    local.commit((), [seal("a", run_id="early", **as_(theirs))], run_id="early", seen={"a": "r1"})
+    files = local.write_masklets([masklet("a", label="late"), masklet("b", label="late")])
+    done = local.commit(
+        files if ours == "ok" else local.write_masklets([masklet("b", label="late")]),
+        [seal("a", run_id="late", **as_(ours)), seal("b", run_id="late")],
+        run_id="late",
+        seen={"a": "r1", "b": "r1"},
+    )
+    assert done.version == first + 2
+    assert done.overtaken == (frozenset() if winner == "late" else {"a"})
+    runs = {row["video_id"]: row["run_id"] for row in local.videos().to_table().to_pylist()}
+    assert runs == {"a": winner, "b": "late"}
+    labels = [(m.video_id, m.label) for m in masklets_of(local)]
+    assert labels == ([("a", "late")] if winner == "late" else []) + [("b", "late")]
+
+
+def as_(status):
+    if status == "failed":
+        return {"status": status, "failure_kind": "undecodable", "num_masklets": 0}
+    return {"status": status, "num_masklets": 0}
+
+
+def test_nothing_is_committed_when_all_has_been_done(local):
+    first = publish(local, masklet("a"))
     files = local.write_masklets([masklet("a", label="late")])
-    seal_ = Dataset._seal
+    done = local.commit(files, [seal("a", run_id="late")], run_id="late")
+    assert done == Committed(first, frozenset({"a"}))
+    assert masklets_of(local) == [masklet("a")]
 
-    def overtaken(self, *args):
-        monkeypatch.setattr(Dataset, "_seal", seal_)
-        local.sweep()
-        publish(local, masklet("a", label="early"), run_id="r2")
-        return seal_(self, *args)
 
-    monkeypatch.setattr(Dataset, "_seal", overtaken)
-    with pytest.raises(PreflightError, match="another run has changed the same rows: wait for it"):
-        local.commit(files, [seal("a", run_id="late")], run_id="late")
-    assert masklets_of(local) == [masklet("a", label="early")]
+def test_a_lost_answer_is_looked_up_in_the_log(local, monkeypatch):
+    """The commit has landed and its writer is told that it has not."""
+    real = DeltaTable.create_write_transaction
+
+    def answers_lost(self, *args, **kwargs):
+        real(self, *args, **kwargs)
+        raise OSError("Generic S3 error: connection reset by peer")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", answers_lost)
+    assert publish(local, masklet("a")) == 1
+    assert masklets_of(local) == [masklet("a")]
+
+
+def test_a_store_that_refuses_stops_the_run(local, monkeypatch):
+    def refuses(self, *args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", refuses)
+    with pytest.raises(
+        StoreError, match=r"^\$.output.uri: expected to commit, but .*No space left"
+    ):
+        publish(local, masklet("a"))
 
 
 def test_duckdb(dataset):
@@ -216,22 +265,25 @@ def test_duckdb(dataset):
     ]
 
 
-def test_many_commits_at_once_on_s3_all_land_or_say_so(s3):
-    """SeaweedFS keeps the conditional put, on which every commit rests."""
-    dataset = Dataset(f"{s3.bucket()}/dataset")
-    dataset.ensure()
+def test_many_writers_at_once(dataset):
+    """Every video of every writer is there once, whoever loses a race."""
 
-    def attempt(number):
-        try:
-            publish(dataset, masklet(f"v{number}"), run_id=f"r{number}")
-        except PreflightError:
-            return False
-        return True
+    def write(number):
+        for turn in range(3):
+            video = f"v{number}-{turn}"
+            publish(dataset, masklet(video), masklet("shared", label=video), run_id=video)
 
     with ThreadPoolExecutor(4) as pool:
-        landed = sum(pool.map(attempt, range(4)))
-    assert landed >= 1
-    assert dataset.videos().count_rows() == landed
+        list(pool.map(write, range(4)))
+    rows = masklets_of(dataset)
+    assert [m.video_id for m in rows] == [
+        "shared",
+        *sorted(f"v{n}-{t}" for n in range(4) for t in range(3)),
+    ]
+    runs = {row["video_id"]: row["run_id"] for row in dataset.videos().to_table().to_pylist()}
+    assert len(runs) == 13
+    assert runs["shared"] == rows[0].label
+    assert dataset.videos().count_rows() == 13
 
 
 def test_opening_what_is_not_there(s3, tmp_path, local):
@@ -257,12 +309,10 @@ def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):
         fields = [field for field in SCHEMAS[VIDEOS] if field.name != "flags"]
         patch.setattr(delta, "SCHEMAS", {**SCHEMAS, VIDEOS: pa.schema(fields)})
         local.ensure()
-    with pytest.raises(PreflightError) as caught:
+    with pytest.raises(
+        PreflightError, match=r"the table 'videos' has others \(flags\); it is older"
+    ):
         local.ensure()
-    assert str(caught.value) == (
-        f"$.output.uri: expected a dataset of this version, but in {local.uri} the table 'videos' "
-        "has other columns (flags): give a new folder"
-    )
 
 
 def test_the_tables_are_plain_delta(local):

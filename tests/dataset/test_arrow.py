@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pvtt_flow.data import Masklet, Prompt, Seal, Work
-from pvtt_flow.storage.arrow import from_table, schema_of, to_table
+from pvtt_flow.dataset.arrow import from_table, schema_of, to_table
 
 MASKLETS = """\
 masklet_id: string not null
@@ -76,6 +76,8 @@ failure_kind: string
 failure_message: string
 failure_traceback: string
 attempts: int64 not null
+input_uri: string not null
+gone_at_ns: int64
 work_key: string not null
 run_id: string not null
 config_hash: string not null

@@ -1,0 +1,34 @@
+"""`pvtt-flow compact`, `vacuum` and `upgrade`: the files of a dataset."""
+
+from datetime import timedelta
+
+from rich.console import Console
+
+from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.compact import THOROUGH, compact
+from pvtt_flow.dataset.upgrade import upgrade
+from pvtt_flow.dataset.vacuum import vacuum
+
+
+def compact_dataset(uri: str, console: Console) -> None:
+    """Merge whatever is small."""
+    dataset = open_dataset(uri)
+    before = dataset.num_files()
+    version = compact(dataset.uri, THOROUGH, {})
+    console.print(f"{before} files became {dataset.num_files()}; version {version}")
+
+
+def vacuum_dataset(uri: str, keep: timedelta, console: Console, *, dry_run: bool) -> None:
+    """Delete what is old, or say what would go."""
+    done = vacuum(open_dataset(uri).uri, keep=keep, dry_run=dry_run)
+    verb = "would go" if dry_run else "deleted"
+    console.print(f"{done.num_files} files {verb}; readable from version {done.oldest} on")
+
+
+def upgrade_dataset(uri: str, console: Console) -> None:
+    """Bring the tables up to date."""
+    dataset = open_dataset(uri)
+    before = dataset.latest()
+    version = upgrade(dataset.uri)
+    changed = "has today's columns" if version != before else "had today's columns already"
+    console.print(f"version {version} {changed}")

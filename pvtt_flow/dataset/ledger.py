@@ -1,0 +1,71 @@
+"""What the dataset already knows of each video, as little as planning needs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from pvtt_flow.data import Status
+from pvtt_flow.dataset.arrow import from_table, schema_of
+from pvtt_flow.dataset.conform import conform
+
+# Entries that are Python objects at one time; the others stay in Arrow, a few dozen bytes each.
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """The columns of a seal that decide whether its video has to be processed again."""
+
+    video_id: str
+    etag: str
+    size_bytes: int
+    status: Status
+    attempts: int
+    input_uri: str = ""
+    gone_at_ns: int | None = None
+    work_key: str
+    run_id: str
+    config_hash: str
+    detector_hash: str
+    tracker_hash: str
+
+
+class Ledger:
+    """An entry for each row of the `videos` table; millions of them fit into memory."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self._rows = rows
+        self._ids = rows["video_id"].combine_chunks()
+
+    def __len__(self) -> int:
+        return int(self._rows.num_rows)
+
+    def entries(self, video_ids: Iterable[str]) -> Iterator[LedgerEntry | None]:
+        """What is known of each, in order; None of those that the dataset has not seen."""
+        remaining = iter(video_ids)
+        while chunk := list(islice(remaining, _CHUNK)):
+            places = pc.index_in(pa.array(chunk, pa.string()), self._ids)
+            known = iter(from_table(LedgerEntry, self._rows.take(places.drop_null())))
+            yield from (None if place is None else next(known) for place in places.to_pylist())
+
+    def missing_from(self, input_uri: str, video_ids: Sequence[str]) -> list[LedgerEntry]:
+        """Entries of videos that were found at `input_uri` once and are not among these."""
+        here = pc.equal(self._rows["input_uri"], input_uri)
+        listed = pc.is_in(self._rows["video_id"], pa.array(video_ids, pa.string()))
+        return from_table(LedgerEntry, self._rows.filter(pc.and_not(here, listed)))
+
+
+def read_ledger(videos: ds.Dataset) -> Ledger:
+    """The ledger of a `videos` table; reads no other columns."""
+    known = set(videos.schema.names)
+    names = [field.name for field in fields(LedgerEntry) if field.name in known]
+    return Ledger(conform(videos.to_table(columns=names), LedgerEntry))
+
+
+def empty_ledger() -> Ledger:
+    """Of a dataset that is not there yet."""
+    return Ledger(schema_of(LedgerEntry).empty_table())

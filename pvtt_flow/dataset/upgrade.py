@@ -1,0 +1,46 @@
+"""An older dataset's tables in today's columns, as a new version of it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction
+
+from pvtt_flow.data import Masklet, Seal
+from pvtt_flow.dataset.chain import Base, Step, advance
+from pvtt_flow.dataset.conform import conform
+from pvtt_flow.dataset.delta import other_columns
+from pvtt_flow.dataset.edit import Edit, files_of, partition_of
+from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, read_file, write_file
+
+_THREADS = 4
+
+
+def upgrade(uri: str) -> int:
+    """Write all rows anew with the columns of this version; returns the dataset's version.
+
+    Does nothing to a dataset that has them. Earlier versions can still be read as they are.
+    """
+
+    def step(base: Base) -> Step | None:
+        if not any(other_columns(uri).values()):
+            return None
+        return Step(
+            name="upgrade",
+            videos=_conformed(f"{uri}/{VIDEOS}", base.videos, Seal),
+            masklets=_conformed(f"{uri}/{MASKLETS}", base.masklets, Masklet),
+        )
+
+    return advance(uri, step)
+
+
+def _conformed(root: str, table: DeltaTable, cls: type) -> Edit:
+    files = files_of(table).to_pylist()
+
+    def conformed(file: dict[str, object]) -> AddAction:
+        rows: pa.Table = conform(read_file(root, str(file["path"])), cls)
+        return write_file(root, rows, partition_of(file))
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        added = tuple(pool.map(conformed, files))
+    return Edit(frozenset(file["path"] for file in files), added)

@@ -1,0 +1,82 @@
+"""What an error of a store means: to a person, and to whoever may try again.
+
+Foreign errors are named here by class and code only: their own texts may quote credentials.
+"""
+
+from pvtt_flow.storage.uris import endpoint, public
+
+_CREDENTIAL_ERRORS = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError",
+                      "ProfileNotFound", "DefaultCredentialsError"}  # fmt: skip
+_REFUSALS = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "401",
+             "403", "InvalidToken"}  # fmt: skip
+_NETWORK_ERRORS = {"HTTPClientError", "EndpointConnectionError", "ConnectTimeoutError",
+                   "ClientConnectionError", "FSTimeoutError"}  # fmt: skip
+_BROKEN_ANSWERS = {"ClientPayloadError", "IncompleteRead", "IncompleteReadError",
+                   "ResponseParserError"}  # fmt: skip
+_BUSY = {"SlowDown", "InternalError", "ServiceUnavailable", "Throttling", "ThrottlingException",
+         "RequestLimitExceeded", "RequestTimeout", "500", "502", "503", "504"}  # fmt: skip
+# What delta-rs says when its own retries did not help; it has no classes for it.
+_RUST_STORES = ("Generic S3 error", "Generic GCS error")
+_RUST_REFUSALS = ("403 Forbidden", "401 Unauthorized", "NoSuchBucket")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same request may well succeed in a moment."""
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    if _is_a(error, _NETWORK_ERRORS | _BROKEN_ANSWERS) or _code(error) in _BUSY:
+        return True
+    text = str(error)
+    ours = any(word in text for word in _RUST_STORES)
+    return ours and not any(word in text for word in _RUST_REFUSALS)
+
+
+def explain(error: BaseException, uri: str) -> str:
+    """What was found at `uri` instead, and what to do about it; without secrets."""
+    where, code = f"{public(uri)}{_at(uri)}", _code(error)
+    reason = f" ({code})" if code else ""
+    absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+    refused = isinstance(error, PermissionError) or code in _REFUSALS
+    cases = (
+        (code == "NoSuchBucket", f"the bucket of {where} does not exist: create it or correct it"),
+        (absent, f"there is nothing at {where}: correct the uri"),
+        (_is_a(error, _CREDENTIAL_ERRORS), f"{where} needs credentials: set {_credentials(uri)}"),
+        (
+            code == "RequestTimeTooSkewed",
+            f"{where} refused a request of another time: set this machine's clock right",
+        ),
+        (refused, f"access to {where} was refused{reason}: check {_credentials(uri)}"),
+        (
+            is_passing(error),
+            f"{where} does not answer{reason}: check the network and the server's address",
+        ),
+        (
+            "://" in uri and isinstance(error, ImportError | ValueError),
+            f"nothing here opens {where}: install the fsspec package for it or correct the uri",
+        ),
+    )
+    detail = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else reason
+    fallback = f"using {where} failed with {type(error).__name__}{detail}"
+    return next((text for applies, text in cases if applies), fallback)
+
+
+def _at(uri: str) -> str:
+    url = endpoint()
+    return f" (server {public(url)})" if url and uri.startswith("s3") else ""
+
+
+def _credentials(uri: str) -> str:
+    if uri.startswith("s3"):
+        return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)"
+    return "the credentials in the environment" if "://" in uri else "the file's permissions"
+
+
+def _code(error: BaseException) -> str:
+    """The S3 error code; s3fs keeps the botocore error that has it as the cause."""
+    response = getattr(error.__cause__ or error, "response", None)
+    return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+
+
+def _is_a(error: BaseException, names: set[str]) -> bool:
+    """By class name: the libraries behind fsspec are optional, so their classes may be absent."""
+    return any(cls.__name__ in names for cls in type(error).__mro__)

@@ -1,0 +1,111 @@
+"""Commands that change what a dataset says, as a shell sees them."""
+
+from pathlib import Path
+
+import pytest
+from commands.terminal import Ended, pvtt_flow
+from dataset.dataset_rows import masklet
+from dataset.datasets import new_dataset, publish, publish_videos, seals_of
+
+from pvtt_flow.dataset.amend import mark
+from pvtt_flow.dataset.commits import Dataset
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    made = new_dataset(tmp_path)
+    publish_videos(made, ("red-mug", "blue-mug"))
+    failure = {"failure_kind": "unreadable", "num_masklets": 0, "attempts": 3}
+    publish_videos(made, ("lost",), status="quarantined", run_id="r2", **failure)
+    return made
+
+
+def refused(*arguments: object) -> str:
+    ended = pvtt_flow(*arguments)
+    assert ended.code == 2
+    return ended.err
+
+
+def cells(ended: Ended, first: str) -> list[str]:
+    """Of the table row that starts with a word."""
+    assert ended.code == 0, ended.err
+    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in ended.out.splitlines()]
+    return next(row for row in rows if row and row[0] == first)
+
+
+def test_history_and_restore(dataset: Dataset) -> None:
+    shown = pvtt_flow("history", dataset.uri)
+    assert cells(shown, "2")[2:5:2] == ["run", "r2"]
+    assert "videos_added 2" in cells(shown, "1")[5]
+    assert "version 3 holds what 1 held" in pvtt_flow("restore", dataset.uri, "1").out
+    assert sorted(seals_of(dataset)) == ["blue-mug", "red-mug"]
+    assert "restored_version 1" in cells(pvtt_flow("history", dataset.uri), "3")[5]
+    assert pvtt_flow("restore", dataset.uri, "--at", "2999-01-01").out.startswith("version 4 holds")
+    assert "give either VERSION or --at" in refused("restore", dataset.uri)
+    assert "none with number 99" in refused("restore", dataset.uri, "99")
+
+
+def test_diff(dataset: Dataset) -> None:
+    publish(dataset, masklet("red-mug", verdict="reject"), work_key="k2")
+    shown = pvtt_flow("diff", dataset.uri, "1", "3")
+    assert cells(shown, "recomputed") == ["recomputed", "1"]
+    assert cells(shown, "accept → reject") == ["accept → reject", "1"]
+    assert cells(shown, "mean mask IoU of what was recomputed")[1] == "1.0000"
+    assert "added: /videos/lost.mp4" in shown.out
+
+
+def test_judge(dataset: Dataset) -> None:
+    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.presence_reject=0.6")
+    assert cells(shown, "accept → reject") == ["accept → reject", "3"]
+    assert "3 masklets judged; version 3" in shown.out
+    assert cells(pvtt_flow("show", dataset.uri), "reject") == ["reject", "3"]
+    assert "must be in [0, 1]" in refused("judge", dataset.uri, "--set", "qc.presence_reject=6")
+    assert "did you mean presence_reject" in refused(
+        "judge", dataset.uri, "--set", "qc.presense_reject=0.5"
+    )
+    assert "--set must be qc.KEY=VALUE here, got tracker" in refused(
+        "judge", dataset.uri, "--set", "tracker.lanes=2"
+    )
+
+
+def test_retry(dataset: Dataset) -> None:
+    assert "no such video has failed" in pvtt_flow("retry", dataset.uri, "red-mug").out
+    assert "no such video has failed" in pvtt_flow("retry", dataset.uri, "--kind", "internal").out
+    assert "1 videos will be tried again; version 3" in pvtt_flow("retry", dataset.uri, "--all").out
+    assert (seals_of(dataset)["lost"].status, seals_of(dataset)["lost"].attempts) == ("failed", 0)
+    assert "give VIDEO, --kind or --all" in refused("retry", dataset.uri)
+
+
+def test_clear(dataset: Dataset) -> None:
+    assert "'mug' fits 2 videos: blue-mug, red-mug" in refused("clear", dataset.uri, "mug")
+    assert "'cup' fits 0 videos" in refused("clear", dataset.uri, "cup")
+    assert (
+        "1 videos and their 1 masklets are forgotten" in pvtt_flow("clear", dataset.uri, "red").out
+    )
+    assert "no video is gone" in pvtt_flow("clear", dataset.uri, "--gone").out
+    mark(dataset.uri, gone=["lost"], returned=[], at_ns=1, run_id="r3")
+    assert "1 videos and their 0 masklets" in pvtt_flow("clear", dataset.uri, "--gone").out
+    assert list(seals_of(dataset)) == ["blue-mug"]
+    assert "give either VIDEO or --gone" in refused("clear", dataset.uri)
+
+
+def test_upkeep(dataset: Dataset) -> None:
+    before = dataset.num_files()
+    compacted = pvtt_flow("compact", dataset.uri)
+    assert f"{before} files became {dataset.num_files()}; version 3" in compacted.out
+    assert (
+        "0 files would go; readable from version 0 on"
+        in pvtt_flow("vacuum", dataset.uri, "--dry-run").out
+    )
+    assert pvtt_flow("vacuum", dataset.uri).out == "0 files deleted; readable from version 0 on\n"
+    assert "had today's columns already" in pvtt_flow("upgrade", dataset.uri).out
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["history", "diff 0 1", "restore 1", "compact", "vacuum", "upgrade", "judge", "retry --all",
+     "clear --gone"],
+)  # fmt: skip
+def test_where_there_is_no_dataset(tmp_path: Path, command: str) -> None:
+    name, *rest = command.split()
+    assert "has no table 'videos': correct the uri" in refused(name, tmp_path, *rest)

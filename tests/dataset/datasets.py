@@ -1,0 +1,42 @@
+"""Small datasets for these tests."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from dataset.dataset_rows import masklet, seal
+
+from pvtt_flow.data import Masklet, Seal
+from pvtt_flow.dataset.arrow import from_table
+from pvtt_flow.dataset.commits import Dataset
+
+
+def new_dataset(folder: Path) -> Dataset:
+    """One without rows."""
+    made = Dataset(str(folder / "dataset"))
+    made.ensure()
+    return made
+
+
+def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes: object) -> int:
+    """Write and commit masklets with a seal for each of their videos; returns the version."""
+    files = dataset.write_masklets(masklets)
+    videos = dict.fromkeys(m.video_id for m in masklets)
+    seals = [seal(video, run_id=run_id, **changes) for video in videos]
+    seen = {known.video_id: known.run_id for known in dataset.ledger().entries(videos) if known}
+    return dataset.commit(files, seals, run_id=run_id, seen=seen).version
+
+
+def publish_videos(dataset: Dataset, names: Iterable[str], **changes: object) -> int:
+    """A masklet and a seal for each name, in one commit."""
+    return publish(dataset, *(masklet(name) for name in names), **changes)
+
+
+def masklets_of(dataset: Dataset) -> list[Masklet]:
+    """All rows, by id."""
+    rows = from_table(Masklet, dataset.masklets().to_table())
+    return sorted(rows, key=lambda row: row.masklet_id)
+
+
+def seals_of(dataset: Dataset) -> dict[str, Seal]:
+    """All rows, by video."""
+    return {row.video_id: row for row in from_table(Seal, dataset.videos().to_table())}

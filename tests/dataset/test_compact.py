@@ -1,0 +1,77 @@
+"""Small files become few, and nobody sees a difference in the rows."""
+
+from pathlib import Path
+
+import pytest
+from dataset.dataset_rows import masklet
+from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.compact import RUNNING, THOROUGH, File, compact, groups
+
+FILES = st.lists(
+    st.builds(
+        File,
+        path=st.uuids().map(str),
+        partition=st.sampled_from("ab"),
+        size_bytes=st.integers(1, 150),
+        first_id=st.sampled_from("uvwxyz"),
+    ),
+    max_size=40,
+    unique_by=lambda file: file.path,
+)
+
+
+@given(FILES, st.integers(2, 6))
+def test_groups_are_of_neighbours_and_not_too_large(files: list[File], fanout: int) -> None:
+    found = list(groups(files, target_bytes=100, fanout=fanout))
+    merged = [file for group in found for file in group]
+    assert len(merged) == len({file.path for file in merged}), "no file twice"
+    for group in found:
+        assert len(group) > 1
+        assert len({file.partition for file in group}) == 1
+        assert sum(file.size_bytes for file in group) <= 100
+        assert all(file.size_bytes < 50 for file in group)
+        assert [f.first_id for f in group] == sorted(f.first_id for f in group)
+    for partition in "ab":
+        small = [f for f in files if f.partition == partition and f.size_bytes < 50]
+        if len(small) < fanout:
+            assert not any(f.partition == partition for f in merged), "it waits for more"
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    made = new_dataset(tmp_path)
+    for number in range(6):
+        publish_videos(made, (f"v{number}", f"w{number}"))
+    return made
+
+
+def test_the_rows_are_the_same_in_fewer_files(dataset: Dataset) -> None:
+    rows, seals, before = masklets_of(dataset), seals_of(dataset), dataset.num_files()
+    version = compact(dataset.uri, THOROUGH, {})
+    assert dataset.num_files() < before
+    assert len(list(dataset.videos().get_fragments())) == 1
+    assert dataset.videos().to_table()["video_id"].to_pylist() == sorted(seals)
+    assert (masklets_of(dataset), seals_of(dataset)) == (rows, seals)
+    assert compact(dataset.uri, THOROUGH, {}) == version, "there is nothing left to do"
+    assert masklets_of(open_dataset(dataset.uri, version - 1)) == rows
+
+
+def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:
+    assert compact(dataset.uri, RUNNING, {}) == 6
+    for number in range(RUNNING.fanout):
+        publish(dataset, masklet(f"x{number}"))
+    assert compact(dataset.uri, RUNNING, {}) == 7 + RUNNING.fanout
+    assert len(list(dataset.videos().get_fragments())) == 1
+
+
+def test_a_video_in_a_merged_file_is_replaced_alone(dataset: Dataset) -> None:
+    compact(dataset.uri, THOROUGH, {})
+    publish(dataset, masklet("v3", label="new"), run_id="r2")
+    labels = {m.video_id: m.label for m in masklets_of(dataset)}
+    assert len(labels) == 12
+    assert [video for video, label in labels.items() if label == "new"] == ["v3"]

@@ -1,0 +1,85 @@
+"""Versions: told, found by time, compared, and had again."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from dataset.dataset_rows import masklet
+from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
+
+from pvtt_flow.dataset import chain, open_dataset
+from pvtt_flow.dataset import history as module
+from pvtt_flow.dataset.amend import clear
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.history import grouped, history, restore, version_at
+from pvtt_flow.errors import PreflightError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return new_dataset(tmp_path)
+
+
+def test_who_when_what(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "_whoami", lambda: "ann@desk")
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    publish_videos(dataset, "ab")
+    publish_videos(dataset, "bc")
+    publish_videos(dataset, "d", run_id="r2")
+    clear(dataset.uri, ["d"])
+    versions = history(dataset.uri)
+    assert [(v.version, v.step, v.by, v.run_id) for v in versions] == [
+        (4, "clear", "ann@desk", None),
+        (3, "run", "ann@desk", "r2"),
+        (2, "run", "ann@desk", "r1"),
+        (1, "run", "ann@desk", "r1"),
+        (0, "create", "", None),
+    ]
+    assert versions[2].notes == {"videos_added": 1, "videos_replaced": 1, "masklets_added": 2}
+    assert before < versions[-1].at <= versions[0].at < before + timedelta(minutes=5)
+    assert [len(group) for group in grouped(versions)] == [1, 1, 2, 1]
+    assert len(history(dataset.uri, 2)) == 2
+
+
+def test_the_version_of_a_time(dataset: Dataset) -> None:
+    publish_videos(dataset, "a")
+    publish_videos(dataset, "b")
+    made, first, second = (v.at for v in history(dataset.uri)[::-1])
+    assert version_at(dataset.uri, second + timedelta(days=1)) == 2
+    assert version_at(dataset.uri, second) == 2
+    assert version_at(dataset.uri, first) in (1, 2), "both may be of one millisecond"
+    with pytest.raises(PreflightError, match=r"expected a time since .* was made, but got"):
+        version_at(dataset.uri, made - timedelta(seconds=1))
+    assert len(open_dataset(dataset.uri, at=second).ledger()) == 2
+
+
+def test_a_clock_that_went_back(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second writer's clock is an hour late; its version is the newer one all the same."""
+    publish_videos(dataset, "a")
+    newest, first = history(dataset.uri)
+    skewed = [replace(newest, at=first.at - timedelta(hours=1)), first]
+    monkeypatch.setattr(module, "history", lambda _: skewed)
+    assert version_at(dataset.uri, first.at) == 1
+    with pytest.raises(PreflightError):
+        version_at(dataset.uri, first.at - timedelta(minutes=1))
+
+
+def test_a_restored_version_holds_the_same(dataset: Dataset) -> None:
+    version = publish_videos(dataset, "ab")
+    rows, seals = masklets_of(dataset), seals_of(dataset)
+    publish(dataset, masklet("a", label="new"), masklet("c"), run_id="r2")
+    clear(dataset.uri, ["b"])
+    assert restore(dataset.uri, version) == version + 3
+    assert masklets_of(dataset) == rows
+    assert seals_of(dataset) == seals
+    publish_videos(dataset, "d")
+    assert sorted(seals_of(dataset)) == ["a", "b", "d"]
+    restore(dataset.uri, 0)
+    assert (seals_of(dataset), masklets_of(dataset)) == ({}, [])
+
+
+@pytest.mark.parametrize("version", [-1, 9])
+def test_only_versions_that_are_there(dataset: Dataset, version: int) -> None:
+    with pytest.raises(PreflightError, match=rf"from 0 to 0 of .* none with number {version}"):
+        restore(dataset.uri, version)

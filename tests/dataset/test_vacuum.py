@@ -1,0 +1,73 @@
+"""Old files go, and the log says from when on there is something to read."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from dataset.dataset_rows import masklet
+from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
+
+from pvtt_flow.dataset import chain, open_dataset
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.history import restore
+from pvtt_flow.dataset.vacuum import vacuum
+from pvtt_flow.errors import PreflightError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return new_dataset(tmp_path)
+
+
+def files(dataset: Dataset) -> set[str]:
+    return {
+        str(path) for path in Path(dataset.uri).rglob("*.parquet") if "_delta_log" not in path.parts
+    }
+
+
+def test_nothing_young_is_deleted(dataset: Dataset) -> None:
+    publish_videos(dataset, "ab")
+    publish(dataset, masklet("a", label="new"), run_id="r2")
+    before = files(dataset)
+    done = vacuum(dataset.uri, keep=timedelta(days=1))
+    assert (done.num_files, done.oldest) == (0, 0)
+    assert files(dataset) == before
+    assert len(masklets_of(open_dataset(dataset.uri, 1))) == 2
+
+
+def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
+    publish_videos(dataset, "ab")
+    publish(dataset, masklet("a", label="new"), run_id="r2")
+    rows, seals = masklets_of(dataset), seals_of(dataset)
+    before = files(dataset)
+    expected = vacuum(dataset.uri, keep=timedelta(0), dry_run=True)
+    assert files(dataset) == before
+    done = vacuum(dataset.uri, keep=timedelta(0))
+    assert done == expected
+    assert len(before - files(dataset)) == done.num_files > 0
+    assert (masklets_of(dataset), seals_of(dataset)) == (rows, seals)
+    assert done.oldest == 2
+    with pytest.raises(PreflightError, match=r"a version from 2 to .* the files of 1 have been"):
+        open_dataset(dataset.uri, 1)
+    with pytest.raises(PreflightError, match=r"the files of 1 have been vacuumed"):
+        restore(dataset.uri, 1)
+    publish_videos(dataset, "c")
+    assert len(masklets_of(dataset)) == 3
+    restore(dataset.uri, 2)
+    assert masklets_of(dataset) == rows
+
+
+def test_what_a_crash_left_goes_and_nothing_else(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files that were written and not committed, or committed without their seals."""
+    publish_videos(dataset, "ab")
+    rows, kept = masklets_of(dataset), files(dataset)
+    dataset.write_masklets([masklet("lost")])
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "_commit_videos", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            publish(dataset, masklet("a", label="lost"))
+    vacuum(dataset.uri, keep=timedelta(0))
+    assert files(dataset) == kept
+    assert masklets_of(dataset) == rows

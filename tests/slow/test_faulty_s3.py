@@ -1,0 +1,97 @@
+"""A bucket that answers badly, and one that does not answer."""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faulty_s3 import FAULTS, FaultyS3
+
+from pvtt_flow.dataset import open_dataset
+
+from .flow_command import SAMPLES, Shell, wait_until, write_config
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+NUM_VIDEOS = 12
+
+
+@pytest.fixture
+def proxy(s3) -> Iterator[FaultyS3]:  # type: ignore[no-untyped-def]
+    """Every twentieth request goes wrong."""
+    with FaultyS3(s3.endpoint_url, rate=0.05).running() as made:
+        yield made
+
+
+@pytest.fixture
+def bucket(s3, tmp_path: Path) -> str:  # type: ignore[no-untyped-def]
+    """Videos under `in/`; their names give their order."""
+    uri: str = s3.bucket()
+    for number in range(NUM_VIDEOS):
+        copy = tmp_path / f"{number:02d}.mp4"
+        shutil.copy(SAMPLES / ("two_products.mp4" if number % 3 else "one_product.mp4"), copy)
+        s3.put(copy, f"{uri}/in/{copy.name}")
+    return uri
+
+
+def check_complete(uri: str) -> None:
+    """Every video is in the dataset once, with the masklets that its row tells."""
+    dataset = open_dataset(uri)
+    videos = dataset.videos().to_table().to_pylist()
+    assert Counter(row["status"] for row in videos) == {"ok": NUM_VIDEOS}
+    assert len({row["video_id"] for row in videos}) == NUM_VIDEOS
+    masklets = dataset.masklets().to_table(columns=["masklet_id", "video_id"]).to_pylist()
+    assert len({row["masklet_id"] for row in masklets}) == len(masklets)
+    counted = Counter(row["video_id"] for row in masklets)
+    assert counted == {row["video_id"]: row["num_masklets"] for row in videos}
+    assert all(row["attempts"] == 0 for row in videos)
+
+
+def test_nothing_is_lost_and_nothing_doubled(proxy: FaultyS3, bucket: str, tmp_path: Path) -> None:
+    shell = Shell.new(AWS_ENDPOINT_URL=proxy.url)
+    config = write_config(tmp_path / "config.yaml", f"{bucket}/in", f"{bucket}/out")
+    started = time.monotonic()
+    ended = shell.run("pvtt-flow", "run", str(config), timeout_s=400)
+    assert ended.returncode == 0, ended.stdout
+    assert all(proxy.seen[fault] for fault in FAULTS), proxy.seen
+    assert "requests made again" in ended.stdout
+    assert time.monotonic() - started < 300
+    check_complete(f"{bucket}/out")
+    again = shell.run("pvtt-flow", "plan", str(config), timeout_s=120)
+    assert again.returncode == 0, again.stdout
+
+
+def test_a_server_that_goes_away(proxy: FaultyS3, bucket: str, tmp_path: Path) -> None:
+    """One clear error, nobody blamed, and the next run does the rest."""
+    proxy.rate = 0
+    shell = Shell.new(AWS_ENDPOINT_URL=proxy.url)
+    config = write_config(tmp_path / "config.yaml", f"{bucket}/in", f"{bucket}/out")
+    slow = ("--set", "sampling.stride=2", "--set", "tracker.lanes=1")
+    log = tmp_path / "run.log"
+    process = shell.start("pvtt-flow", "run", str(config), *slow, log=log)
+    assert wait_until(lambda: num_sealed(f"{bucket}/out"), timeout_s=120), log.read_text()
+    proxy.down = True
+    assert process.wait(timeout=200) == 2, log.read_text()
+    assert "does not answer" in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+    down = shell.run("pvtt-flow", "run", str(config), *slow)
+    assert down.returncode == 2, down.stdout
+    assert down.stdout.count("error:") == 1
+    assert "does not answer" in down.stdout
+
+    proxy.down = False
+    assert 0 < num_sealed(f"{bucket}/out") < NUM_VIDEOS
+    rest = shell.run("pvtt-flow", "run", str(config), *slow)
+    assert rest.returncode == 0, rest.stdout
+    check_complete(f"{bucket}/out")
+
+
+def num_sealed(uri: str) -> int:
+    """Videos in the dataset so far."""
+    try:
+        return int(open_dataset(uri).videos().count_rows())
+    except Exception:  # noqa: BLE001  the tables are just being made
+        return 0
