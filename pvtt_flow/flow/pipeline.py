@@ -114,9 +114,9 @@ def _actors(
             batch_size=batch_size,
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
-            # Ray's default retries a process that dies on one input for ever. Calls that die with
-            # it are retried with it, so the run stops as it would for the one that kills.
-            max_restarts=3,
+            # Machines come and go in a run of days, so an actor may always start again; a call that
+            # has died with its actor three times may well be what kills it, and stops the run.
+            max_restarts=-1,
             max_task_retries=2,
         )
 

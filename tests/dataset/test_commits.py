@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
-from dataset_rows import masklet, measurements, seal
+from dataset.dataset_rows import masklet, measurements, seal
+from dataset.datasets import masklets_of, publish
 from deltalake import DeltaTable
 
-from pvtt_flow.data import Masklet, Seal
+from pvtt_flow.data import Seal
 from pvtt_flow.dataset import chain, delta, open_dataset
 from pvtt_flow.dataset.arrow import from_table, to_table
 from pvtt_flow.dataset.commits import Committed, Dataset
@@ -34,23 +35,9 @@ def local(tmp_path):
     return made
 
 
-def publish(dataset, *masklets, run_id="r1", **changes):
-    """Write and commit masklets with a seal for each of their videos."""
-    files = dataset.write_masklets(masklets)
-    videos = dict.fromkeys(m.video_id for m in masklets)
-    seals = [seal(video, run_id=run_id, **changes) for video in videos]
-    seen = {known.video_id: known.run_id for known in dataset.ledger().entries(videos) if known}
-    return dataset.commit(files, seals, run_id=run_id, seen=seen).version
-
-
 def entry(dataset, video_id):
     (found,) = dataset.ledger().entries([video_id])
     return found
-
-
-def masklets_of(dataset):
-    rows = from_table(Masklet, dataset.masklets().to_table())
-    return sorted(rows, key=lambda row: row.masklet_id)
 
 
 def same_bucket(count):

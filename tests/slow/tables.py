@@ -1,0 +1,38 @@
+"""What has to be the same of two datasets that were made of the same videos."""
+
+from collections import Counter
+from typing import Any
+
+from pvtt_flow.dataset import open_dataset
+
+# When and by which run something was made; everything else is a function of the input.
+_TIMES = {"inspect_s", "detect_s", "propagate_s", "finished_at_ns", "run_id"}
+
+
+def rows_of(uri: str) -> dict[str, list[dict[str, Any]]]:
+    """All rows of both tables but their times and runs, in the order of their ids."""
+    dataset = open_dataset(uri)
+    tables = {"videos": dataset.videos(), "masklets": dataset.masklets()}
+    return {
+        name: sorted(
+            (
+                {k: v for k, v in row.items() if k not in _TIMES}
+                for row in rows.to_table().to_pylist()
+            ),
+            key=lambda row: str(row.get("masklet_id") or row["video_id"]),
+        )
+        for name, rows in tables.items()
+    }
+
+
+def check_consistent(uri: str) -> int:
+    """Every sealed video has its masklets, once, and no other video has any; returns how many."""
+    dataset = open_dataset(uri)
+    with dataset.duckdb() as db:
+        videos = db.sql("SELECT video_id, run_id, num_masklets FROM videos").fetchall()
+        masklets = db.sql("SELECT video_id, run_id, masklet_id FROM masklets").fetchall()
+    assert len({video for video, _, _ in videos}) == len(videos)
+    assert len({masklet for _, _, masklet in masklets}) == len(masklets)
+    counted = Counter((video, run) for video, run, _ in masklets)
+    assert counted == {(video, run): n for video, run, n in videos if n}
+    return len(videos)

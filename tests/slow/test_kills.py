@@ -1,0 +1,129 @@
+"""Whatever is killed, and whenever: the dataset ends up as if nothing had been."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.errors import PreflightError
+
+from .flow_command import SAMPLES, Shell, wait_until, write_config
+from .tables import check_consistent, rows_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+NUM_VIDEOS, NUM_KILLS = 30, 20
+# One shot at a time in every batch, so that even the last digit of a score is the same.
+SETTINGS = ("--set", "tracker.lanes=1", "--set", "resources.detect.batch_size=1")
+_SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.mp4")
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good ones, broken ones, and one that is no video."""
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(NUM_VIDEOS - 1):
+        shutil.copy(SAMPLES / _SAMPLES[number % len(_SAMPLES)], folder / f"{number:02d}.mp4")
+    (folder / "text.mp4").write_text("no video")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """The rows of a run that nobody disturbs."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    config = write_config(home / "config.yaml", str(videos), str(home / "dataset"))
+    ended = Shell.new().run("pvtt-flow", "run", str(config), *SETTINGS)
+    assert ended.returncode == 0, ended.stdout
+    return rows_of(str(home / "dataset"))
+
+
+def test_the_driver_at_twenty_random_instants(
+    videos: Path, undisturbed: dict[str, object], shell: Shell, tmp_path: Path
+) -> None:
+    uri = str(tmp_path / "dataset")
+    # A bad video is tried again by every run, which must not use up its attempts here.
+    config = write_config(tmp_path / "config.yaml", str(videos), uri)
+    command = ("pvtt-flow", "run", str(config), *SETTINGS, "--only", "new")
+    instants = random.Random(4)
+    sealed = []
+    for _ in range(NUM_KILLS):
+        process = shell.start(*command, log=tmp_path / "run.log")
+        with suppress(subprocess.TimeoutExpired):
+            # From before there is a dataset to well into the work of a run that has just begun.
+            process.wait(timeout=instants.uniform(2, 16))
+        process.kill()
+        process.wait()
+        assert wait_until(lambda: not shell.processes(), timeout_s=60), "Ray outlived its driver"
+        with suppress(PreflightError):  # killed before it made the tables
+            sealed.append(check_consistent(uri))
+    assert sealed == sorted(sealed), "what is committed stays"
+    last = shell.run(*command)
+    assert last.returncode == 0, last.stdout
+    assert rows_of(uri) == undisturbed
+
+
+def test_actors(videos: Path, undisturbed: dict[str, object], shell: Shell, tmp_path: Path) -> None:
+    """Ray starts them again, and does again what they were at."""
+    uri = str(tmp_path / "dataset")
+    config = write_config(tmp_path / "config.yaml", str(videos), uri)
+    log = tmp_path / "run.log"
+    process = shell.start("pvtt-flow", "run", str(config), *SETTINGS, log=log)
+    for number in (1, 10, 20):
+        assert wait_until(partial(has_sealed, uri, number), timeout_s=180), log.read_text()
+        kill_an_actor(shell)
+    assert process.wait(timeout=300) == 0, log.read_text()
+    check_consistent(uri)
+    assert rows_of(uri) == undisturbed
+
+
+def test_between_the_two_commits(tmp_path: Path) -> None:
+    """A process that dies there, by a signal that it cannot see."""
+    dataset = Dataset(str(tmp_path / "dataset"))
+    dataset.ensure()
+    commit = [sys.executable, "-c", _COMMIT, dataset.uri]
+    tests = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([*commit, "first", "live"], check=True, env=tests)
+    for _ in range(3):
+        died = subprocess.run([*commit, "second", "die"], check=False, env=tests)
+        assert died.returncode == -signal.SIGKILL
+        assert check_consistent(dataset.uri) == 1
+    subprocess.run([*commit, "second", "live"], check=True, env=tests)
+    assert check_consistent(dataset.uri) == 2
+
+
+_COMMIT = """
+import os, signal, sys
+from dataset.dataset_rows import masklet, seal
+from pvtt_flow.dataset import chain
+from pvtt_flow.dataset.commits import Dataset
+
+uri, video, fate = sys.argv[1:]
+if fate == "die":
+    chain._commit_videos = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+dataset = Dataset(uri)
+files = dataset.write_masklets([masklet(video, run_id=video)])
+dataset.commit(files, [seal(video, run_id=video)], run_id=video)
+"""
+
+
+def kill_an_actor(shell: Shell) -> None:
+    """One that is at work, or about to be."""
+    actors = [p for p in shell.processes() if " ".join(p.cmdline()).startswith("ray::MapWorker(")]
+    actors[0].send_signal(signal.SIGKILL)
+
+
+def has_sealed(uri: str, number: int) -> bool:
+    """Whether so many videos are in the dataset."""
+    dataset = Dataset(uri)
+    with suppress(PreflightError):
+        return dataset.exists() and len(dataset.ledger()) >= number
+    return False

@@ -1,0 +1,42 @@
+"""Two runs that write to one dataset at once."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from .flow_command import SAMPLES, Shell, write_config
+from .tables import check_consistent
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+NUM_VIDEOS = 10
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_nothing_is_doubled_or_lost(
+    where: str, shell: Shell, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for number in range(NUM_VIDEOS):
+        name = "two_products.mp4" if number % 2 else "one_product.mp4"
+        shutil.copy(SAMPLES / name, videos / f"{number:02d}.mp4")
+    root = str(tmp_path) if where == "local" else request.getfixturevalue("s3").bucket()
+    config = write_config(tmp_path / "config.yaml", str(videos), f"{root}/dataset")
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    runs = []
+    for log in logs:
+        runs.append(shell.start("pvtt-flow", "run", str(config), log=log))
+        time.sleep(2)
+    codes = [run.wait(timeout=400) for run in runs]
+    texts = [log.read_text() for log in logs]
+    assert codes == [0, 0], texts
+    assert check_consistent(f"{root}/dataset") == NUM_VIDEOS
+    assert all("plan: 10 new" in text for text in texts), "neither knew of the other"
+    told = [text for text in texts if "another run writes to" in text]
+    assert told, "who came second says so"
+    assert all("finished first by another run" in text for text in told)
+    history = shell.run("pvtt-flow", "history", f"{root}/dataset")
+    assert history.returncode == 0, history.stdout
