@@ -69,7 +69,7 @@ def files_of(table: DeltaTable, paths: Collection[str] | None = None) -> pa.Tabl
 
 def partition_of(file: Mapping[str, Any]) -> dict[str, str | None]:
     """The partition values of a row of `files_of`."""
-    return {name: None if v is None else str(v) for name, v in _prefixed(file, _PARTITION).items()}
+    return {name: str(value) for name, value in _prefixed(file, _PARTITION).items()}
 
 
 def added_again(file: Mapping[str, Any]) -> AddAction:
@@ -136,6 +136,6 @@ def _bounds(files: pa.Table, name: str) -> "np.ndarray[Any, np.dtype[np.str_]] |
 
 
 def _prefixed(file: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    return {
-        name.removeprefix(prefix): value for name, value in file.items() if name.startswith(prefix)
-    }
+    """What is known under `prefix`, of columns that are not nested."""
+    known = {k.removeprefix(prefix): v for k, v in file.items() if k.startswith(prefix)}
+    return {name: v for name, v in known.items() if v is not None and "." not in name}

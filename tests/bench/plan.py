@@ -2,7 +2,8 @@
 
     plan     a listing of N videos against a dataset of N videos, of which a tenth is new, changed,
              stale or failed, in a process of its own: seconds, and peak memory of that process
-    commit   5,000 finished videos a commit into that dataset, a tenth of which replace rows
+    commit   5,000 finished videos a commit into that dataset, a tenth of which replace rows of
+             `videos`; workers have written their masklets, of which only the receipts count here
 
 The dataset is real (Delta tables in a folder), its rows are made up; videos are never opened, and
 listing a store is not in it. Prints a table, then one line of JSON for the largest N; writes
