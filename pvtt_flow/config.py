@@ -45,10 +45,11 @@ class PoolParams(_Section):
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
 
 
-class BatchPoolParams(PoolParams):
-    """A pool whose model sees many shots at once."""
+class DetectPoolParams(PoolParams):
+    """A pool whose model sees one frame a shot, of many at once, and is idle most of the time."""
 
-    batch_size: Annotated[int, Field(ge=1)] = 1
+    num_cpus: Annotated[float, Field(ge=0)] = 0.5
+    batch_size: Annotated[int, Field(ge=1)] = 8
     """Shots a call."""
 
 
@@ -57,8 +58,7 @@ class ResourceParams(_Section):
 
     inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.25
     """An inspection mostly waits for storage, so several share a core."""
-    detect: BatchPoolParams = BatchPoolParams(num_cpus=0.5, batch_size=8)
-    """The detector sees one frame a shot and is idle most of the time."""
+    detect: DetectPoolParams = DetectPoolParams()
     propagate: PoolParams = PoolParams(num_cpus=1.0)
     """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are. A call
     is one shot, and an actor has `tracker.lanes` of them at work at once."""
