@@ -102,6 +102,8 @@ def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -
     uri = f"{root}/{path}"
     try:
         size_bytes = patiently(lambda: _write(uri, rows))
+    except pa.ArrowException:
+        raise  # the rows' doing, not the store's
     except Exception as error:
         raise StoreError(f"{KEY}: expected to write rows, but {explain(error, uri)}") from error
     return added(path, size_bytes, partition, _stats_json(rows))

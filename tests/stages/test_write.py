@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from dataset.dataset_rows import masklet
@@ -77,3 +78,18 @@ def test_a_write_that_fails_is_a_row(dataset: Dataset, tmp_path: Path) -> None:
     assert broken.failure.message.startswith("$.output.uri: expected to write rows, but ")
     assert (broken.files, broken.verdicts) == ((), ())
     assert fine.failure is None
+
+
+def test_rows_that_cannot_be_written_are_that_videos_failure(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug, unlike a store that fails, must not stop the run."""
+
+    def invalid(*_: object, **__: object) -> None:
+        raise pa.ArrowInvalid("such a struct cannot be written")
+
+    monkeypatch.setattr(pq, "write_table", invalid)
+    (broken,) = Write(dataset, LINEAGE)([TRACKED])
+    assert broken.failure is not None
+    assert (broken.failure.kind, broken.failure.stage) == ("internal", "write")
+    assert "such a struct" in broken.failure.message
