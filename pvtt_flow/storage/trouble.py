@@ -26,9 +26,7 @@ def is_passing(error: BaseException) -> bool:
         return True
     if _is_a(error, _NETWORK_ERRORS | _BROKEN_ANSWERS) or _code(error) in _BUSY:
         return True
-    text = str(error)
-    ours = any(word in text for word in _RUST_STORES)
-    return ours and not any(word in text for word in _RUST_REFUSALS)
+    return _is_of_rust(error) and not _refused_in_rust(error)
 
 
 def explain(error: BaseException, uri: str) -> str:
@@ -36,7 +34,7 @@ def explain(error: BaseException, uri: str) -> str:
     where, code = f"{public(uri)}{_at(uri)}", _code(error)
     reason = f" ({code})" if code else ""
     absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-    refused = isinstance(error, PermissionError) or code in _REFUSALS
+    refused = isinstance(error, PermissionError) or code in _REFUSALS or _refused_in_rust(error)
     cases = (
         (code == "NoSuchBucket", f"the bucket of {where} does not exist: create it or correct it"),
         (absent, f"there is nothing at {where}: correct the uri"),
@@ -58,6 +56,16 @@ def explain(error: BaseException, uri: str) -> str:
     detail = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else reason
     fallback = f"using {where} failed with {type(error).__name__}{detail}"
     return next((text for applies, text in cases if applies), fallback)
+
+
+def _is_of_rust(error: BaseException) -> bool:
+    text = str(error)
+    return any(word in text for word in _RUST_STORES)
+
+
+def _refused_in_rust(error: BaseException) -> bool:
+    text = str(error)
+    return _is_of_rust(error) and any(word in text for word in _RUST_REFUSALS)
 
 
 def _at(uri: str) -> str:

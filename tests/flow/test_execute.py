@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dataset.dataset_rows import masklet
+from dataset.dataset_rows import masklet, seal
 from flow.receipts import LINEAGE
 
 from pvtt_flow.config import RunConfig, parse
@@ -15,6 +15,7 @@ from pvtt_flow.data import Failure, Seal, Source, Work
 from pvtt_flow.dataset import chain
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger
+from pvtt_flow.errors import StoreError
 from pvtt_flow.flow import run
 from pvtt_flow.flow.cluster import Capacity
 from pvtt_flow.flow.plan import Plan, make_plan
@@ -137,6 +138,56 @@ def test_a_run_that_breaks_off_keeps_what_is_finished(
     assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not sealed"
     counts = prepared(dataset).plan.counts
     assert {reason: n for reason, n in counts.items() if n} == {"new": 2, "unchanged": 1}
+
+
+def test_a_store_that_fails_stops_the_run_and_blames_no_video(
+    dataset: Dataset, workers: list[object]
+) -> None:
+    ready = prepared(dataset)
+    a, b, c = ready.plan.todo
+    full = Failure(stage="write", kind="store", message="$.output.uri: the disk is full")
+    workers += [[receipt(dataset, a), receipt(dataset, b, failure=full), receipt(dataset, c)]]
+    with pytest.raises(StoreError, match="the disk is full"):
+        execute(ready, Recorder())
+    assert statuses(dataset) == {"a": "ok"}
+    assert prepared(dataset).plan.counts["new"] == 2
+
+
+def test_what_another_run_has_finished_first_stays(
+    dataset: Dataset, workers: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    ready = prepared(dataset)
+    a, b, c = ready.plan.todo
+    workers += [[receipt(dataset, a), receipt(dataset, b), receipt(dataset, c)]]
+    dataset.commit(dataset.write_masklets([masklet("b")]), [seal("b", run_id="other")], run_id="o")
+    with caplog.at_level("WARNING"):
+        summary = execute(ready, Recorder())
+    assert (summary.num_videos, summary.num_overtaken) == (3, 1)
+    assert "another run writes to" in caplog.text
+    assert "finished 1 of these videos first, and its results stay (b)" in caplog.text
+    runs = {row["video_id"]: row["run_id"] for row in dataset.videos().to_table().to_pylist()}
+    assert runs == {"a": LINEAGE.run_id, "b": "other", "c": LINEAGE.run_id}
+    assert dataset.masklets().count_rows() == 3
+
+
+def test_what_has_gone_is_marked_and_unmarked_when_it_is_back(
+    dataset: Dataset, workers: list[object]
+) -> None:
+    ready = prepared(dataset, [replace(source, input_uri="/") for source in SOURCES])
+    workers += [[receipt(dataset, source) for source in ready.plan.todo]]
+    execute(ready, Recorder())
+    workers[:] = []
+    execute(prepared(dataset, SOURCES[:2]), Recorder())
+    assert gone(dataset) == {"c"}
+    assert dataset.masklets().count_rows() == 3, "nothing is deleted"
+    assert prepared(dataset, SOURCES[:2]).plan.counts["gone"] == 1
+    execute(prepared(dataset), Recorder())
+    assert gone(dataset) == set()
+
+
+def gone(dataset: Dataset) -> set[str]:
+    rows = dataset.videos().to_table().to_pylist()
+    return {row["video_id"] for row in rows if row["gone_at_ns"] is not None}
 
 
 def test_masklets_without_their_seals_are_not_built_upon(

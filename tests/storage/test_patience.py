@@ -38,7 +38,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (ConnectionResetError(), True, "does not answer"),
         (TimeoutError(), True, "does not answer"),
         (OSError("Kernel error: Generic S3 error: operation timed out"), True, "does not answer"),
-        (OSError("Generic S3 error: status 403 Forbidden"), False, "failed with OSError"),
+        (OSError("Generic S3 error: status 403 Forbidden"), False, "s3://b/k was refused"),
         (ClientError("AccessDenied"), False, "was refused (AccessDenied): check AWS_ACCESS_KEY_ID"),
         (ClientError("RequestTimeTooSkewed"), False, "set this machine's clock right"),
         (FileNotFoundError(), False, "there is nothing at s3://b/k"),
