@@ -17,7 +17,8 @@ _BUSY = {"SlowDown", "InternalError", "ServiceUnavailable", "Throttling", "Throt
          "RequestLimitExceeded", "RequestTimeout", "500", "502", "503", "504"}  # fmt: skip
 # What delta-rs says when its own retries did not help; it has no classes for it.
 _RUST_STORES = ("Generic S3 error", "Generic GCS error")
-_RUST_REFUSALS = ("403 Forbidden", "401 Unauthorized", "NoSuchBucket")
+_RUST_REFUSALS = ("403 Forbidden", "401 Unauthorized")
+_RUST_ABSENCES = ("NoSuchBucket", "404 Not Found")
 
 
 def is_passing(error: BaseException) -> bool:
@@ -26,7 +27,7 @@ def is_passing(error: BaseException) -> bool:
         return True
     if _is_a(error, _NETWORK_ERRORS | _BROKEN_ANSWERS) or _code(error) in _BUSY:
         return True
-    return _is_of_rust(error) and not _refused_in_rust(error)
+    return _says(error, _RUST_STORES) and not _says(error, _RUST_REFUSALS + _RUST_ABSENCES)
 
 
 def explain(error: BaseException, uri: str) -> str:
@@ -34,7 +35,8 @@ def explain(error: BaseException, uri: str) -> str:
     where, code = f"{public(uri)}{_at(uri)}", _code(error)
     reason = f" ({code})" if code else ""
     absent = isinstance(error, FileNotFoundError | NotADirectoryError)
-    refused = isinstance(error, PermissionError) or code in _REFUSALS or _refused_in_rust(error)
+    told = _says(error, _RUST_STORES) and _says(error, _RUST_REFUSALS)
+    refused = isinstance(error, PermissionError) or code in _REFUSALS or told
     cases = (
         (code == "NoSuchBucket", f"the bucket of {where} does not exist: create it or correct it"),
         (absent, f"there is nothing at {where}: correct the uri"),
@@ -58,14 +60,9 @@ def explain(error: BaseException, uri: str) -> str:
     return next((text for applies, text in cases if applies), fallback)
 
 
-def _is_of_rust(error: BaseException) -> bool:
+def _says(error: BaseException, words: tuple[str, ...]) -> bool:
     text = str(error)
-    return any(word in text for word in _RUST_STORES)
-
-
-def _refused_in_rust(error: BaseException) -> bool:
-    text = str(error)
-    return _is_of_rust(error) and any(word in text for word in _RUST_REFUSALS)
+    return any(word in text for word in words)
 
 
 def _at(uri: str) -> str:
