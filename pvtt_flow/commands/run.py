@@ -15,11 +15,10 @@ def run_flow(config: RunConfig, console: Console, *, limit: int | None) -> bool:
     with watching(console) as watcher:
         summary = execute(prepared, watcher)
     if not summary.num_planned:
-        held = prepared.plan.counts
-        console.print(
-            f"nothing to do: {held['unchanged']} videos unchanged, "
-            f"{held['quarantined']} quarantined, none new"
-        )
+        held = ", ".join(f"{n} {reason}" for reason, n in prepared.plan.counts.items() if n)
+        console.print(f"nothing to do: {held or 'no videos'}")
+        if prepared.plan.counts["stale"]:
+            console.print("--include-stale makes the stale ones anew")
         console.print(f"dataset: {config.output.uri}", soft_wrap=True)
         return True
     console.print(summary_table(summary))

@@ -11,7 +11,7 @@ from pvtt_flow.models.checkpoints import Checkpoint
 _REASONS: Mapping[str, str] = {
     "new": "not in the dataset",
     "changed": "the content changed",
-    "stale": "settings, weights or schema changed",
+    "stale": "settings, weights or prompts changed; kept unless --include-stale",
     "failed": "failed before, attempts left",
     "quarantined": "failed too often; waits for its content to change, or for `retry`",
     "gone": "in the dataset, not in its input any more; marked, not deleted",
@@ -27,7 +27,8 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
     table.add_column("meaning", style="dim")
     for reason, count in plan.counts.items():
         causes = ", ".join(f"{n} {cause}" for cause, n in plan.causes(reason).items())
-        table.add_row(reason, str(count), causes or _REASONS[reason])
+        meaning = f"{_REASONS[reason]} ({causes})" if causes else _REASONS[reason]
+        table.add_row(reason, str(count), meaning)
     table.add_section()
     about = "" if num_frames is None else f"about {num_frames:,} frames"
     table.add_row("to process", str(len(plan.todo)), about)

@@ -61,7 +61,7 @@ QUICK = Plans(
     tiny=Plan(NUM_CLIPS, num_frames=4, num_rounds=2, num_checked=1),
     peers=Plan(NUM_CLIPS, num_frames=4, num_rounds=1, num_checked=1),
     memory_frames=1_000,
-    job=JobPlan(few=2, many=6, num_rounds=1),
+    job=JobPlan(few=2, many=4, num_rounds=1),
 )
 
 

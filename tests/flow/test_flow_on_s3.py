@@ -60,7 +60,7 @@ def test_a_run_from_bucket_to_bucket(bucket: str, tmp_path: Path) -> None:
 
     again = pvtt_flow("run", config, "--set", "detect.max_products=1", "--set=run.max_attempts=1")
     assert again.code == 0
-    assert "nothing to do: 1 videos unchanged, 1 quarantined, none new" in again.out
+    assert "nothing to do: 1 quarantined, 1 unchanged" in again.out
 
 
 @pytest.fixture

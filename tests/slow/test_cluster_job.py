@@ -45,7 +45,7 @@ def test_a_submitted_run_fills_the_dataset_and_the_plain_way_finds_nothing_new(
     plain = ("--address", cluster.address, "--", "pvtt-flow", "run", str(config))
     second = cluster.shell.run("ray", "job", "submit", *plain)
     assert second.returncode == 0, second.stdout
-    assert "nothing to do: 2 videos unchanged" in second.stdout
+    assert "nothing to do: 2 unchanged" in second.stdout
 
 
 def test_a_failing_run_fails_here_too_with_its_reason_in_the_log(
