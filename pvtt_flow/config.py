@@ -72,7 +72,7 @@ class RunParams(_Section):
     """Which videos to process: not in the dataset; with other content than then; with results of
     other settings or weights; failed, with attempts left."""
     max_attempts: Annotated[int, Field(ge=1)] = 3
-    """Failed attempts after which a video is quarantined until its content changes."""
+    """Failed attempts after which a video is quarantined until it changes or someone retries it."""
     max_failure_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
     """The run exits non-zero when more than this share of its videos failed."""
     commit_interval_s: Annotated[float, Field(gt=0)] = 5.0

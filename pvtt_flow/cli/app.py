@@ -20,20 +20,18 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Runs": (runs.run, runs.submit, runs.plan, runs.debug),
-    "A dataset": (datasets.show, datasets.preview, datasets.history, datasets.diff),
-    "Its verdicts and failures": (datasets.judge, datasets.retry, datasets.clear),
-    "Its versions and files": (
-        datasets.restore,
-        datasets.compact,
-        datasets.vacuum,
-        datasets.upgrade,
-    ),
-}
-for functions in _COMMANDS.values():
-    for function in functions:
-        app.command()(function)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    # Runs.
+    *(runs.run, runs.submit, runs.plan, runs.debug),
+    # A dataset, and its earlier versions.
+    *(datasets.show, datasets.preview, datasets.history, datasets.diff, datasets.restore),
+    # What it says of its videos.
+    *(datasets.judge, datasets.retry, datasets.clear),
+    # The files that it lies in.
+    *(datasets.compact, datasets.vacuum, datasets.upgrade),
+)
+for function in _COMMANDS:
+    app.command()(function)
 app.add_typer(models.app, name="models")
 app.add_typer(configs.app, name="config")
 

@@ -11,6 +11,7 @@ from pvtt_flow.dataset.edit import rows_of, without
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, write_file
 
 _SCHEMA = SCHEMAS[VIDEOS]
+# Of some rows those that change, changed.
 Change = Callable[[pa.Table], pa.Table]
 
 
@@ -29,11 +30,15 @@ def mark(
 
 
 def retry(uri: str, video_ids: Collection[str]) -> int:
-    """Give failed videos all their attempts again: the next run takes them."""
+    """Give failed videos all their attempts again: the next run takes them.
+
+    Those that another run has made well meanwhile stay as they are.
+    """
 
     def reset(rows: pa.Table) -> pa.Table:
-        num_rows = rows.num_rows
-        return _with(rows, status=pa.repeat("failed", num_rows), attempts=pa.repeat(0, num_rows))
+        failed = rows.filter(pc.is_valid(rows["failure_kind"]))
+        status, attempts = (pa.repeat(value, failed.num_rows) for value in ("failed", 0))
+        return _with(failed, status=status, attempts=attempts)
 
     return _amend(uri, "retry", video_ids, reset, {"videos_reset": len(video_ids)})
 
@@ -58,12 +63,12 @@ def _amend(
     root = f"{uri}/{VIDEOS}"
 
     def step(base: Base) -> Step | None:
-        rows = rows_of(base.videos, root, video_ids, _SCHEMA.names)
-        if not rows.num_rows:
+        changed = change(rows_of(base.videos, root, video_ids, _SCHEMA.names))
+        if not changed.num_rows:
             return None
-        edit = without(base.videos, root, rows["video_id"].to_pylist())
-        changed = write_file(root, change(rows).sort_by("video_id"), {})
-        return Step(name=name, videos=edit.with_files(changed), notes=notes)
+        edit = without(base.videos, root, changed["video_id"].to_pylist())
+        written = write_file(root, changed.sort_by("video_id"), {})
+        return Step(name=name, videos=edit.with_files(written), notes=notes)
 
     return advance(uri, step)
 

@@ -84,7 +84,7 @@ def advance(uri: str, make_step: Callable[[Base], Step | None]) -> int:
     It is made again whenever another writer gets in between, and may then be None: there is
     nothing left to do. Raises StoreError when the dataset cannot be written.
     """
-    error: Exception | None = None
+    cause: BaseException | None = None
     for attempt in range(_MAX_TRIES):
         base = base_of(uri)
         step = make_step(base)
@@ -94,13 +94,14 @@ def advance(uri: str, make_step: Callable[[Base], Step | None]) -> int:
             named = _commit_masklets(uri, base.masklets, step)
             return _commit_videos(uri, base.videos, step, named)
         except _OutrunError as outrun:
-            error = outrun
+            cause = outrun.__cause__
         pause_s = min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S)
         time.sleep(random.uniform(0, pause_s))  # noqa: S311 (writers must not keep in step)
+    raced = "others got in between: run fewer at once, or raise $.run.commit_interval_s"
+    reason = explain(cause, uri) if cause is not None and is_passing(cause) else raced
     raise StoreError(
-        f"{KEY}: expected to commit to {public(uri)}, but others got in between {_MAX_TRIES} "
-        "times: run fewer at once, or raise $.run.commit_interval_s"
-    ) from error
+        f"{KEY}: expected to commit to {public(uri)}, but {_MAX_TRIES} times {reason}"
+    ) from cause
 
 
 def base_of(uri: str, version: int | None = None) -> Base:

@@ -1,8 +1,10 @@
 """Find, make and open the Delta tables of a dataset, with errors that name `$.output.uri`."""
 
+from collections.abc import Iterator
 from functools import partial
 
-from deltalake import DeltaTable, Field, Schema
+import pyarrow as pa
+from deltalake import DeltaTable, Schema
 from deltalake.exceptions import TableNotFoundError
 
 from pvtt_flow.dataset.tables import BUCKET, KEY, SCHEMAS
@@ -45,31 +47,50 @@ def make_tables(uri: str) -> None:
 
 def check_columns(uri: str) -> None:
     """Raise PreflightError when the tables at `uri` were made for rows with other columns."""
-    for name, others in other_columns(uri).items():
-        if not others:
-            continue
-        older = f"it is older: bring it up with `pvtt-flow upgrade {public(uri)}`"
-        newer = "it was made by a newer version: upgrade pvtt_flow, or give a new folder"
-        known = all(field.name in SCHEMAS[name].names for field in _fields(uri, name))
-        raise PreflightError(
-            f"{KEY}: expected the columns of this version, but in {public(uri)} the table "
-            f"{name!r} has others ({', '.join(others)}); {older if known else newer}"
-        )
+    check_not_newer(uri)
+    for name in SCHEMAS:
+        if others := other_columns(uri, name):
+            raise PreflightError(
+                f"{KEY}: expected the columns of this version, but in {public(uri)} the table "
+                f"{name!r} has others ({', '.join(others)}); it is older: bring it up with "
+                f"`pvtt-flow upgrade {public(uri)}`"
+            )
 
 
-def other_columns(uri: str) -> dict[str, list[str]]:
-    """By table: the columns that it has or lacks or has otherwise, against this version's."""
-    others = {}
+def check_not_newer(uri: str) -> None:
+    """Raise PreflightError when a table has columns, or parts of them, that are not known here."""
     for name, schema in SCHEMAS.items():
-        found = {field.name: field for field in _fields(uri, name)}
-        wanted = {field.name: field for field in Schema.from_arrow(schema).fields}
-        names = sorted({*found, *wanted})
-        others[name] = [n for n in names if found.get(n) != wanted.get(n)]
-    return others
+        found = pa.struct(pa.schema(open_table(uri, name).schema().to_arrow()))
+        if unknown := list(_unknown(found, pa.struct(schema), "")):
+            raise PreflightError(
+                f"{KEY}: expected the columns of this version, but in {public(uri)} the table "
+                f"{name!r} has others ({', '.join(unknown)}); it was made by a newer version: "
+                "upgrade pvtt_flow, or give a new folder"
+            )
 
 
-def _fields(uri: str, name: str) -> list[Field]:
-    return open_table(uri, name).schema().fields
+def other_columns(uri: str, name: str) -> list[str]:
+    """What the table has, lacks or has otherwise, against this version's."""
+    fields = open_table(uri, name).schema().fields
+    found = {field.name: field for field in fields}
+    wanted = {field.name: field for field in Schema.from_arrow(SCHEMAS[name]).fields}
+    return [n for n in sorted({*found, *wanted}) if found.get(n) != wanted.get(n)]
+
+
+def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str]:
+    """Paths of what is in the one type and not in the other, or of another kind there."""
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        yield from _unknown(found.value_type, wanted.value_type, path)
+    elif pa.types.is_struct(found) and pa.types.is_struct(wanted):
+        known = {field.name: field.type for field in wanted}
+        for field in found:
+            inner = f"{path}.{field.name}".removeprefix(".")
+            if field.name in known:
+                yield from _unknown(field.type, known[field.name], inner)
+            else:
+                yield inner
+    elif found != wanted:
+        yield path
 
 
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:

@@ -32,8 +32,8 @@ class Edit:
     """Whether rows only change the files that they are in."""
 
     def with_files(self, *files: AddAction) -> "Edit":
-        """The same with more files that enter, and new rows in them."""
-        return replace(self, added=self.added + files, same_rows=False)
+        """The same with more files that enter."""
+        return replace(self, added=self.added + files)
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.added)

@@ -43,8 +43,10 @@ def version_at(uri: str, at: datetime) -> int:
     """The version that was the latest at a time.
 
     A clock that went back does not confuse: a version counts as not older than those before it.
-    Raises PreflightError when there was none yet.
+    Raises PreflightError when there was none yet, ValueError for a time without a zone.
     """
+    if at.tzinfo is None:
+        raise ValueError(f"a time must have a zone, such as datetime.UTC, got {at}")
     oldest_first = history(uri)[::-1]
     times = itertools.accumulate((v.at for v in oldest_first), max)
     before = [v.version for v, time in zip(oldest_first, times, strict=True) if time <= at]

@@ -9,9 +9,9 @@ from deltalake.transaction import AddAction
 from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset.chain import Base, Step, advance
 from pvtt_flow.dataset.conform import conform
-from pvtt_flow.dataset.delta import other_columns
+from pvtt_flow.dataset.delta import check_not_newer, other_columns
 from pvtt_flow.dataset.edit import Edit, files_of, partition_of
-from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, read_file, write_file
+from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, read_file, write_file
 
 _THREADS = 4
 
@@ -20,10 +20,12 @@ def upgrade(uri: str) -> int:
     """Write all rows anew with the columns of this version; returns the dataset's version.
 
     Does nothing to a dataset that has them. Earlier versions can still be read as they are.
+    Raises PreflightError for a dataset of a newer version: what is not known here would be lost.
     """
 
     def step(base: Base) -> Step | None:
-        if not any(other_columns(uri).values()):
+        check_not_newer(uri)
+        if not any(other_columns(uri, name) for name in SCHEMAS):
             return None
         return Step(
             name="upgrade",

@@ -31,7 +31,7 @@ def vacuum(uri: str, *, keep: timedelta, dry_run: bool = False) -> Vacuumed:
     Readers that opened their version less than `keep` ago are safe, and so are runs whose shots
     take less. First the log says from which version on the dataset can be read; then files go.
     """
-    oldest = _oldest(uri, datetime.now(UTC) - keep)
+    oldest = max(_oldest(uri, datetime.now(UTC) - keep), oldest_version(open_table(uri, VIDEOS)))
     if not dry_run:
         advance(uri, lambda base: _step(base, oldest))
     hours = math.ceil(keep / timedelta(hours=1))
@@ -40,7 +40,10 @@ def vacuum(uri: str, *, keep: timedelta, dry_run: bool = False) -> Vacuumed:
 
 
 def _oldest(uri: str, since: datetime) -> int:
-    """The version that was the latest then, or the first."""
+    """The version that was the latest then, or the first; by the clocks of those who made them.
+
+    Files are deleted by the same clocks, so a clock that was late makes both later, not one.
+    """
     times = [(v.version, v.at) for v in history(uri)]
     return next((version for version, at in times if at <= since), times[-1][0])
 

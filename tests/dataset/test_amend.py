@@ -48,6 +48,13 @@ def test_a_retry_gives_all_attempts_again(dataset: Dataset) -> None:
     assert seals_of(dataset)["a"].status == "ok"
 
 
+def test_a_retry_leaves_alone_what_is_well(dataset: Dataset) -> None:
+    """Another run may have been faster than the one who types."""
+    before = seals_of(dataset)
+    assert retry(dataset.uri, ["a", "nobody"]) == dataset.latest() == 2
+    assert seals_of(dataset) == before
+
+
 def test_a_cleared_video_was_never_there(dataset: Dataset) -> None:
     clear(dataset.uri, ["a", "e"])
     assert sorted(seals_of(dataset)) == ["b", "c", "d"]

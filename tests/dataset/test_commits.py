@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -215,6 +216,27 @@ def test_a_lost_answer_is_looked_up_in_the_log(local, monkeypatch):
     monkeypatch.setattr(DeltaTable, "create_write_transaction", answers_lost)
     assert publish(local, masklet("a")) == 1
     assert masklets_of(local) == [masklet("a")]
+
+
+def test_a_store_that_never_answers_is_named_and_not_other_writers(local, monkeypatch):
+    def breaks_off(self, *args, **kwargs):
+        raise OSError("Generic S3 error: operation timed out")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", breaks_off)
+    monkeypatch.setattr(chain, "_MAX_TRIES", 3)
+    with pytest.raises(StoreError, match=r"but 3 times .* does not answer: check the network"):
+        publish(local, masklet("a"))
+
+
+def test_a_checkpoint_keeps_which_versions_belong_together(local):
+    """All that is left to a reader when old entries of the log are gone."""
+    publish(local, masklet("a"))
+    version = publish(local, masklet("b"))
+    open_table(local.uri, "videos").create_checkpoint()
+    for entry in Path(local.uri, "videos", "_delta_log").glob("*.json"):
+        entry.unlink()
+    assert chain.named_version(open_table(local.uri, "videos")) == version == 2
+    assert len(masklets_of(local)) == 2
 
 
 def test_a_store_that_refuses_stops_the_run(local, monkeypatch):

@@ -1,5 +1,6 @@
 """Small files become few, and nobody sees a difference in the rows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,21 @@ def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:
         publish(dataset, masklet(f"x{number}"))
     assert compact(dataset.uri, RUNNING, {}) == 7 + RUNNING.fanout
     assert len(list(dataset.videos().get_fragments())) == 1
+
+
+def test_a_run_does_not_wait_for_a_long_merge(dataset: Dataset) -> None:
+    """What is left is merged the next time."""
+    for number in range(12):
+        publish_videos(dataset, (f"x{number}",))
+    few = replace(THOROUGH, max_groups=1)
+    rows, counts = masklets_of(dataset), [dataset.num_files()]
+    while (version := compact(dataset.uri, few, {})) != dataset.version:
+        dataset.version = version
+        counts.append(dataset.num_files())
+    assert len(counts) > 3
+    assert counts == sorted(counts, reverse=True)
+    assert masklets_of(dataset) == rows
+    assert compact(dataset.uri, THOROUGH, {}) == version
 
 
 def test_a_video_in_a_merged_file_is_replaced_alone(dataset: Dataset) -> None:

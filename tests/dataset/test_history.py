@@ -54,6 +54,13 @@ def test_the_version_of_a_time(dataset: Dataset) -> None:
     assert len(open_dataset(dataset.uri, at=second).ledger()) == 2
 
 
+def test_a_time_that_is_none(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"must have a zone, such as datetime.UTC, got 2026"):
+        open_dataset(dataset.uri, at=datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="give a version or a time, not both"):
+        open_dataset(dataset.uri, 0, at=datetime.now(UTC))
+
+
 def test_a_clock_that_went_back(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second writer's clock is an hour late; its version is the newer one all the same."""
     publish_videos(dataset, "a")

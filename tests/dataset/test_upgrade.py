@@ -1,5 +1,6 @@
 """Datasets of before: read as they are, written only when they have been brought up to date."""
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,13 +89,31 @@ def test_what_was_before_an_upgrade_can_be_read_but_not_restored(dataset: Datase
         restore(dataset.uri, 1)
 
 
-def test_a_newer_dataset_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_newer_dataset_is_neither_written_nor_upgraded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, nested: bool
+) -> None:
+    """What is not known here would be lost."""
+    name, later = (MASKLETS, newer(SCHEMAS[MASKLETS])) if nested else (VIDEOS, SCHEMAS[VIDEOS])
+    if not nested:
+        later = later.append(pa.field("later", pa.string()))
     with monkeypatch.context() as patch:
-        later = SCHEMAS[VIDEOS].append(pa.field("later", pa.string()))
-        patch.setattr(delta, "SCHEMAS", {**SCHEMAS, VIDEOS: later})
+        patch.setattr(delta, "SCHEMAS", {**SCHEMAS, name: later})
         made = new_dataset(tmp_path)
-    with pytest.raises(PreflightError, match=r"has others \(later\); it was made by a newer"):
-        made.ensure()
+    unknown = "prompts.later" if nested else "later"
+    for change in (made.ensure, partial(upgrade, made.uri)):
+        with pytest.raises(PreflightError) as caught:
+            change()
+        assert f"has others ({unknown}); it was made by a newer version" in str(caught.value)
+    assert made.latest() == 0
+
+
+def newer(schema: pa.Schema) -> pa.Schema:
+    """With something more in each prompt."""
+    index = schema.get_field_index("prompts")
+    prompt = pa.struct([*schema.field(index).type.value_type, pa.field("later", pa.string())])
+    item = pa.field("element", prompt, nullable=False)
+    return schema.set(index, pa.field("prompts", pa.list_(item), nullable=False))
 
 
 def test_rows_conform(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, 
 
 from pvtt_flow.dataset import chain, open_dataset
 from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.history import restore
+from pvtt_flow.dataset.history import history, restore
 from pvtt_flow.dataset.vacuum import vacuum
 from pvtt_flow.errors import PreflightError
 
@@ -71,3 +71,14 @@ def test_what_a_crash_left_goes_and_nothing_else(
     vacuum(dataset.uri, keep=timedelta(0))
     assert files(dataset) == kept
     assert masklets_of(dataset) == rows
+
+
+def test_what_was_deleted_stays_deleted(dataset: Dataset) -> None:
+    """A later vacuum that keeps more does not say that it can be read."""
+    publish_videos(dataset, "ab")
+    publish(dataset, masklet("a", label="new"), run_id="r2")
+    assert vacuum(dataset.uri, keep=timedelta(0)).oldest == 2
+    for dry_run in (True, False):
+        assert vacuum(dataset.uri, keep=timedelta(days=9), dry_run=dry_run).oldest == 2
+    with pytest.raises(PreflightError, match="the files of 1 have been vacuumed"):
+        open_dataset(dataset.uri, at=history(dataset.uri)[-2].at)
