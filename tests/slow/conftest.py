@@ -13,7 +13,7 @@ def shell() -> Iterator[Shell]:
     made = Shell.new()
     yield made
     try:
-        assert wait_until(lambda: not made.processes(), timeout_s=60), made.processes()
+        assert wait_until(lambda: not made.processes(), timeout_s=120), made.processes()
     finally:
         for process in processes_of(made.mark):
             process.kill()

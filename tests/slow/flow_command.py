@@ -59,6 +59,17 @@ class Shell:
         """What was started here and is still there."""
         return processes_of(self.mark)
 
+    def clear(self, *, after_s: float = 20) -> None:
+        """Kill what a killed command leaves, once it has had time to go by itself.
+
+        Ray's agents learn late that they are orphans: ten seconds were seen, and more than sixty.
+        """
+        if not wait_until(lambda: not self.processes(), timeout_s=after_s):
+            for process in self.processes():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            assert wait_until(lambda: not self.processes(), timeout_s=20), self.processes()
+
 
 def write_config(path: Path, input_uri: str, output_uri: str) -> Path:
     """A run with the embedded models that takes every 12th frame, so that it takes seconds."""
