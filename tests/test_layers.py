@@ -20,26 +20,27 @@ MAY_IMPORT = {
     "training": {"core", "media", "models", "data", "errors"},
     "config": {"core", "media", "models", "storage", "data", "errors"},
     "dataset": {"core", "storage", "data", "errors"},
+    "readers": {"core", "dataset", "media", "storage", "data", "errors"},
     "stages": {"core", "dataset", "media", "models", "storage", "data", "errors"},
     "flow": {
         "config", "core", "dataset", "media", "models", "storage", "stages", "data", "errors",
     },
     "console": {"flow", "models", "data", "errors"},
     "commands": {
-        "console", "review", "flow", "stages", "config", "dataset", "core", "media", "models",
-        "storage", "data", "errors",
+        "console", "review", "flow", "stages", "config", "dataset", "readers", "core", "media",
+        "models", "storage", "data", "errors", "open_dataset",
     },
     "cli": {"commands", "config", "errors"},
 }  # fmt: skip
 ONLY_IN = {
     "av": {"media", "training"},
-    "torch": {"models", "training"},
+    "torch": {"models", "readers", "training"},
     "sam2": {"models", "training"},
     "ultralytics": {"models", "training"},
     "fsspec": {"storage"},
-    "pyarrow": {"dataset", "storage"},
+    "pyarrow": {"dataset", "readers", "storage"},
     "deltalake": {"dataset"},
-    "ray": {"flow"},
+    "ray": {"flow", "readers"},
 }
 
 

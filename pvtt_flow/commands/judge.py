@@ -8,7 +8,7 @@ from rich.console import Console
 from pvtt_flow.config import load, thresholds_of
 from pvtt_flow.console.tables import counts_table
 from pvtt_flow.core.qc import judge
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.verdicts import rejudge
 
 
@@ -17,7 +17,7 @@ def judge_dataset(
 ) -> None:
     """Judge with the config's thresholds, or the defaults, and the overrides on top."""
     thresholds = thresholds_of(overrides) if config is None else load(config, overrides).qc
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     done = rejudge(
         dataset.uri,
         lambda measured: judge(measured, thresholds),

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from pvtt_flow.data import Seal
-from pvtt_flow.dataset import open_dataset
 from pvtt_flow.dataset.amend import clear, retry
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.rows import seals_like, seals_where
@@ -20,7 +19,7 @@ def retry_videos(
     """Of the named videos, or of all, those that failed (in one way)."""
     if not videos and kind is None and not every:
         raise ConfigError("retry: give VIDEO, --kind or --all")
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     failed = [
         seal
         for seal in _chosen(dataset, videos, lambda: seals_where(dataset, failed=True))
@@ -37,7 +36,7 @@ def clear_videos(uri: str, videos: Sequence[str], console: Console, *, gone: boo
     """Forget the named videos, or all that are gone."""
     if bool(videos) == gone:
         raise ConfigError("clear: give either VIDEO or --gone")
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     chosen = _chosen(dataset, videos, lambda: seals_where(dataset, gone=True))
     if not chosen:
         console.print("no video is gone")

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from pvtt_flow.commands.sheet import strip_of
 from pvtt_flow.data import Seal
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.rows import masklets_of, seals_like
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.media.decode import read_frames
@@ -18,7 +18,7 @@ from pvtt_flow.storage.reading import open_binary
 
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
     """Write `<video_id>.mp4` and `<video_id>.png` into the folder `out`."""
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     seal = _only(seals_like(dataset, part), part)
     masklets = masklets_of(dataset, [seal.video_id])
     out.mkdir(parents=True, exist_ok=True)

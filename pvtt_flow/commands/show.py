@@ -2,8 +2,8 @@
 
 from rich.console import Console
 
+from pvtt_flow import open_dataset
 from pvtt_flow.console.tables import counts_table, failures_table
-from pvtt_flow.dataset import open_dataset
 
 _VIDEOS = """
 SELECT count(*) AS videos, sum(num_shots)::BIGINT AS shots, sum(num_frames)::BIGINT AS frames,

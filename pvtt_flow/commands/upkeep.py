@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from rich.console import Console
 
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.compact import THOROUGH, compact
 from pvtt_flow.dataset.upgrade import upgrade
 from pvtt_flow.dataset.vacuum import vacuum
@@ -12,7 +12,7 @@ from pvtt_flow.dataset.vacuum import vacuum
 
 def compact_dataset(uri: str, console: Console) -> None:
     """Merge whatever is small."""
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     before = dataset.num_files()
     version = compact(dataset.uri, THOROUGH, {})
     console.print(f"{before} files became {dataset.num_files()}; version {version}")
@@ -20,14 +20,14 @@ def compact_dataset(uri: str, console: Console) -> None:
 
 def vacuum_dataset(uri: str, keep: timedelta, console: Console, *, dry_run: bool) -> None:
     """Delete what is old, or say what would go."""
-    done = vacuum(open_dataset(uri).uri, keep=keep, dry_run=dry_run)
+    done = vacuum(Dataset.existing(uri).uri, keep=keep, dry_run=dry_run)
     verb = "would go" if dry_run else "deleted"
     console.print(f"{done.num_files} files {verb}; readable from version {done.oldest} on")
 
 
 def upgrade_dataset(uri: str, console: Console) -> None:
     """Bring the tables up to date."""
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     before = dataset.latest()
     version = upgrade(dataset.uri)
     changed = "has today's columns" if version != before else "had today's columns already"

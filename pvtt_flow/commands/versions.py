@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pvtt_flow.console.tables import counts_table
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.diff import diff
 from pvtt_flow.dataset.history import Version, grouped, history, restore, version_at
 
@@ -17,7 +17,7 @@ _NUM_URIS = 10
 
 def show_history(uri: str, limit: int, console: Console) -> None:
     """Print one line a step; neighbouring commits of a run are one."""
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     table = Table(title=uri, title_justify="left")
     for column in ("version", "when (UTC)", "what", "by", "run", "counts"):
         table.add_column(column, overflow="fold")
@@ -29,8 +29,8 @@ def show_history(uri: str, limit: int, console: Console) -> None:
 def show_difference(uri: str, before: int, after: int, console: Console) -> None:
     """Print counts, the first uris of each kind, and what became of verdicts and masks."""
     for version in (before, after):
-        open_dataset(uri, version)
-    found = diff(open_dataset(uri).uri, before, after)
+        Dataset.existing(uri, version)
+    found = diff(Dataset.existing(uri).uri, before, after)
     groups = {
         "added": found.added,
         "removed": found.removed,
@@ -58,7 +58,7 @@ def show_difference(uri: str, before: int, after: int, console: Console) -> None
 
 def restore_version(uri: str, version: int | None, at: datetime | None, console: Console) -> None:
     """Restore a version, or the one of a time in UTC."""
-    dataset = open_dataset(uri)
+    dataset = Dataset.existing(uri)
     if at is not None:
         version = version_at(dataset.uri, at.replace(tzinfo=UTC))
     if version is not None:

@@ -6,7 +6,7 @@ goes with it (`chain.py` says how they move on). Masklets that no version names 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import pyarrow.dataset as ds
 
@@ -14,14 +14,12 @@ from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset.chain import advance, base_of
 from pvtt_flow.dataset.delta import check_columns, make_tables, open_table, tables_exist
 from pvtt_flow.dataset.edit import files_of
-from pvtt_flow.dataset.history import check_version
+from pvtt_flow.dataset.history import check_version, version_at
 from pvtt_flow.dataset.ledger import Ledger, read_ledger
 from pvtt_flow.dataset.publish import Publication
+from pvtt_flow.dataset.scan import scan
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, MaskletFile, write_masklet_files
 from pvtt_flow.storage.uris import normal
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,24 @@ class Dataset:
     def __init__(self, uri: str, version: int | None = None) -> None:
         self.uri = normal(uri)
         self.version = version
+
+    @classmethod
+    def existing(
+        cls, uri: str, version: int | None = None, *, at: datetime | None = None
+    ) -> "Dataset":
+        """One that is there: at a version, at the latest one at a time, or the latest.
+
+        Raises PreflightError when there is none, or no access; ValueError for a time without a
+        zone, or beside a version.
+        """
+        if version is not None and at is not None:
+            raise ValueError(f"give a version or a time, not both, got {version} and {at}")
+        dataset = cls(uri, version)
+        dataset.check()
+        if at is not None:
+            dataset = cls(uri, version_at(dataset.uri, at))
+            dataset.check()
+        return dataset
 
     def exists(self) -> bool:
         """Whether both tables are there."""
@@ -78,21 +94,11 @@ class Dataset:
 
     def videos(self) -> ds.Dataset:
         """The `videos` table: a row for every input."""
-        return open_table(self.uri, VIDEOS, self.version).to_pyarrow_dataset()
+        return scan(open_table(self.uri, VIDEOS, self.version), f"{self.uri}/{VIDEOS}")
 
     def masklets(self) -> ds.Dataset:
         """The `masklets` table as the same version of `videos` goes with it."""
-        return base_of(self.uri, self.version).masklets.to_pyarrow_dataset()
-
-    def duckdb(self) -> "DuckDBPyConnection":
-        """A new in-memory DuckDB in which `videos` and `masklets` are views."""
-        import duckdb
-
-        base = base_of(self.uri, self.version)
-        connection = duckdb.connect()
-        connection.register(VIDEOS, base.videos.to_pyarrow_dataset())
-        connection.register(MASKLETS, base.masklets.to_pyarrow_dataset())
-        return connection
+        return scan(base_of(self.uri, self.version).masklets, f"{self.uri}/{MASKLETS}")
 
     def write_masklets(self, masklets: Sequence[Masklet]) -> tuple[MaskletFile, ...]:
         """Write rows where the table lives, unseen until committed. For workers."""

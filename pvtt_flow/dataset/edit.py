@@ -3,7 +3,6 @@
 Delta's files never change, so to take out some of a file's rows is to write the rest anew.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,11 +14,13 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
+from pvtt_flow.dataset.stats import HIGH, LOW, stats_again
 from pvtt_flow.dataset.tables import added, read_file, write_file
 
 # Each mostly waits for its store.
 _THREADS = 8
-_PARTITION, _LOW, _HIGH, _NULLS = "partition.", "min.", "max.", "null_count."
+PARTITION = "partition."
+"""Prefix of the columns of `files_of` that tell partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +70,17 @@ def files_of(table: DeltaTable, paths: Collection[str] | None = None) -> pa.Tabl
 
 def partition_of(file: Mapping[str, Any]) -> dict[str, str | None]:
     """The partition values of a row of `files_of`."""
-    return {name: str(value) for name, value in _prefixed(file, _PARTITION).items()}
+    return {
+        key.removeprefix(PARTITION): str(value)
+        for key, value in file.items()
+        if key.startswith(PARTITION)
+    }
 
 
 def added_again(file: Mapping[str, Any]) -> AddAction:
     """The action that brings the file of a row of `files_of` back."""
-    stats = {
-        "numRecords": file["num_records"],
-        "minValues": _prefixed(file, _LOW),
-        "maxValues": _prefixed(file, _HIGH),
-        "nullCount": _prefixed(file, _NULLS),
-    }
-    return added(file["path"], file["size_bytes"], partition_of(file), json.dumps(stats))
+    partition = partition_of(file)
+    return added(file["path"], file["size_bytes"], partition, stats_again(file))
 
 
 def rows_of(
@@ -119,7 +119,7 @@ def without(table: DeltaTable, root: str, video_ids: Collection[str]) -> Edit:
 def _may_hold(files: pa.Table, video_ids: pa.Array) -> pa.Table:
     """The files in whose bounds one of the ids (sorted) lies, or that have none."""
     ids = np.array(video_ids.to_pylist(), str)
-    lows, highs = (_bounds(files, f"{end}video_id") for end in (_LOW, _HIGH))
+    lows, highs = (_bounds(files, f"{end}video_id") for end in (LOW, HIGH))
     if not len(ids) or lows is None or highs is None:
         return files if len(ids) else files.slice(0, 0)
     unknown = lows == ""
@@ -133,9 +133,3 @@ def _bounds(files: pa.Table, name: str) -> "np.ndarray[Any, np.dtype[np.str_]] |
     if name not in files.column_names:
         return None
     return np.array(pc.fill_null(files[name].cast(pa.string()), "").to_pylist(), str)
-
-
-def _prefixed(file: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """What is known under `prefix`, of columns that are not nested."""
-    known = {k.removeprefix(prefix): v for k, v in file.items() if k.startswith(prefix)}
-    return {name: v for name, v in known.items() if v is not None and "." not in name}

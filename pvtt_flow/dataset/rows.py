@@ -3,23 +3,35 @@
 import operator
 from collections.abc import Sequence
 from functools import reduce
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from pvtt_flow.data import Masklet, Seal
-from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.conform import rows_as
 from pvtt_flow.dataset.tables import BUCKET, bucket_of
 
 
-def seals_of_run(dataset: Dataset, run_id: str) -> list[Seal]:
+class Tables(Protocol):
+    """A dataset, however it was opened."""
+
+    def videos(self) -> ds.Dataset:
+        """Its `videos` table."""
+        ...
+
+    def masklets(self) -> ds.Dataset:
+        """Its `masklets` table."""
+        ...
+
+
+def seals_of_run(dataset: Tables, run_id: str) -> list[Seal]:
     """The videos that a run sealed last, by uri."""
     table = dataset.videos().to_table(filter=ds.field("run_id") == run_id)
     return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
 
 
-def seals_like(dataset: Dataset, part: str) -> list[Seal]:
+def seals_like(dataset: Tables, part: str) -> list[Seal]:
     """The videos whose id is `part`; if there is none, those whose id or uri contains it."""
     ids = dataset.videos().to_table(columns=["video_id", "uri"]).to_pylist()
     exact = [row["video_id"] for row in ids if row["video_id"] == part]
@@ -28,7 +40,7 @@ def seals_like(dataset: Dataset, part: str) -> list[Seal]:
     return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
 
 
-def seals_where(dataset: Dataset, *, failed: bool = False, gone: bool = False) -> list[Seal]:
+def seals_where(dataset: Tables, *, failed: bool = False, gone: bool = False) -> list[Seal]:
     """The videos that failed, or that are gone from their input, by uri."""
     columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
     where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
@@ -36,7 +48,7 @@ def seals_where(dataset: Dataset, *, failed: bool = False, gone: bool = False) -
     return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
 
 
-def masklets_of(dataset: Dataset, video_ids: Sequence[str]) -> list[Masklet]:
+def masklets_of(dataset: Tables, video_ids: Sequence[str]) -> list[Masklet]:
     """All masklets of some videos, by id; reads only the partitions that can have them."""
     buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
     where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)

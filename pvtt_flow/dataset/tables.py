@@ -3,7 +3,6 @@
 A file is nobody's until the driver commits it; what a killed run leaves behind is vacuumed.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,13 +11,13 @@ from itertools import groupby
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from pvtt_flow.core.ids import digest
 from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset.arrow import schema_of, to_table
+from pvtt_flow.dataset.stats import stats_json
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.patience import patiently
 from pvtt_flow.storage.places import filesystem
@@ -35,8 +34,6 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     MASKLETS: schema_of(Masklet).append(pa.field(BUCKET, pa.int32(), nullable=False)),
     VIDEOS: schema_of(Seal),
 }
-# Longer texts make poor bounds and a big log; without bounds a file is simply always read.
-_MAX_BOUND_CHARS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,17 +103,19 @@ def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -
         raise  # the rows' doing, not the store's
     except Exception as error:
         raise StoreError(f"{KEY}: expected to write rows, but {explain(error, uri)}") from error
-    return added(path, size_bytes, partition, _stats_json(rows))
+    return added(path, size_bytes, partition, stats_json(rows))
 
 
-def read_file(root: str, path: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of one file of a table, all columns or some; not those of its partition.
+def read_file(
+    root: str, path: str, columns: Sequence[str] | None = None, *, row_group: int | None = None
+) -> pa.Table:
+    """The rows of one file of a table, or of one row group; not the columns of its partition.
 
     Raises StoreError when the store does not give it.
     """
     uri = f"{root}/{path}"
     try:
-        return patiently(lambda: _read(uri, columns))
+        return patiently(lambda: _read(uri, columns, row_group))
     except Exception as error:
         raise StoreError(f"{KEY}: expected to read rows, but {explain(error, uri)}") from error
 
@@ -136,24 +135,8 @@ def _write(uri: str, rows: pa.Table) -> int:
         raise
 
 
-def _read(uri: str, columns: Sequence[str] | None) -> pa.Table:
+def _read(uri: str, columns: Sequence[str] | None, row_group: int | None) -> pa.Table:
     files, place = filesystem(uri)
+    names = None if columns is None else list(columns)
     with files.open(place, "rb") as stream, pq.ParquetFile(stream) as file:
-        return file.read(columns=None if columns is None else list(columns))
-
-
-def _stats_json(rows: pa.Table) -> str:
-    """Row count, and bounds of the columns that files are skipped by: plain texts and integers."""
-    lows: dict[str, object] = {}
-    highs: dict[str, object] = {}
-    nulls: dict[str, int] = {}
-    for field in rows.schema:
-        if field.type not in (pa.string(), pa.int64()):
-            continue
-        nulls[field.name] = rows[field.name].null_count
-        bounds = pc.min_max(rows[field.name]).as_py()
-        if any(b is None or len(str(b)) > _MAX_BOUND_CHARS for b in bounds.values()):
-            continue
-        lows[field.name], highs[field.name] = bounds["min"], bounds["max"]
-    stats = {"numRecords": rows.num_rows, "minValues": lows, "maxValues": highs}
-    return json.dumps({**stats, "nullCount": nulls})
+        return file.read(names) if row_group is None else file.read_row_group(row_group, names)

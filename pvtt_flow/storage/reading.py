@@ -1,13 +1,13 @@
 """Open one object for reading by ranges."""
 
 import errno
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.storage.patience import patiently
+from pvtt_flow.storage.patient_stream import PatientStream
 from pvtt_flow.storage.places import filesystem
 from pvtt_flow.storage.trouble import explain, is_passing
 from pvtt_flow.storage.uris import local_path
@@ -49,33 +49,18 @@ def _open(uri: str) -> Any:
     )
 
 
-class _Translated(io.RawIOBase):
-    """A stream whose errors are ours; it does not own the stream inside."""
+class _Translated(PatientStream):
+    """A stream whose errors are ours."""
 
     def __init__(self, inner: Any, uri: str) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._uri = uri
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return int(self._inner.tell())
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return int(self._inner.seek(offset, whence))
-
     def readinto(self, buffer: Any, /) -> int:
-        view = memoryview(buffer).cast("B")
         try:
-            data = patiently(lambda: self._inner.read(len(view)))
+            return super().readinto(buffer)
         except Exception as error:  # noqa: BLE001  see open_binary
             raise _translated(error, self._uri) from None
-        view[: len(data)] = data
-        return len(data)
 
 
 def _translated(error: Exception, uri: str) -> DataError | StoreError:

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from pvtt_flow import open_dataset
 from pvtt_flow.data import Prompt, Seal
-from pvtt_flow.dataset import open_dataset
 from pvtt_flow.dataset.rows import masklets_of, seals_like
 
 from .clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample

@@ -43,9 +43,9 @@ def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes
     return Masklet(**(values | changes))
 
 
-def measurements(presence: float) -> Measurements:
+def measurements(presence: float, num_frames: int = 3) -> Measurements:
     return Measurements(
-        num_frames=3,
+        num_frames=num_frames,
         presence=presence,
         visibility_flips=2,
         area_median=0.1,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from dataset.dataset_rows import masklet, measurements, seal
+from dataset.dataset_rows import masklet, seal
 from dataset.datasets import masklets_of, publish
 from deltalake import DeltaTable
 
 from pvtt_flow.data import Seal
-from pvtt_flow.dataset import chain, delta, open_dataset
+from pvtt_flow.dataset import chain, delta
 from pvtt_flow.dataset.arrow import from_table, to_table
 from pvtt_flow.dataset.commits import Committed, Dataset
 from pvtt_flow.dataset.delta import open_table
@@ -88,7 +88,7 @@ def test_a_crash_between_the_two_commits_is_never_read(dataset, monkeypatch):
             with pytest.raises(KeyboardInterrupt):
                 publish(dataset, masklet("a", label="lost"), masklet("b"), run_id="r2")
         assert masklets_of(dataset) == [masklet("a")]
-        assert dataset.duckdb().sql("SELECT count(*) FROM masklets").fetchall() == [(1,)]
+        assert dataset.masklets().count_rows() == 1
     publish(dataset, masklet("b"), run_id="r3")
     assert masklets_of(dataset) == [masklet("a"), masklet("b")]
     head = open_table(dataset.uri, "masklets").to_pyarrow_dataset()
@@ -120,10 +120,12 @@ def test_a_failure_takes_the_earlier_masklets_away(local):
 def test_versions_belong_together(local):
     first = publish(local, masklet("a"))
     second = publish(local, masklet("a", label="new"), masklet("b"), run_id="r2")
-    old = open_dataset(local.uri, first)
+    old = Dataset.existing(local.uri, first)
     assert masklets_of(old) == [masklet("a")]
     assert len(old.ledger()) == 1
-    assert masklets_of(open_dataset(local.uri, second)) == masklets_of(open_dataset(local.uri))
+    assert masklets_of(Dataset.existing(local.uri, second)) == masklets_of(
+        Dataset.existing(local.uri)
+    )
     notes = open_table(local.uri, "videos").history(1)[0]
     assert (notes["run_id"], notes["step"], notes["videos_added"]) == ("r2", "run", 1)
     assert chain.named_version(open_table(local.uri, "videos")) == 2
@@ -250,30 +252,6 @@ def test_a_store_that_refuses_stops_the_run(local, monkeypatch):
         publish(local, masklet("a"))
 
 
-def test_duckdb(dataset):
-    publish(
-        dataset,
-        masklet("a"),
-        masklet("b", verdict="reject", qc=measurements(presence=0.1)),
-        masklet("c", qc=None, verdict=None),
-    )
-    query = dataset.duckdb().sql
-    assert query("SELECT count(*), sum(num_frames) FROM videos").fetchall() == [(3, 9)]
-    assert query("SELECT video_id FROM masklets WHERE qc.presence < 0.3").fetchall() == [("b",)]
-    by_verdict = "SELECT verdict, count(*) FROM masklets GROUP BY ALL ORDER BY ALL"
-    assert query(by_verdict).fetchall() == [("accept", 1), ("reject", 1), (None, 1)]
-    frames = """
-        SELECT m.video_id, v.uri, f.frame_index, f.box_xyxy[3] - f.box_xyxy[1] AS width_px, f.flags
-        FROM (SELECT video_id, UNNEST(frames) AS f FROM masklets WHERE video_id = 'a') m
-        JOIN videos v USING (video_id) ORDER BY f.frame_index
-    """
-    assert query(frames).fetchall() == [
-        ("a", "/videos/a.mp4", 0, 2, []),
-        ("a", "/videos/a.mp4", 1, None, ["absent"]),
-        ("a", "/videos/a.mp4", 2, 2, []),
-    ]
-
-
 def test_many_writers_at_once(dataset):
     """Every video of every writer is there once, whoever loses a race."""
 
@@ -305,11 +283,11 @@ def test_opening_what_is_not_there(s3, tmp_path, local):
     ]
     for uri, message in cases:
         with pytest.raises(PreflightError) as caught:
-            open_dataset(uri)
+            Dataset.existing(uri)
         assert str(caught.value).startswith("$.output.uri: expected a dataset, but ")
         assert message in str(caught.value)
     with pytest.raises(PreflightError, match=r"expected a version from 0 to 0 of .* number 9"):
-        open_dataset(local.uri, 9)
+        Dataset.existing(local.uri, 9)
 
 
 def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvtt_flow.dataset import open_dataset
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.compact import RUNNING, THOROUGH, File, compact, groups
 
@@ -59,7 +58,7 @@ def test_the_rows_are_the_same_in_fewer_files(dataset: Dataset) -> None:
     assert dataset.videos().to_table()["video_id"].to_pylist() == sorted(seals)
     assert (masklets_of(dataset), seals_of(dataset)) == (rows, seals)
     assert compact(dataset.uri, THOROUGH, {}) == version, "there is nothing left to do"
-    assert masklets_of(open_dataset(dataset.uri, version - 1)) == rows
+    assert masklets_of(Dataset.existing(dataset.uri, version - 1)) == rows
 
 
 def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:

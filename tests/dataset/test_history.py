@@ -8,7 +8,7 @@ import pytest
 from dataset.dataset_rows import masklet
 from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
 
-from pvtt_flow.dataset import chain, open_dataset
+from pvtt_flow.dataset import chain
 from pvtt_flow.dataset import history as module
 from pvtt_flow.dataset.amend import clear
 from pvtt_flow.dataset.commits import Dataset
@@ -51,14 +51,14 @@ def test_the_version_of_a_time(dataset: Dataset) -> None:
     assert version_at(dataset.uri, first) in (1, 2), "both may be of one millisecond"
     with pytest.raises(PreflightError, match=r"expected a time since .* was made, but got"):
         version_at(dataset.uri, made - timedelta(seconds=1))
-    assert len(open_dataset(dataset.uri, at=second).ledger()) == 2
+    assert len(Dataset.existing(dataset.uri, at=second).ledger()) == 2
 
 
 def test_a_time_that_is_none(dataset: Dataset) -> None:
     with pytest.raises(ValueError, match=r"must have a zone, such as datetime.UTC, got 2026"):
-        open_dataset(dataset.uri, at=datetime(2026, 1, 1))
+        Dataset.existing(dataset.uri, at=datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="give a version or a time, not both"):
-        open_dataset(dataset.uri, 0, at=datetime.now(UTC))
+        Dataset.existing(dataset.uri, 0, at=datetime.now(UTC))
 
 
 def test_a_clock_that_went_back(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

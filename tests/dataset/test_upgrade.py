@@ -9,7 +9,7 @@ from dataset.dataset_rows import masklet, seal
 from dataset.datasets import new_dataset
 
 from pvtt_flow.data import Masklet, Seal
-from pvtt_flow.dataset import chain, delta, open_dataset, tables
+from pvtt_flow.dataset import chain, delta, tables
 from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.conform import conform
@@ -56,7 +56,7 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 
 def test_an_older_dataset_is_read(dataset: Dataset) -> None:
-    opened = open_dataset(dataset.uri)
+    opened = Dataset.existing(dataset.uri)
     assert "gone_at_ns" not in opened.videos().schema.names
     assert seals_like(opened, "a") == [seal("a", input_uri="")]
     assert masklets_of(opened, ["a"]) == [masklet("a")]
@@ -78,7 +78,7 @@ def test_it_is_not_written_before_it_is_upgraded(dataset: Dataset) -> None:
     dataset.commit(dataset.write_masklets([masklet("b")]), [seal("b")], run_id="r2")
     assert masklets_of(dataset, ["a", "b"]) == [masklet("a"), masklet("b")]
     assert seals_like(dataset, "") == [seal("a", input_uri=""), seal("b", run_id="r1")]
-    assert dataset.duckdb().sql("SELECT count(*) FROM videos").fetchall() == [(2,)]
+    assert dataset.videos().count_rows() == 2
     assert upgrade(dataset.uri) == 3, "once is enough"
 
 

@@ -7,7 +7,7 @@ import pytest
 from dataset.dataset_rows import masklet
 from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
 
-from pvtt_flow.dataset import chain, open_dataset
+from pvtt_flow.dataset import chain
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.history import history, restore
 from pvtt_flow.dataset.vacuum import vacuum
@@ -32,7 +32,7 @@ def test_nothing_young_is_deleted(dataset: Dataset) -> None:
     done = vacuum(dataset.uri, keep=timedelta(days=1))
     assert (done.num_files, done.oldest) == (0, 0)
     assert files(dataset) == before
-    assert len(masklets_of(open_dataset(dataset.uri, 1))) == 2
+    assert len(masklets_of(Dataset.existing(dataset.uri, 1))) == 2
 
 
 def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
@@ -48,7 +48,7 @@ def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
     assert (masklets_of(dataset), seals_of(dataset)) == (rows, seals)
     assert done.oldest == 2
     with pytest.raises(PreflightError, match=r"a version from 2 to .* the files of 1 have been"):
-        open_dataset(dataset.uri, 1)
+        Dataset.existing(dataset.uri, 1)
     with pytest.raises(PreflightError, match=r"the files of 1 have been vacuumed"):
         restore(dataset.uri, 1)
     publish_videos(dataset, "c")
@@ -81,4 +81,4 @@ def test_what_was_deleted_stays_deleted(dataset: Dataset) -> None:
     for dry_run in (True, False):
         assert vacuum(dataset.uri, keep=timedelta(days=9), dry_run=dry_run).oldest == 2
     with pytest.raises(PreflightError, match="the files of 1 have been vacuumed"):
-        open_dataset(dataset.uri, at=history(dataset.uri)[-2].at)
+        Dataset.existing(dataset.uri, at=history(dataset.uri)[-2].at)

@@ -7,7 +7,6 @@ from dataset.dataset_rows import masklet, measurements
 from dataset.datasets import masklets_of, new_dataset, publish, seals_of
 
 from pvtt_flow.data import Measurements
-from pvtt_flow.dataset import open_dataset
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.history import history
 from pvtt_flow.dataset.verdicts import Verdict, rejudge
@@ -41,7 +40,7 @@ def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
     ]  # fmt: skip
     assert [m.frames for m in after] == [m.frames for m in before]
     assert seals_of(dataset) == seals
-    assert masklets_of(open_dataset(dataset.uri, 1)) == before
+    assert masklets_of(Dataset.existing(dataset.uri, 1)) == before
     (newest,) = history(dataset.uri, 1)
     assert newest.step == "judge"
     assert newest.notes["thresholds"] == {"presence": 0.5}

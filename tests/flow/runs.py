@@ -11,8 +11,8 @@ from commands.terminal import Ended, pvtt_flow
 from stages.bad_videos import BAD_VIDEOS
 
 import pvtt_flow as package
+from pvtt_flow import open_dataset
 from pvtt_flow.data import Seal
-from pvtt_flow.dataset import open_dataset
 from pvtt_flow.dataset.rows import seals_like
 from pvtt_flow.media.decode import DecodeBreakError, read_frames
 

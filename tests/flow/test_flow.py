@@ -12,10 +12,9 @@ from commands.terminal import Ended, pvtt_flow
 from flow.runs import GOOD_VIDEOS, STRIDE, MixedRun, num_processed, sample
 from stages.bad_videos import BAD_VIDEOS
 
-from pvtt_flow import __version__
+from pvtt_flow import __version__, open_dataset
 from pvtt_flow.core import rle
 from pvtt_flow.data import Masklet
-from pvtt_flow.dataset import open_dataset
 from pvtt_flow.dataset.rows import masklets_of
 
 

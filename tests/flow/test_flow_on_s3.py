@@ -10,8 +10,8 @@ import s3fs
 from commands.terminal import Ended, pvtt_flow
 from flow.runs import sample, write_config
 
+from pvtt_flow import open_dataset
 from pvtt_flow.data import Seal
-from pvtt_flow.dataset import open_dataset
 from pvtt_flow.dataset.rows import masklets_of, seals_like
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow import open_dataset
 
 # When and by which run something was made; everything else is a function of the input.
 _TIMES = {"inspect_s", "detect_s", "propagate_s", "finished_at_ns", "run_id"}

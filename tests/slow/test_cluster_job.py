@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow import open_dataset
 
 from .flow_command import SAMPLES, wait_until, write_config
 from .ray_cluster import Cluster, running_cluster

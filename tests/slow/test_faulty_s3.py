@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from faulty_s3 import FAULTS, FaultyS3
 
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow import open_dataset
 
 from .flow_command import SAMPLES, Shell, wait_until, write_config
 

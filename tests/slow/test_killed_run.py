@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.errors import PreflightError
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.dataset import open_dataset
+from pvtt_flow import open_dataset
 
 from .flow_command import Shell, write_config
 

@@ -1,0 +1,63 @@
+"""A table's files as an Arrow dataset that knows what is in each, so that filters skip files.
+
+delta-rs has such a view too; this one also skips by measurements (columns inside columns), and
+travels to other processes, which need neither the log nor delta-rs.
+"""
+
+import operator
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+
+from pvtt_flow.dataset.edit import PARTITION, files_of
+from pvtt_flow.dataset.stats import HIGH, LOW, NULLS
+from pvtt_flow.storage.arrow_files import arrow_filesystem
+
+
+def scan(table: DeltaTable, root: str) -> ds.FileSystemDataset:
+    """The rows of a table's version; nothing but the log is read until someone asks for them."""
+    files, folder = arrow_filesystem(root)
+    # Column chunks that lie together are fetched together.
+    ahead = ds.ParquetFragmentScanOptions(pre_buffer=True)
+    form = ds.ParquetFileFormat(default_fragment_scan_options=ahead)
+    fragments = [
+        form.make_fragment(f"{folder}/{file['path']}", files, _known(file))
+        for file in files_of(table).to_pylist()
+    ]
+    schema = pa.schema(table.schema().to_arrow())
+    return ds.FileSystemDataset(fragments, schema, form, files)
+
+
+def _known(file: Mapping[str, Any]) -> ds.Expression:
+    """What is true of every row of a file, by the log."""
+    everything = ds.scalar(value=True)
+    return reduce(operator.and_, _facts(file), everything)
+
+
+def _facts(file: Mapping[str, Any]) -> Iterator[ds.Expression]:
+    for key, value in file.items():
+        if value is None:
+            continue
+        if key.startswith(PARTITION):
+            yield _column(key, PARTITION) == value
+        elif key.startswith(LOW):
+            yield _or_null(_column(key, LOW) >= value, file, key.removeprefix(LOW))
+        elif key.startswith(HIGH):
+            yield _or_null(_column(key, HIGH) <= value, file, key.removeprefix(HIGH))
+        elif key.startswith(NULLS) and value == file["num_records"] > 0:
+            yield _column(key, NULLS).is_null()
+
+
+def _column(key: str, prefix: str) -> ds.Expression:
+    return ds.field(*key.removeprefix(prefix).split("."))
+
+
+def _or_null(bound: ds.Expression, file: Mapping[str, Any], name: str) -> ds.Expression:
+    """Bounds say nothing of nulls. (Arrow understands this only one bound at a time.)"""
+    if file.get(NULLS + name) == 0:
+        return bound
+    return bound | _column(name, "").is_null()

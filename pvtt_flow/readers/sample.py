@@ -1,0 +1,80 @@
+"""A clip as tensors."""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+from torchvision import tv_tensors
+
+from pvtt_flow.core import rle
+from pvtt_flow.core.timeline import FrameTime
+from pvtt_flow.data import Frame
+from pvtt_flow.dataset.tables import read_file
+
+Sample: TypeAlias = dict[str, Any]
+_COLUMNS = ("label", "object_id", "width_px", "height_px", "frames")
+_NO_BOX = (0, 0, 0, 0)
+
+
+class MaskletRow:
+    """What the dataset knows of a masklet's frames; `place` is its row of the catalog."""
+
+    def __init__(self, root: str, place: Mapping[str, Any]) -> None:
+        rows = _row_group(os.getpid(), root, place["path"], place["row_group"])
+        row = rows.slice(place["row"], 1)
+        self._place = place
+        self._frames = pc.list_flatten(row["frames"]).combine_chunks()
+        self._facts = row.select(_COLUMNS[:-1]).to_pylist()[0]
+
+    def times(self, positions: Sequence[int]) -> list[FrameTime]:
+        """The frames at some positions, for the decoder."""
+        found = self._at(positions)
+        columns = (found.field(name).to_pylist() for name in ("frame_index", "pts_ns"))
+        return list(map(FrameTime, *columns))
+
+    def sample(self, positions: Sequence[int], frames: Sequence[Frame]) -> Sample:
+        """The clip of these positions, with their frames decoded (`Clips` says what it has)."""
+        found = self._at(positions)
+        boxes = found.field("box_xyxy").to_pylist()
+        size = self._facts["height_px"], self._facts["width_px"]
+        rgb = torch.from_numpy(np.stack([frame.rgb for frame in frames]))
+        return {
+            "frames": tv_tensors.Video(rgb.permute(0, 3, 1, 2)),
+            "masks": tv_tensors.Mask(_masks(found.field("rle").to_pylist(), *size)),
+            "boxes_xyxy": tv_tensors.BoundingBoxes(
+                torch.tensor([box or _NO_BOX for box in boxes], dtype=torch.float32),
+                format="XYXY",
+                canvas_size=size,
+            ),
+            "present": torch.tensor([box is not None for box in boxes]),
+            "frame_index": torch.tensor(found.field("frame_index").to_pylist()),
+            "pts_ns": torch.tensor(found.field("pts_ns").to_pylist()),
+            "video_id": self._place["video_id"],
+            "masklet_id": self._place["masklet_id"],
+            "label": self._facts["label"],
+        }
+
+    def _at(self, positions: Sequence[int]) -> pa.StructArray:
+        return self._frames.take(pa.array(positions, pa.int64()))
+
+
+def _masks(counts: Sequence[str | None], height_px: int, width_px: int) -> torch.Tensor:
+    """Bool (T, H, W)."""
+    masks: NDArray[np.bool_] = np.zeros((len(counts), height_px, width_px), np.bool_)
+    for mask, rle_counts in zip(masks, counts, strict=True):
+        if rle_counts is not None:
+            mask[:] = rle.decode(rle_counts, height_px, width_px)
+    return torch.from_numpy(masks)
+
+
+@lru_cache(maxsize=4)
+def _row_group(pid: int, root: str, path: str, number: int) -> pa.Table:
+    """Neighbours are read together; each process for itself, since open stores cannot be forked."""
+    del pid
+    return read_file(root, path, _COLUMNS, row_group=number)

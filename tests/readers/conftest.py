@@ -1,0 +1,10 @@
+"""One dataset of real videos for all tests here."""
+
+import pytest
+from readers.processed import Processed, processed
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Processed:
+    """Not to be changed."""
+    return processed(tmp_path_factory.mktemp("processed"))
