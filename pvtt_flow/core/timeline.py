@@ -7,7 +7,7 @@ a nominal rate, so variable frame rates come out right.
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,13 @@ NS_PER_S = 1_000_000_000
 _ROUNDING_NS = 1_000_000
 
 T = TypeVar("T")
+
+
+class FrameTime(NamedTuple):
+    """Which frame, and when: where it was found once and can be found again."""
+
+    frame_index: int
+    pts_ns: int
 
 
 class SamplingParams(BaseModel):
@@ -47,6 +54,15 @@ def to_ns(ticks: int, time_base: Fraction) -> int:
     """The nearest whole nanosecond to `ticks` of `time_base` seconds; exact halves go up."""
     doubled = 2 * ticks * time_base.numerator * NS_PER_S + time_base.denominator
     return doubled // (2 * time_base.denominator)
+
+
+def to_ticks(time_ns: int, time_base: Fraction) -> int:
+    """The nearest tick of `time_base` seconds; undoes `to_ns` where a tick is a nanosecond or more.
+
+    Exact halves go up.
+    """
+    doubled = 2 * time_ns * time_base.denominator + time_base.numerator * NS_PER_S
+    return doubled // (2 * time_base.numerator * NS_PER_S)
 
 
 def sample(

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from av.codec.context import ThreadType
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pvtt_flow.core.timeline import NS_PER_S, to_ns
 from pvtt_flow.errors import DataError
-from pvtt_flow.media.container import FFMPEG_ERRORS, OpenVideo, reason_of
+from pvtt_flow.media.container import OpenVideo
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.orientation import rotation_of
+from pvtt_flow.media.shown import DamageError, shown
 
 # Each frame thread holds a frame and delays the first one, and videos are decoded side by side.
 _NUM_THREADS = 2
@@ -49,10 +49,6 @@ class CodedFrame:
     picture: VideoFrame
 
 
-class _DamageError(Exception):
-    """The stream is damaged here."""
-
-
 def fps_of(stream: VideoStream) -> Fraction:
     """Frames a second from the header: the average, else FFmpeg's guess, else its default."""
     return stream.average_rate or stream.guessed_rate or _FALLBACK_FPS
@@ -73,9 +69,12 @@ def coded_frames(
     Raises DataError of kind `undecodable` (not one frame), `over_limit` or `unreadable`, and
     DecodeBreakError after the good frames.
     """
+    stream = opened.stream
+    stream.thread_type, stream.thread_count = ThreadType.AUTO, num_threads
+    packets = opened.container.demux(stream)
     frame_index, first_ns, rotation_deg = 0, 0, 0
     try:
-        for picture, pts_ns in _timed(_shown(opened, num_threads), opened.stream):
+        for picture, pts_ns in _timed(shown(opened, packets), stream):
             size_px = _same_size(picture, size_px)
             if frame_index == 0:
                 limits.check_size(*size_px)
@@ -83,7 +82,7 @@ def coded_frames(
             limits.check_length(frame_index + 1, pts_ns - first_ns)
             yield CodedFrame(frame_index, pts_ns, rotation_deg, picture)
             frame_index += 1
-    except _DamageError as broken:
+    except DamageError as broken:
         if frame_index:
             raise DecodeBreakError(frame_index, str(broken)) from broken
         raise _undecodable(opened, str(broken)) from broken
@@ -92,10 +91,10 @@ def coded_frames(
 
 
 def _same_size(picture: VideoFrame, size_px: tuple[int, int] | None) -> tuple[int, int]:
-    """The picture's (width, height); _DamageError if another was expected."""
+    """The picture's (width, height); DamageError if another was expected."""
     found = (picture.width, picture.height)
     if size_px not in {None, found}:
-        raise _DamageError("the picture is {}x{} and no longer {}x{}".format(*found, *size_px))
+        raise DamageError("the picture is {}x{} and no longer {}x{}".format(*found, *size_px))
     return found
 
 
@@ -111,71 +110,6 @@ def _timed(pictures: Iterator[VideoFrame], stream: VideoStream) -> Iterator[tupl
             pts_ns = to_ns(picture.pts, time_base)
         next_ns = pts_ns + step_ns
         yield picture, pts_ns
-
-
-def _shown(opened: OpenVideo, num_threads: int) -> Iterator[VideoFrame]:
-    """What the decoder shows, up to the first damage: then _DamageError.
-
-    Damage shows up in three ways. Packets are missing: what the decoder still holds is given as
-    far as it is sure. The decoder reports an error. Or it marks a frame as patched up, and what
-    follows builds upon that one.
-    """
-    stream = opened.stream
-    stream.thread_type, stream.thread_count = ThreadType.AUTO, num_threads
-    last_dts: int | None = None
-    try:
-        for packet in opened.container.demux(stream):
-            missing = _missing(opened, packet, last_dts)
-            if missing:
-                yield from _held_back(stream, last_dts)
-                raise _DamageError(missing)
-            if packet.size == 0 and not _is_end(packet):
-                # An empty sample shows nothing, and the decoder would take it for the end.
-                continue
-            for frame in stream.decode(packet):
-                if frame.is_corrupt:
-                    raise _DamageError("the frame is damaged")
-                yield frame
-            last_dts = packet.dts if packet.dts is not None else last_dts
-    except FFMPEG_ERRORS as error:
-        opened.file.check()
-        raise _DamageError(reason_of(error)) from error
-
-
-def _missing(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: int | None) -> str:
-    """What is missing at this packet, in words; nothing when all is well.
-
-    A cut packet must not be decoded: with frame threads PyAV hides its error behind the frames
-    that come with it. And FFmpeg takes a file that ends between two packets for complete.
-    """
-    if packet.is_corrupt:
-        return "the file ends in the middle of a frame, or bytes are missing"
-    if not _is_end(packet):
-        return ""
-    opened.file.check()
-    entries = opened.stream.index_entries
-    if last_dts is not None and len(entries) and entries[-1].timestamp > last_dts:
-        return "the file ends before the last frame of its own index"
-    if "matroska" in opened.container.format.name and opened.file.is_matroska_cut():
-        return "the file is shorter than its header says"
-    return ""
-
-
-def _is_end(packet: "Packet[VideoStream]") -> bool:
-    """Whether this is the mark with which PyAV ends a stream."""
-    return packet.size == 0 and packet.dts is None
-
-
-def _held_back(stream: VideoStream, last_dts: int | None) -> Iterator[VideoFrame]:
-    """Frames that threads and reordering hold back when the packets stop coming.
-
-    A lost packet is shown at its dts or later, and its dts is past the last good one: only
-    frames up to there are sure to have none missing before them.
-    """
-    for frame in stream.decode(None):
-        if last_dts is None or frame.pts is None or frame.pts > last_dts or frame.is_corrupt:
-            return
-        yield frame
 
 
 def _undecodable(opened: OpenVideo, reason: str) -> DataError:

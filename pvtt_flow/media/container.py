@@ -63,12 +63,17 @@ class WatchedFile:
                 f"{type(self._error).__name__}: {self._error}; check the storage and run again",
             ) from self._error
 
-    def is_matroska_cut(self) -> bool:
-        """Whether a Matroska file ends before its header says; leaves the position anywhere."""
+    def matroska_surplus(self) -> int | None:
+        """Bytes of a Matroska file beyond those that its header promises, below 0 for a cut file.
+
+        None when the header promises nothing. Keeps the position.
+        """
+        position = self.tell()
         num_bytes = self.seek(0, SEEK_END)
         self.seek(0)
         promised = promised_bytes(self.read(_HEAD_BYTES))
-        return promised is not None and num_bytes < promised
+        self.seek(position)
+        return None if promised is None else num_bytes - promised
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,6 +7,7 @@ so a frame that is late, turned or mirrored reads wrong.
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -40,29 +41,57 @@ def number_of(rgb: NDArray[np.uint8]) -> int:
     return sum(1 << bit for bit, level in enumerate(levels) if level > 128)
 
 
+def moving_picture(number: int) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3): the number's code over blocks that move, so that pictures build on others.
+
+    Every 13 pictures a new scene begins.
+    """
+    blocks = np.random.default_rng(number // 13).integers(0, 256, (16, 24, 3), np.uint8)
+    large = blocks.repeat(8, 0).repeat(8, 1)
+    rgb = np.roll(large, (2 * number, 3 * number), (0, 1))[:HEIGHT_PX, :WIDTH_PX].copy()
+    rgb[:_BLOCK_PX, : _NUM_BITS * _BLOCK_PX] = coded_picture(number)[
+        :_BLOCK_PX, : _NUM_BITS * _BLOCK_PX
+    ]
+    return rgb
+
+
 def write_clip(
     path: Path,
     num_frames: int,
     *,
-    pts_ms: Sequence[int] | None = None,
-    rotation_deg: int = 0,
     size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
-    container_format: str | None = None,
     options: dict[str, str] | None = None,
+    **more: Any,
 ) -> Path:
-    """An H.264 clip at 25 fps or at `pts_ms`; `rotation_deg` is the clockwise turn to upright."""
-    upright = [
+    """An H.264 clip of noise; `more` is of `write_pictures`."""
+    pictures = [
         coded_picture(i, width_px=size_px[0], height_px=size_px[1]) for i in range(num_frames)
     ]
+    options = {"preset": "veryfast", "crf": "20", **(options or {})}
+    return write_pictures(path, pictures, options=options, **more)
+
+
+def write_pictures(
+    path: Path,
+    upright: Sequence[NDArray[np.uint8]],
+    *,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    pts_ms: Sequence[int] | None = None,
+    rotation_deg: int = 0,
+    container_format: str | None = None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+) -> Path:
+    """A clip at 25 fps or at `pts_ms`; `rotation_deg` is the clockwise turn to upright."""
     coded = [np.ascontiguousarray(np.rot90(rgb, rotation_deg // 90)) for rgb in upright]
     # The index first, so that a file whose tail is cut still opens.
     index_first = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+    index_first |= container_options or {}
     with av.open(path, "w", format=container_format, options=index_first) as file:
-        stream = file.add_stream(
-            "libx264", rate=25, options={"preset": "veryfast", "crf": "20", **(options or {})}
-        )
+        stream = file.add_stream(codec, rate=25, options=options or {})
         stream.width, stream.height = coded[0].shape[1], coded[0].shape[0]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixel_format
         if rotation_deg:
             stream.set_display_rotation(-rotation_deg)
         if pts_ms:

@@ -1,0 +1,374 @@
+import contextlib
+import functools
+import io
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from clip_maker import moving_picture, number_of, write_clip, write_pictures
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_real_files import FILES, Expected
+
+import pvtt_flow.media.shown
+from pvtt_flow.core.timeline import FrameTime
+from pvtt_flow.data import Frame
+from pvtt_flow.errors import DataError
+from pvtt_flow.media import seek
+from pvtt_flow.media.decode import DecodeBreakError, read_frames, read_frames_at
+from pvtt_flow.media.limits import Limits
+from pvtt_flow.media.probe import probe
+from pvtt_flow.media.seek import read_known_frames
+
+NUM_FRAMES = 60
+CLOSED = {"preset": "fast", "g": "12"}
+OPEN = {"preset": "fast", "g": "12", "x264-params": "open-gop=1:bframes=3:b-pyramid=normal"}
+HEVC = "keyint=12:min-keyint=12:open-gop=1:bframes=4:log-level=none"
+UNEVEN_MS = [0, *np.cumsum(np.random.default_rng(0).integers(5, 90, NUM_FRAMES - 1)).tolist()]
+
+
+def moving(path: Path, *, num_frames: int = NUM_FRAMES, **options: object) -> Path:
+    return write_pictures(path, [moving_picture(i) for i in range(num_frames)], **options)
+
+
+def cut(path: Path, fraction: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(fraction * len(data))])
+    return path
+
+
+def of_two(folder: Path) -> Path:
+    """Two recordings in one file: the clock starts anew in the middle."""
+    first = moving(folder / "first.mkv", num_frames=30, options=CLOSED).read_bytes()
+    second = write_clip(folder / "second.mkv", 30, options=CLOSED).read_bytes()
+    (folder / "two.mkv").write_bytes(first + second)
+    return folder / "two.mkv"
+
+
+def retimed(folder: Path, pts_ms: Sequence[int]) -> Path:
+    """Motion JPEG in Matroska with these times, which no encoder takes."""
+    plain = moving(folder / "plain.mkv", codec="mjpeg", pixel_format="yuvj420p")
+    with av.open(plain) as whole, av.open(folder / "clip.mkv", "w") as file:
+        stream = file.add_stream_from_template(whole.streams.video[0])
+        packets = (packet for packet in whole.demux(video=0) if packet.size)
+        for packet, packet.pts in zip(packets, pts_ms, strict=True):
+            packet.dts, packet.stream = packet.pts, stream
+            file.mux(packet)
+    return folder / "clip.mkv"
+
+
+CLIPS: dict[str, Callable[[Path], Path]] = {
+    "closed groups": lambda folder: moving(folder / "clip.mp4", options=CLOSED),
+    "open groups": lambda folder: moving(folder / "clip.mp4", options=OPEN),
+    "open groups, Matroska": lambda folder: moving(folder / "clip.mkv", options=OPEN),
+    "intra refresh": lambda folder: moving(
+        folder / "clip.mp4", options={"g": "12", "x264-params": "intra-refresh=1"}
+    ),
+    "VP9": lambda folder: moving(
+        folder / "clip.webm",
+        codec="libvpx-vp9",
+        options={"g": "12", "deadline": "realtime", "cpu-used": "8"},
+    ),
+    "HEVC": lambda folder: moving(
+        folder / "clip.mp4", codec="libx265", options={"preset": "fast", "x265-params": HEVC}
+    ),
+    "MPEG-2 transport stream": lambda folder: moving(
+        folder / "clip.ts", codec="mpeg2video", options={"g": "12", "bf": "2"}
+    ),
+    "MPEG-4 in AVI": lambda folder: moving(
+        folder / "clip.avi", codec="mpeg4", options={"g": "12", "bf": "2"}
+    ),
+    "Motion JPEG": lambda folder: moving(
+        folder / "clip.mkv", codec="mjpeg", pixel_format="yuvj420p"
+    ),
+    "uneven times": lambda folder: moving(folder / "clip.mkv", options=CLOSED, pts_ms=UNEVEN_MS),
+    "uneven times, MP4": lambda folder: moving(folder / "c.mp4", options=OPEN, pts_ms=UNEVEN_MS),
+    "late start": lambda folder: moving(
+        folder / "clip.mp4", options=OPEN, pts_ms=[700 + 40 * i for i in range(NUM_FRAMES)]
+    ),
+    "repeated times": lambda folder: retimed(
+        folder, [80 * (i // 2) if 20 <= i < 40 else 40 * i for i in range(NUM_FRAMES)]
+    ),
+    "turned": lambda folder: moving(folder / "clip.mp4", options=CLOSED, rotation_deg=90),
+    "fragments": lambda folder: moving(
+        folder / "clip.mp4",
+        options=CLOSED,
+        container_options={"movflags": "frag_keyframe+empty_moov"},
+    ),
+    "no index": lambda folder: moving(
+        folder / "clip.mkv", options=CLOSED, container_options={"live": "1"}
+    ),
+    "no times": lambda folder: moving(
+        folder / "clip.h264", options=CLOSED, container_format="h264"
+    ),
+    "cut": lambda folder: cut(moving(folder / "clip.mp4", options=CLOSED), 0.7),
+    "cut, Matroska": lambda folder: cut(moving(folder / "clip.mkv", options=CLOSED), 0.7),
+    "two in one": of_two,
+}
+# Served through seeks alone, whichever frames are wanted (but for the first group's).
+SOUGHT = ["closed groups", "open groups", "VP9", "HEVC", "uneven times", "late start", "turned"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    path: Path
+    frames: list[Frame]
+    """All of them, decoded from the start."""
+
+
+@pytest.fixture(scope="module")
+def clip_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
+    @functools.cache
+    def clip_of(name: str) -> Clip:
+        path = CLIPS[name](tmp_path_factory.mktemp("clip"))
+        return Clip(path, until_break(path))
+
+    return clip_of
+
+
+def until_break(path: Path) -> list[Frame]:
+    frames: list[Frame] = []
+    with path.open("rb") as file, contextlib.suppress(DecodeBreakError):
+        frames.extend(read_frames(file))
+    return frames
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeks whenever there is something to step over, so that short clips show it."""
+    monkeypatch.setattr(seek, "_WORTH_A_SEEK", 0)
+
+
+def time_of(frame: Frame) -> FrameTime:
+    return FrameTime(frame.frame_index, frame.pts_ns)
+
+
+def times_of(frames: Sequence[Frame]) -> list[FrameTime]:
+    return [time_of(frame) for frame in frames]
+
+
+def known(path: Path, wanted: Sequence[FrameTime], **options: object) -> list[Frame]:
+    with path.open("rb") as file:
+        return list(read_known_frames(file, wanted, **options))
+
+
+def assert_same(found: Sequence[Frame], expected: Sequence[Frame]) -> None:
+    assert times_of(found) == times_of(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.rgb.flags.c_contiguous
+        assert np.array_equal(one.rgb, other.rgb), one.frame_index
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_any_frames_are_those_of_a_decode_from_the_start(
+    clip_of: Callable[[str], Clip], eager: None, name: str
+) -> None:
+    clip = clip_of(name)
+    draw = random.Random(name)
+    choices = [[frame] for frame in clip.frames]
+    choices += [sorted(draw.sample(clip.frames, k), key=time_of) for k in (2, 3, 5, 8, 20)]
+    choices += [clip.frames, clip.frames[len(clip.frames) // 3 :]]
+    for chosen in choices:
+        assert_same(known(clip.path, times_of(chosen)), chosen)
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.sampled_from(["closed groups", "open groups", "VP9"]), data=st.data())
+def test_any_choice(clip_of: Callable[[str], Clip], name: str, data: st.DataObject) -> None:
+    clip = clip_of(name)
+    indices = data.draw(st.sets(st.integers(0, len(clip.frames) - 1)))
+    chosen = [clip.frames[index] for index in sorted(indices)]
+    assert_same(known(clip.path, times_of(chosen)), chosen)
+
+
+@pytest.mark.parametrize("name", SOUGHT)
+def test_the_start_is_not_decoded(
+    clip_of: Callable[[str], Clip], eager: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    clip = clip_of(name)
+    num_decoded = count_decoded(monkeypatch)
+    for frame in clip.frames[30:]:
+        known(clip.path, [time_of(frame)])
+        # The first one; up to two groups, when it is the keyframe of the second; and one ahead.
+        assert num_decoded() <= 1 + 24 + 1
+
+
+def count_decoded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How many pictures decoders have shown since one last asked."""
+    count = 0
+    really_shown = pvtt_flow.media.shown.shown
+
+    def shown(*args: Any) -> Iterator[av.VideoFrame]:
+        nonlocal count
+        for picture in really_shown(*args):
+            count += 1
+            yield picture
+
+    def taken() -> int:
+        nonlocal count
+        taken, count = count, 0
+        return taken
+
+    monkeypatch.setattr("pvtt_flow.media.coded.shown", shown)
+    monkeypatch.setattr("pvtt_flow.media.landing.shown", shown)
+    return taken
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An MP4 file of 90 frames that does not fit into any buffer."""
+    path = tmp_path_factory.mktemp("large") / "clip.mp4"
+    return write_clip(path, 90, size_px=(320, 240), options={"g": "10", "qp": "4"}).read_bytes()
+
+
+def test_the_start_is_not_even_read(large: bytes) -> None:
+    class Counted(io.BytesIO):
+        num_read = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            self.num_read += len(data)
+            return data
+
+    file = Counted(large)
+    times = [FrameTime(i, 40_000_000 * i) for i in (50, 51, 85)]
+    assert [number_of(frame.rgb) for frame in read_known_frames(file, times)] == [50, 51, 85]
+    assert file.num_read < len(large) / 2
+
+
+def test_frames_are_decoded_as_they_are_asked_for(
+    clip_of: Callable[[str], Clip], eager: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = clip_of("closed groups")
+    num_decoded = count_decoded(monkeypatch)
+    with clip.path.open("rb") as file:
+        frames = read_known_frames(file, times_of(clip.frames[14:]))
+        assert num_decoded() == 0
+        assert number_of(next(frames).rgb) == 14
+        # The first one, the keyframe of the second scene, this one and one ahead.
+        assert num_decoded() == 4
+        assert number_of(next(frames).rgb) == 15
+        assert num_decoded() == 1
+        frames.close()
+        assert not file.closed
+        assert number_of(next(read_known_frames(file, [time_of(clip.frames[9])])).rgb) == 9
+
+
+def test_no_frame_comes_twice_when_trust_ends_midway(
+    clip_of: Callable[[str], Clip], eager: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = clip_of("repeated times")
+    # Their times ascend, so a seek is tried; only what lies between them repeats itself.
+    chosen = [*clip.frames[10:21], clip.frames[24], clip.frames[50]]
+    num_decoded = count_decoded(monkeypatch)
+    assert_same(known(clip.path, times_of(chosen)), chosen)
+    assert num_decoded() > 51
+
+
+@pytest.mark.parametrize(("index", "late_ns"), [(4, 1), (4, 40_000_000), (40, -1), (40, 1)])
+def test_another_time_is_another_file(
+    clip_of: Callable[[str], Clip], index: int, late_ns: int
+) -> None:
+    frame = clip_of("closed groups").frames[index]
+    with pytest.raises(DataError) as caught:
+        known(clip_of("closed groups").path, [FrameTime(index, frame.pts_ns + late_ns)])
+    assert caught.value.kind == "source_changed"
+    assert str(caught.value) == (
+        f"the file must be the one that was processed, in which frame {index} is at "
+        f"{frame.pts_ns + late_ns} ns, but it is at {frame.pts_ns} ns; process it again"
+    )
+
+
+def test_frames_that_are_missing_are_another_file(clip_of: Callable[[str], Clip]) -> None:
+    clip = clip_of("closed groups")
+    wanted = [time_of(clip.frames[50]), FrameTime(60, 2_400_000_000)]
+    with clip.path.open("rb") as file:
+        frames = read_known_frames(file, wanted)
+        assert number_of(next(frames).rgb) == 50
+        with pytest.raises(DataError, match=r"frame 60 .* but it has 60 frames") as caught:
+            next(frames)
+    assert caught.value.kind == "source_changed"
+
+
+def test_an_index_that_does_not_go_with_the_times_is_another_file(
+    clip_of: Callable[[str], Clip],
+) -> None:
+    clip = clip_of("closed groups")
+    one, other = time_of(clip.frames[30]), time_of(clip.frames[33])
+    with pytest.raises(DataError, match="frame 34 is at 1320000000 ns, but it is at 1360000000"):
+        known(clip.path, [one, FrameTime(34, other.pts_ns)])
+
+
+@pytest.mark.parametrize("name", ["cut", "cut, Matroska"])
+def test_a_break_before_a_wanted_frame_is_raised(clip_of: Callable[[str], Clip], name: str) -> None:
+    clip = clip_of(name)
+    wanted = [time_of(clip.frames[-1]), FrameTime(55, 2_200_000_000)]
+    with clip.path.open("rb") as file:
+        frames = read_known_frames(file, wanted)
+        assert number_of(next(frames).rgb) == len(clip.frames) - 1
+        with pytest.raises(DecodeBreakError) as caught:
+            next(frames)
+    assert caught.value.frame_index == len(clip.frames)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(max_frames=40), r"at most 40 frames \(max_frames\), got 50"),
+        (Limits(max_duration_s=1.0), r"at most 1 s \(max_duration_s\), got 2.0 s"),
+        (Limits(max_pixels=96), r"at most 96 pixels \(max_pixels\), got 96x64"),
+    ],
+)
+def test_limits_hold(clip_of: Callable[[str], Clip], limits: Limits, message: str) -> None:
+    clip = clip_of("uneven times")
+    even = clip_of("closed groups")
+    clip = even if limits.max_frames != 40 else clip
+    with pytest.raises(DataError, match=message) as caught:
+        known(clip.path, [time_of(clip.frames[49])], limits=limits)
+    assert caught.value.kind == "over_limit"
+
+
+def test_the_size_is_the_probed_one(clip_of: Callable[[str], Clip]) -> None:
+    clip = clip_of("turned")
+    with clip.path.open("rb") as file:
+        video = probe(file, size_bytes=clip.path.stat().st_size)
+    assert_same(known(clip.path, [time_of(clip.frames[40])], video=video), [clip.frames[40]])
+    other = replace(video, coded_width_px=32)
+    with pytest.raises(DataError, match="the picture is 64x96 and no longer 32x96"):
+        known(clip.path, [time_of(clip.frames[40])], video=other)
+
+
+def test_wanted_frames_ascend(clip_of: Callable[[str], Clip]) -> None:
+    clip = clip_of("closed groups")
+    assert known(clip.path, []) == []
+    with pytest.raises(ValueError, match="ascending order of frame_index"):
+        known(clip.path, [time_of(clip.frames[3]), time_of(clip.frames[3])])
+
+
+def test_a_failed_read_after_a_seek_is_not_a_broken_video(large: bytes) -> None:
+    class Flaky(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > len(large) // 2:
+                raise ConnectionError("reset by peer")
+            return super().read(size)
+
+    with pytest.raises(DataError, match="ConnectionError: reset by peer") as caught:
+        list(read_known_frames(Flaky(large), [FrameTime(80, 3_200_000_000)]))
+    assert caught.value.kind == "unreadable"
+
+
+@pytest.mark.parametrize("expected", FILES, ids=lambda expected: expected.name)
+def test_real_files(shared_data: Path, eager: None, expected: Expected) -> None:
+    path = shared_data / "videos" / "codec" / expected.name
+    last = min(expected.num_frames, 100) - 1
+    run = range(last // 2, min(last // 2 + 5, last))
+    with path.open("rb") as file:
+        frames = read_frames_at(file, {0, *run, last})
+        for chosen in ([0], [last // 2], [last], [*run], [0, last]):
+            wanted = [frames[index] for index in chosen if index in frames]
+            assert_same(list(read_known_frames(file, times_of(wanted))), wanted)
