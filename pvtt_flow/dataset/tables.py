@@ -29,6 +29,8 @@ MASKLETS = "masklets"
 VIDEOS = "videos"
 # Partitions are for pruning by video and for rewriting little when a video is replaced.
 NUM_BUCKETS = 16
+# What a reader of one masklet has to read: a row group, and as much of it as there is in a file.
+ROW_GROUP_BYTES = 8 << 20
 BUCKET = "bucket"
 SCHEMAS: Mapping[str, pa.Schema] = {
     MASKLETS: schema_of(Masklet).append(pa.field(BUCKET, pa.int32(), nullable=False)),
@@ -126,13 +128,19 @@ def _write(uri: str, rows: pa.Table) -> int:
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
     try:
         with files.open(place, "wb") as stream:
-            pq.write_table(rows, stream, compression="zstd")
+            pq.write_table(rows, stream, _rows_a_group(rows), compression="zstd")
             return int(stream.tell())
     except BaseException:
         # Half a file is nobody's, and on a full disk in everybody's way.
         with suppress(Exception):
             files.rm(place)
         raise
+
+
+def _rows_a_group(rows: pa.Table) -> int:
+    """So many that they take about the bytes of a row group, before compression."""
+    row_bytes = rows.nbytes / max(1, rows.num_rows)
+    return max(1, int(ROW_GROUP_BYTES / max(1, row_bytes)))
 
 
 def _read(uri: str, columns: Sequence[str] | None, row_group: int | None) -> pa.Table:
