@@ -9,6 +9,7 @@ from pvtt_flow.config import Reason, Todo
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.data import Lineage, Source
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
+from pvtt_flow.dataset.tables import bucket_of
 
 _REASONS: tuple[Reason, ...] = (*get_args(Todo), "quarantined", "gone", "unchanged")
 
@@ -37,8 +38,10 @@ class Plan:
 
     @property
     def todo(self) -> tuple[Source, ...]:
-        """What is to be processed."""
-        return tuple(v.source for v in self.videos if v.reason in self.process)
+        """What is to be processed: first what the dataset has not, in the listing's order, then
+        what replaces rows, in the order of these: a commit of neighbours rewrites few files."""
+        todo = (v.source for v in self.videos if v.reason in self.process)
+        return tuple(sorted(todo, key=_turn))
 
     @property
     def counts(self) -> dict[Reason, int]:
@@ -96,6 +99,12 @@ def work_key(source: Source, lineage: Lineage) -> str:
             "tracker": lineage.tracker_hash,
         }
     )
+
+
+def _turn(source: Source) -> tuple[int, str]:
+    if source.seen_run_id is None:
+        return -1, ""
+    return bucket_of(source.video_id), source.video_id
 
 
 def _limited(

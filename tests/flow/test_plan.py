@@ -8,6 +8,7 @@ from pvtt_flow.config import Reason, Todo
 from pvtt_flow.data import Lineage, Prompt, Source, Status
 from pvtt_flow.dataset.arrow import to_table
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
+from pvtt_flow.dataset.tables import bucket_of
 from pvtt_flow.flow.plan import Plan, make_plan, work_key
 
 SOURCE = Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9)
@@ -97,6 +98,19 @@ def test_the_limit_counts_what_is_to_do() -> None:
         "new", "changed", "stale", "failed", "quarantined", "gone", "unchanged",
     ]  # fmt: skip
     assert plan_of(sources, known, limit=0).todo == ()
+
+
+def test_what_is_replaced_comes_last_and_in_the_order_of_the_files() -> None:
+    names = [f"v{number}" for number in range(40)]
+    sources = [replace(SOURCE, video_id=name, etag="changed") for name in names]
+    known = [entry(video_id=name) for name in names if name not in ("v7", "v3")]
+    todo = [source.video_id for source in plan_of(sources, *known).todo]
+    assert todo[:2] == ["v3", "v7"]
+    buckets = [bucket_of(name) for name in todo[2:]]
+    assert len(set(buckets)) > 1
+    assert buckets == sorted(buckets)
+    first = [name for name in todo[2:] if bucket_of(name) == buckets[0]]
+    assert first == sorted(first)
 
 
 def test_what_has_gone_from_this_input_and_what_is_back() -> None:
