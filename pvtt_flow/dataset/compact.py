@@ -5,6 +5,7 @@ what lets a killed run lose so little. A partition's small files are merged once
 `fanout` of them, so a row is written anew a few times, however long the run.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -31,6 +32,8 @@ class Merging:
     """By table: merged files have at most as many; those with half of it stay as they are."""
     fanout: int
     """So many small files of a partition are merged."""
+    tiered: bool = False
+    """Whether only files of about one size are."""
     max_groups: int | None = None
     """At most so many merged files a table and step."""
 
@@ -39,7 +42,7 @@ class Merging:
 _TARGET_BYTES = {VIDEOS: 8 << 20, MASKLETS: 64 << 20}
 THOROUGH = Merging(target_bytes=_TARGET_BYTES, fanout=2)
 """For a command that is given time."""
-RUNNING = Merging(target_bytes=_TARGET_BYTES, fanout=32, max_groups=16)
+RUNNING = Merging(target_bytes=_TARGET_BYTES, fanout=16, tiered=True, max_groups=16)
 """For the driver of a run, between two commits, which must not wait for long."""
 
 
@@ -66,12 +69,14 @@ def compact(uri: str, merging: Merging, notes: Mapping[str, Any]) -> int:
     return advance(uri, step)
 
 
-def groups(files: Sequence[File], *, target_bytes: int, fanout: int) -> Iterator[list[File]]:
+def groups(files: Sequence[File], table: str, merging: Merging) -> Iterator[list[File]]:
     """The files to be merged, each group into one: of one partition, neighbours by video."""
-    small: dict[str, list[File]] = {}
+    target_bytes, fanout = merging.target_bytes[table], merging.fanout
+    small: dict[tuple[str, int], list[File]] = {}
     for file in sorted(files, key=lambda file: (file.first_id, file.path)):
         if 2 * file.size_bytes < target_bytes:
-            small.setdefault(file.partition, []).append(file)
+            tier = int(math.log(file.size_bytes, fanout)) if merging.tiered else 0
+            small.setdefault((file.partition, tier), []).append(file)
     for neighbours in small.values():
         if len(neighbours) >= fanout:
             yield from (group for group in _filled(neighbours, target_bytes) if len(group) > 1)
@@ -96,9 +101,7 @@ def _merged(uri: str, name: str, table: DeltaTable, merging: Merging) -> Edit:
         for path, row in rows.items()
     ]
     root, removed, added = f"{uri}/{name}", [], []
-    target_bytes = merging.target_bytes[name]
-    found = groups(files, target_bytes=target_bytes, fanout=merging.fanout)
-    for group in islice(found, merging.max_groups):
+    for group in islice(groups(files, name, merging), merging.max_groups):
         parts = pa.concat_tables([read_file(root, file.path) for file in group])
         merged = parts.sort_by(_ORDERS[name])
         added.append(write_file(root, merged, partition_of(rows[group[0].path])))

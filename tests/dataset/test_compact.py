@@ -1,5 +1,6 @@
 """Small files become few, and nobody sees a difference in the rows."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.compact import RUNNING, THOROUGH, File, compact, groups
+from pvtt_flow.dataset.compact import RUNNING, THOROUGH, File, Merging, compact, groups
+from pvtt_flow.dataset.tables import MASKLETS, NUM_BUCKETS
 
 FILES = st.lists(
     st.builds(
@@ -27,7 +29,7 @@ FILES = st.lists(
 
 @given(FILES, st.integers(2, 6))
 def test_groups_are_of_neighbours_and_not_too_large(files: list[File], fanout: int) -> None:
-    found = list(groups(files, target_bytes=100, fanout=fanout))
+    found = list(groups(files, "t", Merging(target_bytes={"t": 100}, fanout=fanout)))
     merged = [file for group in found for file in group]
     assert len(merged) == len({file.path for file in merged}), "no file twice"
     for group in found:
@@ -40,6 +42,27 @@ def test_groups_are_of_neighbours_and_not_too_large(files: list[File], fanout: i
         small = [f for f in files if f.partition == partition and f.size_bytes < 50]
         if len(small) < fanout:
             assert not any(f.partition == partition for f in merged), "it waits for more"
+
+
+def test_a_year_of_nightly_runs_leaves_few_files_and_writes_rows_anew_a_few_times() -> None:
+    """200 videos a night; what merges would do, without the files."""
+    chance = random.Random(1)
+    files: dict[str, File] = {}
+    added = written = 0
+    for night in range(365):
+        for number in range(200):
+            partition = str(chance.randrange(NUM_BUCKETS))
+            file = File(f"{night}-{number}", partition, 30_000, f"{chance.random()}")
+            files[file.path] = file
+            added += file.size_bytes
+        for group in groups([*files.values()], MASKLETS, RUNNING):
+            for file in group:
+                del files[file.path]
+            merged = replace(group[0], size_bytes=sum(file.size_bytes for file in group))
+            files[merged.path] = merged
+            written += merged.size_bytes
+        assert len(files) < NUM_BUCKETS * 3 * RUNNING.fanout
+    assert 1 < written / added < 3
 
 
 @pytest.fixture
