@@ -64,12 +64,15 @@ class WatchedFile:
             ) from self._error
 
     def peek(self, offset: int, num_bytes: int) -> bytes:
-        """Up to `num_bytes` from `offset` on; keeps the position. Raises what `check` raises."""
+        """Up to `num_bytes` from `offset` on; keeps the position.
+
+        Raises a DataError of kind `unreadable` when it cannot be read.
+        """
         position = self.tell()
         try:
             self.seek(offset)
             return self.read(num_bytes)
-        except Exception:
+        except OSError:
             self.check()
             raise
         finally:

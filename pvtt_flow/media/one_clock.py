@@ -12,10 +12,11 @@ _MAX_BOXES = 1000
 
 
 def has_one_clock(opened: OpenVideo) -> bool:
-    """Whether this is MP4 (or MOV) in one piece, or Matroska that ends where it says."""
+    """Whether this is MP4 (or MOV) in one piece, or Matroska that ends where it says, or before."""
     name = opened.container.format.name
     if "matroska" in name:
-        return opened.file.matroska_surplus() == 0
+        surplus = opened.file.matroska_surplus()
+        return surplus is not None and surplus <= 0
     return "mp4" in name and not _may_have_fragments(opened.file)
 
 

@@ -18,7 +18,7 @@ from test_real_files import FILES, Expected
 
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.data import Frame
-from pvtt_flow.errors import DataError
+from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.media import seek
 from pvtt_flow.media.decode import DecodeBreakError, read_frames, read_frames_at
 from pvtt_flow.media.limits import Limits
@@ -341,16 +341,25 @@ def test_wanted_frames_ascend(clip_of: Callable[[str], Clip]) -> None:
         known(clip.path, [time_of(clip.frames[3]), time_of(clip.frames[3])])
 
 
-def test_a_failed_read_after_a_seek_is_not_a_broken_video(large: bytes) -> None:
+@pytest.mark.parametrize("least_bytes", [0, 1000], ids=["looking at the end", "seeking"])
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (ConnectionError("reset by peer"), DataError, "a read failed with ConnectionError: reset"),
+        (StoreError("it is gone"), StoreError, "it is gone"),
+    ],
+)
+def test_a_failed_read_is_not_a_broken_video(
+    large: bytes, least_bytes: int, error: Exception, raised: type[Exception], message: str
+) -> None:
     class Flaky(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
-            if self.tell() > len(large) // 2:
-                raise ConnectionError("reset by peer")
+            if self.tell() > len(large) // 2 and (size or 0) >= least_bytes:
+                raise error
             return super().read(size)
 
-    with pytest.raises(DataError, match="ConnectionError: reset by peer") as caught:
+    with pytest.raises(raised, match=message):
         list(read_known_frames(Flaky(large), [FrameTime(80, 3_200_000_000)]))
-    assert caught.value.kind == "unreadable"
 
 
 @pytest.mark.parametrize("expected", FILES, ids=lambda expected: expected.name)
