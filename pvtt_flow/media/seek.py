@@ -35,7 +35,8 @@ def read_known_frames(
 ) -> Generator[Frame]:
     """Exactly these frames, by ascending index, as `read_frames` gives them; decoded as asked for.
 
-    `wanted` is what `read_frames` has once told of them. Damage that a seek steps over is not met.
+    `wanted` is what `read_frames` has once told of them. What a seek steps over is not looked at:
+    neither damage is met there, nor that a changed file has more or fewer frames before this time.
 
     Raises what `read_frames` raises, and DataError of kind `source_changed` when the file has no
     such frame at that time: it is not the one that was read. Closing the iterator closes the
