@@ -63,17 +63,33 @@ class WatchedFile:
                 f"{type(self._error).__name__}: {self._error}; check the storage and run again",
             ) from self._error
 
+    def peek(self, offset: int, num_bytes: int) -> bytes:
+        """Up to `num_bytes` from `offset` on; keeps the position.
+
+        Raises a DataError of kind `unreadable` when it cannot be read.
+        """
+        position = self.tell()
+        try:
+            self.seek(offset)
+            return self.read(num_bytes)
+        except OSError:
+            self.check()
+            raise
+        finally:
+            self.seek(position)
+
     def matroska_surplus(self) -> int | None:
         """Bytes of a Matroska file beyond those that its header promises, below 0 for a cut file.
 
         None when the header promises nothing. Keeps the position.
         """
+        promised = promised_bytes(self.peek(0, _HEAD_BYTES))
+        if promised is None:
+            return None
         position = self.tell()
         num_bytes = self.seek(0, SEEK_END)
-        self.seek(0)
-        promised = promised_bytes(self.read(_HEAD_BYTES))
         self.seek(position)
-        return None if promised is None else num_bytes - promised
+        return num_bytes - promised
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,8 +7,6 @@ keyframe is one. Containers lie about that, and about times, so nothing is taken
   open group of pictures shows before it builds upon what was not decoded, and is left out.
 - It is earlier than what is looked for, and every picture is later than the one before it: a time
   that comes twice is met twice, and noticed.
-
-Only containers that give each packet its time and have an index are sought in at all.
 """
 
 from collections.abc import Iterator
@@ -28,15 +26,6 @@ _MAX_SEEKS = 3
 
 class UntrustedError(Exception):
     """What was found after a seek need not be what a decode from the start would give."""
-
-
-def has_index(opened: OpenVideo) -> bool:
-    """Whether a time stands for one place in this file.
-
-    A Matroska file that goes on after its end is two recordings in a row, whose clock starts anew.
-    """
-    name = opened.container.format.name
-    return "mp4" in name or ("matroska" in name and opened.file.matroska_surplus() == 0)
 
 
 def keyframe_between(stream: VideoStream, after_ns: int, before_ns: int) -> bool:

@@ -17,13 +17,9 @@ from pvtt_flow.data import Frame, Video
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.coded import CodedFrame, coded_frames
 from pvtt_flow.media.container import OpenVideo, open_container
-from pvtt_flow.media.landing import (
-    UntrustedError,
-    has_index,
-    keyframe_between,
-    pictures_before,
-)
+from pvtt_flow.media.landing import UntrustedError, keyframe_between, pictures_before
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
+from pvtt_flow.media.one_clock import has_one_clock
 from pvtt_flow.media.orientation import upright_rgb
 
 # Fewer frames than these are decoded and not stepped over: a seek empties the decoder's threads.
@@ -39,7 +35,8 @@ def read_known_frames(
 ) -> Generator[Frame]:
     """Exactly these frames, by ascending index, as `read_frames` gives them; decoded as asked for.
 
-    `wanted` is what `read_frames` has once told of them. Damage that a seek steps over is not met.
+    `wanted` is what `read_frames` has once told of them. What a seek steps over is not looked at:
+    neither damage is met there, nor that a changed file has more or fewer frames before this time.
 
     Raises what `read_frames` raises, and DataError of kind `source_changed` when the file has no
     such frame at that time: it is not the one that was read. Closing the iterator closes the
@@ -56,7 +53,7 @@ def read_known_frames(
             return
         with open_container(file, limits) as opened:
             try:
-                yield from _Reading(opened, rest, video, limits).frames(may_seek=may_seek)
+                yield from _Reading(opened, rest, video, limits, may_seek=may_seek).frames()
             except UntrustedError:
                 continue
 
@@ -65,20 +62,26 @@ class _Reading:
     """An open video, and the frames of it that are still to be given."""
 
     def __init__(
-        self, opened: OpenVideo, rest: deque[FrameTime], video: Video | None, limits: Limits
+        self,
+        opened: OpenVideo,
+        rest: deque[FrameTime],
+        video: Video | None,
+        limits: Limits,
+        *,
+        may_seek: bool,
     ) -> None:
         size_px = None if video is None else (video.coded_width_px, video.coded_height_px)
         self._opened = opened
         self._rest = rest
         self._limits = limits
+        self._may_seek = may_seek and _ascending(rest) and has_one_clock(opened)
         self._counted = coded_frames(opened, limits, size_px=size_px)
         # Always decoded: the whole video has its size and rotation, and decoders learn from it
         # (from Xvid's signature, say) how to read the rest.
         self._first: CodedFrame = next(self._counted)
 
-    def frames(self, *, may_seek: bool) -> Iterator[Frame]:
+    def frames(self) -> Iterator[Frame]:
         """The rest; UntrustedError when it must be counted instead."""
-        self._may_seek = may_seek and has_index(self._opened) and _ascending(self._rest)
         if not (self._may_seek and self._rest[0].frame_index > _WORTH_A_SEEK):
             yield from self._by_count()
         while self._rest:

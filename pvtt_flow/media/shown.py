@@ -54,11 +54,13 @@ def _missing(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: int | N
     if not _is_end(packet):
         return ""
     opened.file.check()
+    if "matroska" in opened.container.format.name:
+        # Its index holds keyframes only, and when they are shown.
+        is_cut = (opened.file.matroska_surplus() or 0) < 0
+        return "the file is shorter than its header says" if is_cut else ""
     entries = opened.stream.index_entries
     if last_dts is not None and len(entries) and entries[-1].timestamp > last_dts:
         return "the file ends before the last frame of its own index"
-    if "matroska" in opened.container.format.name and (opened.file.matroska_surplus() or 0) < 0:
-        return "the file is shorter than its header says"
     return ""
 
 

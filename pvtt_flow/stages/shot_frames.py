@@ -1,14 +1,18 @@
 """The frames of one shot by their positions, for a tracker that reads ahead and goes back."""
 
+import threading
+from array import array
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import islice
+from typing import BinaryIO
 
-from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.core.timeline import FrameTime, SamplingParams
 from pvtt_flow.data import Frame, Prompt, Shot, Video
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.decode import DecodeBreakError, read_frames
 from pvtt_flow.media.limits import Limits
+from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.models.tracker import Clip
 from pvtt_flow.storage.reading import open_binary
 
@@ -27,32 +31,70 @@ class ShotFrames:
         self._shot = shot
         self._sampling = sampling
         self._limits = limits
+        self._known = _Known()
         self.broken: DecodeBreakError | None = None
         """Why the shot ends early, once someone has read that far."""
 
     def read(self, start: int, stop: int | None) -> Generator[Frame]:
         """The frames at positions `[start, stop)`, in order; to the end when `stop` is null.
 
-        Each reading has a file of its own, which closes with the iterator. On the way to the end
-        a break is the end and is kept, not raised: a tracker reads ahead, so an exception would
-        cost the frames that it holds already. Else raises what `read_frames` raises.
+        Each reading has a file of its own, which closes with the iterator. What has been read
+        before is sought, the rest is decoded from the video's first frame on.
+
+        On the way to the end a break is the end and is kept, not raised: a tracker reads ahead, so
+        an exception would cost the frames that it holds already. Else raises what `read_frames`
+        raises, and DataError of kind `source_changed` when the video is no longer what it was.
         """
+        known = [] if stop is None else self._known.between(start, stop)
         with open_binary(self._uri) as file:
-            decoded = read_frames(
-                file,
-                video=self._video,
-                sampling=self._sampling,
-                limits=self._limits,
-                start_frame=self._shot.start_frame,
-                stop_frame=self._shot.stop_frame,
-            )
-            with closing(decoded):
+            if stop is not None and len(known) == stop - start:
+                video, limits = self._video, self._limits
+                yield from read_known_frames(file, known, video=video, limits=limits)
+                return
+            with closing(self._counted(file)) as counted:
                 try:
-                    yield from islice(decoded, start, stop)
+                    yield from islice(counted, start, stop)
                 except DecodeBreakError as error:
                     if stop is not None:
                         raise
                     self.broken = error
+
+    def _counted(self, file: BinaryIO) -> Generator[Frame]:
+        """All positions; each is known from then on."""
+        decoded = read_frames(
+            file,
+            video=self._video,
+            sampling=self._sampling,
+            limits=self._limits,
+            start_frame=self._shot.start_frame,
+            stop_frame=self._shot.stop_frame,
+        )
+        with closing(decoded):
+            for position, frame in enumerate(decoded):
+                self._known.add(position, frame)
+                yield frame
+
+
+class _Known:
+    """Where the frames are that have been read, by position; several threads read a shot."""
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._frame_index = array("q")
+        self._pts_ns = array("q")
+
+    def add(self, position: int, frame: Frame) -> None:
+        """Whoever counts starts at 0, so positions come without gaps."""
+        with self._changing:
+            if position == len(self._pts_ns):
+                self._frame_index.append(frame.frame_index)
+                self._pts_ns.append(frame.pts_ns)
+
+    def between(self, start: int, stop: int) -> list[FrameTime]:
+        """Those of the positions `[start, stop)` that are known."""
+        with self._changing:
+            places = zip(self._frame_index[start:stop], self._pts_ns[start:stop], strict=True)
+            return [FrameTime(*place) for place in places]
 
 
 def clip_of(shot: ShotFrames, prompts: Sequence[Prompt]) -> Clip:

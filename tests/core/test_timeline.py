@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pvtt_flow.core.timeline import SamplingParams, sample, to_ns
+from pvtt_flow.core.timeline import SamplingParams, sample, to_ns, to_ticks
 
 MS = 1_000_000
 TIME_BASES = [Fraction(1, n) for n in (600, 1000, 11456, 12800, 15360, 30000, 90000, 10**9)]
@@ -27,6 +27,11 @@ def test_to_ns_is_the_nearest_nanosecond(ticks: int, time_base: Fraction) -> Non
 
 def test_to_ns_has_no_float_error() -> None:
     assert to_ns(10**18 + 1, Fraction(1, 10**9)) == 10**18 + 1
+
+
+@given(st.integers(-(2**40), 2**40), st.sampled_from(TIME_BASES))
+def test_to_ticks_undoes_to_ns(ticks: int, time_base: Fraction) -> None:
+    assert to_ticks(to_ns(ticks, time_base), time_base) == ticks
 
 
 @given(rising_ns, st.integers(1, 9))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import av
 import pytest
-from clip_maker import number_of, read, write_clip
+from clip_maker import moving_picture, number_of, read, write_clip, write_pictures
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.coded import coded_frames
@@ -46,6 +46,13 @@ def test_a_cut_matroska_file_breaks_too(tmp_path: Path, fraction: float) -> None
     assert numbers == list(range(len(numbers)))
     assert len(numbers) >= 30 * fraction - 6
     assert "the file is shorter than its header says" in str(error)
+
+
+def test_a_keyframe_just_before_the_end_is_no_cut(tmp_path: Path) -> None:
+    # A Matroska index tells when a keyframe is shown: here later than the last frame is decoded.
+    pictures = [moving_picture(i) for i in range(54)]
+    path = write_pictures(tmp_path / "whole.mkv", pictures, options={"g": "20", "bf": "3"})
+    assert [number_of(frame.rgb) for frame in read(path)] == list(range(54))
 
 
 def test_damaged_bytes_break_where_they_are(tmp_path: Path, clip: Path) -> None:

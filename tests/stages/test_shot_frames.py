@@ -1,8 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
-from media.clip_maker import write_clip
+from media.clip_maker import moving_picture, number_of, write_clip, write_pictures
+from media.decode_counter import count_decoded
 from stages.works import box_prompt, inspected
 
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
@@ -79,6 +82,74 @@ def test_a_break_where_there_must_be_frames_is_raised(broken: Path) -> None:
     with pytest.raises(DecodeBreakError):
         list(shot.read(0, 48))
     assert shot.broken is None
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """240 frames, a keyframe every 24."""
+    pictures = [moving_picture(i) for i in range(240)]
+    path = tmp_path_factory.mktemp("long") / "long.mp4"
+    options = {"preset": "veryfast", "g": "24", "sc_threshold": "0"}
+    return write_pictures(path, pictures, options=options)
+
+
+@pytest.mark.parametrize(
+    "sampling", [EVERY_FRAME, SamplingParams(stride=3), SamplingParams(target_fps=10.0)]
+)
+def test_going_back_gives_the_same_frames(long: Path, sampling: SamplingParams) -> None:
+    shot = shot_of(long, sampling)
+    frames = list(shot.read(0, None))
+    for start in range(len(frames) - 16, -1, -16):
+        found = list(shot.read(start, start + 16))
+        assert len(found) == 16
+        for one, other in zip(found, frames[start:], strict=False):
+            assert (one.frame_index, one.pts_ns) == (other.frame_index, other.pts_ns)
+            assert np.array_equal(one.rgb, other.rgb)
+
+
+def test_going_back_does_not_start_over_each_time(
+    long: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shot = shot_of(long)
+    assert len(list(shot.read(0, None))) == 240
+    num_decoded = count_decoded(monkeypatch)
+    for start in range(216, -1, -24):
+        assert [f.frame_index for f in shot.read(start, start + 24)] == [*range(start, start + 24)]
+        # A chunk that begins with a keyframe is reached from the one before it.
+        assert num_decoded() <= 1 + 24 + 24 + 1
+
+
+def test_what_nobody_has_read_is_counted(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shot = shot_of(long)
+    num_decoded = count_decoded(monkeypatch)
+    assert [frame.frame_index for frame in shot.read(200, 210)] == [*range(200, 210)]
+    assert num_decoded() == 210
+    # Now that they are known, only the group that they are in.
+    assert [frame.frame_index for frame in shot.read(205, 210)] == [*range(205, 210)]
+    assert num_decoded() < 24
+    assert [frame.frame_index for frame in shot.read(205, 211)] == [*range(205, 211)]
+    assert num_decoded() == 211
+
+
+def test_threads_may_read_at_once(long: Path) -> None:
+    shot = shot_of(long)
+
+    def numbers(start: int) -> list[int]:
+        return [number_of(frame.rgb) for frame in shot.read(start, start + 40)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(numbers, [0, 40, 80, 120, 160, 200, 0, 160]))
+    assert found == [[*range(k, k + 40)] for k in (0, 40, 80, 120, 160, 200, 0, 160)]
+
+
+def test_a_video_that_is_replaced_is_noticed(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 48)
+    shot = shot_of(path)
+    assert len(list(shot.read(0, None))) == 48
+    write_clip(path, 48, pts_ms=[35 * i for i in range(48)])
+    with pytest.raises(DataError, match="frame 30 is at 1200000000 ns") as caught:
+        list(shot.read(30, 40))
+    assert caught.value.kind == "source_changed"
 
 
 def test_prompts_are_placed_by_position(path: Path) -> None:
