@@ -1,5 +1,6 @@
 """`pvtt-flow preview`: one video of a dataset, with its masks."""
 
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.rows import masklets_of, seals_like
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.media.decode import read_frames
+from pvtt_flow.readers.footage import check_same
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
 from pvtt_flow.storage.reading import open_binary
@@ -20,6 +22,7 @@ def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
     """Write `<video_id>.mp4` and `<video_id>.png` into the folder `out`."""
     dataset = Dataset.existing(uri)
     seal = _only(seals_like(dataset, part), part)
+    check_same(seal.uri, asdict(seal))
     masklets = masklets_of(dataset, [seal.video_id])
     out.mkdir(parents=True, exist_ok=True)
     sheet = out / f"{seal.video_id}.png"

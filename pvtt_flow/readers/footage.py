@@ -24,12 +24,13 @@ def frames_of(
     and what `open_binary` and `read_known_frames` raise.
     """
     uri = locate(source["uri"]) if locate else source["uri"]
-    _check_same(uri, source)
+    check_same(uri, source)
     with open_binary(uri) as file:
         yield from read_known_frames(file, wanted)
 
 
-def _check_same(uri: str, source: Mapping[str, Any]) -> None:
+def check_same(uri: str, source: Mapping[str, Any]) -> None:
+    """Raise DataError of kind `source_changed` when at `uri` is not what was processed."""
     found = stat_all([uri])[0]
     if not found.etag:
         return  # opening it says why

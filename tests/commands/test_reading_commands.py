@@ -1,11 +1,13 @@
 """`show` and `preview`, on the dataset of a real run."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from commands.terminal import pvtt_flow
 from flow.runs import STRIDE, MixedRun
 from PIL import Image
+from readers.processed import processed
 
 from pvtt_flow.media.decode import read_frames
 
@@ -49,6 +51,14 @@ def test_preview_of_a_failed_video_says_why(mixed_run: MixedRun, tmp_path: Path)
     assert ended.code == 0, ended.err
     assert "no masks to play: failed the file must have content" in ended.out
     assert [path.suffix for path in tmp_path.iterdir()] == [".png"]
+
+
+def test_preview_of_a_video_that_has_changed(tmp_path: Path) -> None:
+    made = processed(tmp_path)
+    shutil.copy(made.videos / "a.mp4", made.videos / "b.mp4")
+    ended = pvtt_flow("preview", made.uri, "b", "--out", tmp_path)
+    assert ended.code == 2
+    assert "b.mp4: expected the video that was processed (" in ended.err
 
 
 @pytest.mark.parametrize(
