@@ -24,10 +24,12 @@ class Node:
         return any(title.startswith("ray::MapWorker(") for title in titles)
 
     def kill(self) -> None:
-        """All of it at once, as when a machine loses its power."""
-        for process in self._processes():
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        """All of it at once: none of its processes sees another one die."""
+        processes = self._processes()
+        for send in (psutil.Process.suspend, psutil.Process.kill):
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    send(process)
         self.process.wait()
 
     def _processes(self) -> set[psutil.Process]:
