@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 ACCESS_KEY = "pvtt-test-key"
 SECRET_KEY = "pvtt-test-secret"  # noqa: S105
+READER_KEY, READER_SECRET_KEY = "pvtt-reader-key", "pvtt-reader-secret"
 START_TIMEOUT_S = 60.0
 _WAIT_S = 0.1
 
@@ -47,10 +49,22 @@ class S3Server:
         _s3fs().put_file(str(path), uri)
         return uri
 
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Everyone who connects inside may list and read, and nothing else."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ACCESS_KEY_ID", READER_KEY)
+            patch.setenv("AWS_SECRET_ACCESS_KEY", READER_SECRET_KEY)
+            _forget_clients()
+            try:
+                yield
+            finally:
+                _forget_clients()
+
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A SeaweedFS with one user; any other credentials are refused."""
+    """A SeaweedFS with one user, and one who may only read; other credentials are refused."""
     home = tmp_path_factory.mktemp("seaweedfs")
     port = _free_port()
     endpoint_url = f"http://127.0.0.1:{port}"
@@ -92,13 +106,12 @@ def mixed_run(tmp_path_factory: pytest.TempPathFactory) -> "MixedRun":
 
 def _command(home: Path, port: int) -> list[str]:
     """`weed server` bound to localhost, with as few listeners as it allows."""
-    identity = {
-        "name": "tester",
-        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
-        "actions": ["Admin", "Read", "List", "Write", "Tagging"],
-    }
+    identities = [
+        _identity("tester", ACCESS_KEY, SECRET_KEY, "Admin", "Read", "List", "Write", "Tagging"),
+        _identity("reader", READER_KEY, READER_SECRET_KEY, "Read", "List"),
+    ]
     config = home / "s3.json"
-    config.write_text(json.dumps({"identities": [identity]}))
+    config.write_text(json.dumps({"identities": identities}))
     options = {
         "dir": home,
         "ip": "127.0.0.1",
@@ -120,6 +133,11 @@ def _command(home: Path, port: int) -> list[str]:
     }
     weed = Path(sys.executable).with_name("weed")
     return [str(weed), "server", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def _identity(name: str, key: str, secret: str, *actions: str) -> dict[str, object]:
+    credentials = [{"accessKey": key, "secretKey": secret}]
+    return {"name": name, "credentials": credentials, "actions": actions}
 
 
 def _free_port() -> int:
@@ -150,6 +168,13 @@ def _wait_until_ready(server: "subprocess.Popen[bytes]", log: Path) -> None:
             time.sleep(_WAIT_S)
         else:
             return
+
+
+def _forget_clients() -> None:
+    """fsspec keeps clients with the credentials that they were made with."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def _s3fs():  # type: ignore[no-untyped-def]

@@ -19,6 +19,7 @@ from pvtt_flow.dataset.ledger import Ledger, read_ledger
 from pvtt_flow.dataset.publish import Publication
 from pvtt_flow.dataset.scan import scan
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, MaskletFile, write_masklet_files
+from pvtt_flow.storage.files import check_writable
 from pvtt_flow.storage.uris import normal
 
 
@@ -70,6 +71,10 @@ class Dataset:
         if not self.exists():
             make_tables(self.uri)
         check_columns(self.uri)
+
+    def check_writable(self) -> None:
+        """Raise StoreError when nothing can be written where the dataset is, or is to be."""
+        check_writable(self.uri)
 
     def check(self) -> None:
         """Raise PreflightError when the dataset, or its version, is not there to be read."""

@@ -42,20 +42,29 @@ def history(uri: str, limit: int | None = None) -> list[Version]:
 def version_at(uri: str, at: datetime) -> int:
     """The version that was the latest at a time.
 
-    A clock that went back does not confuse: a version counts as not older than those before it.
     Raises PreflightError when there was none yet, ValueError for a time without a zone.
     """
     if at.tzinfo is None:
         raise ValueError(f"a time must have a zone, such as datetime.UTC, got {at}")
-    oldest_first = history(uri)[::-1]
-    times = itertools.accumulate((v.at for v in oldest_first), max)
-    before = [v.version for v, time in zip(oldest_first, times, strict=True) if time <= at]
+    times = times_of(history(uri))
+    before = [version for version, time in times if time <= at]
     if not before:
         raise PreflightError(
-            f"{KEY}: expected a time since {oldest_first[0].at:%Y-%m-%d %H:%M:%SZ}, when "
+            f"{KEY}: expected a time since {times[0][1]:%Y-%m-%d %H:%M:%SZ}, when "
             f"{public(uri)} was made, but got {at:%Y-%m-%d %H:%M:%SZ}"
         )
     return before[-1]
+
+
+def times_of(versions: Sequence[Version]) -> list[tuple[int, datetime]]:
+    """Since when each was the latest, the oldest first; none is older than those before it.
+
+    Clocks differ, and nobody can tell which is right: after one that was ahead, the others' times
+    count as its time until they have caught up.
+    """
+    oldest_first = versions[::-1]
+    times = itertools.accumulate((version.at for version in oldest_first), max)
+    return [(v.version, time) for v, time in zip(oldest_first, times, strict=True)]
 
 
 def check_version(uri: str, version: int) -> None:
@@ -105,7 +114,8 @@ def _version(entry: Mapping[str, Any]) -> Version:
     return Version(
         version=entry["version"],
         at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
-        step=entry.get("step") or "create",
+        # delta-rs makes a few by itself: `CREATE TABLE`, and `VACUUM START` and `END`.
+        step=entry.get("step") or entry["operation"].split()[0].lower(),
         by=entry.get("by") or "",
         run_id=entry.get("run_id"),
         notes={name: value for name, value in entry.items() if name not in _NOT_NOTES},

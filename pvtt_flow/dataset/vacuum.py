@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from deltalake import DeltaTable
 
-from pvtt_flow.dataset.chain import Base, Step, advance, oldest_version
+from pvtt_flow.dataset.chain import Base, Step, advance, named_version, oldest_version
 from pvtt_flow.dataset.delta import open_table
-from pvtt_flow.dataset.history import history
+from pvtt_flow.dataset.history import history, times_of
 from pvtt_flow.dataset.tables import KEY, MASKLETS, VIDEOS
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.patience import patiently
@@ -31,21 +31,22 @@ def vacuum(uri: str, *, keep: timedelta, dry_run: bool = False) -> Vacuumed:
     Readers that opened their version less than `keep` ago are safe, and so are runs whose shots
     take less. First the log says from which version on the dataset can be read; then files go.
     """
-    oldest = max(_oldest(uri, datetime.now(UTC) - keep), oldest_version(open_table(uri, VIDEOS)))
+    oldest = max(_oldest(uri, keep), oldest_version(open_table(uri, VIDEOS)))
     if not dry_run:
         advance(uri, lambda base: _step(base, oldest))
+    first = {VIDEOS: oldest, MASKLETS: named_version(open_table(uri, VIDEOS, oldest))}
     hours = math.ceil(keep / timedelta(hours=1))
-    num_files = sum(_delete(uri, name, hours, dry_run=dry_run) for name in (VIDEOS, MASKLETS))
+    num_files = sum(_delete(uri, name, first[name], hours, dry_run=dry_run) for name in first)
     return Vacuumed(num_files, oldest)
 
 
-def _oldest(uri: str, since: datetime) -> int:
-    """The version that was the latest then, or the first; by the clocks of those who made them.
-
-    Files are deleted by the same clocks, so a clock that was late makes both later, not one.
-    """
-    times = [(v.version, v.at) for v in history(uri)]
-    return next((version for version, at in times if at <= since), times[-1][0])
+def _oldest(uri: str, keep: timedelta) -> int:
+    """The version that was the latest `keep` ago, or the first."""
+    versions, now = history(uri), datetime.now(UTC)
+    # A time that is yet to come is wrong, and would hold up all that comes after it.
+    times = times_of([version for version in versions if version.at <= now])
+    first = versions[-1].version
+    return next((version for version, at in reversed(times) if at <= now - keep), first)
 
 
 def _step(base: Base, oldest: int) -> Step:
@@ -53,12 +54,18 @@ def _step(base: Base, oldest: int) -> Step:
     return Step(name="vacuum", oldest=oldest, notes={"oldest_version": oldest})
 
 
-def _delete(uri: str, name: str, hours: int, *, dry_run: bool) -> int:
+def _delete(uri: str, name: str, first: int, hours: int, *, dry_run: bool) -> int:
     table: DeltaTable = open_table(uri, name)
 
     def delete() -> Iterable[str]:
         return table.vacuum(
-            retention_hours=hours, dry_run=dry_run, enforce_retention_duration=False, full=True
+            retention_hours=hours,
+            dry_run=dry_run,
+            enforce_retention_duration=False,
+            full=True,
+            # When a file was removed is not enough to go by: the log may have forgotten it (Delta
+            # does, after a week, in checkpoints), or have it from a clock that was late.
+            keep_versions=list(range(first, table.version() + 1)),
         )
 
     try:

@@ -50,3 +50,7 @@ def _settle() -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray's C++ side reports as an error that Ray Data passes arguments by reference (ray#53727).
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # A call to an actor whose machine is gone fails at once, and so do its retries, until Ray
+    # takes the machine for dead (a minute at most). Ray doubles this delay from one to the next.
+    os.environ.setdefault("RAY_task_actor_unavailable_retry_delay_base_ms", "25000")
+    os.environ.setdefault("RAY_task_actor_unavailable_retry_max_delay_ms", "50000")

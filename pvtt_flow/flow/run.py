@@ -88,6 +88,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
             run_id=summary.run_id,
         )
     if plan.todo:
+        dataset.check_writable()
         check_class_filter(config)
         with connected() as capacity:
             need = config.resources

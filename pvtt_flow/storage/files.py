@@ -1,4 +1,6 @@
-"""Whole small files: reports, pictures, entries of a log."""
+"""Whole small files of a dataset: reports, pictures, entries of a log."""
+
+from contextlib import suppress
 
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.patience import patiently
@@ -6,13 +8,25 @@ from pvtt_flow.storage.places import filesystem
 from pvtt_flow.storage.trouble import explain
 from pvtt_flow.storage.uris import local_path
 
+KEY = "$.output.uri"
+
 
 def write_bytes(uri: str, data: bytes) -> None:
     """Write a whole file, local or in a bucket; raises StoreError naming the place."""
     try:
         patiently(lambda: _write(uri, data))
     except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
-        raise StoreError(f"expected to write a file, but {explain(error, uri)}") from None
+        raise StoreError(f"{KEY}: expected to write a file, but {explain(error, uri)}") from None
+
+
+def check_writable(uri: str) -> None:
+    """Raise StoreError when nothing can be written in a folder, local or in a bucket."""
+    probe = f"{uri}/_writable"
+    write_bytes(probe, b"A run has begun here.")
+    # Whoever may write but not delete leaves this one small file, the same each time.
+    with suppress(Exception):
+        files, path = filesystem(probe)
+        files.rm(path)
 
 
 def read_bytes(uri: str) -> bytes | None:
@@ -22,14 +36,22 @@ def read_bytes(uri: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001  see above
-        raise StoreError(f"expected to read a file, but {explain(error, uri)}") from None
+        raise StoreError(f"{KEY}: expected to read a file, but {explain(error, uri)}") from None
 
 
 def _write(uri: str, data: bytes) -> None:
     files, path = filesystem(uri)
-    if local_path(uri):
-        files.makedirs(path.rpartition("/")[0], exist_ok=True)
-    files.pipe_file(path, data)
+    if not local_path(uri):
+        files.pipe_file(path, data)
+        return
+    files.makedirs(path.rpartition("/")[0], exist_ok=True)
+    try:
+        files.pipe_file(path, data)
+    except BaseException:
+        # Buckets take objects whole or not at all; a disk that gets full keeps a part.
+        with suppress(OSError):
+            files.rm(path)
+        raise
 
 
 def _read(uri: str) -> bytes:

@@ -3,6 +3,10 @@
 Foreign errors are named here by class and code only: their own texts may quote credentials.
 """
 
+import errno
+import os
+import re
+
 from pvtt_flow.storage.uris import endpoint, public
 
 _CREDENTIAL_ERRORS = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError",
@@ -18,7 +22,15 @@ _BUSY = {"SlowDown", "InternalError", "ServiceUnavailable", "Throttling", "Throt
 # What delta-rs says when its own retries did not help; it has no classes for it.
 _RUST_STORES = ("Generic S3 error", "Generic GCS error")
 _RUST_REFUSALS = ("403 Forbidden", "401 Unauthorized")
+_RUST_DENIALS = ("lacked the necessary privileges", "lacked valid authentication")
 _RUST_ABSENCES = ("NoSuchBucket", "404 Not Found")
+_RUST_NUMBER = re.compile(r"\(os error (\d+)\)")
+# What the system refuses whoever asks, and what helps.
+_REMEDIES = {
+    errno.ENOSPC: "make room there, then run again",
+    errno.EDQUOT: "make room there, then run again",
+    errno.EROFS: "mount it for writing, or correct the uri",
+}
 
 
 def is_passing(error: BaseException) -> bool:
@@ -32,11 +44,13 @@ def is_passing(error: BaseException) -> bool:
 
 def explain(error: BaseException, uri: str) -> str:
     """What was found at `uri` instead, and what to do about it; without secrets."""
-    where, code = f"{public(uri)}{_at(uri)}", _code(error)
+    where, code, number = f"{public(uri)}{_at(uri)}", _code(error), _number(error)
     reason = f" ({code})" if code else ""
+    system = getattr(error, "strerror", None) or (os.strerror(number) if number else "")
     absent = isinstance(error, FileNotFoundError | NotADirectoryError)
     told = _says(error, _RUST_STORES) and _says(error, _RUST_REFUSALS)
-    refused = isinstance(error, PermissionError) or code in _REFUSALS or told
+    denied = told or _says(error, _RUST_DENIALS)
+    refused = isinstance(error, PermissionError) or code in _REFUSALS or denied
     cases = (
         (code == "NoSuchBucket", f"the bucket of {where} does not exist: create it or correct it"),
         (absent, f"there is nothing at {where}: correct the uri"),
@@ -44,6 +58,10 @@ def explain(error: BaseException, uri: str) -> str:
         (
             code == "RequestTimeTooSkewed",
             f"{where} refused a request of another time: set this machine's clock right",
+        ),
+        (
+            number in _REMEDIES,
+            f"{where} cannot be written ({system}): {_REMEDIES.get(number)}",
         ),
         (refused, f"access to {where} was refused{reason}: check {_credentials(uri)}"),
         (
@@ -55,9 +73,17 @@ def explain(error: BaseException, uri: str) -> str:
             f"nothing here opens {where}: install the fsspec package for it or correct the uri",
         ),
     )
-    detail = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else reason
+    detail = f" ({system})" if system else reason
     fallback = f"using {where} failed with {type(error).__name__}{detail}"
     return next((text for applies, text in cases if applies), fallback)
+
+
+def _number(error: BaseException) -> int:
+    """The system's number of the error, which delta-rs only quotes; 0 for none."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    quoted = _RUST_NUMBER.search(str(error))
+    return int(quoted[1]) if quoted else 0
 
 
 def _says(error: BaseException, words: tuple[str, ...]) -> bool:

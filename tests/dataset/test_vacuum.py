@@ -4,12 +4,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from dataset.clocks import clock
 from dataset.dataset_rows import masklet
 from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
 
 from pvtt_flow.dataset import chain
 from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.history import history, restore
+from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
 from pvtt_flow.dataset.vacuum import vacuum
 from pvtt_flow.errors import PreflightError
 
@@ -47,6 +50,7 @@ def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
     assert len(before - files(dataset)) == done.num_files > 0
     assert (masklets_of(dataset), seals_of(dataset)) == (rows, seals)
     assert done.oldest == 2
+    assert {v.step for v in history(dataset.uri) if v.version > 2} == {"vacuum"}
     with pytest.raises(PreflightError, match=r"a version from 2 to .* the files of 1 have been"):
         Dataset.existing(dataset.uri, 1)
     with pytest.raises(PreflightError, match=r"the files of 1 have been vacuumed"):
@@ -68,9 +72,27 @@ def test_what_a_crash_left_goes_and_nothing_else(
         patch.setattr(chain, "_commit_videos", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             publish(dataset, masklet("a", label="lost"))
-    vacuum(dataset.uri, keep=timedelta(0))
+    for _ in range(2):  # what was committed goes with the version that it was built upon
+        vacuum(dataset.uri, keep=timedelta(0))
     assert files(dataset) == kept
     assert masklets_of(dataset) == rows
+
+
+def test_what_the_log_has_forgotten_to_be_young_is_kept(tmp_path: Path) -> None:
+    """A checkpoint does not tell of files that were removed more than a week ago."""
+    dataset = Dataset(str(tmp_path / "dataset"))
+    with clock(dataset, -timedelta(days=41)):
+        dataset.ensure()
+    for label, age_days in (("old", 40), ("new", 10), ("newest", 9)):
+        with clock(dataset, -timedelta(days=age_days)):
+            publish(dataset, masklet("a", label=label), run_id=label)
+    for name in (VIDEOS, MASKLETS):
+        open_table(dataset.uri, name).create_checkpoint()
+    done = vacuum(dataset.uri, keep=timedelta(days=30))
+    assert (done.num_files, done.oldest) == (0, 1)
+    for version, label in enumerate(("old", "new", "newest"), 1):
+        (row,) = masklets_of(Dataset.existing(dataset.uri, version))
+        assert row.label == label
 
 
 def test_what_was_deleted_stays_deleted(dataset: Dataset) -> None:

@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from dataset.clocks import clock
 from dataset.dataset_rows import masklet, seal
 from flow.receipts import LINEAGE
 
@@ -188,6 +190,31 @@ def test_what_has_gone_is_marked_and_unmarked_when_it_is_back(
 def gone(dataset: Dataset) -> set[str]:
     rows = dataset.videos().to_table().to_pylist()
     return {row["video_id"] for row in rows if row["gone_at_ns"] is not None}
+
+
+@pytest.mark.parametrize("skew", [timedelta(days=-1), timedelta(days=1)], ids=["behind", "ahead"])
+def test_a_driver_whose_clock_is_wrong_plans_like_any_other(
+    dataset: Dataset, workers: list[object], skew: timedelta
+) -> None:
+    """What is new, failed, gone or back is told by etags, work keys and ids, never by times."""
+    inputs = [replace(source, input_uri="/") for source in SOURCES]
+    first = prepared(dataset, inputs[:2])
+    a, b = first.plan.todo
+    workers.append([receipt(dataset, a), receipt(dataset, b, failure=FAILURE)])
+    with clock(dataset, skew):
+        execute(first, Recorder())
+    second = prepared(dataset, inputs)
+    counts = {reason: n for reason, n in second.plan.counts.items() if n}
+    assert counts == {"new": 1, "failed": 1, "unchanged": 1}
+    workers[:] = [[receipt(dataset, source) for source in second.plan.todo]]
+    execute(second, Recorder())
+    workers[:] = []
+    with clock(dataset, skew):
+        execute(prepared(dataset, inputs[:2]), Recorder())
+    assert gone(dataset) == {"c"}
+    execute(prepared(dataset, inputs), Recorder())
+    assert gone(dataset) == set()
+    assert prepared(dataset, inputs).plan.counts["unchanged"] == 3
 
 
 def test_masklets_without_their_seals_are_not_built_upon(

@@ -36,6 +36,11 @@ class Shell:
         ours = {_MARK: mark, "PATH": path, "RAY_AUTH_MODE": "disabled"}
         return cls(mark, env | ours | variables)
 
+    def twin(self) -> "Shell":
+        """The same environment; what is started here is found apart."""
+        mark = uuid4().hex
+        return Shell(mark, {**self.env, _MARK: mark})
+
     def run(self, *command: str, timeout_s: float = 240) -> "subprocess.CompletedProcess[str]":
         """Run to the end; output and log lines together."""
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""A Ray cluster of one node on this machine, as `ray start --head` makes it, with a token."""
+"""A Ray cluster on this machine, as `ray start --head` makes it, with a token."""
 
 import secrets
 import shutil
@@ -6,7 +6,7 @@ import socket
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +23,28 @@ class Cluster:
 
     address: str
     """Of its dashboard, which is its job server."""
+    join_address: str
+    """For further nodes."""
+    home: Path
     shell: Shell
     stranger: Shell
     """One with a wrong token."""
 
 
 @contextmanager
-def running_cluster() -> Iterator[Cluster]:
-    """Two CPUs, free ports, and a folder of its own, gone with the cluster."""
+def running_cluster(num_cpus: int = 2) -> Iterator[Cluster]:
+    """One node on free ports and in a folder of its own, which is gone with it."""
     # Ray's sockets are in it, whose paths may have 107 characters: pytest's folders are too deep.
     home = Path(tempfile.mkdtemp(prefix="ray-"))
     shell, stranger = _with_token(home / "token"), _with_token(home / "other")
-    port = _free_port()
+    join_port, port = _free_port(), _free_port()
     address = f"http://127.0.0.1:{port}"
-    head = shell.start(*_ray_start(home, port), log=home / "head.log")
+    command = _start_head(home, num_cpus, join_port, port)
+    head = shell.start(*command, log=home / "head.log")
     try:
         up = wait_until(lambda: _answers(address), timeout_s=START_TIMEOUT_S)
         assert up, (home / "head.log").read_text()
-        yield Cluster(address, shell, stranger)
+        yield Cluster(address, f"127.0.0.1:{join_port}", home, shell, stranger)
         head.terminate()
         head.wait(STOP_TIMEOUT_S)
         assert wait_until(lambda: not shell.processes(), timeout_s=STOP_TIMEOUT_S)
@@ -62,19 +66,23 @@ def _with_token(path: Path) -> Shell:
     )
 
 
-def _ray_start(home: Path, dashboard_port: int) -> list[str]:
+def _start_head(home: Path, num_cpus: int, join_port: int, dashboard_port: int) -> list[str]:
     options = {
-        "port": 0,
+        "port": join_port,
         "dashboard-port": dashboard_port,
-        "dashboard-agent-listen-port": 0,
         "ray-client-server-port": _free_port(),
         "include-dashboard": "true",
         "temp-dir": home / "ray",
-        "num-cpus": 2,
-        "object-store-memory": 100_000_000,
+        "num-cpus": num_cpus,
     }
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    return ["ray", "start", "--head", "--block", "--disable-usage-stats", *flags]
+    return [*ray_start(options), "--head"]
+
+
+def ray_start(options: Mapping[str, object]) -> list[str]:
+    """The command for a node of any kind."""
+    every = {**options, "dashboard-agent-listen-port": 0, "object-store-memory": 100_000_000}
+    flags = [f"--{name}={value}" for name, value in every.items()]
+    return ["ray", "start", "--block", "--disable-usage-stats", *flags]
 
 
 def _answers(address: str) -> bool:

@@ -36,3 +36,20 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     assert "plan: 1 new, 3 unchanged" in second.stdout
     shown = shell.run("pvtt-flow", "show", f"{datasets}/masklets")
     assert shown.returncode == 0, shown.stdout
+
+
+def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """It will do as the input; as the output it is refused."""
+    bucket = s3.bucket()
+    s3.put(SAMPLES / "one_product.mp4", f"{bucket}/in/mug.mp4")
+    dataset = str(tmp_path / "dataset")
+    config = str(write_config(tmp_path / "config.yaml", f"{bucket}/in", dataset))
+    with s3.read_only():
+        reader = Shell.new()
+    refused = reader.run("pvtt-flow", "run", config, "--set", f"output.uri={bucket}/out")
+    assert refused.returncode == 2, refused.stdout
+    assert "error: $.output.uri: expected to write a file, but access to" in refused.stdout
+    ended = reader.run("pvtt-flow", "run", config)
+    assert ended.returncode == 0, ended.stdout
+    (seal,) = open_dataset(dataset).videos().to_table().to_pylist()
+    assert (seal["status"], seal["uri"]) == ("ok", f"{bucket}/in/mug.mp4")

@@ -15,6 +15,8 @@ from pvtt_flow.storage.reading import open_binary
 from pvtt_flow.storage.trouble import explain, is_passing
 from pvtt_flow.storage.uris import endpoint
 
+NO_SPACE = "s3://b/k cannot be written (No space left on device): make room there, then run again"
+
 
 class ClientError(Exception):
     """As botocore's."""
@@ -42,7 +44,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (ClientError("AccessDenied"), False, "was refused (AccessDenied): check AWS_ACCESS_KEY_ID"),
         (ClientError("RequestTimeTooSkewed"), False, "set this machine's clock right"),
         (FileNotFoundError(), False, "there is nothing at s3://b/k"),
-        (OSError(errno.ENOSPC, "No space left on device"), False, "(No space left on device)"),
+        (
+            OSError("The operation lacked the necessary privileges to complete for path k"),
+            False,
+            "access to s3://b/k was refused: check AWS_ACCESS_KEY_ID",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), False, NO_SPACE),
+        (OSError("Generic LocalFileSystem error: No space (os error 28)"), False, NO_SPACE),
+        (OSError(errno.EROFS, "Read-only file system"), False, "(Read-only file system): mount it"),
+        (OSError("No such device (os error 19)"), False, "failed with OSError (No such device)"),
     ],
 )
 def test_what_may_pass(error: Exception, told: str, *, passing: bool) -> None:

@@ -1,0 +1,104 @@
+"""A disk that gets full, at whatever write: one clear error, and nothing half done."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from dataset.dataset_rows import masklet, seal
+from dataset.datasets import masklets_of, publish_videos, seals_of
+from disks import Disk, small_disk
+
+from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.errors import PvttFlowError
+from pvtt_flow.storage.files import write_bytes
+
+NO_SPACE = "cannot be written (No space left on device): make room there, then run again"
+MAX_PAGES = 64
+# So many that their entry in the log takes several pages.
+VIDEOS = [f"video-{n}" for n in range(40)]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with small_disk(tmp_path / "disk", size_mib=8) as made:
+        yield made
+
+
+@pytest.fixture
+def dataset(disk: Disk) -> Dataset:
+    return Dataset(str(disk.path / "dataset"))
+
+
+def refusals(disk: Disk, action: Callable[[], object]) -> Iterator[str]:
+    """What is said with no page left, with one, with two, … until they are enough."""
+    for pages in range(MAX_PAGES):
+        disk.fill(pages_left=pages)
+        try:
+            action()
+        except PvttFlowError as error:
+            yield str(error)
+        else:
+            disk.make_room()
+            return
+    pytest.fail(f"{MAX_PAGES} pages are not enough")
+
+
+def check_whole(dataset: Dataset) -> None:
+    """Whatever is there can be read to its end."""
+    for path in Path(dataset.uri).rglob("*"):
+        if path.suffix == ".parquet":
+            pq.read_table(path)
+        elif path.is_file():
+            assert path.suffix == ".json", "nothing else is left"
+            assert [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_when_the_tables_are_made(disk: Disk, dataset: Dataset) -> None:
+    said = set(refusals(disk, dataset.ensure))
+    assert said
+    assert all(text.startswith("$.output.uri: expected ") for text in said)
+    assert all(NO_SPACE in text for text in said)
+    check_whole(dataset)
+    publish_videos(dataset, "ab")
+    assert sorted(seals_of(dataset)) == ["a", "b"]
+
+
+def test_when_a_worker_writes(disk: Disk, dataset: Dataset) -> None:
+    dataset.ensure()
+    rows = [masklet("a", number) for number in range(100)]
+    said = list(refusals(disk, lambda: dataset.write_masklets(rows)))
+    assert all(text.startswith("$.output.uri: expected to write rows, but ") for text in said)
+    assert all(NO_SPACE in text for text in said)
+    check_whole(dataset)
+
+
+def test_when_the_driver_commits(disk: Disk, dataset: Dataset) -> None:
+    dataset.ensure()
+    publish_videos(dataset, "ab")
+    before = masklets_of(dataset), seals_of(dataset)
+    files = dataset.write_masklets([masklet(video) for video in VIDEOS])
+    seals = [seal(video) for video in VIDEOS]
+    places = set()
+    for text in refusals(disk, lambda: dataset.commit(files, seals, run_id="r2")):
+        assert text.startswith("$.output.uri: expected to ")
+        assert NO_SPACE in text
+        places.add(text.partition(f"{dataset.uri}/")[2].rpartition("/")[0])
+        check_whole(dataset)
+        latest = Dataset.existing(dataset.uri)
+        assert (masklets_of(latest), seals_of(latest)) == before
+    assert places == {"videos", "masklets/_delta_log", "videos/_delta_log"}, "each of its writes"
+    check_whole(dataset)
+    assert seals_of(dataset).keys() == {"a", "b", *VIDEOS}
+    assert len(masklets_of(dataset)) == 2 + len(VIDEOS)
+
+
+def test_when_the_run_is_recorded(disk: Disk, dataset: Dataset) -> None:
+    dataset.ensure()
+    record = json.dumps(list(range(5000))).encode()
+    uri = f"{dataset.uri}/runs/r1.json"
+    for text in refusals(disk, lambda: write_bytes(uri, record)):
+        assert text == f"$.output.uri: expected to write a file, but {uri} {NO_SPACE}"
+        assert not Path(uri).exists()
+    assert Path(uri).read_bytes() == record

@@ -1,0 +1,56 @@
+"""The output's disk gets full in the middle of a run: it stops, and goes on when there is room."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+from disks import small_disk
+
+from pvtt_flow import open_dataset
+
+from .flow_command import SAMPLES, Shell, wait_until, write_config
+from .tables import check_consistent
+from .test_kills import has_sealed
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+NUM_VIDEOS = 12
+
+
+def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for number in range(NUM_VIDEOS):
+        shutil.copy(SAMPLES / "one_product.mp4", videos / f"{number:02d}.mp4")
+    log = tmp_path / "run.log"
+    with small_disk(tmp_path / "disk", size_mib=16) as disk:
+        uri = str(disk.path / "dataset")
+        config = write_config(tmp_path / "config.yaml", str(videos), uri)
+        # More frames than in other tests and one shot at a time, so that there is a middle.
+        settings = ("--set", "sampling.stride=3", "--set", "tracker.lanes=1")
+        command = ("pvtt-flow", "run", str(config), *settings)
+        process = shell.start(*command, log=log)
+        assert wait_until(partial(has_sealed, uri, 2), timeout_s=180), log.read_text()
+        disk.fill()
+        assert process.wait(timeout=180) == 2, log.read_text()
+        text = log.read_text()
+        assert text.count("error: ") == 1, text
+        assert "error: $.output.uri: expected to " in text
+        assert "(No space left on device): make room there, then run again" in text
+        assert "Traceback" not in text
+        num_sealed = check_consistent(uri)
+        assert 2 <= num_sealed < NUM_VIDEOS
+
+        full = shell.run(*command)
+        assert full.returncode == 2, full.stdout
+        assert "error: $.output.uri: expected to write a file, but " in full.stdout
+        assert "No space left on device" in full.stdout
+
+        disk.make_room()
+        rest = shell.run(*command)
+        assert rest.returncode == 0, rest.stdout
+        assert f"plan: {NUM_VIDEOS - num_sealed} new, {num_sealed} unchanged" in rest.stdout
+        assert check_consistent(uri) == NUM_VIDEOS
+        rows = open_dataset(uri).videos().to_table().to_pylist()
+        assert {(row["status"], row["attempts"]) for row in rows} == {("ok", 0)}
