@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
 _PACKAGES = ("torch", "sam2", "ray", "numpy", "pillow", "ultralytics", "transformers")
 
 
 def describe(module: str) -> dict[str, object]:
     """Plain values, for the results file."""
+    import torch  # half a gigabyte, which is not to be measured where it is not used
+
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
