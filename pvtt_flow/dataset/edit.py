@@ -99,21 +99,26 @@ def rows_of(
 def without(table: DeltaTable, root: str, video_ids: Collection[str]) -> Edit:
     """Takes the rows of some videos out.
 
-    A file that also has other videos' rows is replaced by one with only those (read whole, so its
-    size bounds the memory).
+    A file that also has other videos' rows is replaced by one with only those; several are read
+    whole at one time, so the size of files bounds the memory.
     """
     ids = pa.array(sorted(video_ids), pa.string())
-    removed, rest = set(), []
-    for file in _may_hold(files_of(table), ids).to_pylist():
-        path = file["path"]
-        gone = pc.is_in(read_file(root, path, ["video_id"])["video_id"], ids)
-        if not pc.any(gone).as_py():
-            continue
-        removed.add(path)
-        if not pc.all(gone).as_py():
-            kept = read_file(root, path).filter(pc.invert(gone))
-            rest.append(write_file(root, kept, partition_of(file)))
-    return Edit(frozenset(removed), tuple(rest))
+    files = _may_hold(files_of(table), ids).to_pylist()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        edits = list(pool.map(lambda file: _file_without(root, file, ids), files))
+    removed = frozenset[str]().union(*(edit.removed for edit in edits))
+    return Edit(removed, tuple(file for edit in edits for file in edit.added))
+
+
+def _file_without(root: str, file: Mapping[str, Any], video_ids: pa.Array) -> Edit:
+    path = file["path"]
+    gone = pc.is_in(read_file(root, path, ["video_id"])["video_id"], video_ids)
+    if not pc.any(gone).as_py():
+        return NOTHING
+    if pc.all(gone).as_py():
+        return Edit(frozenset({path}))
+    kept = read_file(root, path).filter(pc.invert(gone))
+    return Edit(frozenset({path}), (write_file(root, kept, partition_of(file)),))
 
 
 def _may_hold(files: pa.Table, video_ids: pa.Array) -> pa.Table:

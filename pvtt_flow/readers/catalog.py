@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ from pvtt_flow.storage.arrow_files import arrow_filesystem
 
 # Each mostly waits for its store.
 _THREADS = 8
-_NUM_FRAMES = ds.field("qc", "num_frames")
+_NUM_FRAMES = pc.fill_null(ds.field("qc", "num_frames"), 0)
 # Long, and nothing that an expression can speak of.
 _LISTS = {"frames", "prompts", "reasons"}
 

@@ -1,14 +1,15 @@
 """The benchmark behind the layout of `masklets`: `python -m tests.bench.layout [--masklets N]`.
 
 One dataset of N made-up masklets (two a video, 24 frames each, masks that compress like real ones)
-is written in several layouts: how large a file is, how large a row group, how many partitions. On
-each of them the things that people do:
+is written in several layouts: how large a file is, how large a row group, how many partitions, and
+whether files hold neighbours, as after a merge of everything, or what came together, as after
+many small runs. On each of them the things that people do:
 
     verdicts     count all masklets by verdict
     catalog      find all masklets whose presence is above 0.9, as clips for torch do
     one          the frames of one masklet, anywhere: milliseconds, and bytes of its row group
     replace 1    commit another result of one video: what is written for it
-    replace 100  the same of a hundred videos, anywhere or in the order of the files
+    replace 100  the same of a hundred videos, anywhere or neighbours by partition and id
 
 Bytes tell more than seconds here: a local disk has no latency. Prints a table and writes
 `layout.json` beside this file.
@@ -57,19 +58,23 @@ T = TypeVar("T")
 class Layout:
     """One way to write the table."""
 
-    file_mib: int = 64
+    file_mib: int = 16
     row_group_mib: int = 8
     num_buckets: int = 16
+    neighbours: bool = True
 
 
 _LAYOUTS = (
     Layout(),
-    Layout(file_mib=16),
+    Layout(file_mib=64),
     Layout(file_mib=256),
     Layout(row_group_mib=1),
     Layout(row_group_mib=64),
     Layout(num_buckets=1),
     Layout(num_buckets=64),
+    Layout(neighbours=False),
+    Layout(neighbours=False, num_buckets=1),
+    Layout(neighbours=False, num_buckets=64),
 )
 
 
@@ -86,6 +91,7 @@ class Measured:
     """Median."""
     one_mb: float
     """Compressed, of all that is read for it."""
+    replace_1_s: float
     replace_1_mb: float
     """Median of what is written, and deleted sooner or later."""
     replace_100_anywhere_mb: float
@@ -116,7 +122,7 @@ def main() -> None:
 
 
 def _make(dataset: Dataset, layout: Layout, num_masklets: int) -> list[str]:
-    """Write the table as compaction would have; the ids of the videos, in the files' order."""
+    """Write the table as compaction would have; the ids of the videos, as a plan has them."""
     dataset.ensure()
     ids = sorted(f"product-{i:07d}-3f2a91c07b" for i in range(num_masklets // A_VIDEO))
     in_order: list[str] = []
@@ -127,6 +133,8 @@ def _make(dataset: Dataset, layout: Layout, num_masklets: int) -> list[str]:
     a_file = max(1, round(layout.file_mib * _MIB / _bytes_a_video()))
     for bucket, videos in sorted(by_bucket.items()):
         in_order += videos
+        if not layout.neighbours:
+            random.Random(bucket).shuffle(videos)
         for start in range(0, len(videos), a_file):
             rows = rows_of(videos[start : start + a_file])
             added.append(write_file(f"{dataset.uri}/{MASKLETS}", rows, {BUCKET: str(bucket)}))
@@ -150,7 +158,7 @@ def _measure(dataset: Dataset, layout: Layout, videos: Sequence[str]) -> Measure
     catalog_s, catalog = _timed(lambda: _catalog(dataset))
     one_ms, one_mb = _one(catalog)
     chance = random.Random(5)
-    singles = [_replace(dataset, [chance.choice(videos)])[1] for _ in range(5)]
+    singles = [_replace(dataset, [chance.choice(videos)]) for _ in range(5)]
     anywhere_s, anywhere_mb = _replace(dataset, chance.sample(videos, 100))
     middle = len(videos) // 2
     in_order_s, in_order_mb = _replace(dataset, videos[middle : middle + 100])
@@ -162,7 +170,8 @@ def _measure(dataset: Dataset, layout: Layout, videos: Sequence[str]) -> Measure
         catalog_s=catalog_s,
         one_ms=one_ms,
         one_mb=one_mb,
-        replace_1_mb=median(singles),
+        replace_1_s=median(seconds for seconds, _ in singles),
+        replace_1_mb=median(mb for _, mb in singles),
         replace_100_anywhere_mb=anywhere_mb,
         replace_100_anywhere_s=anywhere_s,
         replace_100_in_order_mb=in_order_mb,
@@ -216,19 +225,20 @@ def _timed(action: Callable[[], T]) -> tuple[float, T]:
 
 def _show(measured: Sequence[Measured]) -> None:
     names = [
-        "file, MiB", "row group, MiB", "partitions", "files", "verdicts, s", "catalog, s",
-        "one, ms", "one, MB", "replace 1, MB", "100 anywhere, MB", "s", "100 in order, MB", "s",
+        "file, MiB", "row group, MiB", "partitions", "neighbours", "files", "verdicts, s",
+        "catalog, s", "one, ms", "one, MB", "replace 1, s", "MB", "100 anywhere, MB", "s",
+        "100 in order, MB", "s",
     ]  # fmt: skip
     table = Table(*names)
     for m in measured:
         numbers = (
-            *(m.verdicts_s, m.catalog_s, m.one_ms, m.one_mb, m.replace_1_mb),
+            *(m.verdicts_s, m.catalog_s, m.one_ms, m.one_mb, m.replace_1_s, m.replace_1_mb),
             *(m.replace_100_anywhere_mb, m.replace_100_anywhere_s),
             *(m.replace_100_in_order_mb, m.replace_100_in_order_s),
         )
         table.add_row(*map(str, asdict(m.layout).values()), str(m.num_files),
                       *(f"{number:.3g}" for number in numbers))  # fmt: skip
-    Console(width=160).print(table)
+    Console(width=190).print(table)
 
 
 if __name__ == "__main__":
