@@ -17,7 +17,7 @@ from pvtt_flow.storage.arrow_files import arrow_filesystem
 
 # Each mostly waits for its store.
 _THREADS = 8
-_NUM_FRAMES = pc.fill_null(ds.field("qc", "num_frames"), 0)
+_NUM_FRAMES = pc.coalesce(ds.field("qc", "num_frames"), ds.scalar(0))
 # Long, and nothing that an expression can speak of.
 _LISTS = {"frames", "prompts", "reasons"}
 
