@@ -14,7 +14,7 @@ from pathlib import Path
 from .flow_command import Shell, processes_of, wait_until
 
 START_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
