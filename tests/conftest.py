@@ -69,7 +69,11 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     port = _free_port()
     endpoint_url = f"http://127.0.0.1:{port}"
     with (home / "server.log").open("wb") as log:
-        server = subprocess.Popen(_command(home, port), stdout=log, stderr=subprocess.STDOUT)
+        # A bucket is a collection, which is given seven volumes unless this says otherwise.
+        env = {**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
+        server = subprocess.Popen(
+            _command(home, port), stdout=log, stderr=subprocess.STDOUT, env=env
+        )
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in os.environ if n.startswith("AWS_")]:
             patch.delenv(name)
@@ -120,7 +124,7 @@ def _command(home: Path, port: int) -> list[str]:
         "master.telemetry": "false",
         "master.volumeSizeLimitMB": 64,
         "volume.port": _free_port(),
-        "volume.max": 100,
+        "volume.max": 1000,
         "filer.port": _free_port(),
         "filer.localSocket": home / "filer.sock",
         "s3": "true",

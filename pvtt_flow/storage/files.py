@@ -21,12 +21,20 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 def check_writable(uri: str) -> None:
     """Raise StoreError when nothing can be written in a folder, local or in a bucket."""
-    probe = f"{uri}/_writable"
+    probe = f"{_existing(uri)}/_pvtt_flow_writable"
     write_bytes(probe, b"A run has begun here.")
     # Whoever may write but not delete leaves this one small file, the same each time.
     with suppress(Exception):
         files, path = filesystem(probe)
         files.rm(path)
+
+
+def _existing(uri: str) -> str:
+    """The folder itself or, on a disk, the nearest one above it that is there."""
+    path = local_path(uri)
+    if path is None:
+        return uri
+    return str(next((folder for folder in (path, *path.parents) if folder.exists()), path))
 
 
 def read_bytes(uri: str) -> bytes | None:
