@@ -1,5 +1,4 @@
 import gc
-import io
 import itertools
 from fractions import Fraction
 from pathlib import Path
@@ -7,6 +6,7 @@ from pathlib import Path
 import av
 import pytest
 from clip_maker import number_of, read, write_clip
+from media.counted_file import CountedFile
 
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.errors import DataError
@@ -100,15 +100,7 @@ def test_closing_midway_leaves_the_file_open_and_usable(clip: Path) -> None:
 
 
 def test_frames_are_decoded_as_they_are_asked_for(clip: Path) -> None:
-    class Counted(io.BytesIO):
-        num_read = 0
-
-        def read(self, size: int | None = -1) -> bytes:
-            data = super().read(size)
-            self.num_read += len(data)
-            return data
-
-    file = Counted(clip.read_bytes() + bytes(2_000_000))
+    file = CountedFile(clip.read_bytes() + bytes(2_000_000))
     assert len(list(itertools.islice(read_frames(file), 3))) == 3
     assert file.num_read < 600_000
 

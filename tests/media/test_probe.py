@@ -5,6 +5,7 @@ import av
 import numpy as np
 import pytest
 from clip_maker import write_clip, write_sound
+from media.counted_file import CountedFile
 
 from pvtt_flow.data import Video
 from pvtt_flow.errors import DataError
@@ -64,16 +65,8 @@ def test_the_largest_long_track_is_the_video(tmp_path: Path) -> None:
 
 
 def test_probing_reads_a_few_ranges(tmp_path: Path) -> None:
-    class Counted(io.BytesIO):
-        num_read = 0
-
-        def read(self, size: int | None = -1) -> bytes:
-            data = super().read(size)
-            self.num_read += len(data)
-            return data
-
     data = write_clip(tmp_path / "clip.mp4", 5).read_bytes() + bytes(4_000_000)
-    file = Counted(data)
+    file = CountedFile(data)
     probe(file, size_bytes=len(data))
     assert file.num_read < 1_000_000
 

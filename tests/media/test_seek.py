@@ -14,6 +14,7 @@ from clip_maker import moving_picture, number_of, write_clip, write_pictures
 from decode_counter import count_decoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from media.counted_file import CountedFile
 from test_real_files import FILES, Expected
 
 from pvtt_flow.core.timeline import FrameTime
@@ -220,15 +221,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_the_start_is_not_even_read(large: bytes) -> None:
-    class Counted(io.BytesIO):
-        num_read = 0
-
-        def read(self, size: int | None = -1) -> bytes:
-            data = super().read(size)
-            self.num_read += len(data)
-            return data
-
-    file = Counted(large)
+    file = CountedFile(large)
     times = [FrameTime(i, 40_000_000 * i) for i in (50, 51, 85)]
     assert [number_of(frame.rgb) for frame in read_known_frames(file, times)] == [50, 51, 85]
     assert file.num_read < len(large) / 2
