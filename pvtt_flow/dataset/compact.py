@@ -1,8 +1,9 @@
 """Many small files to few of a good size: the same rows, in the order of their videos.
 
 Every shot is a file of its own when it is committed, and every commit a file of seals: that is
-what lets a killed run lose so little. A partition's small files are merged once there are
-`fanout` of them, so a row is written anew a few times, however long the run.
+what lets a killed run lose so little. Runs merge `fanout` files of about one size into one that is
+so many times as large, as log-structured merge trees do (size-tiered): a row is written anew once
+for each such size, however many runs there are.
 """
 
 import math
@@ -38,8 +39,8 @@ class Merging:
     """At most so many merged files a table and step."""
 
 
-# Chosen by `tests/bench/layout.py`: to replace a video is to write its file anew, and reading does
-# not gain from larger ones. Seals are small and every plan reads them.
+# That of `masklets` by `tests/bench/layout.py`: to replace a video is to write its file anew, and
+# reading gains little from larger ones. That of `videos` is a guess.
 _TARGET_BYTES = {VIDEOS: 8 << 20, MASKLETS: 16 << 20}
 THOROUGH = Merging(target_bytes=_TARGET_BYTES, fanout=2)
 """For a command that is given time."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import get_args
 
 from pvtt_flow.config import Reason, Todo
@@ -24,7 +25,7 @@ class Planned:
     """More about the reason, where there is more to say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Every input, in the order of the listing, and what has gone from it."""
 
@@ -36,7 +37,7 @@ class Plan:
     returned: tuple[str, ...] = ()
     """Ids of videos that are marked as gone and are there."""
 
-    @property
+    @cached_property
     def todo(self) -> tuple[Source, ...]:
         """What is to be processed: first what the dataset has not, in the listing's order, then
         what replaces rows, in the order of these: a commit of neighbours rewrites few files."""

@@ -7,7 +7,7 @@ from pvtt_flow.storage.patience import patiently
 
 
 class PatientStream(io.RawIOBase):
-    """Reads another stream, which must not move when a read fails, and closes with it or not."""
+    """Reads another stream, which must not move when a read fails; closes it only if it owns it."""
 
     def __init__(self, inner: Any, *, owns: bool = False) -> None:
         self._inner = inner

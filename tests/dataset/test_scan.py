@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from dataset.dataset_rows import masklet, measurements
+from dataset.dataset_rows import masklet, measurements, seal
 from dataset.datasets import new_dataset, publish
 
 from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.delta import open_table
 
 PRESENCE, AREA_JUMP = ds.field("qc", "presence"), ds.field("qc", "area_jump_max")
 
@@ -63,12 +64,29 @@ def test_a_filter_finds_what_is_there(tmp_path: Path) -> None:
     scan = made.masklets()
     every = scan.to_table()
     compare = [operator.lt, operator.le, operator.eq, operator.ne, operator.ge, operator.gt]
-    for _ in range(100):
+    for _ in range(40):
         wheres = [chance.choice(compare)(PRESENCE, chance.choice([0, 0.25, 0.3, 1])) for _ in "ab"]
         where = reduce(chance.choice([operator.and_, operator.or_]), wheres)
         assert sorted(scan.to_table(filter=where)["masklet_id"].to_pylist()) == sorted(
             every.filter(where)["masklet_id"].to_pylist()
         )
+
+
+def test_bounds_go_through_the_log_to_the_last_digit(tmp_path: Path) -> None:
+    """One digit off, and a filter would miss a row."""
+    made, chance = new_dataset(tmp_path), random.Random(5)
+    presences = {f"v{n}": chance.random() * 10.0 ** chance.randint(-9, 9) for n in range(100)}
+    files = [
+        file
+        for name, presence in presences.items()
+        for file in made.write_masklets([masklet(name, qc=measurements(presence))])
+    ]
+    made.commit(files, [seal(name) for name in presences], run_id="r1")
+    open_table(made.uri, "masklets").create_checkpoint()
+    rows = made.masklets()
+    for name, presence in presences.items():
+        (file,) = rows.get_fragments(filter=presence == PRESENCE)
+        assert file.to_table(columns=["video_id"])["video_id"].to_pylist() == [name]
 
 
 def test_it_travels_to_other_processes(dataset: Dataset) -> None:

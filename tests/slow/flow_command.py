@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -74,6 +75,14 @@ class Shell:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             assert wait_until(lambda: not self.processes(), timeout_s=20), self.processes()
+
+
+def copies(folder: Path, count: int, *samples: str) -> Path:
+    """The folder with so many videos, `00.mp4` and on: these samples in turn."""
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        shutil.copy(SAMPLES / samples[number % len(samples)], folder / f"{number:02d}.mp4")
+    return folder
 
 
 def write_config(path: Path, input_uri: str, output_uri: str) -> Path:

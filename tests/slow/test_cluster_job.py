@@ -10,7 +10,7 @@ import pytest
 
 from pvtt_flow import open_dataset
 
-from .flow_command import SAMPLES, wait_until, write_config
+from .flow_command import SAMPLES, copies, wait_until, write_config
 from .ray_cluster import Cluster, running_cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -65,8 +65,7 @@ def test_a_stop_here_stops_the_job(
     cluster: Cluster, config: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     # Enough of them that the job is still at work when it is told to stop.
-    for copy in range(30):
-        shutil.copy(SAMPLES / "one_product.mp4", tmp_path / "videos" / f"{copy}.mp4")
+    copies(tmp_path / "videos", 30, "one_product.mp4")
     log = tmp_path / "submit.log"
     submit = ("submit", str(config), "--address", cluster.address)
     # The plan can only be made there if the folder went along.

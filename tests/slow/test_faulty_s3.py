@@ -1,6 +1,5 @@
 """A bucket that answers badly, and one that does not answer."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from faulty_s3 import FAULTS, FaultyS3
 
 from pvtt_flow import open_dataset
 
-from .flow_command import SAMPLES, Shell, wait_until, write_config
+from .flow_command import Shell, copies, wait_until, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -29,9 +28,8 @@ def proxy(s3) -> Iterator[FaultyS3]:  # type: ignore[no-untyped-def]
 def bucket(s3, tmp_path: Path) -> str:  # type: ignore[no-untyped-def]
     """Videos under `in/`; their names give their order."""
     uri: str = s3.bucket()
-    for number in range(NUM_VIDEOS):
-        copy = tmp_path / f"{number:02d}.mp4"
-        shutil.copy(SAMPLES / ("two_products.mp4" if number % 3 else "one_product.mp4"), copy)
+    samples = ("one_product.mp4", "two_products.mp4", "two_products.mp4")
+    for copy in copies(tmp_path / "videos", NUM_VIDEOS, *samples).iterdir():
         s3.put(copy, f"{uri}/in/{copy.name}")
     return uri
 

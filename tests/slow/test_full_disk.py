@@ -1,6 +1,5 @@
 """The output's disk gets full in the middle of a run: it stops, and goes on when there is room."""
 
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from disks import small_disk
 
 from pvtt_flow import open_dataset
 
-from .flow_command import SAMPLES, Shell, wait_until, write_config
+from .flow_command import Shell, copies, wait_until, write_config
 from .tables import check_consistent
 from .test_kills import has_sealed
 
@@ -19,10 +18,7 @@ NUM_VIDEOS = 12
 
 
 def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
-    videos = tmp_path / "videos"
-    videos.mkdir()
-    for number in range(NUM_VIDEOS):
-        shutil.copy(SAMPLES / "one_product.mp4", videos / f"{number:02d}.mp4")
+    videos = copies(tmp_path / "videos", NUM_VIDEOS, "one_product.mp4")
     log = tmp_path / "run.log"
     with small_disk(tmp_path / "disk", size_mib=16) as disk:
         uri = str(disk.path / "dataset")

@@ -1,12 +1,11 @@
 """A whole machine of the cluster dies and another takes its place: the dataset does not show it."""
 
-import shutil
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from .flow_command import SAMPLES, Shell, wait_until, write_config
+from .flow_command import Shell, copies, wait_until, write_config
 from .ray_cluster import running_cluster
 from .ray_node import joined_node
 from .tables import check_consistent, rows_of
@@ -20,11 +19,7 @@ _SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.
 
 @pytest.fixture
 def videos(tmp_path: Path) -> Path:
-    folder = tmp_path / "videos"
-    folder.mkdir()
-    for number in range(NUM_VIDEOS):
-        shutil.copy(SAMPLES / _SAMPLES[number % len(_SAMPLES)], folder / f"{number:02d}.mp4")
-    return folder
+    return copies(tmp_path / "videos", NUM_VIDEOS, *_SAMPLES)
 
 
 def test_the_machine_of_a_model(videos: Path, shell: Shell, tmp_path: Path) -> None:

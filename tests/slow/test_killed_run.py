@@ -1,6 +1,5 @@
 """A run that is killed in the middle loses only what was not committed yet."""
 
-import shutil
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +10,7 @@ from pvtt_flow import open_dataset
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.errors import PreflightError
 
-from .flow_command import SAMPLES, Shell, wait_until, write_config
+from .flow_command import Shell, copies, wait_until, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -19,10 +18,7 @@ NUM_VIDEOS = 6
 
 
 def test_the_next_run_does_the_rest_and_nothing_twice(shell: Shell, tmp_path: Path) -> None:
-    videos = tmp_path / "videos"
-    videos.mkdir()
-    for number in range(NUM_VIDEOS):
-        shutil.copy(SAMPLES / "one_product.mp4", videos / f"copy_{number}.mp4")
+    videos = copies(tmp_path / "videos", NUM_VIDEOS, "one_product.mp4")
     dataset = Dataset(str(tmp_path / "dataset"))
     config = write_config(tmp_path / "config.yaml", str(videos), dataset.uri)
 

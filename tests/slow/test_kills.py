@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.errors import PreflightError
 
-from .flow_command import SAMPLES, Shell, wait_until, write_config
+from .flow_command import Shell, copies, wait_until, write_config
 from .tables import check_consistent, rows_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -33,9 +32,7 @@ _SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Good ones, broken ones, and one that is no video."""
-    folder = tmp_path_factory.mktemp("videos")
-    for number in range(NUM_VIDEOS - 1):
-        shutil.copy(SAMPLES / _SAMPLES[number % len(_SAMPLES)], folder / f"{number:02d}.mp4")
+    folder = copies(tmp_path_factory.mktemp("videos"), NUM_VIDEOS - 1, *_SAMPLES)
     (folder / "text.mp4").write_text("no video")
     return folder
 

@@ -1,12 +1,11 @@
 """Two runs that write to one dataset at once."""
 
-import shutil
 import time
 from pathlib import Path
 
 import pytest
 
-from .flow_command import SAMPLES, Shell, write_config
+from .flow_command import Shell, copies, write_config
 from .tables import check_consistent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -18,11 +17,7 @@ NUM_VIDEOS = 10
 def test_nothing_is_doubled_or_lost(
     where: str, shell: Shell, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    videos = tmp_path / "videos"
-    videos.mkdir()
-    for number in range(NUM_VIDEOS):
-        name = "two_products.mp4" if number % 2 else "one_product.mp4"
-        shutil.copy(SAMPLES / name, videos / f"{number:02d}.mp4")
+    videos = copies(tmp_path / "videos", NUM_VIDEOS, "one_product.mp4", "two_products.mp4")
     root = str(tmp_path) if where == "local" else request.getfixturevalue("s3").bucket()
     config = write_config(tmp_path / "config.yaml", str(videos), f"{root}/dataset")
     logs = [tmp_path / "first.log", tmp_path / "second.log"]
