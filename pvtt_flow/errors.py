@@ -6,6 +6,7 @@
     │                    credentials, too small a cluster
     ├── StoreError       the store went away, is full, refuses       -> stops the run; what is
     │                                                                   committed stays
+    ├── ClusterError     Ray lost what the run needs                 -> the same
     └── DataError        one video is bad                            -> a row, the run goes on
 
 Foreign exceptions are translated once, at the edge that meets them (media, storage, models).
@@ -43,6 +44,10 @@ class PreflightError(PvttFlowError):
 
 class StoreError(PvttFlowError):
     """The input's or the output's store does not do its part any more; says which and how."""
+
+
+class ClusterError(PvttFlowError):
+    """Ray cannot go on with the run; says what it has lost."""
 
 
 class DataError(PvttFlowError):

@@ -17,7 +17,7 @@ from pvtt_flow.dataset.ledger import empty_ledger
 from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.errors import StoreError
 from pvtt_flow.flow.arrivals import arrivals
-from pvtt_flow.flow.cluster import connected
+from pvtt_flow.flow.cluster import connected, explained
 from pvtt_flow.flow.plan import Plan, make_plan
 from pvtt_flow.flow.preflight import check_class_filter, check_resources, make_lineage
 from pvtt_flow.flow.sealing import Sealer
@@ -94,7 +94,8 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
             need = config.resources
             check_resources(need, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
             dataset.ensure()
-            _process(prepared, _Ledger(dataset, prepared, summary, watcher))
+            with explained(capacity, config.run.no_progress_timeout_s):
+                _process(prepared, _Ledger(dataset, prepared, summary, watcher))
     return summary
 
 

@@ -9,7 +9,10 @@ from pvtt_flow import open_dataset
 _TIMES = {"inspect_s", "detect_s", "propagate_s", "finished_at_ns", "run_id"}
 
 
-def rows_of(uri: str) -> dict[str, list[dict[str, Any]]]:
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def rows_of(uri: str) -> Rows:
     """All rows of both tables but their times and runs, in the order of their ids."""
     dataset = open_dataset(uri)
     tables = {"videos": dataset.videos(), "masklets": dataset.masklets()}
@@ -36,3 +39,9 @@ def check_consistent(uri: str) -> int:
     counted = Counter((video, run) for video, run, _ in masklets)
     assert counted == {(video, run): n for video, run, n in videos if n}
     return len(videos)
+
+
+def runs_of(uri: str) -> dict[str, str]:
+    """Which run finished each video."""
+    rows = open_dataset(uri).videos().to_table(columns=["video_id", "run_id"]).to_pylist()
+    return {row["video_id"]: row["run_id"] for row in rows}

@@ -1,13 +1,17 @@
-"""A whole machine of the cluster dies and another takes its place: the dataset does not show it."""
+"""A whole machine of the cluster dies, the one with a model on it."""
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from .flow_command import Shell, copies, wait_until, write_config
-from .ray_cluster import running_cluster
-from .ray_node import joined_node
+from .ray_cluster import Cluster, running_cluster
+from .ray_node import Node, joined_node
 from .tables import check_consistent, rows_of
 from .test_kills import SETTINGS, has_sealed
 
@@ -17,28 +21,62 @@ NUM_VIDEOS = 30
 _SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.mp4")
 
 
+@dataclass(frozen=True)
+class TwoMachines:
+    """A cluster with a job in the middle of its work."""
+
+    cluster: Cluster
+    doomed: Node
+    job: "subprocess.Popen[bytes]"
+    log: Path
+    dataset: str
+
+
 @pytest.fixture
 def videos(tmp_path: Path) -> Path:
     return copies(tmp_path / "videos", NUM_VIDEOS, *_SAMPLES)
 
 
-def test_the_machine_of_a_model(videos: Path, shell: Shell, tmp_path: Path) -> None:
-    undisturbed, disturbed = str(tmp_path / "undisturbed"), str(tmp_path / "disturbed")
-    config = write_config(tmp_path / "first.yaml", str(videos), undisturbed)
+@contextmanager
+def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterator[TwoMachines]:
+    """A job that has sealed its first videos, on two machines with a model each."""
+    dataset = str(home / "dataset")
+    config = write_config(home / "config.yaml", str(videos), dataset)
+    log = home / "submit.log"
+    # One CPU each, so that the two models cannot be on one of them.
+    with running_cluster(num_cpus=1) as cluster, joined_node(cluster, num_cpus=1) as doomed:
+        submit = ("submit", str(config), *SETTINGS, *settings, "--address", cluster.address)
+        job = cluster.shell.start("pvtt-flow", *submit, log=log)
+        assert wait_until(partial(has_sealed, dataset, 3), timeout_s=180), log.read_text()
+        # A video without a product is sealed before the tracker is up.
+        assert wait_until(doomed.has_actors, timeout_s=60), log.read_text()
+        yield TwoMachines(cluster, doomed, job, log, dataset)
+
+
+def test_another_takes_its_place(videos: Path, shell: Shell, tmp_path: Path) -> None:
+    undisturbed = str(tmp_path / "undisturbed")
+    config = write_config(tmp_path / "undisturbed.yaml", str(videos), undisturbed)
     ended = shell.run("pvtt-flow", "run", str(config), *SETTINGS)
     assert ended.returncode == 0, ended.stdout
 
-    config = write_config(tmp_path / "second.yaml", str(videos), disturbed)
-    log = tmp_path / "submit.log"
-    # One CPU each, so that the two models cannot be on one of them.
-    with running_cluster(num_cpus=1) as cluster, joined_node(cluster, num_cpus=1) as doomed:
-        submit = ("submit", str(config), *SETTINGS, "--address", cluster.address)
-        job = cluster.shell.start("pvtt-flow", *submit, log=log)
-        assert wait_until(partial(has_sealed, disturbed, 3), timeout_s=180), log.read_text()
-        assert doomed.has_actors()
-        doomed.kill()
-        assert not has_sealed(disturbed, NUM_VIDEOS), "it died too late to be missed"
-        with joined_node(cluster, num_cpus=1):
-            assert job.wait(timeout=300) == 0, log.read_text()
-    assert check_consistent(disturbed) == NUM_VIDEOS
-    assert rows_of(disturbed) == rows_of(undisturbed)
+    with running_on_two_machines(videos, tmp_path) as run:
+        run.doomed.kill()
+        assert not has_sealed(run.dataset, NUM_VIDEOS), "it died too late to be missed"
+        with joined_node(run.cluster, num_cpus=1):
+            assert run.job.wait(timeout=300) == 0, run.log.read_text()
+    assert check_consistent(run.dataset) == NUM_VIDEOS
+    assert rows_of(run.dataset) == rows_of(undisturbed)
+
+
+def test_nothing_takes_its_place(videos: Path, tmp_path: Path) -> None:
+    """The run waits for as long as it was told to, and then says what is missing."""
+    patience = ("--set", "run.no_progress_timeout_s=20")
+    with running_on_two_machines(videos, tmp_path, *patience) as run:
+        run.doomed.kill()
+        assert run.job.wait(timeout=300) == 1, run.log.read_text()
+    text = run.log.read_text()
+    assert text.count("error: ") == 1, text
+    assert "$.run.no_progress_timeout_s: expected a result at least every 20 s" in text
+    assert "The cluster had 2 CPUs and 0 GPUs when the run began and has 1 CPUs" in text
+    assert "Traceback" not in text
+    assert 3 <= check_consistent(run.dataset) < NUM_VIDEOS

@@ -5,17 +5,20 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.errors import PreflightError
 
 from .flow_command import Shell, copies, wait_until, write_config
-from .tables import check_consistent, rows_of
+from .tables import Rows, check_consistent, rows_of, runs_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -37,42 +40,58 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run that nobody killed."""
+
+    rows: Rows
+    first_seal_s: float
+    """From its start."""
+
+
 @pytest.fixture(scope="module")
-def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """The rows of a run that nobody disturbs."""
+def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     home = tmp_path_factory.mktemp("undisturbed")
     config = write_config(home / "config.yaml", str(videos), str(home / "dataset"))
+    started_ns = time.time_ns()
     ended = Shell.new().run("pvtt-flow", "run", str(config), *SETTINGS)
     assert ended.returncode == 0, ended.stdout
-    return rows_of(str(home / "dataset"))
+    uri = str(home / "dataset")
+    sealed_ns = min(open_dataset(uri).videos().to_table()["finished_at_ns"].to_pylist())
+    return Undisturbed(rows_of(uri), (sealed_ns - started_ns) / 1e9)
 
 
 def test_the_driver_at_twenty_random_instants(
-    videos: Path, undisturbed: dict[str, object], shell: Shell, tmp_path: Path
+    videos: Path, undisturbed: Undisturbed, shell: Shell, tmp_path: Path
 ) -> None:
+    """Half of them before a run has finished anything, half when it just has."""
     uri = str(tmp_path / "dataset")
     # A bad video is tried again by every run, which must not use up its attempts here.
     config = write_config(tmp_path / "config.yaml", str(videos), uri)
     command = ("pvtt-flow", "run", str(config), *SETTINGS, "--only", "new")
     instants = random.Random(4)
-    sealed = []
-    for _ in range(NUM_KILLS):
+    sealed: dict[str, str] = {}
+    for nth in range(NUM_KILLS):
         process = shell.start(*command, log=tmp_path / "run.log")
+        if nth % 2:
+            assert wait_until(partial(has_gone_on, process, uri, len(sealed)), timeout_s=180)
+        longest_s = 2.0 if nth % 2 else undisturbed.first_seal_s
         with suppress(subprocess.TimeoutExpired):
-            # From before there is a dataset to well into the work of a run that has just begun.
-            process.wait(timeout=instants.uniform(2, 16))
+            process.wait(timeout=instants.uniform(0, longest_s))
         process.kill()
         process.wait()
-        shell.clear()
+        shell.clear(after_s=1)
         with suppress(PreflightError):  # killed before it made the tables
-            sealed.append(check_consistent(uri))
-    assert sealed == sorted(sealed), "what is committed stays"
+            before, sealed = sealed, runs_of(uri)
+            assert before.items() <= sealed.items(), "what is committed is not made again"
+            assert check_consistent(uri) == len(sealed)
     last = shell.run(*command)
     assert last.returncode == 0, last.stdout
-    assert rows_of(uri) == undisturbed
+    assert rows_of(uri) == undisturbed.rows
+    assert len({*sealed.values()}) > 3, "too many runs were killed before they had done anything"
 
 
-def test_actors(videos: Path, undisturbed: dict[str, object], shell: Shell, tmp_path: Path) -> None:
+def test_actors(videos: Path, undisturbed: Undisturbed, shell: Shell, tmp_path: Path) -> None:
     """Ray starts them again, and does again what they were at."""
     uri = str(tmp_path / "dataset")
     config = write_config(tmp_path / "config.yaml", str(videos), uri)
@@ -84,7 +103,7 @@ def test_actors(videos: Path, undisturbed: dict[str, object], shell: Shell, tmp_
         kill_an_actor(shell)
     assert process.wait(timeout=300) == 0, log.read_text()
     check_consistent(uri)
-    assert rows_of(uri) == undisturbed
+    assert rows_of(uri) == undisturbed.rows
 
 
 def test_between_the_two_commits(tmp_path: Path) -> None:
@@ -122,6 +141,11 @@ def kill_an_actor(shell: Shell) -> None:
     workers = [child for p in shell.processes() for child in p.children(recursive=True)]
     actors = {w.pid for w in workers if " ".join(w.cmdline()).startswith("ray::MapWorker(")}
     os.kill(min(actors), signal.SIGKILL)
+
+
+def has_gone_on(process: "subprocess.Popen[bytes]", uri: str, number: int) -> bool:
+    """Whether more videos are in the dataset, or none will be."""
+    return process.poll() is not None or has_sealed(uri, number + 1)
 
 
 def has_sealed(uri: str, number: int) -> bool:

@@ -1,15 +1,20 @@
 """The command with its input and its output on an S3 server."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pvtt_flow import open_dataset
+from pvtt_flow.dataset.rows import masklets_of
 from pvtt_flow.storage.reading import open_binary
 
 from .flow_command import SAMPLES, Shell, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+BOX = (150.0, 60.0, 330.0, 210.0)
 
 
 def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
@@ -21,7 +26,7 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     first = shell.run("pvtt-flow", "run", str(config))
     assert first.returncode == 0, first.stdout
     dataset = open_dataset(f"{datasets}/masklets")
-    seals = {row["uri"].rpartition("/")[2]: row for row in dataset.videos().to_table().to_pylist()}
+    seals = rows_by_name(dataset.uri)
     assert seals["one_product.mp4"]["status"] == "ok"
     assert seals["no_product.mp4"]["status"] in ("ok", "empty")
     assert seals["truncated.mp4"]["flags"] == ["truncated"]
@@ -34,16 +39,26 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     second = shell.run("pvtt-flow", "run", str(config))
     assert second.returncode == 0, second.stdout
     assert "plan: 1 new, 3 unchanged" in second.stdout
+    after = rows_by_name(f"{datasets}/masklets")
+    assert after.pop("two_products.mp4")["run_id"] not in {row["run_id"] for row in seals.values()}
+    assert after == seals, "the others are as the first run left them"
     shown = shell.run("pvtt-flow", "show", f"{datasets}/masklets")
     assert shown.returncode == 0, shown.stdout
 
 
 def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """It will do as the input; as the output it is refused."""
+    """It will do as the input, here a manifest; as the output it is refused."""
     bucket = s3.bucket()
     s3.put(SAMPLES / "one_product.mp4", f"{bucket}/in/mug.mp4")
+    rows: list[dict[str, object]] = [
+        {"uri": "mug.mp4", "id": "mug", "prompts": [{"box_xyxy": BOX, "label": "mug"}]},
+        {"uri": "missing.mp4", "id": "missing"},
+    ]
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(json.dumps(row) for row in rows))
+    s3.put(manifest, f"{bucket}/in/manifest.jsonl")
     dataset = str(tmp_path / "dataset")
-    config = str(write_config(tmp_path / "config.yaml", f"{bucket}/in", dataset))
+    config = str(write_config(tmp_path / "config.yaml", f"{bucket}/in/manifest.jsonl", dataset))
     with s3.read_only():
         reader = Shell.new()
     refused = reader.run("pvtt-flow", "run", config, "--set", f"output.uri={bucket}/out")
@@ -51,5 +66,18 @@ def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ig
     assert "error: $.output.uri: expected to write a file, but access to" in refused.stdout
     ended = reader.run("pvtt-flow", "run", config)
     assert ended.returncode == 0, ended.stdout
-    (seal,) = open_dataset(dataset).videos().to_table().to_pylist()
-    assert (seal["status"], seal["uri"]) == ("ok", f"{bucket}/in/mug.mp4")
+    seals = rows_by_name(dataset)
+    assert (seals["mug.mp4"]["status"], seals["mug.mp4"]["uri"]) == ("ok", f"{bucket}/in/mug.mp4")
+    missing = seals["missing.mp4"]
+    assert (missing["status"], missing["failure_kind"]) == ("failed", "unreadable")
+    assert f"there is nothing at {bucket}/in/missing.mp4" in missing["failure_message"]
+    (masklet,) = masklets_of(open_dataset(dataset), ["mug", "missing"])
+    (prompt,) = masklet.prompts
+    assert (masklet.label, prompt.origin, prompt.box_xyxy) == ("mug", "manifest", BOX)
+    assert len(masklet.frames) == seals["mug.mp4"]["num_frames"]
+
+
+def rows_by_name(dataset: str) -> dict[str, Any]:
+    """The rows of `videos` by the names of their files."""
+    rows = open_dataset(dataset).videos().to_table().to_pylist()
+    return {row["uri"].rpartition("/")[2]: row for row in rows}

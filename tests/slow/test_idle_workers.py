@@ -1,0 +1,26 @@
+"""A worker that has nothing to do for a while is there for the next task."""
+
+import os
+import time
+
+import psutil
+import pytest
+
+from pvtt_flow.flow.cluster import connected
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def test_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Ray only ends them where they are more than this, which is the number of cores if not given.
+    monkeypatch.setenv("RAY_num_workers_soft_limit", "0")
+    with connected():
+        import ray
+
+        @ray.remote
+        def pid() -> int:
+            return os.getpid()
+
+        worker = ray.get(pid.remote())
+        time.sleep(4)
+        assert psutil.pid_exists(worker)
