@@ -77,6 +77,9 @@ class RunParams(_Section):
     """The run exits non-zero when more than this share of its videos failed."""
     commit_interval_s: Annotated[float, Field(gt=0)] = 5.0
     """Finished videos are published together, this often: what a killed run may lose."""
+    isolate_decoders: bool = True
+    """Whether videos are decoded in processes of their own, so that one at which FFmpeg crashes or
+    hangs costs itself alone."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
     """Ray Data gives up after so long without a finished shot; longer than the longest shot takes
     among those that are tracked beside it."""

@@ -22,7 +22,8 @@ FailureKind = Literal[
     "not_a_video",  # no demuxer recognises the content, or the container is broken
     "no_video_stream",  # a container without a video track
     "undecodable",  # a video track from which not one frame could be decoded
-    "over_limit",  # more bytes, pixels, frames or seconds than the limits allow
+    "decoder_crash",  # the process that decoded it died
+    "over_limit",  # more bytes, pixels, frames, streams or seconds than the limits allow
     "source_changed",  # not the file any more that was processed
     "bad_prompt",  # a manifest prompt that does not fit this video
     "store",  # not the video's fault: never sealed, the run stops

@@ -25,6 +25,9 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> N
     sources = list_sources(config.input)
     if len(sources) != 1:
         raise ConfigError(f"VIDEO must be one video, got {len(sources)} at {video}")
+    # Where a breakpoint works.
+    here = config.run.model_copy(update={"isolate_decoders": False})
+    config = config.model_copy(update={"run": here})
     out.mkdir(parents=True, exist_ok=True)
     works = [Work(source=sources[0])]
     for number, name in enumerate(("inspect", "detect", "propagate", "judge"), 1):

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from pvtt_flow.config import RunConfig
 from pvtt_flow.data import Lineage, Work
 from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.isolation.decoder import Decoder, InProcess, Isolated
 from pvtt_flow.models.build import build_detector, build_tracker
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
@@ -28,19 +29,19 @@ Make = Callable[..., Step]
 
 def inspect(config: RunConfig) -> Inspect:
     """Opens videos."""
-    return Inspect(config.limits)
+    return Inspect(config.limits, _decoder(config))
 
 
 def detect(config: RunConfig) -> Detect:
     """Finds products; loads its detector here."""
     detector = build_detector(config.detector, config.run.models, open_binary)
-    return Detect(detector, config.detect, config.limits)
+    return Detect(detector, config.detect, config.limits, _decoder(config))
 
 
 def propagate(config: RunConfig) -> Propagate:
     """Tracks; loads its SAM 2 here."""
     tracker = build_tracker(config.tracker, config.run.models, open_binary)
-    return Propagate(tracker, config.sampling, config.limits)
+    return Propagate(tracker, config.sampling, config.limits, _decoder(config))
 
 
 def judge(config: RunConfig) -> Judge:
@@ -51,3 +52,7 @@ def judge(config: RunConfig) -> Judge:
 def write(config: RunConfig, lineage: Lineage) -> Write:
     """Writes masklet files."""
     return Write(Dataset(config.output.uri), lineage)
+
+
+def _decoder(config: RunConfig) -> Decoder:
+    return Isolated() if config.run.isolate_decoders else InProcess()

@@ -16,6 +16,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from pvtt_flow.errors import DataError
+from pvtt_flow.media.bounds import BOUNDS
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.matroska import promised_bytes
 
@@ -49,7 +50,8 @@ class WatchedFile:
     def read(self, num_bytes: int) -> bytes:
         """Up to `num_bytes` from the current position; empty at the end."""
         try:
-            return self._file.read(num_bytes)
+            with BOUNDS.paused():
+                return self._file.read(num_bytes)
         except Exception as error:
             self._error = error
             raise
@@ -110,6 +112,7 @@ def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
     """
     file.seek(0)
     watched = WatchedFile(file)
+    BOUNDS.apply(limits)
     try:
         # A playlist may name other files: FFmpeg must open nothing but what it was given.
         container = av.open(
@@ -127,6 +130,7 @@ def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
         ) from error
     with container:
         watched.check()
+        limits.check_streams(len(container.streams))
         stream = main_stream(container)
         limits.check_size(stream.codec_context.width, stream.codec_context.height)
         for other in container.streams:

@@ -18,6 +18,13 @@ class Limits(BaseModel):
     """Of one frame, width times height."""
     max_frames: Annotated[int, Field(ge=1)] = 200_000
     max_duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 6 * 3600.0
+    max_streams: Annotated[int, Field(ge=1)] = 100
+    """Of all sorts: pictures, sound, subtitles, data."""
+    max_frame_s: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] = 60.0
+    """For decoding one frame, and for opening the file before the first; waiting for the store does
+    not count. Held only where videos are decoded in a process of their own, as is the next one."""
+    max_decoder_bytes: Annotated[int, Field(ge=1_000_000_000)] = 8_000_000_000
+    """Private memory of the process that decodes."""
 
     def check_bytes(self, size_bytes: int) -> None:
         """Raises a DataError of kind `over_limit` for a larger file."""
@@ -29,6 +36,12 @@ class Limits(BaseModel):
         if width_px * height_px > self.max_pixels:
             rule = f"a frame must have at most {self.max_pixels} pixels (max_pixels)"
             raise _over(rule, f"{width_px}x{height_px}")
+
+    def check_streams(self, num_streams: int) -> None:
+        """Raises a DataError of kind `over_limit` for more streams."""
+        if num_streams > self.max_streams:
+            rule = f"a file must have at most {self.max_streams} streams (max_streams)"
+            raise _over(rule, num_streams)
 
     def check_length(self, num_frames: int, duration_ns: int) -> None:
         """Raises a DataError of kind `over_limit` for more frames or a longer time."""

@@ -6,6 +6,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pvtt_flow.media.bounds import BOUNDS
 from pvtt_flow.media.container import FFMPEG_ERRORS, OpenVideo, reason_of
 
 
@@ -36,6 +37,7 @@ def shown(opened: OpenVideo, packets: Iterable["Packet[VideoStream]"]) -> Iterat
             for frame in stream.decode(packet):
                 if frame.is_corrupt:
                     raise DamageError("the frame is damaged")
+                BOUNDS.renew()
                 yield frame
             last_dts = packet.dts if packet.dts is not None else last_dts
     except FFMPEG_ERRORS as error:

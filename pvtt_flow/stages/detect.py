@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 from pvtt_flow.core import rle
@@ -10,11 +11,11 @@ from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.data import Detections, Frame, Prompt, Shot, Work
 from pvtt_flow.errors import DataError
+from pvtt_flow.isolation.decoder import Decoder, InProcess
 from pvtt_flow.media.decode import read_frames
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.models.detector import Detector, check_classes
 from pvtt_flow.stages.guard import failed
-from pvtt_flow.storage.reading import open_binary
 
 # Decoding one frame is mostly waiting for storage.
 _DECODE_THREADS = 4
@@ -23,11 +24,18 @@ _DECODE_THREADS = 4
 class Detect:
     """Finds the products of each shot; a shot without any keeps no prompts, which is no failure."""
 
-    def __init__(self, detector: Detector, params: DetectParams, limits: Limits) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        params: DetectParams,
+        limits: Limits,
+        decoder: Decoder | None = None,
+    ) -> None:
         check_classes(detector, params.classes)
         self._detector = detector
         self._params = params
         self._limits = limits
+        self._decoder = decoder or InProcess()
 
     def __call__(self, works: Sequence[Work]) -> list[Work]:
         """The same shots in the same order, with prompts."""
@@ -48,9 +56,26 @@ class Detect:
         if work.failure is not None or work.shot is None:
             return None
         try:
-            return _first_frame(work, work.shot, self._limits)
+            return self._first_frame(work, work.shot)
         except Exception as error:  # noqa: BLE001 (becomes this video's failure row)
             return error
+
+    def _first_frame(self, work: Work, shot: Shot) -> Frame:
+        # Sampling always keeps a shot's first frame, so the plain first frame is the right one.
+        decoded = self._decoder.iterate(
+            read_frames,
+            work.source.uri,
+            video=work.video,
+            sampling=SamplingParams(),
+            limits=self._limits,
+            start_frame=shot.start_frame,
+            stop_frame=shot.start_frame + 1,
+        )
+        with closing(decoded) as frames:
+            frame = next(frames, None)
+        if frame is None:
+            raise DataError("undecodable", f"the shot has no frame {shot.start_frame}")
+        return frame
 
     def _detect(self, frames: Sequence[object]) -> Sequence[Detections | Exception]:
         """One answer a frame; when the detector breaks, each answer is why."""
@@ -92,23 +117,6 @@ class Detect:
             params=self._params,
         )
         return merge_prompts(manifest, detected)
-
-
-def _first_frame(work: Work, shot: Shot, limits: Limits) -> Frame:
-    # Sampling always keeps a shot's first frame, so the plain first frame is the right one.
-    with open_binary(work.source.uri) as file:
-        frames = read_frames(
-            file,
-            video=work.video,
-            sampling=SamplingParams(),
-            limits=limits,
-            start_frame=shot.start_frame,
-            stop_frame=shot.start_frame + 1,
-        )
-        frame = next(iter(frames), None)
-    if frame is None:
-        raise DataError("undecodable", f"the shot has no frame {shot.start_frame}")
-    return frame
 
 
 def _check_prompt(prompt: Prompt, width_px: int, height_px: int) -> None:

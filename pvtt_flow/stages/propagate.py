@@ -7,6 +7,7 @@ from dataclasses import replace
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.data import Shot, Video, Work
 from pvtt_flow.errors import DataError
+from pvtt_flow.isolation.decoder import Decoder, InProcess
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.models.tracker import Tracker
 from pvtt_flow.stages.guard import guarded
@@ -20,10 +21,17 @@ class Propagate:
     May be called from several threads at once: their shots are then tracked together.
     """
 
-    def __init__(self, tracker: Tracker, sampling: SamplingParams, limits: Limits) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        sampling: SamplingParams,
+        limits: Limits,
+        decoder: Decoder | None = None,
+    ) -> None:
         self._tracker = tracker
         self._sampling = sampling
         self._limits = limits
+        self._decoder = decoder or InProcess()
 
     def __call__(self, works: Sequence[Work]) -> list[Work]:
         """The same shots, tracked one after the other; a shot without prompts passes by."""
@@ -36,7 +44,9 @@ class Propagate:
 
     def _tracked(self, work: Work, shot: Shot, video: Video) -> Work:
         started = time.perf_counter()
-        frames = ShotFrames(work.source.uri, video, shot, self._sampling, self._limits)
+        frames = ShotFrames(
+            work.source.uri, video, shot, self._sampling, self._limits, self._decoder
+        )
         track = Track(work.prompts)
         for tracked in self._tracker.track(clip_of(frames, work.prompts)):
             track.add(tracked)

@@ -5,16 +5,15 @@ from array import array
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import BinaryIO
 
 from pvtt_flow.core.timeline import FrameTime, SamplingParams
 from pvtt_flow.data import Frame, Prompt, Shot, Video
 from pvtt_flow.errors import DataError
+from pvtt_flow.isolation.decoder import Decoder, InProcess
 from pvtt_flow.media.decode import DecodeBreakError, read_frames
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.models.tracker import Clip
-from pvtt_flow.storage.reading import open_binary
 
 # Each of them is held, decoded, while its shot is tracked.
 MAX_PROMPTED_FRAMES = 32
@@ -24,13 +23,20 @@ class ShotFrames:
     """A shot that can be read as often as one likes; a position counts its sampled frames."""
 
     def __init__(
-        self, uri: str, video: Video, shot: Shot, sampling: SamplingParams, limits: Limits
+        self,
+        uri: str,
+        video: Video,
+        shot: Shot,
+        sampling: SamplingParams,
+        limits: Limits,
+        decoder: Decoder | None = None,
     ) -> None:
         self._uri = uri
         self._video = video
         self._shot = shot
         self._sampling = sampling
         self._limits = limits
+        self._decoder = decoder or InProcess()
         self._known = _Known()
         self.broken: DecodeBreakError | None = None
         """Why the shot ends early, once someone has read that far."""
@@ -46,23 +52,24 @@ class ShotFrames:
         raises, and DataError of kind `source_changed` when the video is no longer what it was.
         """
         known = [] if stop is None else self._known.between(start, stop)
-        with open_binary(self._uri) as file:
-            if stop is not None and len(known) == stop - start:
-                video, limits = self._video, self._limits
-                yield from read_known_frames(file, known, video=video, limits=limits)
-                return
-            with closing(self._counted(file)) as counted:
-                try:
-                    yield from islice(counted, start, stop)
-                except DecodeBreakError as error:
-                    if stop is not None:
-                        raise
-                    self.broken = error
+        if stop is not None and len(known) == stop - start:
+            yield from self._decoder.iterate(
+                read_known_frames, self._uri, known, video=self._video, limits=self._limits
+            )
+            return
+        with closing(self._counted()) as counted:
+            try:
+                yield from islice(counted, start, stop)
+            except DecodeBreakError as error:
+                if stop is not None:
+                    raise
+                self.broken = error
 
-    def _counted(self, file: BinaryIO) -> Generator[Frame]:
+    def _counted(self) -> Generator[Frame]:
         """All positions; each is known from then on."""
-        decoded = read_frames(
-            file,
+        decoded = self._decoder.iterate(
+            read_frames,
+            self._uri,
             video=self._video,
             sampling=self._sampling,
             limits=self._limits,

@@ -26,10 +26,10 @@ class Tally:
         self._lock = threading.Lock()
         self._count = 0
 
-    def add(self) -> None:
-        """Count one."""
+    def add(self, count: int = 1) -> None:
+        """Count one, or what another process has counted."""
         with self._lock:
-            self._count += 1
+            self._count += count
 
     def take(self) -> int:
         """The count, which starts again at 0."""
