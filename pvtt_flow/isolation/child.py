@@ -16,7 +16,6 @@ from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError
 from pvtt_flow.isolation.messages import Ended, Freed, Given, Job, NewRing, Placed, Stop
 from pvtt_flow.isolation.ring import Lent, Ring
-from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.storage.patience import RETRIES
 
 # A job that nobody wants any more ends with its next frame; a new process takes about as long.
@@ -90,6 +89,7 @@ class Child:
 
     def kill(self) -> None:
         """End the process, whatever it is at."""
+        self._busy = False
         self._process.kill()
         self._process.wait()
         self._link.close()
@@ -153,12 +153,11 @@ def _death(exit_code: int, job: Job, frame_index: int | None) -> DataError:
     """What the end of the process says of the video."""
     where = "before the first frame" if frame_index is None else f"after frame {frame_index}"
     if exit_code == -signal.SIGALRM:
-        # Every function that decodes takes its limits by this name.
-        limits: Limits = job.kwargs.get("limits", DEFAULT_LIMITS)
         return DataError(
             "over_limit",
-            f"a frame must decode in at most {limits.max_frame_s:g} s (max_frame_s), but {where} "
-            f"the decoder took longer and was ended; raise the limit or transcode the video",
+            f"a frame must decode in at most {job.limits.max_frame_s:g} s (max_frame_s), but "
+            f"{where} the decoder took longer, and was ended; raise the limit or transcode the "
+            f"video",
         )
     return DataError(
         "decoder_crash",

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -16,6 +18,12 @@ class Job:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     iterates: bool = True
     """Whether what it gives are many things, one after the other."""
+
+    @property
+    def limits(self) -> Limits:
+        """What the video may ask for: every function that decodes takes it by this name."""
+        limits: Limits = self.kwargs.get("limits", DEFAULT_LIMITS)
+        return limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,11 @@ import numpy as np
 import pvtt_flow.media.probe
 import pvtt_flow.media.seek  # noqa: F401
 from pvtt_flow.data import Frame
-from pvtt_flow.errors import PvttFlowError
+from pvtt_flow.errors import DataError, PvttFlowError
 from pvtt_flow.isolation.messages import Ended, Freed, Given, Job, NewRing, Placed, Ready, Stop
 from pvtt_flow.isolation.ring import Ring, new_memory, num_slots_for
 from pvtt_flow.media.bounds import BOUNDS
+from pvtt_flow.media.limits import Limits
 from pvtt_flow.storage.patience import RETRIES
 from pvtt_flow.storage.reading import open_binary
 
@@ -64,7 +65,7 @@ class Server:
         try:
             self._do(job)
         except Exception as error:  # noqa: BLE001 (the parent raises it)
-            return portable(error)
+            return portable(error, job.limits).with_traceback(None)
         finally:
             # Not before the decoder is gone: it may hang while it is closed, too.
             BOUNDS.lift()
@@ -118,19 +119,23 @@ class Server:
         return self._ring
 
 
-def portable(error: Exception) -> Exception:
+def portable(error: Exception, limits: Limits) -> Exception:
     """The same error without what cannot leave this process; a bug's traceback goes as a note."""
-    if not isinstance(error, PvttFlowError):
-        error.add_note(f"in the decoder process:\n{traceback.format_exc()}")
+    if isinstance(error, MemoryError):
+        return DataError(
+            "over_limit",
+            f"a video must decode with at most {limits.max_decoder_bytes} bytes of memory "
+            f"(max_decoder_bytes), but needs more; raise the limit or make the video smaller",
+        )
+    if isinstance(error, PvttFlowError):
+        return error
+    note = f"in the decoder process:\n{traceback.format_exc()}"
     try:
-        copy = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
-    except Exception:  # noqa: BLE001 (exceptions pickle as badly as they like)
-        copy = None
-    if isinstance(copy, Exception):
-        return copy
-    plain = RuntimeError(f"{type(error).__name__}: {error}")
-    plain.add_note(traceback.format_exc())
-    return plain
+        pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
+    except Exception:  # noqa: BLE001 (foreign errors pickle as badly as they like)
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(note)
+    return error
 
 
 def main() -> None:
