@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Generator
 from itertools import islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pvtt_flow.data import Frame
 from pvtt_flow.errors import StoreError
@@ -13,6 +13,17 @@ from pvtt_flow.media.container import open_container
 from pvtt_flow.media.decode import read_frames
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.storage.patience import RETRIES
+
+
+def crash(file: BinaryIO, *args: Any, **kwargs: Any) -> Any:
+    """In the place of any function that decodes."""
+    ctypes.string_at(0)
+
+
+def hang(file: BinaryIO, *args: Any, limits: Limits, **kwargs: Any) -> Any:
+    """Likewise."""
+    with open_container(file, limits):
+        ctypes.CDLL(None).sleep(1000)
 
 
 def crash_after(file: BinaryIO, num_frames: int) -> Generator[Frame]:

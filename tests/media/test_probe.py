@@ -62,6 +62,9 @@ def test_the_largest_long_track_is_the_video(tmp_path: Path) -> None:
             file.mux(stream.encode(None))
     video = probe_path(path)
     assert (video.width_px, video.height_px, video.num_frames_from_header) == (128, 96, 10)
+    with pytest.raises(DataError, match=r"at most 2 streams \(max_streams\), got 3") as caught:
+        probe_path(path, Limits(max_streams=2))
+    assert caught.value.kind == "over_limit"
 
 
 def test_probing_reads_a_few_ranges(tmp_path: Path) -> None:

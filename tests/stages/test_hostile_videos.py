@@ -1,0 +1,84 @@
+"""A video at which the decoder dies or hangs is a row with its reason, whatever stage it is in."""
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from isolation.hostile import crash, hang
+from media.clip_maker import write_clip
+from stages.works import FakeDetector, FakeTracker, box_prompt, inspected, prompted, work_of
+
+from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.timeline import EVERY_FRAME
+from pvtt_flow.data import Work
+from pvtt_flow.isolation.decoder import Isolated
+from pvtt_flow.isolation.pool import Pool
+from pvtt_flow.media.limits import Limits
+from pvtt_flow.stages.detect import Detect
+from pvtt_flow.stages.inspect import Inspect
+from pvtt_flow.stages.propagate import Propagate
+
+LIMITS = Limits(max_frame_s=0.3)
+BOX = (20, 10, 26, 20)
+NUM_FRAMES = 5
+
+
+class Hostile(Isolated):
+    """Does something else with the videos called `hostile`."""
+
+    def __init__(self, pool: Pool, instead: Callable[..., Any]) -> None:
+        super().__init__(pool)
+        self._instead = instead
+
+    def iterate(self, function: Any, uri: str, *args: Any, **kwargs: Any) -> Generator[Any]:
+        return super().iterate(self._chosen(function, uri), uri, *args, **kwargs)
+
+    def call(self, function: Any, uri: str, *args: Any, **kwargs: Any) -> Any:
+        return super().call(self._chosen(function, uri), uri, *args, **kwargs)
+
+    def _chosen(self, function: Callable[..., Any], uri: str) -> Callable[..., Any]:
+        return self._instead if Path(uri).stem == "hostile" else function
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    pool = Pool(2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    return [write_clip(folder / f"{name}.mp4", NUM_FRAMES) for name in ("hostile", "mug")]
+
+
+@pytest.mark.parametrize(
+    ("instead", "kind", "words"),
+    [(crash, "decoder_crash", "died of SIGSEGV"), (hang, "over_limit", "(max_frame_s)")],
+)
+def test_one_row_fails(
+    pool: Pool, clips: list[Path], instead: Callable[..., Any], kind: str, words: str
+) -> None:
+    decoder = Hostile(pool, instead)
+    boxed = [prompted(path, box_prompt(0, BOX)) for path in clips]
+    done = {
+        "inspect": Inspect(LIMITS, decoder)([work_of(path) for path in clips]),
+        "detect": Detect(FakeDetector((BOX, 0.9, "cup")), DetectParams(), LIMITS, decoder)(
+            [inspected(path) for path in clips]
+        ),
+        "propagate": Propagate(FakeTracker(lambda *_: BOX), EVERY_FRAME, LIMITS, decoder)(boxed),
+    }
+    for stage, (hostile, mug) in done.items():
+        assert hostile.failure is not None, stage
+        assert (hostile.failure.stage, hostile.failure.kind) == (stage, kind)
+        assert words in hostile.failure.message
+        assert hostile.failure.traceback is None
+        assert mug.failure is None, stage
+    assert_complete(done["propagate"][1])
+
+
+def assert_complete(work: Work) -> None:
+    assert work.num_frames == NUM_FRAMES
+    assert len(work.masklets[0].frames) == NUM_FRAMES
