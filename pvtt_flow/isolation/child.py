@@ -8,13 +8,12 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from typing import Any
 
 from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError
-from pvtt_flow.isolation.messages import Ended, Freed, Given, Job, NewRing, Placed, Stop
+from pvtt_flow.isolation.messages import Ended, Freed, Given, Job, Link, NewRing, Placed, Stop
 from pvtt_flow.isolation.ring import Lent, Ring
 from pvtt_flow.storage.patience import RETRIES
 
@@ -22,6 +21,14 @@ from pvtt_flow.storage.patience import RETRIES
 _STOP_S = 1.0
 # A process whose socket is closed is as good as dead.
 _DEATH_S = 5.0
+# No threads for algebra that it does not do. And glibc keeps the memory of a frame for the next:
+# to ask the system for it again each time takes a third as long as decoding 720p.
+_SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+}
 _LOST = (EOFError, ConnectionError)
 
 
@@ -40,7 +47,7 @@ class Child:
                 pass_fds=[theirs.fileno()],
                 env=_childs_environment(),
             )
-        self._link: Connection[Any, Any] = Connection(ours.detach())
+        self._link = Link(ours.detach())
         self._ring_number = 0
         self._lent: Lent | None = None
         self._busy = False
@@ -144,9 +151,8 @@ class Child:
 
 
 def _childs_environment() -> dict[str, str]:
-    """Ours, so that it finds the same packages; with no threads for algebra that it does not do."""
-    path = os.pathsep.join(sys.path)
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    """Ours and more, with our path, so that it finds the same packages."""
+    return {**os.environ, **_SETTINGS, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def _death(exit_code: int, job: Job, frame_index: int | None) -> DataError:

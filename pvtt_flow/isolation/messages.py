@@ -1,8 +1,10 @@
 """What a decoder process and its parent tell each other, pickled, over one socket."""
 
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
 
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
 
@@ -26,26 +28,22 @@ class Job:
         return limits
 
 
-@dataclass(frozen=True, slots=True)
-class Freed:
+class Freed(NamedTuple):
     """To the child: these slots of the ring may be written again."""
 
     ring: int
     slots: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """To the child: nobody wants the rest of the job."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """From the child, once: it has started."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewRing:
+class NewRing(NamedTuple):
     """From the child: frames are in another ring from now on; its file descriptor follows."""
 
     ring: int
@@ -53,8 +51,7 @@ class NewRing:
     slot_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """From the child: a frame, whose pixels are in a slot of the ring."""
 
     slot: int
@@ -63,17 +60,35 @@ class Placed:
     pts_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """From the child: anything else that the job gives."""
 
     item: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """From the child, after each job: nothing more comes of it."""
 
     error: Exception | None
     num_retries: int
     """Requests to stores that were made again."""
+
+
+class Link:
+    """One end of the socket. Raises EOFError or ConnectionError when the other end is gone."""
+
+    def __init__(self, fd: int) -> None:
+        self._connection: Connection[Any, Any] = Connection(fd)
+        self.close = self._connection.close
+        self.poll = self._connection.poll
+        self.fileno = self._connection.fileno
+
+    def send(self, message: object) -> None:
+        """Raises what pickling raises, before anything is sent."""
+        # Connection's own `send` makes a pickler with a table of its own each time.
+        self._connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+    def recv(self) -> object:
+        """The next message, once it is there."""
+        message: object = pickle.loads(self._connection.recv_bytes())  # noqa: S301 (our own)
+        return message

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 # Half of them may be in use by whoever takes frames, the others are for decoding ahead.
 _MAX_SLOTS, _MIN_SLOTS = 6, 2
 _MAX_BYTES = 64 << 20
+# Few enough that with half of the slots in use there is still one to decode into.
+_MIN_BACK = 2
 
 
 def num_slots_for(slot_bytes: int) -> int:
@@ -74,7 +76,9 @@ class Lent:
         return lent
 
     def returned(self) -> tuple[int, ...]:
-        """Slots that have come back since this was last asked."""
+        """Slots that have come back since this last told of any; tells of several at a time."""
+        if len(self._back) < min(_MIN_BACK, self._ring.num_slots // 2):
+            return ()
         numbers = tuple(self._back.popleft() for _ in range(len(self._back)))
         self._num_out -= len(numbers)
         return numbers

@@ -12,9 +12,7 @@ import sys
 import threading
 import traceback
 from contextlib import closing, suppress
-from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +21,17 @@ import pvtt_flow.media.probe
 import pvtt_flow.media.seek  # noqa: F401
 from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError, PvttFlowError
-from pvtt_flow.isolation.messages import Ended, Freed, Given, Job, NewRing, Placed, Ready, Stop
+from pvtt_flow.isolation.messages import (
+    Ended,
+    Freed,
+    Given,
+    Job,
+    Link,
+    NewRing,
+    Placed,
+    Ready,
+    Stop,
+)
 from pvtt_flow.isolation.ring import Ring, new_memory, num_slots_for
 from pvtt_flow.media.bounds import BOUNDS
 from pvtt_flow.media.limits import Limits
@@ -34,7 +42,7 @@ from pvtt_flow.storage.reading import open_binary
 class Server:
     """Does one job after the other, and gives what comes of it."""
 
-    def __init__(self, link: "Connection[Any, Any]") -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
         self._ring: Ring | None = None
         self._ring_number = 0
@@ -89,11 +97,11 @@ class Server:
             self._place(item)
         else:
             self._link.send(Given(item))
-        while self._link.poll():
-            self._hear()
+            while self._link.poll():
+                self._hear()
 
     def _place(self, frame: Frame) -> None:
-        """Put a frame into the ring, once there is room."""
+        """Put a frame into the ring, once there is room; messages are heard when there is none."""
         ring = self._ring_for(frame.rgb.nbytes)
         while not self._free and not self._stopped:
             self._hear()
@@ -145,7 +153,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     BOUNDS.enforce()
-    Server(Connection(int(sys.argv[1]))).run()
+    Server(Link(int(sys.argv[1]))).run()
 
 
 def _end_with_parent() -> None:
