@@ -46,7 +46,7 @@ FILES = [
     Expected("tc_nasa_13013.mp4", (480, 270), 390),
     Expected("am_h265_bframes.mp4", (854, 480), 30),
     Expected("am_hdr10-video-with-sdr-container.mp4", (1920, 1080), 28),
-    Expected("am_sample_rotate_and_reflect.mp4", (720, 1080), 30, 90),
+    Expected("am_sample_rotate_and_reflect.mp4", (720, 1080), 30, 270),
     Expected("am_sample_12_5fps_720p_1s.mp4", (1280, 720), 13),
     Expected("am_sample_with_fake_auxiliary_tracks.mp4", (10, 12), 5),
     Expected("am_sample_edit_list_no_sync_frame_before_edit.mp4", (1080, 1920), 68, 90, -333333333),
