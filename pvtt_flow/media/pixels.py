@@ -7,11 +7,10 @@
 - Of an interlaced picture one field is kept and filled up, so that a frame shows one moment.
 """
 
-import atexit
-import tempfile
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
+from tempfile import NamedTemporaryFile
 
 import numpy as np
 from av.filter import Graph
@@ -77,8 +76,7 @@ class Painter:
         )
 
     def _toned(self, wide: VideoFrame, transfer: tone.Transfer) -> NDArray[np.uint8]:
-        table = f"file={_cube_file(transfer)}:interp=tetrahedral"
-        graph = self._graph(wide, "lut3d", table)
+        graph = self._graph(wide, transfer, partial(_by_table, transfer))
         graph.vpush(wide)
         toned = graph.vpull().to_ndarray()
         return np.asarray((toned.astype(np.uint32) * _WHITE + 32767) // 65535, np.uint8)
@@ -87,31 +85,45 @@ class Painter:
         """One field of it, filled up from within (FFmpeg's `estdif`), at full size."""
         # The filter gives a picture when the next one comes: here that is the same one again, so
         # that a frame does not depend on those before it.
-        graph = self._graph(picture, "estdif", "mode=frame:deint=all")
+        graph = self._graph(picture, "field", _one_field)
         for _ in range(2):
             graph.vpush(picture)
             with suppress(BlockingIOError):
                 field = graph.vpull()
         return field
 
-    def _graph(self, picture: VideoFrame, name: str, options: str) -> Graph:
-        key = (name, options, picture.width, picture.height, picture.format.name)
+    def _graph(self, picture: VideoFrame, name: str, make: Callable[[VideoFrame], Graph]) -> Graph:
+        key = (name, picture.width, picture.height, picture.format.name)
         if key not in self._graphs:
-            self._graphs[key] = _filter_graph(picture, name, options)
+            self._graphs[key] = make(picture)
         return self._graphs[key]
 
 
-def _filter_graph(picture: VideoFrame, name: str, options: str) -> Graph:
+def _one_field(like: VideoFrame) -> Graph:
+    return _through(like, "estdif", "mode=frame:deint=all")
+
+
+def _by_table(transfer: tone.Transfer, like: VideoFrame) -> Graph:
+    # FFmpeg reads the table when the filter is made.
+    with NamedTemporaryFile("w", suffix=".cube") as file:
+        file.write(_cube(transfer))
+        file.flush()
+        return _through(like, "lut3d", f"file='{file.name}':interp=tetrahedral")
+
+
+@cache
+def _cube(transfer: tone.Transfer) -> str:
+    return tone.cube(transfer, _CUBE_STEPS)
+
+
+def _through(like: VideoFrame, name: str, options: str) -> Graph:
+    """A filter for pictures like this one, which keeps their format."""
     graph = Graph()
+    size_px = (like.width, like.height)
     graph.link_nodes(
-        graph.add_buffer(
-            width=picture.width,
-            height=picture.height,
-            format=picture.format,
-            time_base=picture.time_base,
-        ),
+        graph.add_buffer(None, *size_px, like.format, time_base=like.time_base),
         graph.add(name, options),
-        graph.add("format", picture.format.name),
+        graph.add("format", like.format.name),
         graph.add("buffersink"),
     ).configure()
     return graph
@@ -134,13 +146,3 @@ def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     alpha = rgba[..., 3:].astype(np.uint16)
     mixed = rgba[..., :3] * alpha + _WHITE * (_WHITE - alpha)
     return np.asarray((mixed + _WHITE // 2) // _WHITE, np.uint8)
-
-
-@cache
-def _cube_file(transfer: tone.Transfer) -> Path:
-    """The table where FFmpeg can read it, for as long as this process lives."""
-    with tempfile.NamedTemporaryFile("w", suffix=".cube", delete=False) as file:
-        file.write(tone.cube(transfer, _CUBE_STEPS))
-    path = Path(file.name)
-    atexit.register(path.unlink, missing_ok=True)
-    return path
