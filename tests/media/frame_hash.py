@@ -40,15 +40,19 @@ def shown_here(path: Path) -> Shown:
         return Shown(opened.stream.index, frames, broke_at)
 
 
-def shown_by_ffmpeg(path: Path, stream_index: int) -> list[FrameHash]:
-    """All frames of that stream; FFmpeg goes on where the stream is damaged."""
+def shown_by_ffmpeg(
+    path: Path, stream_index: int, num_frames: int | None = None
+) -> list[FrameHash]:
+    """The first frames of that stream, or all; FFmpeg goes on where the stream is damaged."""
     reading = ["-threads", "1", "-noautorotate", "-copyts", "-i", str(path)]
     # Without a rate of its own: else frames are dropped and repeated, and times are rounded.
     timing = ["-fps_mode", "passthrough", "-enc_time_base", "demux"]
+    if num_frames is not None:
+        timing += ["-frames:v", str(num_frames)]
     writing = ["-map", f"0:{stream_index}", *timing, "-f", "framehash", "-hash", "md5", "-"]
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "fatal", "-nostdin"]
     command = [*ffmpeg, *reading, *writing]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     lines = done.stdout.splitlines()
     time_base = next(Fraction(line.split()[-1]) for line in lines if line.startswith("#tb"))
     rows = [line.split(",") for line in lines if not line.startswith("#")]
