@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from av.codec.context import ThreadType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -16,8 +15,6 @@ from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.pixels import Painter
 from pvtt_flow.media.shown import DamageError, shown
 
-# Each frame thread holds a frame and delays the first one, and videos are decoded side by side.
-_NUM_THREADS = 2
 # What FFmpeg assumes of a stream that says nothing.
 _FALLBACK_FPS = Fraction(25)
 
@@ -65,7 +62,6 @@ def coded_frames(
     limits: Limits,
     *,
     size_px: tuple[int, int] | None = None,
-    num_threads: int = _NUM_THREADS,
 ) -> Iterator[CodedFrame]:
     """All frames in presentation order; each is alive until the next one is asked for.
 
@@ -76,7 +72,12 @@ def coded_frames(
     DecodeBreakError after the good frames.
     """
     stream = opened.stream
-    stream.thread_type, stream.thread_count = ThreadType.AUTO, num_threads
+    # With frame threads a damaged picture may be shown before it is known to be damaged, and with
+    # slice threads FFmpeg does not look for damage in H.264.
+    stream.thread_count = 1
+    if stream.codec_context.name == "mjpeg":
+        # Else the rest of a damaged picture is what was in memory, and nothing says so.
+        stream.codec_context.options = {"err_detect": "explode"}
     packets = opened.container.demux(stream)
     frame_index, first_ns, painter = 0, 0, None
     try:

@@ -33,8 +33,7 @@ def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -
     with open_container(file, limits) as opened:
         duration_ns = _duration_ns(opened.container, opened.stream)
         limits.check_length(opened.stream.frames, duration_ns or 0)
-        # Frame threads would decode several frames to give the first one.
-        first = next(coded_frames(opened, limits, num_threads=1))
+        first = next(coded_frames(opened, limits))
         display = first.painter.display
         fps = fps_of(opened.stream)
         return Video(

@@ -21,7 +21,7 @@ from pvtt_flow.media.landing import UntrustedError, keyframe_between, pictures_b
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.media.one_clock import has_one_clock
 
-# Fewer frames than these are decoded and not stepped over: a seek empties the decoder's threads.
+# Fewer frames than these are decoded and not stepped over: a seek goes back to a keyframe.
 _WORTH_A_SEEK = 16
 
 

@@ -70,7 +70,7 @@ def _is_end(packet: "Packet[VideoStream]") -> bool:
 
 
 def _held_back(stream: VideoStream, last_dts: int | None) -> Iterator[VideoFrame]:
-    """Frames that threads and reordering hold back when the packets stop coming.
+    """Frames that reordering holds back when the packets stop coming.
 
     A lost packet is shown at its dts or later, and its dts is past the last good one: only
     frames up to there are sure to have none missing before them.
