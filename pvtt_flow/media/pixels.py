@@ -44,15 +44,16 @@ class Painter:
     def paint(self, picture: VideoFrame) -> NDArray[np.uint8]:
         """uint8 (H, W, 3) RGB at display size, C-contiguous.
 
-        Raises DataError of kind `undecodable` for a pixel format that FFmpeg cannot convert.
+        Raises DataError of kind `undecodable` for colours that FFmpeg cannot convert.
         """
         try:
             return self.display.upright(self._stretched_rgb(picture))
         except FFMPEG_ERRORS as error:
             raise DataError(
                 "undecodable",
-                f"every frame must convert to RGB, but FFmpeg cannot convert pixels of format "
-                f"{picture.format.name} ({reason_of(error)}); transcode the video to H.264",
+                f"the colours must be of a kind that FFmpeg converts to RGB, got "
+                f"{picture.format.name} with matrix {picture.colorspace} and range "
+                f"{picture.color_range} (H.273): {reason_of(error)}; transcode the video to BT.709",
             ) from error
 
     def _stretched_rgb(self, picture: VideoFrame) -> NDArray[np.uint8]:
