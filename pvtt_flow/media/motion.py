@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 Bgr = NDArray[np.uint8]
 """uint8 (H, W, 3), a small picture."""
 
-_BLOCK_WIDTH_PX, _BLOCK_HEIGHT_PX = 16, 12
-_REACH_X_PX, _REACH_Y_PX = 40, 20
-# Grain of a dark or blank picture is no detail, in squared grey levels a pixel.
+# Large ones are not met by chance in what is merely of the same texture.
+_BLOCK_WIDTH_PX, _BLOCK_HEIGHT_PX = 24, 18
+_REACH_X_PX, _REACH_Y_PX = 32, 16
+# Grain of a dark or blank picture is no detail, in squared levels a pixel.
 _NOISE = 4.0
 
 
@@ -18,9 +19,9 @@ def novelty(before: Bgr, after: Bgr) -> float:
 
     Block matching: each block of `after` is compared with all places in `before` that it may have
     come from, and what is left of its detail is summed. Between neighbouring frames of one shot
-    0.3 was the most that was measured, however the camera moved; between frames of different scenes
-    0.55 was the least and 1.3 the median. Exposure does not count: both are brought to the same
-    mean and contrast.
+    0.25 was the most that was measured, and 0.55 in a pan by a seventh of the picture a frame;
+    between frames of different scenes 1.0 was the least and 1.5 the median. Exposure and white
+    balance do not count: both pictures are brought to the same mean and contrast.
     """
     here = _standardised(after)
     there = cv2.copyMakeBorder(
@@ -37,11 +38,11 @@ def novelty(before: Bgr, after: Bgr) -> float:
                 x : x + _BLOCK_WIDTH_PX + 2 * _REACH_X_PX,
             ]
             left += float(cv2.matchTemplate(around, block, cv2.TM_SQDIFF).min())
-            detail += float(block.var()) * block.size
+            detail += float(block.var(axis=(0, 1)).sum()) * block.shape[0] * block.shape[1]
     return left / detail if detail else 0.0
 
 
 def _standardised(picture: Bgr) -> NDArray[np.float32]:
-    """float32 (H, W): grey, mean 0, variance 1 but for what is mere noise."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    return np.asarray((grey - grey.mean()) / np.sqrt(grey.var() + _NOISE), np.float32)
+    """float32 (H, W, 3): mean 0 in each channel, variance 1 but for what is mere noise."""
+    centred = picture.astype(np.float32) - picture.mean(axis=(0, 1), dtype=np.float32)
+    return np.asarray(centred / np.sqrt(np.square(centred).mean() + _NOISE), np.float32)

@@ -150,9 +150,14 @@ def _shots(rows: list[list[int]]) -> tuple[tuple[int, ...], ...]:
     ended = 0
     for start, stop in rows:
         if stop <= start:
-            raise ValueError(f"expected [start_frame, stop_frame] with start < stop, found {rows}")
+            raise ValueError(
+                f"expected [start_frame, stop_frame] with start < stop, found {[start, stop]}"
+            )
         if start < ended:
-            raise ValueError(f"expected shots in order that do not overlap, found {rows}")
+            raise ValueError(
+                f"expected shots in order that do not overlap, found {[start, stop]} after one "
+                f"that ends at {ended}"
+            )
         ended = stop
     return tuple(map(tuple, rows))
 

@@ -103,7 +103,7 @@ def test_sampling_keeps_frame_indices(clip: Path) -> None:
     (masklet,) = done.masklets
     assert [f.frame_index for f in masklet.frames] == [0, 3, 6]
     assert flags_of(masklet) == [("prompted",), ("border",), ("prompted",)]
-    assert (masklet.stop_frame, done.num_frames) == (7, 3)
+    assert (masklet.stop_frame, done.num_frames) == (NUM_FRAMES, 3), "a shot is all its frames"
 
 
 def test_prompts_on_too_many_frames_are_refused(clip: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_prompt_on_a_frame_that_is_not_processed(
     assert failure is not None
     assert (failure.stage, failure.kind) == ("propagate", "bad_prompt")
     assert f"got frames [{frame_index}]" in failure.message
-    assert "past the end or skipped by the sampling" in failure.message
+    assert "outside the shot or skipped by the sampling" in failure.message
 
 
 def test_a_truncated_video_keeps_its_good_frames(tmp_path: Path) -> None:
