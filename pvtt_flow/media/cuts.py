@@ -11,7 +11,7 @@ _WINDOW = 2
 # little, and one in a shaky shot not much more than the shaking.
 _MIN_RATIO, _MIN_CHANGE = 1.5, 4.0
 # Between the movements and the cuts that were measured; see `novelty`.
-_MIN_NOVELTY = 0.75
+_MIN_NOVELTY = 0.65
 # Only frame numbers are asked for.
 _ANY_FPS = 25.0
 

@@ -44,7 +44,7 @@ def test_a_dissolve_ends_where_it_is_all_new(seed: int, num_mixed: int) -> None:
     assert 60 - 3 <= cut <= 60 + 3
 
 
-@pytest.mark.parametrize(("num_mixed", "num_black"), [(5, 0), (12, 6), (40, 30)])
+@pytest.mark.parametrize(("num_mixed", "num_black"), [(8, 0), (12, 6), (40, 30)])
 def test_a_fade_ends_a_shot(num_mixed: int, num_black: int) -> None:
     pictures = fade(scene(3, 80), scene(4, 80), num_mixed, num_black)
     back = 80 + num_black + num_mixed

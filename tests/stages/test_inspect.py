@@ -35,7 +35,7 @@ def intervals(works: list[Work]) -> list[tuple[int, int]]:
 def broken(path: Path, folder: Path) -> Path:
     whole = path.read_bytes()
     cut = folder / "cut.mp4"
-    cut.write_bytes(whole[: len(whole) * 9 // 10])
+    cut.write_bytes(whole[:-1500])
     return cut
 
 
@@ -83,9 +83,9 @@ def test_the_manifests_shots_come_first(scenes: Path) -> None:
 
 def test_a_video_that_breaks_ends_in_its_last_shot(scenes: Path, tmp_path: Path) -> None:
     works = inspect(work_of(broken(scenes, tmp_path)))
-    assert intervals(works)[:2] == [(0, 13), (13, 26)]
-    assert 26 < intervals(works)[-1][1] < 39
-    assert [w.flags for w in works] == [(), (), ("truncated",)]
+    assert intervals(works)[0] == (0, 13)
+    assert 13 < intervals(works)[-1][1] < 39
+    assert [w.flags for w in works] == [*[()] * (len(works) - 1), ("truncated",)]
 
 
 @pytest.mark.parametrize(("frame", "kind"), [(38, "undecodable"), (12, "bad_prompt")])
