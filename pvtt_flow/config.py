@@ -57,8 +57,9 @@ class DetectPoolParams(PoolParams):
 class ResourceParams(_Section):
     """What the operators ask of the cluster."""
 
-    inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.25
-    """An inspection mostly waits for storage, so several share a core."""
+    inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.5
+    """An inspection decodes the whole video, with two threads; half of its time may be waiting for
+    storage. On a machine that also tracks on its CPU more would leave no room for it."""
     detect: DetectPoolParams = DetectPoolParams()
     propagate: PoolParams = PoolParams(num_cpus=1.0)
     """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are. A call

@@ -141,6 +141,7 @@ def test_what_has_gone_from_this_input_and_what_is_back() -> None:
             LINEAGE,
             False,
         ),
+        (replace(SOURCE, shots=((0, 5),)), LINEAGE, False),
         (SOURCE, replace(LINEAGE, config_hash="other"), False),
         (SOURCE, replace(LINEAGE, detector_hash="other"), False),
         (SOURCE, replace(LINEAGE, tracker_hash="other"), False),
