@@ -74,6 +74,8 @@ class Source:
     size_bytes: int
     prompts: tuple[Prompt, ...] = ()
     """From the manifest."""
+    shots: tuple[tuple[int, ...], ...] = ()
+    """Frames `[start, stop)`, from the manifest; empty where cuts are to be looked for."""
     work_key: str = ""
     """Hash of content, result-changing config, weights and schema; set by the plan."""
     attempts: int = 0
@@ -118,11 +120,12 @@ class Shot:
     shot_id: str
     index: int
     start_frame: int
-    stop_frame: int | None
-    """Null means to the end, while nobody has decoded so far."""
+    stop_frame: int
     start_ns: int
-    """0 while nobody has decoded so far, as in a shot that starts the video."""
-    stop_ns: int | None
+    stop_ns: int
+    """When the frame after it is shown; at the video's end, when the last one has lasted 1/fps."""
+    times_ns: tuple[int, ...]
+    """Presentation time of each of its frames, by which they are found again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

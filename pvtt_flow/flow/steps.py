@@ -27,8 +27,8 @@ Make = Callable[..., Step]
 
 
 def inspect(config: RunConfig) -> Inspect:
-    """Opens videos."""
-    return Inspect(config.limits)
+    """Opens videos and finds their shots."""
+    return Inspect(config.shots, config.limits)
 
 
 def detect(config: RunConfig) -> Detect:
