@@ -28,7 +28,7 @@ FILES = [
     Expected("decord_video_90.mov", (320, 568), 3, 66_666_667, 90),
     Expected("decord_video_180.mov", (568, 320), 3, 66_666_667, 180),
     Expected("decord_video_270.mov", (320, 568), 3, 66_666_667, 270),
-    # Three more decode, B-frames whose next P-frame does not.
+    # Three more decode: B-frames, and the frame after them, which they build upon, is never shown.
     Expected("decord_corrupted.mp4", (1280, 720), 25, 2_400_000_000, breaks=True),
     Expected("decord_unordered.mov", (50, 50), 4, 93_750_000),
     Expected("imageio_cockatoo.mp4", (1280, 720), 280, 13_950_000_000),
