@@ -48,8 +48,7 @@ FILES = [
     Expected("am_sample_12_5fps_720p_1s.mp4", (1280, 720), 13, 960_000_000),
     # All of them are at 0.
     Expected("am_sample_with_fake_auxiliary_tracks.mp4", (10, 12), 5, 0),
-    # The edit starts before the first keyframe can be told from its index: FFmpeg shows all that
-    # decodes, at its time before the edit.
+    # FFmpeg finds no keyframe before the edit and shows all that decodes, also what is before 0.
     Expected(
         "am_sample_edit_list_no_sync_frame_before_edit.mp4",
         (1080, 1920),
