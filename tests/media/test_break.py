@@ -3,6 +3,7 @@ import pickle
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from clip_maker import moving_picture, number_of, read, write_clip, write_pictures
 
@@ -75,7 +76,7 @@ def test_damaged_bytes_break_where_they_are(tmp_path: Path, clip: Path) -> None:
 
 def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> None:
     # Frame threads would show it while its end is decoded; with slice threads nobody would look.
-    options = {"bf": "1", "x264-params": "cabac=0:b-adapt=0"}
+    options = {"bf": "0", "x264-params": "cabac=0"}
     path = write_clip(tmp_path / "clip.mp4", 12, size_px=(320, 240), options=options)
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
@@ -85,6 +86,35 @@ def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> N
         numbers, error = until_break(path)
         assert error.reason == "the frame is damaged"
         assert numbers == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("clip.mp4", "libx264", {"g": "12", "x264-params": "cabac=0:bframes=3:b-pyramid=normal"}),
+        ("clip.avi", "mpeg4", {"g": "12", "bf": "2"}),
+    ],
+)
+def test_no_frame_before_a_break_builds_upon_damage(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    pictures = [moving_picture(i) for i in range(20)]
+    path = write_pictures(tmp_path / name, pictures, codec=codec, options=options)
+    data, good = path.read_bytes(), [frame.rgb for frame in read(path)]
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size > 60][1:]
+    num_breaks = 0
+    for packet in packets:
+        stop = packet.pos + packet.size
+        path.write_bytes(data[: stop - packet.size // 3] + bytes(packet.size // 3) + data[stop:])
+        found = []
+        try:
+            with path.open("rb") as file:
+                found.extend(frame.rgb for frame in read_frames(file))
+        except DecodeBreakError:
+            num_breaks += 1
+            assert all(map(np.array_equal, found, good))
+    assert num_breaks > len(packets) / 2
 
 
 def test_damage_in_motion_jpeg_is_no_leftover_of_other_pictures(tmp_path: Path) -> None:
