@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.qc import QcThresholds
+from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.media.limits import Limits
@@ -25,7 +26,7 @@ from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.storage.params import InputParams, OutputParams
 
 # Raised when the stored rows change their meaning, so that older results count as stale.
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 Todo = Literal["new", "changed", "stale", "failed"]
 """Why a video is processed."""
 Reason = Todo | Literal["quarantined", "gone", "unchanged"]
@@ -56,8 +57,9 @@ class DetectPoolParams(PoolParams):
 class ResourceParams(_Section):
     """What the operators ask of the cluster."""
 
-    inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.25
-    """An inspection mostly waits for storage, so several share a core."""
+    inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.5
+    """An inspection decodes the whole video, with two threads; half of its time may be waiting for
+    storage. On a machine that also tracks on its CPU more would leave no room for it."""
     detect: DetectPoolParams = DetectPoolParams()
     propagate: PoolParams = PoolParams(num_cpus=1.0)
     """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are. A call
@@ -94,6 +96,7 @@ class RunConfig(_Section):
 
     version: Literal[1] = 1
     input: InputParams
+    shots: ShotParams = ShotParams()
     sampling: SamplingParams = SamplingParams()
     limits: Limits = Limits()
     detector: DetectorParams = DetectorParams()
@@ -118,6 +121,7 @@ class RunConfig(_Section):
         return hash_of(
             {
                 "results_version": RESULTS_VERSION,
+                "shots": self.shots.model_dump(mode="json"),
                 "sampling": self.sampling.model_dump(mode="json"),
                 "detect": self.detect.model_dump(mode="json"),
                 "detector": {"image_size_px": self.detector.image_size_px},

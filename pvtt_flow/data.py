@@ -6,7 +6,8 @@ classes), so fields are plain: str, int, float, bool, bytes, tuples and other no
 
 Conventions. Time is int64 nanoseconds of presentation time (`_ns`); `frame_index` counts a
 video's frames in presentation order from 0, before any sampling; intervals are `[start, stop)`;
-boxes are `box_xyxy` in display pixels with exclusive max; display means after rotation.
+boxes are `box_xyxy` in display pixels with exclusive max. The display is what people are meant to
+see: the coded picture stretched to square pixels, mirrored where it says so, and turned.
 """
 
 from dataclasses import dataclass, field
@@ -73,6 +74,8 @@ class Source:
     size_bytes: int
     prompts: tuple[Prompt, ...] = ()
     """From the manifest."""
+    shots: tuple[tuple[int, ...], ...] = ()
+    """Frames `[start, stop)`, from the manifest; empty where cuts are to be looked for."""
     work_key: str = ""
     """Hash of content, result-changing config, weights and schema; set by the plan."""
     attempts: int = 0
@@ -92,11 +95,17 @@ class Video:
     pixel_format: str
     width_px: int
     height_px: int
-    """Display size, after rotation."""
+    """Display size."""
     coded_width_px: int
     coded_height_px: int
+    sample_aspect_num: int = 1
+    sample_aspect_den: int = 1
+    """Width over height of a coded pixel: a picture of wide ones is stretched to the right, of tall
+    ones downwards, and rounded to whole pixels."""
+    mirrored: bool = False
+    """Whether it is flipped left to right after that."""
     rotation_deg: int
-    """Clockwise turn that takes the coded picture to the display: 0, 90, 180 or 270."""
+    """Clockwise turn that comes last: 0, 90, 180 or 270."""
     fps_num: int
     fps_den: int
     duration_ns: int | None
@@ -111,11 +120,12 @@ class Shot:
     shot_id: str
     index: int
     start_frame: int
-    stop_frame: int | None
-    """Null means to the end, while nobody has decoded so far."""
+    stop_frame: int
     start_ns: int
-    """0 while nobody has decoded so far, as in a shot that starts the video."""
-    stop_ns: int | None
+    stop_ns: int
+    """When the frame after it is shown; at the video's end, when the last one has lasted 1/fps."""
+    times_ns: tuple[int, ...]
+    """Presentation time of each of its frames, by which they are found again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,6 +307,9 @@ class Seal:
     height_px: int | None
     coded_width_px: int | None
     coded_height_px: int | None
+    sample_aspect_num: int | None = None
+    sample_aspect_den: int | None = None
+    mirrored: bool | None = None
     rotation_deg: int | None
     fps_num: int | None
     fps_den: int | None

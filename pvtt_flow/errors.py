@@ -26,6 +26,7 @@ FailureKind = Literal[
     "over_limit",  # more bytes, pixels, frames, streams or seconds than the limits allow
     "source_changed",  # not the file any more that was processed
     "bad_prompt",  # a manifest prompt that does not fit this video
+    "bad_shot",  # a manifest shot that does not fit this video
     "store",  # not the video's fault: never sealed, the run stops
     "internal",  # an unexpected exception: a bug, or the machine
 ]

@@ -44,6 +44,10 @@ def path(tmp_path: Path) -> Path:
             "sampling={stride: 2, target_fps: 3}",
             "$.sampling: stride must be 1 when target_fps is set, got stride 2 and target_fps 3.0",
         ),
+        (
+            "shots={min_length_s: 2, max_length_s: 3}",
+            "$.shots: max_length_s must be at least twice min_length_s, so that parts are no stubs",
+        ),
         ("detect.min_scor=1", "$.detect.min_scor is not a known key; did you mean min_score?"),
         ("detcet.min_score=1", "$.detcet is not a known key; did you mean detect?"),
         ("output.zzz=1", "$.output.zzz is not a known key; known keys: uri"),
@@ -136,6 +140,9 @@ def test_the_shipped_configs_were_found() -> None:
 
 
 CHANGES_RESULTS = {
+    "shots.detect_cuts=false": True,
+    "shots.min_length_s=1": True,
+    "shots.max_length_s=10": True,
     "sampling.stride=2": True,
     "sampling.target_fps=5": True,
     "detect.min_score=0.9": True,

@@ -43,6 +43,7 @@ ONLY_IN = {
     "pyarrow": {"dataset", "readers", "storage"},
     "deltalake": {"dataset"},
     "ray": {"flow", "readers"},
+    "scenedetect": {"media"},
 }
 
 

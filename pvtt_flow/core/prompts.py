@@ -1,5 +1,7 @@
 """Detections to prompts: which boxes are the products, and in what order."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -48,6 +50,29 @@ def choose_products(
         )
         for object_id, i in enumerate(chosen)
     )
+
+
+def prompts_within(
+    prompts: Iterable[Prompt], start_frame: int, stop_frame: int
+) -> tuple[Prompt, ...]:
+    """Those on frames `[start_frame, stop_frame)`, a shot's.
+
+    An object that has only corrections there has not been tracked so far in this shot: what was to
+    correct it, on the other side of a cut, starts it.
+    """
+    within = tuple(p for p in prompts if start_frame <= p.frame_index < stop_frame)
+    started = {p.object_id for p in within if not p.correction}
+    first = {p.object_id: p.frame_index for p in sorted(within, key=_late)}
+    return tuple(
+        replace(p, correction=False)
+        if p.object_id not in started and p.frame_index == first[p.object_id]
+        else p
+        for p in within
+    )
+
+
+def _late(prompt: Prompt) -> int:
+    return -prompt.frame_index
 
 
 def merge_prompts(manifest: tuple[Prompt, ...], detected: tuple[Prompt, ...]) -> tuple[Prompt, ...]:

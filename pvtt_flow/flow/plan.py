@@ -89,12 +89,13 @@ def make_plan(
 
 
 def work_key(source: Source, lineage: Lineage) -> str:
-    """Same key, same results: content, manifest prompts, result-changing config, both weights."""
+    """Same key, same results: content, what the manifest says of it, config, both weights."""
     return hash_of(
         {
             "etag": source.etag,
             "size_bytes": source.size_bytes,
             "prompts": [asdict(p) for p in source.prompts],
+            "shots": source.shots,
             "config": lineage.config_hash,
             "detector": lineage.detector_hash,
             "tracker": lineage.tracker_hash,
@@ -150,4 +151,4 @@ def _cause(entry: LedgerEntry, lineage: Lineage) -> str:
         "detector weights": entry.detector_hash != lineage.detector_hash,
         "tracker weights": entry.tracker_hash != lineage.tracker_hash,
     }
-    return " and ".join(name for name, has in changed.items() if has) or "prompts"
+    return " and ".join(name for name, has in changed.items() if has) or "prompts or shots"

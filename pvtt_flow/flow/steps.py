@@ -28,8 +28,8 @@ Make = Callable[..., Step]
 
 
 def inspect(config: RunConfig) -> Inspect:
-    """Opens videos."""
-    return Inspect(config.limits, _decoder(config))
+    """Opens videos and finds their shots."""
+    return Inspect(config.shots, config.limits, _decoder(config))
 
 
 def detect(config: RunConfig) -> Detect:

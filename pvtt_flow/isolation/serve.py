@@ -18,7 +18,8 @@ import numpy as np
 
 # Imported ahead of the first job, which names its function: these are what jobs are made of.
 import pvtt_flow.media.probe
-import pvtt_flow.media.seek  # noqa: F401
+import pvtt_flow.media.seek
+import pvtt_flow.media.survey  # noqa: F401
 from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError, PvttFlowError
 from pvtt_flow.isolation.messages import (

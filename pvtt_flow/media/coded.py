@@ -1,22 +1,20 @@
-"""Frames as the decoder shows them: counted, timed and checked, not yet turned or converted."""
+"""Frames as the decoder shows them: counted, timed and checked, not yet painted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from av.codec.context import ThreadType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pvtt_flow.core.timeline import NS_PER_S, to_ns
+from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.container import OpenVideo
 from pvtt_flow.media.limits import Limits
-from pvtt_flow.media.orientation import rotation_of
+from pvtt_flow.media.pixels import Painter
 from pvtt_flow.media.shown import DamageError, shown
 
-# Each frame thread holds a frame and delays the first one, and videos are decoded side by side.
-_NUM_THREADS = 2
 # What FFmpeg assumes of a stream that says nothing.
 _FALLBACK_FPS = Fraction(25)
 
@@ -44,9 +42,14 @@ class CodedFrame:
 
     frame_index: int
     pts_ns: int
-    rotation_deg: int
-    """Clockwise turn to upright; that of the first frame, for the whole video."""
     picture: VideoFrame
+    painter: Painter
+    """That of the first frame, for the whole video."""
+
+    def painted(self) -> Frame:
+        """Upright and RGB."""
+        rgb = self.painter.paint(self.picture)
+        return Frame(frame_index=self.frame_index, pts_ns=self.pts_ns, rgb=rgb)
 
 
 def fps_of(stream: VideoStream) -> Fraction:
@@ -59,7 +62,6 @@ def coded_frames(
     limits: Limits,
     *,
     size_px: tuple[int, int] | None = None,
-    num_threads: int = _NUM_THREADS,
 ) -> Iterator[CodedFrame]:
     """All frames in presentation order; each is alive until the next one is asked for.
 
@@ -70,17 +72,23 @@ def coded_frames(
     DecodeBreakError after the good frames.
     """
     stream = opened.stream
-    stream.thread_type, stream.thread_count = ThreadType.AUTO, num_threads
+    # With frame threads a damaged picture may be shown before it is known to be damaged, and with
+    # slice threads FFmpeg does not look for damage in H.264.
+    stream.thread_count = 1
+    if stream.codec_context.name == "mjpeg":
+        # Else the rest of a damaged picture is what was in memory, and nothing says so.
+        stream.codec_context.options = {"err_detect": "explode"}
     packets = opened.container.demux(stream)
-    frame_index, first_ns, rotation_deg = 0, 0, 0
+    frame_index, first_ns, painter = 0, 0, None
     try:
         for picture, pts_ns in _timed(shown(opened, packets), stream):
             size_px = _same_size(picture, size_px)
-            if frame_index == 0:
+            if painter is None:
                 limits.check_size(*size_px)
-                first_ns, rotation_deg = pts_ns, rotation_of(picture)
+                first_ns, painter = pts_ns, Painter(picture, stream)
+                limits.check_size(*painter.display.size_px)
             limits.check_length(frame_index + 1, pts_ns - first_ns)
-            yield CodedFrame(frame_index, pts_ns, rotation_deg, picture)
+            yield CodedFrame(frame_index, pts_ns, picture, painter)
             frame_index += 1
     except DamageError as broken:
         if frame_index:

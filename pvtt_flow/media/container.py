@@ -120,6 +120,8 @@ def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
             "r",
             buffer_size=_BUFFER_BYTES,
             container_options={"protocol_whitelist": "none"},
+            # Titles and the like may be in any encoding, and are not looked at.
+            metadata_errors="replace",
         )
     except FFMPEG_ERRORS as error:
         watched.check()

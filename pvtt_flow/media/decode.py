@@ -18,7 +18,6 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.media.coded import CodedFrame, DecodeBreakError, coded_frames
 from pvtt_flow.media.container import open_container
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
-from pvtt_flow.media.orientation import upright_rgb
 
 __all__ = ["DecodeBreakError", "read_frame", "read_frames", "read_frames_at"]
 
@@ -44,7 +43,7 @@ def read_frames(
     with closing(_decoded(file, video, limits)) as decoded:
         shot = islice(decoded, start_frame, stop_frame)
         for coded in sample(shot, sampling, pts_ns=lambda coded: coded.pts_ns):
-            yield _upright(coded)
+            yield coded.painted()
 
 
 def read_frames_at(
@@ -70,7 +69,7 @@ def read_frames_at(
         for coded in islice(decoded, max(wanted) + 1):
             num_frames += 1
             if coded.frame_index in wanted:
-                found[coded.frame_index] = _upright(coded)
+                found[coded.frame_index] = coded.painted()
     missing = wanted - found.keys()
     if missing:
         raise DataError(
@@ -96,8 +95,3 @@ def _decoded(file: BinaryIO, video: Video | None, limits: Limits) -> Generator[C
     size_px = None if video is None else (video.coded_width_px, video.coded_height_px)
     with open_container(file, limits) as opened:
         yield from coded_frames(opened, limits, size_px=size_px)
-
-
-def _upright(coded: CodedFrame) -> Frame:
-    rgb = upright_rgb(coded.picture, coded.rotation_deg)
-    return Frame(frame_index=coded.frame_index, pts_ns=coded.pts_ns, rgb=rgb)

@@ -19,7 +19,7 @@ _CONTAINER_TICKS_PER_S = 1_000_000
 def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -> Video:
     """The facts of the main video stream (`container.main_stream` says which one that is).
 
-    Size, pixel format and rotation are those of the first decoded frame, because headers lie.
+    Size, pixel format and display are those of the first decoded frame, because headers lie.
 
     Raises DataError of kind `empty_file`, `over_limit`, `not_a_video`, `no_video_stream`,
     `undecodable` or `unreadable`.
@@ -33,20 +33,21 @@ def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -
     with open_container(file, limits) as opened:
         duration_ns = _duration_ns(opened.container, opened.stream)
         limits.check_length(opened.stream.frames, duration_ns or 0)
-        # Frame threads would decode several frames to give the first one.
-        first = next(coded_frames(opened, limits, num_threads=1))
-        width_px, height_px = first.picture.width, first.picture.height
-        turned = first.rotation_deg in {90, 270}
+        first = next(coded_frames(opened, limits))
+        display = first.painter.display
         fps = fps_of(opened.stream)
         return Video(
             container=opened.container.format.name,
             codec=opened.stream.codec_context.codec.canonical_name,
             pixel_format=first.picture.format.name,
-            width_px=height_px if turned else width_px,
-            height_px=width_px if turned else height_px,
-            coded_width_px=width_px,
-            coded_height_px=height_px,
-            rotation_deg=first.rotation_deg,
+            width_px=display.size_px[0],
+            height_px=display.size_px[1],
+            coded_width_px=display.coded_px[0],
+            coded_height_px=display.coded_px[1],
+            sample_aspect_num=display.sample_aspect.numerator,
+            sample_aspect_den=display.sample_aspect.denominator,
+            mirrored=display.mirrored,
+            rotation_deg=display.rotation_deg,
             fps_num=fps.numerator,
             fps_den=fps.denominator,
             duration_ns=duration_ns,

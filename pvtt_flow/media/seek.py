@@ -20,9 +20,8 @@ from pvtt_flow.media.container import OpenVideo, open_container
 from pvtt_flow.media.landing import UntrustedError, keyframe_between, pictures_before
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.media.one_clock import has_one_clock
-from pvtt_flow.media.orientation import upright_rgb
 
-# Fewer frames than these are decoded and not stepped over: a seek empties the decoder's threads.
+# Fewer frames than these are decoded and not stepped over: a seek goes back to a keyframe.
 _WORTH_A_SEEK = 16
 
 
@@ -76,7 +75,7 @@ class _Reading:
         self._limits = limits
         self._may_seek = may_seek and _ascending(rest) and has_one_clock(opened)
         self._counted = coded_frames(opened, limits, size_px=size_px)
-        # Always decoded: the whole video has its size and rotation, and decoders learn from it
+        # Always decoded: the whole video has its size and display, and decoders learn from it
         # (from Xvid's signature, say) how to read the rest.
         self._first: CodedFrame = next(self._counted)
 
@@ -128,7 +127,7 @@ class _Reading:
 
     def _given(self, picture: VideoFrame) -> Frame:
         """The next one, which is then done: what has been given is never given again."""
-        rgb = upright_rgb(picture, self._first.rotation_deg)
+        rgb = self._first.painter.paint(picture)
         frame_index, pts_ns = self._rest.popleft()
         return Frame(frame_index=frame_index, pts_ns=pts_ns, rgb=rgb)
 

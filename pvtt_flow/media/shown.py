@@ -1,13 +1,17 @@
 """What the decoder shows, in presentation order, up to the first damage."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 from av.packet import Packet
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from pvtt_flow.media.bounds import BOUNDS
 from pvtt_flow.media.container import FFMPEG_ERRORS, OpenVideo, reason_of
+
+# As many as an H.264 decoder may reorder; some encoders make nothing but B-frames.
+_MAX_UNSURE = 16
 
 
 class DamageError(Exception):
@@ -19,16 +23,19 @@ def shown(opened: OpenVideo, packets: Iterable["Packet[VideoStream]"]) -> Iterat
 
     Damage shows up in three ways. Packets are missing: what the decoder still holds is given as
     far as it is sure. The decoder reports an error. Or it marks a frame as patched up, and what
-    follows builds upon that one.
+    builds upon that one is what follows it and the B-frames just before it: so these wait until
+    the frame after them is known to be good.
 
     Raises DamageError there, and DataError of kind `unreadable` when a read fails.
     """
     stream = opened.stream
     last_dts: int | None = None
+    unsure: deque[VideoFrame] = deque()
     try:
         for packet in packets:
             missing = _missing(opened, packet, last_dts)
             if missing:
+                yield from unsure
                 yield from _held_back(stream, last_dts)
                 raise DamageError(missing)
             if packet.size == 0 and not _is_end(packet):
@@ -38,8 +45,12 @@ def shown(opened: OpenVideo, packets: Iterable["Packet[VideoStream]"]) -> Iterat
                 if frame.is_corrupt:
                     raise DamageError("the frame is damaged")
                 BOUNDS.renew()
-                yield frame
+                unsure.append(frame)
+                if frame.pict_type != PictureType.B or len(unsure) > _MAX_UNSURE:
+                    while unsure:
+                        yield unsure.popleft()
             last_dts = packet.dts if packet.dts is not None else last_dts
+        yield from unsure
     except FFMPEG_ERRORS as error:
         opened.file.check()
         raise DamageError(reason_of(error)) from error
@@ -72,7 +83,7 @@ def _is_end(packet: "Packet[VideoStream]") -> bool:
 
 
 def _held_back(stream: VideoStream, last_dts: int | None) -> Iterator[VideoFrame]:
-    """Frames that threads and reordering hold back when the packets stop coming.
+    """Frames that reordering holds back when the packets stop coming.
 
     A lost packet is shown at its dts or later, and its dts is past the last good one: only
     frames up to there are sure to have none missing before them.

@@ -83,7 +83,11 @@ def _row(strip: Strip, width_px: int) -> Rgb:
     name = _blank(_LINE_PX, width_px)
     end_px = write(name, strip.video_id, (0, _LINE_PX - 7), colour=_INK, weight="bold", size=0.55)
     write(name, strip.note, (end_px + 14, _LINE_PX - 7), colour=_FAINT_INK)
-    captions = [_caption(masklet, width_px) for masklet in strip.masklets[:_MAX_CAPTIONS]]
+    has_shots = len({masklet.shot_index for masklet in strip.masklets}) > 1
+    captions = [
+        _caption(masklet, width_px, has_shots=has_shots)
+        for masklet in strip.masklets[:_MAX_CAPTIONS]
+    ]
     hidden = len(strip.masklets) - _MAX_CAPTIONS
     if hidden > 0:
         more = _blank(_LINE_PX, width_px)
@@ -94,13 +98,15 @@ def _row(strip: Strip, width_px: int) -> Rgb:
     return np.vstack([rule, name, *captions, space, _side_by_side(tiles, width_px)])
 
 
-def _caption(masklet: Masklet, width_px: int) -> Rgb:
-    """The object in its colour, its verdict, and the reasons."""
+def _caption(masklet: Masklet, width_px: int, *, has_shots: bool) -> Rgb:
+    """The object in its colour, in which shot if there are several, its verdict, the reasons."""
     line = _blank(_LINE_PX, width_px)
     baseline_px = _LINE_PX - 7
     dot_xy, dot_radius_px = (8, baseline_px - 5), 6
     cv2.circle(line, dot_xy, dot_radius_px, colour_of(masklet.object_id), cv2.FILLED, cv2.LINE_AA)
     name = f"{masklet.object_id} {masklet.label}"
+    if has_shots:
+        name += f" in shot {masklet.shot_index} (frame {masklet.start_frame} on)"
     x = write(line, name, (22, baseline_px), colour=_INK)
     verdict, ink = masklet.verdict or "not judged", _VERDICT_INK[masklet.verdict]
     x = write(line, verdict, (x + 14, baseline_px), colour=ink, weight="bold")

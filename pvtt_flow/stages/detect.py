@@ -3,17 +3,16 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 
 from pvtt_flow.core import rle
-from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts
-from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts, prompts_within
+from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.data import Detections, Frame, Prompt, Shot, Work
 from pvtt_flow.errors import DataError
 from pvtt_flow.isolation.decoder import Decoder, InProcess
-from pvtt_flow.media.decode import read_frames
 from pvtt_flow.media.limits import Limits
+from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.models.detector import Detector, check_classes
 from pvtt_flow.stages.guard import failed
 
@@ -62,19 +61,10 @@ class Detect:
 
     def _first_frame(self, work: Work, shot: Shot) -> Frame:
         # Sampling always keeps a shot's first frame, so the plain first frame is the right one.
-        decoded = self._decoder.iterate(
-            read_frames,
-            work.source.uri,
-            video=work.video,
-            sampling=SamplingParams(),
-            limits=self._limits,
-            start_frame=shot.start_frame,
-            stop_frame=shot.start_frame + 1,
+        first = [FrameTime(shot.start_frame, shot.start_ns)]
+        (frame,) = self._decoder.iterate(
+            read_known_frames, work.source.uri, first, video=work.video, limits=self._limits
         )
-        with closing(decoded) as frames:
-            frame = next(frames, None)
-        if frame is None:
-            raise DataError("undecodable", f"the shot has no frame {shot.start_frame}")
         return frame
 
     def _detect(self, frames: Sequence[object]) -> Sequence[Detections | Exception]:
@@ -98,7 +88,7 @@ class Detect:
         if not isinstance(frame, Frame) or not isinstance(seen, Detections):
             return work
         try:
-            prompts = self._prompts(work.source.prompts, frame, seen)
+            prompts = self._prompts(_prompts_of(work), frame, seen)
         except DataError as error:
             return failed(work, "detect", error)
         return replace(work, prompts=prompts, timings=replace(work.timings, detect_s=share_s))
@@ -117,6 +107,13 @@ class Detect:
             params=self._params,
         )
         return merge_prompts(manifest, detected)
+
+
+def _prompts_of(work: Work) -> tuple[Prompt, ...]:
+    """The manifest's that are on frames of this shot."""
+    if work.shot is None:
+        return ()
+    return prompts_within(work.source.prompts, work.shot.start_frame, work.shot.stop_frame)
 
 
 def _check_prompt(prompt: Prompt, width_px: int, height_px: int) -> None:

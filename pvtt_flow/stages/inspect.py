@@ -1,21 +1,24 @@
-"""Source to shots: open the video by ranged reads, learn what it is, cut it into shots."""
+"""Source to shots: open the video, learn what it is, look at every frame, cut it into shots."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pvtt_flow.core import ids
-from pvtt_flow.data import Shot, Timings, Work
+from pvtt_flow.core.shots import Interval, ShotParams, given, partition, shots_of
+from pvtt_flow.data import Prompt, Source, Timings, VideoFlag, Work
+from pvtt_flow.errors import DataError
 from pvtt_flow.isolation.decoder import Decoder, InProcess
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.probe import probe
+from pvtt_flow.media.survey import Survey, survey
 from pvtt_flow.stages.guard import guarded
 
 
 class Inspect:
-    """One video in, its shots out; today every video is one shot."""
+    """One video in, its shots out."""
 
-    def __init__(self, limits: Limits, decoder: Decoder | None = None) -> None:
+    def __init__(self, params: ShotParams, limits: Limits, decoder: Decoder | None = None) -> None:
+        self._params = params
         self._limits = limits
         self._decoder = decoder or InProcess()
 
@@ -25,18 +28,48 @@ class Inspect:
 
     def _inspect(self, work: Work) -> Sequence[Work]:
         started = time.perf_counter()
-        source = work.source
-        video = self._decoder.call(
-            probe, source.uri, size_bytes=source.size_bytes, limits=self._limits
-        )
-        # Where the shot really begins and ends in time is known once it has been decoded.
-        shot = Shot(
-            shot_id=ids.shot_id(source.video_id, 0, 0),
-            index=0,
-            start_frame=0,
-            stop_frame=None,
-            start_ns=0,
-            stop_ns=None,
-        )
-        timings = Timings(inspect_s=time.perf_counter() - started)
-        return [replace(work, video=video, shot=shot, num_shots=1, timings=timings)]
+        source, limits = work.source, self._limits
+        uri, call = source.uri, self._decoder.call
+        detect_cuts = self._params.detect_cuts and not source.shots
+        video = call(probe, uri, size_bytes=source.size_bytes, limits=limits)
+        found = call(survey, uri, video=video, detect_cuts=detect_cuts, limits=limits)
+        intervals = self._intervals(source, found)
+        _check_prompts(source.prompts, intervals, found)
+        shots = shots_of(source.video_id, intervals, found.times_ns, found.end_ns)
+        share_s = (time.perf_counter() - started) / len(shots)
+        timings = Timings(inspect_s=share_s)
+        works = [
+            replace(work, video=video, shot=shot, num_shots=len(shots), timings=timings)
+            for shot in shots
+        ]
+        flags: tuple[VideoFlag, ...] = ("truncated",) if found.broken else ()
+        # Where the video breaks is the end of its last shot.
+        return [*works[:-1], replace(works[-1], flags=flags)]
+
+    def _intervals(self, source: Source, found: Survey) -> list[Interval]:
+        if not source.shots:
+            return partition(found.cuts, found.times_ns, found.end_ns, self._params)
+        asked = [(start, stop) for start, stop in source.shots]
+        intervals = given(asked, len(found.times_ns), is_cut_off=found.broken is not None)
+        if not intervals and found.broken:
+            raise found.broken
+        return intervals
+
+
+def _check_prompts(prompts: Sequence[Prompt], intervals: Sequence[Interval], found: Survey) -> None:
+    """Raise for prompts on frames of no shot, before anything is tracked."""
+    outside = sorted({p.frame_index for p in prompts if not _is_in(intervals, p.frame_index)})
+    if not outside:
+        return
+    num_frames = len(found.times_ns)
+    if found.broken and outside[-1] >= num_frames:
+        raise found.broken
+    raise DataError(
+        "bad_prompt",
+        f"prompts must be on frames of a shot, got frames {outside}: they are past the end "
+        f"(the video has {num_frames} frames) or outside the manifest's shots; correct their frame",
+    )
+
+
+def _is_in(intervals: Sequence[Interval], frame_index: int) -> bool:
+    return any(start <= frame_index < stop for start, stop in intervals)

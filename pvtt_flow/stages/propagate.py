@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.data import Shot, Video, Work
-from pvtt_flow.errors import DataError
 from pvtt_flow.isolation.decoder import Decoder, InProcess
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.models.tracker import Tracker
@@ -50,15 +49,10 @@ class Propagate:
         track = Track(work.prompts)
         for tracked in self._tracker.track(clip_of(frames, work.prompts)):
             track.add(tracked)
-        if not track.times:
-            raise frames.broken or DataError("undecodable", "the shot has no frames")
-        timed = track.timed(shot, video)
         return replace(
             work,
-            shot=timed,
-            masklets=track.masklets(work.source.video_id, video, timed),
+            masklets=track.masklets(work.source.video_id, video, shot),
             num_frames=len(track.times),
-            flags=("truncated",) if frames.broken else (),
             timings=replace(
                 work.timings,
                 propagate_s=time.perf_counter() - started,

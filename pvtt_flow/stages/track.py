@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 import numpy as np
 
@@ -45,19 +44,8 @@ class Track:
         """
         return self._num_tracked / self._frames_per_busy if self._num_tracked else 0.0
 
-    def timed(self, shot: Shot, video: Video) -> Shot:
-        """The shot with the interval that was really decoded; the last frame lasts 1/fps."""
-        first, last = next(iter(self.times)), next(reversed(self.times))
-        frame_ns = int(Fraction(video.fps_den * 10**9, video.fps_num)) if video.fps_num else 1
-        return replace(
-            shot,
-            start_ns=self.times[first],
-            stop_frame=last + 1,
-            stop_ns=self.times[last] + frame_ns,
-        )
-
     def masklets(self, video_id: str, video: Video, shot: Shot) -> tuple[Masklet, ...]:
-        """One for each prompted object, by id; `shot` is `timed`."""
+        """One for each prompted object, by id."""
         return tuple(
             Masklet(
                 masklet_id=ids.masklet_id(shot.shot_id, object_id),
@@ -67,9 +55,9 @@ class Track:
                 label=prompts[0].label,
                 shot_index=shot.index,
                 start_frame=shot.start_frame,
-                stop_frame=_known(shot.stop_frame),
+                stop_frame=shot.stop_frame,
                 start_ns=shot.start_ns,
-                stop_ns=_known(shot.stop_ns),
+                stop_ns=shot.stop_ns,
                 width_px=video.width_px,
                 height_px=video.height_px,
                 prompts=prompts,
@@ -115,9 +103,3 @@ class Track:
             fragments=rle.num_fragments(found.mask, box_xyxy),
             flags=asked + border,
         )
-
-
-def _known(value: int | None) -> int:
-    if value is None:
-        raise ValueError("a tracked shot must have an end, got None")
-    return value

@@ -1,7 +1,8 @@
-"""A list of videos in a file: uri, and optionally an id and prompts.
+"""A list of videos in a file: uri, and optionally an id, prompts and shots.
 
-CSV with a header, JSON lines, or Parquet. `prompts` is a list of `ManifestPrompt`: JSON text in
-CSV, native or JSON text elsewhere. Relative uris start at the manifest's own folder.
+CSV with a header, JSON lines, or Parquet. `prompts` is a list of `ManifestPrompt`, `shots` one of
+`[start_frame, stop_frame]`: JSON text in CSV, native or JSON text elsewhere. Relative uris start at
+the manifest's own folder.
 """
 
 import posixpath
@@ -19,6 +20,7 @@ from pvtt_flow.storage.uris import normal
 
 ENDINGS = (".csv", ".jsonl", ".ndjson", ".parquet")
 MAX_PROMPTS = 1_000
+MAX_SHOTS = 10_000
 _MAX_QUOTED_CHARS = 80
 
 
@@ -51,6 +53,10 @@ def _json_text(value: object) -> object:
         raise ValueError(f"expected JSON text ({error})") from None
 
 
+FrameInterval = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
+"""`[start_frame, stop_frame]`: frames from 0, the second one excluded."""
+
+
 class ManifestRow(BaseModel):
     """One line of a manifest."""
 
@@ -63,6 +69,11 @@ class ManifestRow(BaseModel):
         Annotated[list[ManifestPrompt], Field(max_length=MAX_PROMPTS)] | None,
         BeforeValidator(_json_text),
     ] = None
+    shots: Annotated[
+        Annotated[list[FrameInterval], Field(min_length=1, max_length=MAX_SHOTS)] | None,
+        BeforeValidator(_json_text),
+    ] = None
+    """In place of looking for cuts; frames between them are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,7 @@ class Entry:
     uri: str
     video_id: str
     prompts: tuple[Prompt, ...]
+    shots: tuple[tuple[int, ...], ...]
 
 
 def is_manifest(uri: str) -> bool:
@@ -107,8 +119,12 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
         prompts = _prompts(row.prompts or [])
     except ValueError as error:
         raise wrong(manifest, where, f"prompts: {error}") from None
+    try:
+        shots = _shots(row.shots or [])
+    except ValueError as error:
+        raise wrong(manifest, where, f"shots: {error}") from None
     uri = _resolved(manifest, row.uri)
-    return Entry(uri, row.id or ids.video_id(uri), prompts)
+    return Entry(uri, row.id or ids.video_id(uri), prompts, shots)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
@@ -127,6 +143,23 @@ def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
                 "from, found only corrections"
             )
     return prompts
+
+
+def _shots(rows: list[list[int]]) -> tuple[tuple[int, ...], ...]:
+    """Raises ValueError for an empty interval, and for one that begins before another has ended."""
+    ended = 0
+    for start, stop in rows:
+        if stop <= start:
+            raise ValueError(
+                f"expected [start_frame, stop_frame] with start < stop, found {[start, stop]}"
+            )
+        if start < ended:
+            raise ValueError(
+                f"expected shots in order that do not overlap, found {[start, stop]} after one "
+                f"that ends at {ended}"
+            )
+        ended = stop
+    return tuple(map(tuple, rows))
 
 
 def _prompt(row: ManifestPrompt, index: int) -> Prompt:

@@ -57,6 +57,7 @@ def _from_manifest(uri: str, input_uri: str) -> list[Source]:
             etag=object_.etag,
             size_bytes=object_.size_bytes,
             prompts=entry.prompts,
+            shots=entry.shots,
             input_uri=input_uri,
         )
         for entry, object_ in zip(entries, found, strict=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts
+from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts, prompts_within
 from pvtt_flow.data import Detections, Prompt
 
 
@@ -80,3 +80,20 @@ def test_a_manifest_prompt_overrides_the_detected_one() -> None:
     detected = choose(seen(SMALL_CENTRAL, SURE_CORNER), max_products=2)
     merged = merge_prompts((given_one,), detected)
     assert [(p.object_id, p.origin) for p in merged] == [(1, "manifest"), (0, "detector")]
+
+
+def test_prompts_of_a_shot() -> None:
+    def at(object_id: int, frame_index: int, *, correction: bool = False) -> Prompt:
+        return Prompt(
+            object_id=object_id, frame_index=frame_index, box_xyxy=(0, 0, 1, 1),
+            correction=correction,
+        )  # fmt: skip
+
+    first, fixed = at(0, 3), at(0, 9, correction=True)
+    later, again = at(0, 30, correction=True), at(0, 25, correction=True)
+    prompts = (first, fixed, later, again)
+    assert prompts_within(prompts, 0, 10) == (first, fixed)
+    assert prompts_within(prompts, 3, 9) == (first,)
+    assert prompts_within(prompts, 10, 20) == ()
+    # After a cut nothing has been tracked that could be corrected: the earliest one starts anew.
+    assert prompts_within(prompts, 20, 40) == (later, at(0, 25))

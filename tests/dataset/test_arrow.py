@@ -59,6 +59,9 @@ width_px: int64
 height_px: int64
 coded_width_px: int64
 coded_height_px: int64
+sample_aspect_num: int64
+sample_aspect_den: int64
+mirrored: bool
 rotation_deg: int64
 fps_num: int64
 fps_den: int64

@@ -4,6 +4,8 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +15,20 @@ from flow.runs import sample, write_config
 from pvtt_flow import open_dataset
 from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset.rows import masklets_of, seals_like
+from pvtt_flow.media.decode import read_frames
+from pvtt_flow.media.encode import write_mp4
 
 NUM_LANES = 4
 STRIDE = 4
 LATE_FRAME = 3 * STRIDE
+CUT_FRAME = 9 * STRIDE + 2
 BOX = [20, 20, 80, 80]
 CORRECTION = {"frame": LATE_FRAME, "points_xy": [[50, 50]], "correction": True}
 PROMPTS: Mapping[str, list[dict[str, object]]] = {
     "past-the-end": [{"frame": 9999, "box_xyxy": BOX}],
     "late": [{"object_id": 0, "frame": LATE_FRAME, "box_xyxy": BOX}],
     "corrected": [{"object_id": 0, "box_xyxy": BOX}, {"object_id": 0, **CORRECTION}],
+    "two-shots": [{"object_id": 0, "box_xyxy": BOX}],
 }
 """By video id."""
 
@@ -35,7 +41,9 @@ class LanesRun:
     summary: Mapping[str, Any]
     seals: Mapping[str, Seal]
     masklets: Mapping[str, Masklet]
-    """Of object 0, by video id."""
+    """Of object 0, by video id; the last shot's where there are several."""
+    two_shots: tuple[Masklet, ...]
+    """Of object 0, in order of time."""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LanesRun:
     for video_id, prompts in PROMPTS.items():
         copy = shutil.copy(sample("one_product.mp4"), home / f"{video_id}.mp4")
         rows.append({"uri": str(copy), "id": video_id, "prompts": prompts})
+    _write_two_shots(home / "two-shots.mp4")
     manifest = home / "videos.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = write_config(home / "config.yaml", manifest, home / "dataset")
@@ -63,7 +72,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LanesRun:
         summary=json.loads(record.read_text())["summary"],
         seals=seals,
         masklets={m.video_id: m for m in masklets_of(dataset, [*seals]) if m.object_id == 0},
+        two_shots=tuple(m for m in masklets_of(dataset, ["two-shots"]) if m.object_id == 0),
     )
+
+
+def _write_two_shots(path: Path) -> None:
+    """Half of one sample and then half of another, with a hard cut between them."""
+    pictures = []
+    for name in ("one_product.mp4", "two_products.mp4"):
+        with sample(name).open("rb") as file:
+            pictures += [frame.rgb for frame in read_frames(file, stop_frame=CUT_FRAME)]
+    write_mp4(path, pictures, Fraction(24))
 
 
 def test_shots_share_the_lanes(run: LanesRun) -> None:
@@ -77,7 +96,7 @@ def test_a_shot_that_fails_beside_others_fails_alone(run: LanesRun) -> None:
     failed = {video_id for video_id, seal in run.seals.items() if seal.failure_kind}
     assert failed == {"past-the-end"}
     seal = run.seals["past-the-end"]
-    assert (seal.failure_stage, seal.failure_kind) == ("propagate", "bad_prompt")
+    assert (seal.failure_stage, seal.failure_kind) == ("inspect", "bad_prompt")
     assert "got frames [9999]" in (seal.failure_message or "")
     assert len(run.seals) == len(list(sample("").glob("*.mp4"))) + len(PROMPTS)
 
@@ -98,3 +117,21 @@ def test_a_correction_is_stored_as_one(run: LanesRun) -> None:
     ]  # fmt: skip
     prompted = [frame.frame_index for frame in masklet.frames if "prompted" in frame.flags]
     assert prompted == [0, LATE_FRAME]
+
+
+def test_nothing_is_carried_across_a_cut(run: LanesRun) -> None:
+    seal = run.seals["two-shots"]
+    assert (seal.status, seal.num_shots, seal.num_masklets) == ("ok", 2, 2)
+    first, second = run.two_shots
+    num_frames = 2 * CUT_FRAME
+    assert [(m.shot_index, m.start_frame, m.stop_frame) for m in run.two_shots] == [
+        (0, 0, CUT_FRAME), (1, CUT_FRAME, num_frames),
+    ]  # fmt: skip
+    assert first.stop_ns == second.start_ns
+    for masklet in run.two_shots:
+        expected = range(masklet.start_frame, masklet.stop_frame, STRIDE)
+        assert [frame.frame_index for frame in masklet.frames] == list(expected)
+        assert "prompted" in masklet.frames[0].flags
+        assert masklet.frames[0].pts_ns == masklet.start_ns
+    assert seal.num_frames == sum(len(m.frames) for m in run.two_shots)
+    assert [m.prompts[0].origin for m in run.two_shots] == ["manifest", "detector"]

@@ -53,7 +53,7 @@ def plan_of(
         (entry("empty"), "unchanged", 0, ""),
         (entry(etag="other"), "changed", 0, ""),
         (entry(size_bytes=8), "changed", 0, ""),
-        (entry(work_key="other"), "stale", 0, "other prompts"),
+        (entry(work_key="other"), "stale", 0, "other prompts or shots"),
         (entry(work_key="other", config_hash="other"), "stale", 0, "other settings"),
         (entry(work_key="other", tracker_hash="other"), "stale", 0, "other tracker weights"),
         (
@@ -69,7 +69,7 @@ def plan_of(
         (entry("quarantined", 2), "failed", 2, "2 of 3 attempts"),
         # What failed gets all its attempts again when it, or the run, has changed.
         (entry("quarantined", 3, etag="other"), "changed", 0, ""),
-        (entry("quarantined", 3, work_key="other"), "failed", 0, "other prompts"),
+        (entry("quarantined", 3, work_key="other"), "failed", 0, "other prompts or shots"),
     ],
 )
 def test_every_input_has_a_reason(
@@ -141,6 +141,7 @@ def test_what_has_gone_from_this_input_and_what_is_back() -> None:
             LINEAGE,
             False,
         ),
+        (replace(SOURCE, shots=((0, 5),)), LINEAGE, False),
         (SOURCE, replace(LINEAGE, config_hash="other"), False),
         (SOURCE, replace(LINEAGE, detector_hash="other"), False),
         (SOURCE, replace(LINEAGE, tracker_hash="other"), False),

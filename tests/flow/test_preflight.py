@@ -39,7 +39,7 @@ def test_a_cluster_that_is_large_enough(
         (
             resources(propagate={"actors": 2, "num_cpus": 1.0}),
             (
-                "the run needs 2.75 CPUs at once (detect 0.5, propagate 2, tasks 0.25) and the "
+                "the run needs 3 CPUs at once (detect 0.5, propagate 2, tasks 0.5) and the "
                 "cluster has 2: lower $.resources.propagate.actors or "
                 "$.resources.propagate.num_cpus, or run on a larger cluster"
             ),

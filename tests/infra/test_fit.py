@@ -26,7 +26,7 @@ def test_all_actors_and_a_task_find_room(need: ResourceParams) -> None:
         ((*LIMITS, "nvidia.com/gpu"), MISSING, "0 of 4 propagate actors find a worker with"),
         ((*WORKER, "minReplicas"), 3, "3 of 4 propagate actors find a worker with"),
         ((*LIMITS, "cpu"), "5", "0 of 1 detect actors find a worker with 2 CPUs and 0.1 GPUs"),
-        ((*LIMITS, "cpu"), "4100m", "no worker has 0.25 CPUs left for tasks"),
+        ((*LIMITS, "cpu"), "4100m", "no worker has 1 CPUs left for tasks"),
     ],
 )
 def test_too_little_is_named(need: ResourceParams, key: Key, value: object, reason: str) -> None:

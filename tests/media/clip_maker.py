@@ -79,6 +79,7 @@ def write_pictures(
     pixel_format: str = "yuv420p",
     pts_ms: Sequence[int] | None = None,
     rotation_deg: int = 0,
+    sample_aspect: Fraction | None = None,
     container_format: str | None = None,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
@@ -94,6 +95,8 @@ def write_pictures(
         stream.pix_fmt = pixel_format
         if rotation_deg:
             stream.set_display_rotation(-rotation_deg)
+        if sample_aspect is not None:
+            stream.sample_aspect_ratio = sample_aspect
         if pts_ms:
             stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         for i, rgb in enumerate(coded):

@@ -3,14 +3,12 @@ import pickle
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from clip_maker import moving_picture, number_of, read, write_clip, write_pictures
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.media.coded import coded_frames
-from pvtt_flow.media.container import open_container
 from pvtt_flow.media.decode import DecodeBreakError, read_frames
-from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.media.probe import probe
 
 
@@ -19,6 +17,13 @@ def until_break(path: Path) -> tuple[list[int], DecodeBreakError]:
     with path.open("rb") as file, pytest.raises(DecodeBreakError) as caught:
         numbers.extend(number_of(frame.rgb) for frame in read_frames(file))
     return numbers, caught.value
+
+
+def damaged(data: bytes, packet: av.Packet, share: float, at: int | None = None) -> bytes:
+    """Zeros for a twentieth of the packet, from that share of it on."""
+    start = (packet.pos if at is None else at) + int(share * packet.size)
+    stop = start + packet.size // 20
+    return data[:start] + bytes(stop - start) + data[stop:]
 
 
 @pytest.mark.parametrize("at", ["inside a packet", "between packets"])
@@ -69,16 +74,58 @@ def test_damaged_bytes_break_where_they_are(tmp_path: Path, clip: Path) -> None:
     assert error.frame_index == len(numbers)
 
 
-def test_a_break_does_not_depend_on_threads(tmp_path: Path, clip: Path) -> None:
-    cut = tmp_path / "cut.mp4"
-    cut.write_bytes(clip.read_bytes()[:60_000])
-    counts = set()
-    for num_threads in (1, 2, 4):
-        with cut.open("rb") as file, open_container(file, DEFAULT_LIMITS) as opened:
-            with pytest.raises(DecodeBreakError) as caught:
-                list(coded_frames(opened, DEFAULT_LIMITS, num_threads=num_threads))
-            counts.add(caught.value.frame_index)
-    assert len(counts) == 1
+def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> None:
+    # Frame threads would show it while its end is decoded; with slice threads nobody would look.
+    options = {"bf": "0", "x264-params": "cabac=0"}
+    path = write_clip(tmp_path / "clip.mp4", 12, size_px=(320, 240), options=options)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    (fourth,) = (packet for packet in packets if packet.pts * packet.time_base * 25 == 4)
+    path.write_bytes(damaged(path.read_bytes(), fourth, 0.9))
+    for _ in range(5):
+        numbers, error = until_break(path)
+        assert error.reason == "the frame is damaged"
+        assert numbers == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("clip.mp4", "libx264", {"g": "12", "x264-params": "cabac=0:bframes=3:b-pyramid=normal"}),
+        ("clip.avi", "mpeg4", {"g": "12", "bf": "2"}),
+    ],
+)
+def test_no_frame_before_a_break_builds_upon_damage(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    pictures = [moving_picture(i) for i in range(20)]
+    path = write_pictures(tmp_path / name, pictures, codec=codec, options=options)
+    data, good = path.read_bytes(), [frame.rgb for frame in read(path)]
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size > 60][1:]
+    num_breaks = 0
+    for packet in packets:
+        stop = packet.pos + packet.size
+        path.write_bytes(data[: stop - packet.size // 3] + bytes(packet.size // 3) + data[stop:])
+        found = []
+        try:
+            with path.open("rb") as file:
+                found.extend(frame.rgb for frame in read_frames(file))
+        except DecodeBreakError:
+            num_breaks += 1
+            assert all(map(np.array_equal, found, good))
+    assert num_breaks > len(packets) / 2
+
+
+def test_damage_in_motion_jpeg_is_no_leftover_of_other_pictures(tmp_path: Path) -> None:
+    pictures = [moving_picture(i) for i in range(6)]
+    path = tmp_path / "clip.mkv"
+    write_pictures(path, pictures, codec="mjpeg", pixel_format="yuvj420p")
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    at = path.read_bytes().index(bytes(packets[3]))
+    path.write_bytes(damaged(path.read_bytes(), packets[3], 0.5, at))
+    assert until_break(path)[0] == [0, 1, 2]
 
 
 def test_a_size_that_changes_is_a_break(tmp_path: Path) -> None:

@@ -127,3 +127,11 @@ def test_times_are_the_containers_own(tmp_path: Path) -> None:
         expected = [frame.pts * frame.time_base for frame in container.decode(video=0)]
     assert [Fraction(frame.pts_ns, 10**9) for frame in frames] == expected
     assert frames[0].pts_ns > 0
+
+
+def test_colours_that_cannot_be_converted(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mp4", 3, options={"colorspace": "ictcp"})
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert caught.value.kind == "undecodable"
+    assert "got yuv420p with matrix 14 and range 1 (H.273): Operation not" in str(caught.value)

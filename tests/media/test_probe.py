@@ -118,6 +118,14 @@ def test_sound_only(tmp_path: Path) -> None:
     assert "the file must have a video track, got only audio tracks" in str(error)
 
 
+def test_a_title_in_another_encoding_is_no_matter(tmp_path: Path) -> None:
+    data = write_clip(tmp_path / "clip.mp4", 3).read_bytes()
+    assert b"Lavf" in data
+    assert (
+        probe(io.BytesIO(data.replace(b"Lavf", b"L\xe4vf")), size_bytes=len(data)).codec == "h264"
+    )
+
+
 def test_no_frame_decodes(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", 10)
     with av.open(str(path)) as container:

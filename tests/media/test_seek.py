@@ -1,162 +1,32 @@
-import contextlib
-import functools
 import io
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from clip_maker import moving_picture, number_of, write_clip, write_pictures
+from clip_maker import number_of, write_clip
+from clips import CLIPS, Clip
 from decode_counter import count_decoded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from media.counted_file import CountedFile
-from test_real_files import FILES, Expected
+from real_files import FILES, Expected
 
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError, StoreError
-from pvtt_flow.media import seek
-from pvtt_flow.media.decode import DecodeBreakError, read_frames, read_frames_at
+from pvtt_flow.media.decode import DecodeBreakError, read_frames_at
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.probe import probe
 from pvtt_flow.media.seek import read_known_frames
 
-NUM_FRAMES = 48
 # Real videos are decoded this far, large pictures a little.
 _MAX_FRAMES, _MAX_LARGE_FRAMES, _LARGE_PX = 100, 20, 500_000
-CLOSED = {"preset": "fast", "g": "12"}
-OPEN = {"preset": "fast", "g": "12", "x264-params": "open-gop=1:bframes=3:b-pyramid=normal"}
-HEVC = "keyint=12:min-keyint=12:open-gop=1:bframes=4:log-level=none"
-FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
-UNEVEN_MS = [0, *np.cumsum(np.random.default_rng(0).integers(5, 90, NUM_FRAMES - 1)).tolist()]
-
-
-def moving(path: Path, *, num_frames: int = NUM_FRAMES, **options: object) -> Path:
-    return write_pictures(path, [moving_picture(i) for i in range(num_frames)], **options)
-
-
-def cut(path: Path, fraction: float) -> Path:
-    data = path.read_bytes()
-    path.write_bytes(data[: int(fraction * len(data))])
-    return path
-
-
-def of_two(folder: Path, suffix: str, **options: object) -> Path:
-    """Two recordings in one file: the clock starts anew in the middle."""
-    first, second = list(map(moving_picture, range(24))), list(map(moving_picture, range(100, 124)))
-    path = folder / f"clip{suffix}"
-    data = write_pictures(path, first, options=CLOSED, **options).read_bytes()
-    data += write_pictures(path, second, options=CLOSED, **options).read_bytes()
-    path.write_bytes(data)
-    return path
-
-
-def retimed(folder: Path, pts_ms: Sequence[int]) -> Path:
-    """Motion JPEG in Matroska with these times, which no encoder takes."""
-    plain = moving(folder / "plain.mkv", codec="mjpeg", pixel_format="yuvj420p")
-    with av.open(plain) as whole, av.open(folder / "clip.mkv", "w") as file:
-        stream = file.add_stream_from_template(whole.streams.video[0])
-        packets = (packet for packet in whole.demux(video=0) if packet.size)
-        for packet, packet.pts in zip(packets, pts_ms, strict=True):
-            packet.dts, packet.stream = packet.pts, stream
-            file.mux(packet)
-    return folder / "clip.mkv"
-
-
-CLIPS: dict[str, Callable[[Path], Path]] = {
-    "closed groups": lambda folder: moving(folder / "clip.mp4", options=CLOSED),
-    "open groups": lambda folder: moving(folder / "clip.mp4", options=OPEN),
-    "open groups, Matroska": lambda folder: moving(folder / "clip.mkv", options=OPEN),
-    "intra refresh": lambda folder: moving(
-        folder / "clip.mp4", options={"g": "12", "x264-params": "intra-refresh=1"}
-    ),
-    "VP9": lambda folder: moving(
-        folder / "clip.webm",
-        codec="libvpx-vp9",
-        options={"g": "12", "deadline": "realtime", "cpu-used": "8"},
-    ),
-    "HEVC": lambda folder: moving(
-        folder / "clip.mp4", codec="libx265", options={"preset": "fast", "x265-params": HEVC}
-    ),
-    "MPEG-2 transport stream": lambda folder: moving(
-        folder / "clip.ts", codec="mpeg2video", options={"g": "12", "bf": "2"}
-    ),
-    "MPEG-4 in AVI": lambda folder: moving(
-        folder / "clip.avi", codec="mpeg4", options={"g": "12", "bf": "2"}
-    ),
-    "Motion JPEG": lambda folder: moving(
-        folder / "clip.mkv", codec="mjpeg", pixel_format="yuvj420p"
-    ),
-    "uneven times": lambda folder: moving(folder / "clip.mkv", options=CLOSED, pts_ms=UNEVEN_MS),
-    "uneven times, MP4": lambda folder: moving(folder / "c.mp4", options=OPEN, pts_ms=UNEVEN_MS),
-    "late start": lambda folder: moving(
-        folder / "clip.mp4", options=OPEN, pts_ms=[700 + 40 * i for i in range(NUM_FRAMES)]
-    ),
-    "late start, Matroska": lambda folder: moving(
-        folder / "clip.mkv", options=OPEN, pts_ms=[700 + 40 * i for i in range(NUM_FRAMES)]
-    ),
-    "early start": lambda folder: moving(
-        folder / "clip.mov", options=CLOSED, pts_ms=[40 * i - 700 for i in range(NUM_FRAMES)]
-    ),
-    "repeated times": lambda folder: retimed(
-        folder, [80 * (i // 2) if 20 <= i < 40 else 40 * i for i in range(NUM_FRAMES)]
-    ),
-    "turned": lambda folder: moving(folder / "clip.mp4", options=CLOSED, rotation_deg=90),
-    "fragments": lambda folder: moving(
-        folder / "clip.mp4",
-        options=CLOSED,
-        container_options={"movflags": FRAGMENTS},
-    ),
-    "no index": lambda folder: moving(
-        folder / "clip.mkv", options=CLOSED, container_options={"live": "1"}
-    ),
-    "no times": lambda folder: moving(
-        folder / "clip.h264", options=CLOSED, container_format="h264"
-    ),
-    "cut": lambda folder: cut(moving(folder / "clip.mp4", options=CLOSED), 0.7),
-    "cut, Matroska": lambda folder: cut(moving(folder / "clip.mkv", options=CLOSED), 0.7),
-    "two in one": lambda folder: of_two(folder, ".mkv"),
-    "two in one, MP4": lambda folder: of_two(
-        folder, ".mp4", container_options={"movflags": FRAGMENTS}
-    ),
-}
 # Served through seeks alone, whichever frames are wanted (but for the first group's).
 SOUGHT = ["closed groups", "open groups", "VP9", "HEVC", "uneven times", "late start", "turned"]
-
-
-@dataclass(frozen=True)
-class Clip:
-    path: Path
-    frames: list[Frame]
-    """All of them, decoded from the start."""
-
-
-@pytest.fixture(scope="module")
-def clip_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
-    @functools.cache
-    def clip_of(name: str) -> Clip:
-        path = CLIPS[name](tmp_path_factory.mktemp("clip"))
-        return Clip(path, until_break(path))
-
-    return clip_of
-
-
-def until_break(path: Path) -> list[Frame]:
-    frames: list[Frame] = []
-    with path.open("rb") as file, contextlib.suppress(DecodeBreakError):
-        frames.extend(read_frames(file))
-    return frames
-
-
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seeks whenever there is something to step over, so that short clips show it."""
-    monkeypatch.setattr(seek, "_WORTH_A_SEEK", 0)
 
 
 def time_of(frame: Frame) -> FrameTime:

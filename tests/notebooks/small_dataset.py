@@ -8,6 +8,7 @@ import numpy as np
 
 from pvtt_flow.core import ids, rle
 from pvtt_flow.core.qc import QcThresholds
+from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.data import Lineage, Masklet, MaskletFrame, Prompt, Work
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.flow.sealing import Sealer
@@ -32,7 +33,8 @@ def make_dataset(folder: Path, video: Path) -> str:
     videos.mkdir()
     shutil.copy(video, videos)
     (videos / "empty.mp4").touch()
-    works = Inspect(Limits())([Work(source=s) for s in list_sources(InputParams(uri=str(videos)))])
+    sources = list_sources(InputParams(uri=str(videos)))
+    works = Inspect(ShotParams(), Limits())([Work(source=source) for source in sources])
     judged = Judge(QcThresholds())([tracked(work) for work in works])
     dataset = Dataset(str(folder / "dataset"))
     dataset.ensure()

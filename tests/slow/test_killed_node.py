@@ -75,7 +75,7 @@ def test_nothing_takes_its_place(videos: Path, tmp_path: Path) -> None:
         run.doomed.kill()
         assert run.job.wait(timeout=300) == 1, run.log.read_text()
     text = run.log.read_text()
-    assert text.count("error: ") == 1, text
+    assert text.count("\nerror: ") == 1, text
     assert "$.run.no_progress_timeout_s: expected a result at least every 20 s" in text
     assert "The cluster had 2 CPUs and 0 GPUs when the run began and has 1 CPUs" in text
     assert "Traceback" not in text

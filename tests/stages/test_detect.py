@@ -1,21 +1,25 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from media.clip_maker import write_clip
+from media.clip_maker import moving_picture, number_of, write_clip, write_pictures
 from numpy.typing import NDArray
-from stages.works import FAILED, Box, FakeDetector, box_prompt, inspected
+from stages.works import FAILED, Box, FakeDetector, box_prompt, inspected, work_of
 
 from pvtt_flow.core import rle
 from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.data import Detections, Prompt, Work
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.stages.detect import Detect
+from pvtt_flow.stages.inspect import Inspect
 
 CUP: tuple[Box, float, str] = ((40, 20, 60, 40), 0.9, "cup")
 BOTTLE: tuple[Box, float, str] = ((0, 10, 20, 50), 0.6, "bottle")
+BOX_CORRECTION = Prompt(object_id=0, frame_index=0, box_xyxy=(1, 2, 30, 40), correction=True)
 UNSURE: tuple[Box, float, str] = ((70, 0, 90, 20), 0.1, "cup")
 
 
@@ -126,3 +130,22 @@ def test_a_detector_that_breaks_fails_its_batch_only(clip: Path) -> None:
     assert (failure.stage, failure.kind) == ("detect", "internal")
     assert failure.message == "RuntimeError: no memory for 1"
     assert failure.traceback is not None
+
+
+def test_each_shot_is_looked_at_on_its_first_frame_and_has_its_own_prompts(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "mug.mp4", [moving_picture(i) for i in range(39)])
+    early, late = box_prompt(0, CUP[0], 5), replace(BOX_CORRECTION, frame_index=30)
+    source = replace(work_of(path, early, late).source, shots=((0, 13), (13, 26), (26, 39)))
+    shots = Inspect(ShotParams(), DEFAULT_LIMITS)([Work(source=source)])
+    seen: list[int] = []
+
+    class Reader(FakeDetector):
+        def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+            seen.extend(map(number_of, pictures))
+            return super().detect(pictures)
+
+    first, second, third = detect(shots, Reader(BOTTLE))
+    assert seen == [0, 13, 26]
+    assert first.prompts == (early,)
+    assert [(p.frame_index, p.label) for p in second.prompts] == [(13, "bottle")]
+    assert third.prompts == (replace(late, correction=False),), "nothing to correct in this shot"

@@ -10,6 +10,7 @@ from media.clip_maker import write_clip
 from stages.works import FakeDetector, FakeTracker, box_prompt, inspected, prompted, work_of
 
 from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.data import Work
 from pvtt_flow.isolation.decoder import Isolated
@@ -64,7 +65,7 @@ def test_one_row_fails(
     decoder = Hostile(pool, instead)
     boxed = [prompted(path, box_prompt(0, BOX)) for path in clips]
     done = {
-        "inspect": Inspect(LIMITS, decoder)([work_of(path) for path in clips]),
+        "inspect": Inspect(ShotParams(), LIMITS, decoder)([work_of(path) for path in clips]),
         "detect": Detect(FakeDetector((BOX, 0.9, "cup")), DetectParams(), LIMITS, decoder)(
             [inspected(path) for path in clips]
         ),

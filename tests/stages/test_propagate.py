@@ -1,18 +1,21 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from media.clip_maker import HEIGHT_PX, WIDTH_PX, write_clip
-from stages.works import FAILED, Box, FakeTracker, box_prompt, inspected, prompted
+from stages.works import FAILED, Box, FakeTracker, box_prompt, inspected, prompted, work_of
 
 from pvtt_flow.core import rle
+from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.data import Masklet, Prompt, Work
 from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.models.tracker import Clip, TrackedFrame
+from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.stages.shot_frames import MAX_PROMPTED_FRAMES
 
@@ -103,7 +106,7 @@ def test_sampling_keeps_frame_indices(clip: Path) -> None:
     (masklet,) = done.masklets
     assert [f.frame_index for f in masklet.frames] == [0, 3, 6]
     assert flags_of(masklet) == [("prompted",), ("border",), ("prompted",)]
-    assert (masklet.stop_frame, done.num_frames) == (7, 3)
+    assert (masklet.stop_frame, done.num_frames) == (NUM_FRAMES, 3), "a shot is all its frames"
 
 
 def test_prompts_on_too_many_frames_are_refused(clip: Path) -> None:
@@ -126,7 +129,7 @@ def test_a_prompt_on_a_frame_that_is_not_processed(
     assert failure is not None
     assert (failure.stage, failure.kind) == ("propagate", "bad_prompt")
     assert f"got frames [{frame_index}]" in failure.message
-    assert "past the end or skipped by the sampling" in failure.message
+    assert "outside the shot or skipped by the sampling" in failure.message
 
 
 def test_a_truncated_video_keeps_its_good_frames(tmp_path: Path) -> None:
@@ -195,3 +198,25 @@ def test_a_tracker_that_breaks_fails_one_shot_only(clip: Path) -> None:
     assert broken.failure.message == "RuntimeError: out of memory"
     assert "in breaks" in (broken.failure.traceback or "")
     assert len(fine.masklets) == 1
+
+
+def test_shots_of_a_video_are_tracked_apart(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "mug.mp4", 60)
+    source = replace(work_of(path).source, shots=((0, 20), (20, 41), (41, 60)))
+    shots = Inspect(ShotParams(), DEFAULT_LIMITS)([Work(source=source)])
+    boxed = [
+        replace(s, prompts=(box_prompt(1, (30, 10, 36, 20), s.shot.start_frame + 2),))
+        for s in shots
+        if s.shot is not None
+    ]
+    done = [propagate(work, sampling=SamplingParams(stride=2)) for work in boxed]
+    masklets = [m for work in done for m in work.masklets]
+    assert [m.masklet_id for m in masklets] == [
+        "mug/s0000@0/o001", "mug/s0001@20/o001", "mug/s0002@41/o001",
+    ]  # fmt: skip
+    for m, (start, stop) in zip(masklets, source.shots, strict=True):
+        assert [f.frame_index for f in m.frames] == list(range(start, stop, 2))
+        assert (m.start_frame, m.stop_frame) == (start, stop)
+        assert (m.start_ns, m.stop_ns) == (start * FRAME_NS, stop * FRAME_NS)
+        assert [f.pts_ns for f in m.frames] == [f.frame_index * FRAME_NS for f in m.frames]
+    assert [work.num_frames for work in done] == [10, 11, 10]

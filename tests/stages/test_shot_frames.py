@@ -8,9 +8,9 @@ from media.clip_maker import moving_picture, number_of, write_clip, write_pictur
 from media.decode_counter import count_decoded
 from stages.works import box_prompt, inspected
 
+from pvtt_flow.core.shots import shots_of
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.errors import DataError
-from pvtt_flow.media.decode import DecodeBreakError
 from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.stages.shot_frames import ShotFrames, clip_of
 
@@ -20,15 +20,6 @@ NUM_FRAMES = 12
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "mug.mp4", NUM_FRAMES)
-
-
-@pytest.fixture(scope="module")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("broken")
-    whole = write_clip(folder / "whole.mp4", 48).read_bytes()
-    cut = folder / "cut.mp4"
-    cut.write_bytes(whole[: len(whole) // 2])
-    return cut
 
 
 def shot_of(path: Path, sampling: SamplingParams = EVERY_FRAME) -> ShotFrames:
@@ -70,20 +61,6 @@ def test_every_reading_has_a_file_of_its_own_and_closes_it(path: Path) -> None:
     assert not is_open(path)
 
 
-def test_a_break_is_the_end_of_the_shot(broken: Path) -> None:
-    shot = shot_of(broken)
-    num_frames = len(list(shot.read(0, None)))
-    assert 0 < num_frames < 48
-    assert shot.broken is not None
-
-
-def test_a_break_where_there_must_be_frames_is_raised(broken: Path) -> None:
-    shot = shot_of(broken)
-    with pytest.raises(DecodeBreakError):
-        list(shot.read(0, 48))
-    assert shot.broken is None
-
-
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """240 frames, a keyframe every 24."""
@@ -119,16 +96,20 @@ def test_going_back_does_not_start_over_each_time(
         assert num_decoded() <= 1 + 24 + 24 + 1
 
 
-def test_what_nobody_has_read_is_counted(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shot = shot_of(long)
+def test_a_late_shot_is_sought(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = inspected(long)
+    assert work.video is not None
+    assert work.shot is not None
+    times_ns = work.shot.times_ns
+    (late,) = shots_of("long", [(200, 240)], times_ns, work.shot.stop_ns)
+    shot = ShotFrames(str(long), work.video, late, SamplingParams(stride=4), DEFAULT_LIMITS)
     num_decoded = count_decoded(monkeypatch)
-    assert [frame.frame_index for frame in shot.read(200, 210)] == [*range(200, 210)]
-    assert num_decoded() == 210
-    # Now that they are known, only the group that they are in.
-    assert [frame.frame_index for frame in shot.read(205, 210)] == [*range(205, 210)]
-    assert num_decoded() < 24
-    assert [frame.frame_index for frame in shot.read(205, 211)] == [*range(205, 211)]
-    assert num_decoded() == 211
+    frames = list(shot.read(0, 3))
+    assert [f.frame_index for f in frames] == [200, 204, 208]
+    assert [number_of(f.rgb) for f in frames] == [200, 204, 208]
+    assert num_decoded() <= 1 + 24 + 9, "the first frame, and the group that it begins in"
+    clip = clip_of(shot, [box_prompt(0, (20, 10, 26, 20), 212)])
+    assert clip.prompt_frames[3].frame_index == 212
 
 
 def test_threads_may_read_at_once(long: Path) -> None:
@@ -160,11 +141,6 @@ def test_prompts_are_placed_by_position(path: Path) -> None:
     assert clip.prompts == {1: [early], 3: [late, other]}
     assert {k: frame.frame_index for k, frame in clip.prompt_frames.items()} == {1: 3, 3: 9}
     assert not is_open(path)
-
-
-def test_a_prompt_behind_a_break_tells_of_the_break(broken: Path) -> None:
-    with pytest.raises(DecodeBreakError):
-        clip_of(shot_of(broken), (box_prompt(0, (20, 10, 26, 20), 47),))
 
 
 def test_a_prompt_that_sampling_skips_is_refused(path: Path) -> None:

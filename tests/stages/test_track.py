@@ -24,7 +24,10 @@ VIDEO = Video(
     duration_ns=None,
     num_frames_from_header=None,
 )
-SHOT = Shot(shot_id="v/s", index=0, start_frame=0, stop_frame=None, start_ns=0, stop_ns=None)
+SHOT = Shot(
+    shot_id="v/s", index=1, start_frame=0, stop_frame=6, start_ns=100, stop_ns=160,
+    times_ns=tuple(range(100, 160, 10)),
+)  # fmt: skip
 
 
 def seen(object_id: int, score: float = 4.0) -> TrackedObject:
@@ -47,21 +50,21 @@ def test_both_passes_become_frames_in_order() -> None:
         tracked(0, seen(1, 1.0)),
     ):
         track.add(frame)
-    shot = track.timed(SHOT, VIDEO)
-    first, second = track.masklets("v", VIDEO, shot)
+    first, second = track.masklets("v", VIDEO, SHOT)
     assert (first.object_id, second.object_id) == (0, 1)
     for masklet in (first, second):
         assert [(f.frame_index, f.pts_ns) for f in masklet.frames] == [(0, 100), (2, 120), (4, 140)]
+        assert (masklet.start_frame, masklet.stop_frame) == (0, 6)
+        assert (masklet.start_ns, masklet.stop_ns, masklet.shot_index) == (100, 160, 1)
     assert [f.object_score for f in second.frames] == [1.0, 2.0, 9.0]
     assert [f.flags for f in second.frames] == [(), (), ("prompted",)]
-    assert (shot.start_ns, shot.stop_frame, shot.stop_ns) == (100, 5, 140 + 40_000_000)
 
 
 def test_an_object_is_absent_where_nobody_looked() -> None:
     track = Track((box_prompt(1, BOX, 2),))
     for frame in (tracked(0), tracked(2, seen(1))):
         track.add(frame)
-    (masklet,) = track.masklets("v", VIDEO, track.timed(SHOT, VIDEO))
+    (masklet,) = track.masklets("v", VIDEO, SHOT)
     absent, present = masklet.frames
     assert (absent.rle, absent.object_score, absent.flags) == (None, None, ("absent",))
     assert (present.box_xyxy, present.area_px, present.flags) == (BOX, 6, ("prompted",))
@@ -73,7 +76,7 @@ def test_masks_may_be_in_either_order_in_memory(order: str) -> None:
     mask = np.asarray(found.mask, order=order)
     track = Track((box_prompt(0, BOX),))
     track.add(tracked(0, TrackedObject(0, mask, object_score=1.0, predicted_iou=0.5)))
-    (masklet,) = track.masklets("v", VIDEO, track.timed(SHOT, VIDEO))
+    (masklet,) = track.masklets("v", VIDEO, SHOT)
     (frame,) = masklet.frames
     assert frame.rle is not None
     assert (rle.decode(frame.rle, 6, 8) == found.mask).all()

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.data import Detections, Failure, Frame, Prompt, Source, Work
 from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackedObject
 from pvtt_flow.stages.inspect import Inspect
 
+WHOLE = ShotParams(detect_cuts=False)
 Box = tuple[int, int, int, int]
 
 FAILED = Work(
@@ -32,8 +34,8 @@ def work_of(path: Path, *prompts: Prompt) -> Work:
 
 
 def inspected(path: Path, *prompts: Prompt) -> Work:
-    """The same after `inspect`."""
-    (work,) = Inspect(DEFAULT_LIMITS)([work_of(path, *prompts)])
+    """The same after `inspect`, as one shot."""
+    (work,) = Inspect(WHOLE, DEFAULT_LIMITS)([work_of(path, *prompts)])
     assert work.failure is None, work.failure
     return work
 

@@ -97,7 +97,10 @@ BAD_LINES = [
     ('{"uri": ""}', "line 1: uri: String should have at least 1 character, found ''"),
     ('{"id": "a"}', "line 1: uri: expected a value, found none"),
     ('{"uri": 3}', "line 1: uri: expected a valid string, found 3"),
-    ('{"uri": "a", "url": 1}', "line 1: url: expected one of uri, id, prompts, found this key"),
+    (
+        '{"uri": "a", "url": 1}',
+        "line 1: url: expected one of uri, id, prompts, shots, found this key",
+    ),
     (
         '{"uri": "a", "id": "a/b"}',
         "line 1: id: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$', found 'a/b'",
@@ -149,6 +152,29 @@ BAD_LINES = [
         (
             "line 1: prompts: expected a prompt that is no correction for object 0 to start from, "
             "found only corrections"
+        ),
+    ),
+    (
+        '{"uri": "a", "shots": []}',
+        "line 1: shots: List should have at least 1 item after validation, not 0, found []",
+    ),
+    (
+        '{"uri": "a", "shots": [[0, 5.5]]}',
+        "line 1: shots[0][1]: expected a valid integer, found 5.5",
+    ),
+    (
+        '{"uri": "a", "shots": [[0, 5], [-1, 7]]}',
+        "line 1: shots[1][0]: expected greater than or equal to 0, found -1",
+    ),
+    (
+        '{"uri": "a", "shots": [[0, 5], [7, 7]]}',
+        "line 1: shots: expected [start_frame, stop_frame] with start < stop, found [7, 7]",
+    ),
+    (
+        '{"uri": "a", "shots": [[0, 5], [4, 7]]}',
+        (
+            "line 1: shots: expected shots in order that do not overlap, found [4, 7] after one "
+            "that ends at 5"
         ),
     ),
     (

@@ -1,0 +1,114 @@
+"""Where shots begin and end: cuts, or given intervals, to a video cut into shots."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from math import ceil
+from typing import Annotated, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pvtt_flow.core import ids
+from pvtt_flow.core.timeline import NS_PER_S
+from pvtt_flow.data import Shot
+from pvtt_flow.errors import DataError
+
+Interval: TypeAlias = tuple[int, int]
+"""Frames `[start, stop)`."""
+
+
+class ShotParams(BaseModel):
+    """How a video is cut into shots; a manifest's `shots` come before all of this."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    detect_cuts: bool = True
+    """Whether cuts, dissolves and fades end shots; else the whole video is one."""
+    min_length_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    """What is shorter belongs to the shot before it; a video's first shot may be shorter."""
+    max_length_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """What is longer is split into equal parts; null tracks every shot whole."""
+
+    @model_validator(mode="after")
+    def _room_to_split(self) -> Self:
+        if self.max_length_s is not None and self.max_length_s < 2 * self.min_length_s:
+            raise ValueError(
+                f"max_length_s must be at least twice min_length_s, so that parts are no stubs, "
+                f"got {self.max_length_s} and {self.min_length_s}"
+            )
+        return self
+
+
+def partition(
+    cuts: Iterable[int], times_ns: Sequence[int], end_ns: int, params: ShotParams
+) -> list[Interval]:
+    """Intervals that follow one another from frame 0 to the last of `times_ns`.
+
+    A cut is the first frame of what follows it. Of several in a row, each too close to the next,
+    the last one counts: a shot must begin with the picture that it goes on with, since that is
+    where products are looked for, and may well end with a few frames of something else.
+    """
+    edges_ns = (*times_ns, end_ns)
+    num_frames = len(times_ns)
+    inside = sorted({cut for cut in cuts if 0 < cut < num_frames})
+    found: list[Interval] = []
+    for start, stop in pairwise([0, *inside, num_frames]):
+        is_stub = edges_ns[stop] - edges_ns[start] < params.min_length_s * NS_PER_S
+        if is_stub and found:
+            found[-1] = found[-1][0], stop
+        else:
+            found.append((start, stop))
+    return [part for whole in found for part in _parts(whole, edges_ns, params.max_length_s)]
+
+
+def given(intervals: Sequence[Interval], num_frames: int, *, is_cut_off: bool) -> list[Interval]:
+    """A manifest's intervals, as far as the video goes: one that breaks may have fewer frames.
+
+    Raises DataError of kind `bad_shot` when a video that is whole is too short for them.
+    """
+    if not is_cut_off and intervals[-1][1] > num_frames:
+        raise DataError(
+            "bad_shot",
+            f"shots must lie within the video, which has {num_frames} frames, "
+            f"got {list(intervals[-1])}; correct the manifest",
+        )
+    return [(start, min(stop, num_frames)) for start, stop in intervals if start < num_frames]
+
+
+def shots_of(
+    video_id: str, intervals: Iterable[Interval], times_ns: Sequence[int], end_ns: int
+) -> list[Shot]:
+    """The shots, each with the times of its frames; a shot ends when the next frame comes."""
+    edges_ns = (*times_ns, end_ns)
+    return [
+        Shot(
+            shot_id=ids.shot_id(video_id, index, start),
+            index=index,
+            start_frame=start,
+            stop_frame=stop,
+            start_ns=edges_ns[start],
+            stop_ns=edges_ns[stop],
+            times_ns=tuple(times_ns[start:stop]),
+        )
+        for index, (start, stop) in enumerate(intervals)
+    ]
+
+
+def _parts(whole: Interval, edges_ns: Sequence[int], max_length_s: float | None) -> list[Interval]:
+    """The fewest equal parts that are short enough, to a frame."""
+    start, stop = whole
+    length_ns = edges_ns[stop] - edges_ns[start]
+    if max_length_s is None or length_ns <= max_length_s * NS_PER_S:
+        return [whole]
+    part_ns = length_ns / ceil(length_ns / (max_length_s * NS_PER_S))
+    return list(pairwise([start, *_steps(whole, edges_ns, part_ns), stop]))
+
+
+def _steps(whole: Interval, edges_ns: Sequence[int], part_ns: float) -> Iterator[int]:
+    """The first frame at or after each multiple of `part_ns`."""
+    start, stop = whole
+    due_ns = edges_ns[start] + part_ns
+    for frame in range(start + 1, stop):
+        # Half a nanosecond, since the end of the last part is due at the end of the shot.
+        if due_ns - 0.5 <= edges_ns[frame]:
+            yield frame
+            due_ns += part_ns
