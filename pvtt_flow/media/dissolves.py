@@ -44,8 +44,8 @@ _PLAIN = 0.1
 """Of the other end's detail: below this, an end is a plain picture."""
 _BLACK = 16.0
 """Mean level: darker than this is no scene."""
-_MIN_LOSS = 0.65
-"""Novelty of what has come out of a plain picture; 1 if there was nothing of it."""
+_MIN_CHANGE_OF_SCENE = 0.7
+"""Novelty of the richer end beside the other; 1 or more for scenes that share nothing."""
 _MIN_NOVELTY = 0.25
 """Of the middle against both ends; 0.6 for a mixture of still scenes."""
 
@@ -141,10 +141,16 @@ def _mixed_part(window: list[_Sample], steps: NDArray[np.float32]) -> Interval |
 
 
 def _is_mixed(first: _Sample, middle: _Sample, last: _Sample) -> bool:
-    """Whether the middle is neither end moved on; in a fade, whether nothing is left at one end."""
+    """Whether one scene becomes another, by way of what is neither of them moved on.
+
+    A scene where lights go down is still itself, if faintly; out of black anything may come.
+    """
     plain, rich = sorted((first, last), key=lambda sample: sample.detail)
-    if plain.detail < _PLAIN * rich.detail:
-        # Of a scene where lights go down everything is left, if faintly.
-        is_black = float(plain.colours.mean()) < _BLACK
-        return is_black or novelty(plain.picture, rich.picture) > _MIN_LOSS
-    return all(novelty(end.picture, middle.picture) > _MIN_NOVELTY for end in (first, last))
+    is_plain = plain.detail < _PLAIN * rich.detail
+    if is_plain and float(plain.colours.mean()) < _BLACK:
+        return True
+    if novelty(plain.picture, rich.picture) < _MIN_CHANGE_OF_SCENE:
+        return False
+    # A picture that fades to a plain one keeps its detail on the way.
+    ends = () if is_plain else (first, last)
+    return all(novelty(end.picture, middle.picture) > _MIN_NOVELTY for end in ends)
