@@ -44,8 +44,9 @@ _PLAIN = 0.1
 """Of the other end's detail: below this, an end is a plain picture."""
 _BLACK = 16.0
 """Mean level: darker than this is no scene."""
-_MIN_CHANGE_OF_SCENE = 0.7
-"""Novelty of the richer end beside the other; 1 or more for scenes that share nothing."""
+_MIN_CHANGE_OF_SCENE = 0.9
+"""Novelty of the richer end beside the other; 1 or more for scenes that share nothing, and up to
+0.85 where lights go down until there is little but grain."""
 _MIN_NOVELTY = 0.25
 """Of the middle against both ends; 0.6 for a mixture of still scenes."""
 
