@@ -58,8 +58,7 @@ class ResourceParams(_Section):
     """What the operators ask of the cluster."""
 
     inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.5
-    """An inspection decodes the whole video, with two threads; half of its time may be waiting for
-    storage. On a machine that also tracks on its CPU more would leave no room for it."""
+    """An inspection decodes the whole video; a core is right for it where there are enough."""
     detect: DetectPoolParams = DetectPoolParams()
     propagate: PoolParams = PoolParams(num_cpus=1.0)
     """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are. A call

@@ -35,7 +35,7 @@ def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Row
     need = config.resources
     # `from_arrow` would start a task for each table to learn its schema.
     rows: Rows = ray.data.from_blocks(list(_blocks(sources)))
-    # 1 : N. Tasks, because nothing is resident; a fraction of a core, because they mostly wait.
+    # 1 : N. Tasks, because nothing is resident; a whole video is decoded in each.
     rows = _tasks(rows, steps.inspect, config, num_cpus=need.inspect_num_cpus)
     # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
     rows = _actors(rows, steps.detect, config, need.detect, batch_size=need.detect.batch_size)

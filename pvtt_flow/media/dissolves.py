@@ -42,6 +42,11 @@ _AT_REST = 0.4
 _MIN_STEPS = 3
 _PLAIN = 0.1
 """Of the other end's detail: below this, an end is a plain picture."""
+_BLACK = 16.0
+"""Mean level: darker than this is no scene."""
+_MIN_CHANGE_OF_SCENE = 0.9
+"""Novelty of the richer end beside the other; 1 or more for scenes that share nothing, and up to
+0.85 where lights go down until there is little but grain."""
 _MIN_NOVELTY = 0.25
 """Of the middle against both ends; 0.6 for a mixture of still scenes."""
 
@@ -81,14 +86,14 @@ class Dissolves:
 
     def cuts(self) -> list[int]:
         """The first frame after each transition."""
-        cuts: list[int] = []
-        last_stop = -1
+        groups: list[list[int]] = []
         for start, stop in sorted(self.found):
-            if start <= last_stop:
-                cuts.pop()
-            last_stop = max(last_stop, stop)
-            cuts.append(last_stop)
-        return cuts
+            if groups and start <= max(groups[-1]):
+                groups[-1].append(stop)
+            else:
+                groups.append([stop])
+        # The latest fifth are of wide windows, which take what the new scene does for a part of it.
+        return [sorted(stops)[-1 - len(stops) // 5] for stops in groups]
 
 
 def _sample(frame_index: int, picture: Bgr) -> _Sample:
@@ -137,8 +142,16 @@ def _mixed_part(window: list[_Sample], steps: NDArray[np.float32]) -> Interval |
 
 
 def _is_mixed(first: _Sample, middle: _Sample, last: _Sample) -> bool:
-    """Whether the middle is neither end moved on; a fade is, since it has the same detail."""
-    plain, rich = sorted((first.detail, last.detail))
-    if plain < _PLAIN * rich:
+    """Whether one scene becomes another, by way of what is neither of them moved on.
+
+    A scene where lights go down is still itself, if faintly; out of black anything may come.
+    """
+    plain, rich = sorted((first, last), key=lambda sample: sample.detail)
+    is_plain = plain.detail < _PLAIN * rich.detail
+    if is_plain and float(plain.colours.mean()) < _BLACK:
         return True
-    return all(novelty(end.picture, middle.picture) > _MIN_NOVELTY for end in (first, last))
+    if novelty(plain.picture, rich.picture) < _MIN_CHANGE_OF_SCENE:
+        return False
+    # A picture that fades to a plain one keeps its detail on the way.
+    ends = () if is_plain else (first, last)
+    return all(novelty(end.picture, middle.picture) > _MIN_NOVELTY for end in ends)
