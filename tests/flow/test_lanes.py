@@ -18,6 +18,8 @@ from pvtt_flow.dataset.rows import masklets_of, seals_like
 from pvtt_flow.media.decode import read_frames
 from pvtt_flow.media.encode import write_mp4
 
+pytestmark = pytest.mark.slow
+
 NUM_LANES = 4
 STRIDE = 4
 LATE_FRAME = 3 * STRIDE

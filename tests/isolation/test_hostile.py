@@ -16,6 +16,7 @@ from flow.runs import sample
 from isolation import hostile
 
 from pvtt_flow.errors import DataError, FailureKind, StoreError
+from pvtt_flow.isolation import decoder
 from pvtt_flow.isolation.decoder import Isolated
 from pvtt_flow.isolation.pool import Pool
 from pvtt_flow.media.decode import read_frames
@@ -30,6 +31,7 @@ SHORT = Limits(max_frame_s=0.3)
 @pytest.fixture(scope="module")
 def isolated() -> Iterator[Isolated]:
     """One process for everything, so that each test starts where the one before has left it."""
+    decoder._POOL.close()  # of other modules' tests
     pool = Pool(1)
     yield Isolated(pool)
     pool.close()
@@ -175,6 +177,7 @@ def test_a_process_is_of_its_environment(
 
 _PARENT = f"""
 from isolation.hostile import hang_after, tell_pid
+from pvtt_flow.isolation import decoder
 from pvtt_flow.isolation.decoder import Isolated
 from pvtt_flow.media.limits import Limits
 print(Isolated().call(tell_pid, {URI!r}), flush=True)

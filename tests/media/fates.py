@@ -7,7 +7,6 @@ import contextlib
 import faulthandler
 import io
 import json
-import resource
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,8 +45,13 @@ def fate_of(files: list[bytes], seed: int) -> Fate:
         kind, message = error.kind, str(error)
     except Exception as error:  # noqa: BLE001  what this is here to find
         kind, message = "internal", repr(error)
-    peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return Fate(seed, kind, message, num_frames, peak_bytes)
+    return Fate(seed, kind, message, num_frames, _peak_bytes())
+
+
+def _peak_bytes() -> int:
+    # Not `ru_maxrss`: that begins with what the process had that started this one.
+    status = Path("/proc/self/status").read_text()
+    return 1024 * next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row)
 
 
 def main(folder: str, start: str, stop: str) -> None:
