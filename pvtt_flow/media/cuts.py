@@ -41,6 +41,7 @@ class CutFinder:
         self._recent: deque[Bgr] = deque(maxlen=2 * _WINDOW + 1)
         self._num_fed = 0
         self._cuts: set[int] = set()
+        self._after_black: set[int] = set()
 
     def add(self, frame_index: int, pts_ns: int, picture: Bgr) -> None:
         """The next frame, `frame_index` counting from 0; uint8 (H, W, 3) BGR, all of one size."""
@@ -54,7 +55,14 @@ class CutFinder:
         """The first frame of each shot but the first; call it once, after the last frame."""
         if self._recent:
             self._feed(self._recent[-1], times=_WINDOW)
-        return sorted({*self._cuts, *self._dissolves.cuts()})
+        # A dark scene that dissolves into a bright one passes for a fade, too.
+        dissolved = self._dissolves.found
+        fades = {
+            cut
+            for cut in self._after_black
+            if not any(start <= cut <= stop for start, stop in dissolved)
+        }
+        return sorted({*self._cuts, *fades, *self._dissolves.cuts()})
 
     def _feed(self, picture: Bgr, *, times: int = 1) -> None:
         for _ in range(times):
@@ -65,7 +73,7 @@ class CutFinder:
                 if self._is_new():
                     self._cuts.add(cut.frame_num - _WINDOW)
             for cut in self._black.process_frame(now, picture):
-                self._cuts.add(cut.frame_num - _WINDOW)
+                self._after_black.add(cut.frame_num - _WINDOW)
 
     def _is_new(self) -> bool:
         """Whether the picture in the middle of the recent ones begins something new."""
