@@ -18,7 +18,7 @@ def test_what_has_moved_or_is_lit_otherwise_is_not_new(
     (picture,) = scene(seed, 1)
     # What comes in at the border is new: it is left out here by rolling little of it in.
     moved = np.roll(picture, (dy // 5, dx // 5), (0, 1))
-    assert novelty(picture, (contrast * moved + brightness).clip(0, 255).astype(np.uint8)) < 0.3
+    assert novelty(picture, (contrast * moved + brightness).clip(0, 255).astype(np.uint8)) < 0.5
 
 
 @pytest.mark.parametrize("seed", range(8))
