@@ -25,7 +25,7 @@ from pvtt_flow.storage.patience import RETRIES
 
 URI = str(sample("one_product.mp4"))
 NUM_FRAMES = 72
-SHORT = Limits(max_frame_s=0.3)
+SHORT = Limits(max_frame_s=1)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_kill_between_two_videos_is_nobodys_failure(isolated: Isolated) -> Non
 def test_a_hang(isolated: Isolated, num_frames: int, *, lock: bool) -> None:
     read = isolated.iterate(hostile.hang_after, URI, num_frames, limits=SHORT, lock=lock)
     started_s = time.monotonic()
-    assert_fails(lambda: list(read), "over_limit", "at most 0.3 s (max_frame_s)", "was ended")
+    assert_fails(lambda: list(read), "over_limit", "at most 1 s (max_frame_s)", "was ended")
     assert time.monotonic() - started_s < 10
 
 

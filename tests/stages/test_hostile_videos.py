@@ -20,7 +20,7 @@ from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
 
-LIMITS = Limits(max_frame_s=0.3)
+LIMITS = Limits(max_frame_s=1)
 BOX = (20, 10, 26, 20)
 NUM_FRAMES = 5
 
