@@ -13,11 +13,14 @@ from .flow_command import Shell, copies, wait_until, write_config
 from .ray_cluster import Cluster, running_cluster
 from .ray_node import Node, joined_node
 from .tables import check_consistent, rows_of
-from .test_kills import SETTINGS, has_sealed
+from .test_kills import SETTINGS as ONE_AT_A_TIME
+from .test_kills import has_sealed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NUM_VIDEOS = 30
+# Every frame, so that there is a middle in which a machine can die.
+SETTINGS = (*ONE_AT_A_TIME, "--set", "sampling.stride=1")
 _SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.mp4")
 
 
@@ -47,7 +50,7 @@ def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterato
     with running_cluster(num_cpus=1) as cluster, joined_node(cluster, num_cpus=1) as doomed:
         submit = ("submit", str(config), *SETTINGS, *settings, "--address", cluster.address)
         job = cluster.shell.start("pvtt-flow", *submit, log=log)
-        assert wait_until(partial(has_sealed, dataset, 3), timeout_s=180), log.read_text()
+        assert wait_until(partial(has_sealed, dataset, 1), timeout_s=180), log.read_text()
         # A video without a product is sealed before the tracker is up.
         assert wait_until(doomed.has_actors, timeout_s=60), log.read_text()
         yield TwoMachines(cluster, doomed, job, log, dataset)
@@ -79,4 +82,4 @@ def test_nothing_takes_its_place(videos: Path, tmp_path: Path) -> None:
     assert "$.run.no_progress_timeout_s: expected a result at least every 20 s" in text
     assert "The cluster had 2 CPUs and 0 GPUs when the run began and has 1 CPUs" in text
     assert "Traceback" not in text
-    assert 3 <= check_consistent(run.dataset) < NUM_VIDEOS
+    assert 1 <= check_consistent(run.dataset) < NUM_VIDEOS
