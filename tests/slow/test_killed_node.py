@@ -41,8 +41,10 @@ def videos(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterator[TwoMachines]:
-    """A job that has sealed its first videos, on two machines with a model each."""
+def running_on_two_machines(
+    videos: Path, home: Path, *settings: str, num_sealed: int
+) -> Iterator[TwoMachines]:
+    """A job that has sealed so many videos, on two machines with a model each."""
     dataset = str(home / "dataset")
     config = write_config(home / "config.yaml", str(videos), dataset)
     log = home / "submit.log"
@@ -50,7 +52,7 @@ def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterato
     with running_cluster(num_cpus=1) as cluster, joined_node(cluster, num_cpus=1) as doomed:
         submit = ("submit", str(config), *SETTINGS, *settings, "--address", cluster.address)
         job = cluster.shell.start("pvtt-flow", *submit, log=log)
-        assert wait_until(partial(has_sealed, dataset, 1), timeout_s=180), log.read_text()
+        assert wait_until(partial(has_sealed, dataset, num_sealed), timeout_s=180), log.read_text()
         # A video without a product is sealed before the tracker is up.
         assert wait_until(doomed.has_actors, timeout_s=60), log.read_text()
         yield TwoMachines(cluster, doomed, job, log, dataset)
@@ -62,7 +64,7 @@ def test_another_takes_its_place(videos: Path, shell: Shell, tmp_path: Path) -> 
     ended = shell.run("pvtt-flow", "run", str(config), *SETTINGS)
     assert ended.returncode == 0, ended.stdout
 
-    with running_on_two_machines(videos, tmp_path) as run:
+    with running_on_two_machines(videos, tmp_path, num_sealed=1) as run:
         run.doomed.kill()
         assert not has_sealed(run.dataset, NUM_VIDEOS), "it died too late to be missed"
         with joined_node(run.cluster, num_cpus=1):
@@ -75,7 +77,8 @@ def test_nothing_takes_its_place(videos: Path, tmp_path: Path) -> None:
     """The run waits for as long as it was told to, and then says what is missing."""
     # Longer than models take to load.
     patience = ("--set", "run.no_progress_timeout_s=60")
-    with running_on_two_machines(videos, tmp_path, *patience) as run:
+    # At once: had it the detector, that might soon have nothing left to do.
+    with running_on_two_machines(videos, tmp_path, *patience, num_sealed=0) as run:
         run.doomed.kill()
         assert run.job.wait(timeout=300) == 1, run.log.read_text()
     text = run.log.read_text()
@@ -83,4 +86,4 @@ def test_nothing_takes_its_place(videos: Path, tmp_path: Path) -> None:
     assert "$.run.no_progress_timeout_s: expected a result at least every 60 s" in text
     assert "The cluster had 2 CPUs and 0 GPUs when the run began and has 1 CPUs" in text
     assert "Traceback" not in text
-    assert 1 <= check_consistent(run.dataset) < NUM_VIDEOS
+    assert check_consistent(run.dataset) < NUM_VIDEOS
