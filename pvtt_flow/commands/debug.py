@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from pvtt_flow.config import RunConfig
+from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.data import Frame, Work
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.flow import steps
-from pvtt_flow.media.decode import read_frame, read_frames_at
+from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
 from pvtt_flow.review.overlay import PaintedObject, paint
 from pvtt_flow.storage.reading import open_binary
@@ -68,8 +69,7 @@ def _save_rows(path: Path, works: Sequence[Work]) -> Path:
 
 def _save_prompts(path: Path, work: Work) -> Path:
     """The prompt frame with the boxes that were chosen."""
-    with open_binary(work.source.uri) as file:
-        frame = read_frame(file, work.prompts[0].frame_index)
+    (frame,) = _frames(work, [work.prompts[0].frame_index])
     boxes = [
         PaintedObject(p.object_id, p.label, p.box_xyxy)
         for p in work.prompts
@@ -81,10 +81,17 @@ def _save_prompts(path: Path, work: Work) -> Path:
 
 def _save_masks(path: Path, work: Work) -> Path:
     """A contact sheet of the shot."""
-    chosen = spread([f.frame_index for f in work.masklets[0].frames], _NUM_FRAMES)
-    with open_binary(work.source.uri) as file:
-        found = read_frames_at(file, chosen)
-    frames: tuple[Frame, ...] = tuple(found[i] for i in chosen)
+    frames = _frames(work, spread([f.frame_index for f in work.masklets[0].frames], _NUM_FRAMES))
     strip = Strip(video_id=work.source.video_id, frames=frames, masklets=work.masklets)
     path.write_bytes(encode_image(contact_sheet(work.source.uri, [strip]), ".png"))
     return path
+
+
+def _frames(work: Work, frame_indices: Sequence[int]) -> tuple[Frame, ...]:
+    """Some of the shot's frames; ascending."""
+    if work.shot is None:
+        return ()
+    times = dict(enumerate(work.shot.times_ns, work.shot.start_frame))
+    wanted = [FrameTime(index, times[index]) for index in frame_indices]
+    with open_binary(work.source.uri) as file:
+        return tuple(read_known_frames(file, wanted, video=work.video))

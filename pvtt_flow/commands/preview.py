@@ -1,5 +1,6 @@
 """`pvtt-flow preview`: one video of a dataset, with its masks."""
 
+from contextlib import closing
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +12,11 @@ from pvtt_flow.data import Seal
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.rows import masklets_of, seals_like
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.isolation.decoder import Isolated
 from pvtt_flow.media.decode import read_frames
 from pvtt_flow.readers.footage import check_same
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
-from pvtt_flow.storage.reading import open_binary
 
 
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
@@ -33,8 +34,7 @@ def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
         return
     stop_frame = max(m.stop_frame for m in masklets)
     fps = Fraction(seal.fps_num or 25, seal.fps_den or 1)
-    with open_binary(seal.uri) as file:
-        frames = read_frames(file, stop_frame=stop_frame)
+    with closing(Isolated().iterate(read_frames, seal.uri, stop_frame=stop_frame)) as frames:
         num_frames = write_preview(out / f"{seal.video_id}.mp4", frames, masklets, fps)
     console.print(f"{num_frames} frames: {out / f'{seal.video_id}.mp4'}", soft_wrap=True)
 

@@ -2,7 +2,6 @@
 
 from rich.console import Console
 
-from pvtt_flow.commands.report import write_report
 from pvtt_flow.config import RunConfig
 from pvtt_flow.console.progress import watching
 from pvtt_flow.console.tables import failures_table, summary_table
@@ -24,6 +23,9 @@ def run_flow(config: RunConfig, console: Console, *, limit: int | None) -> bool:
     console.print(summary_table(summary))
     if summary.failures:
         console.print(failures_table(summary.failures))
+    # Painting takes a second to import, and a run should start without it.
+    from pvtt_flow.commands.report import write_report
+
     report = write_report(config, summary)
     console.print(f"dataset: {config.output.uri} (version {summary.version})", soft_wrap=True)
     console.print(f"run: {report.run_uri}", soft_wrap=True)

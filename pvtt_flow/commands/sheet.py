@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset.commits import Dataset
 from pvtt_flow.dataset.rows import masklets_of
 from pvtt_flow.errors import DataError
-from pvtt_flow.media.decode import read_frames_at
+from pvtt_flow.isolation.decoder import Isolated
+from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
-from pvtt_flow.storage.reading import open_binary
 
 _FRAMES_A_STRIP = 6
 
@@ -24,17 +25,17 @@ def sheet_png(title: str, dataset: Dataset, seals: Sequence[Seal]) -> bytes:
 
 def strip_of(seal: Seal, masklets: Sequence[Masklet]) -> Strip:
     """One video; a source that cannot be read any more shows its name and why."""
-    indices = sorted({frame.frame_index for m in masklets for frame in m.frames})
-    chosen = spread(indices, _FRAMES_A_STRIP)
+    times = sorted({FrameTime(f.frame_index, f.pts_ns) for m in masklets for f in m.frames})
+    chosen = spread(times, _FRAMES_A_STRIP)
     note = seal.status if seal.failure_message is None else seal.failure_message
     try:
-        with open_binary(seal.uri) as file:
-            frames = read_frames_at(file, chosen)
+        # Not in this process, which has a run to end.
+        frames = tuple(Isolated().iterate(read_known_frames, seal.uri, chosen)) if chosen else ()
     except DataError as error:
         return Strip(video_id=seal.video_id, note=str(error))
     return Strip(
         video_id=seal.video_id,
-        frames=tuple(frames[index] for index in chosen),
+        frames=frames,
         masklets=tuple(masklets),
         note=", ".join((note, *seal.flags)),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -34,6 +34,7 @@ _VERDICT_INK: dict[VerdictName | None, Colour] = {
 }
 
 Rgb = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,15 +49,15 @@ class Strip:
     """Behind the video's name: its status, or why it failed."""
 
 
-def spread(frame_indices: Sequence[int], num_frames: int) -> tuple[int, ...]:
-    """At most `num_frames` of the indices, the first and the last one included, evenly spread.
+def spread(frames: Sequence[T], num_frames: int) -> tuple[T, ...]:
+    """At most `num_frames` of these, the first and the last one included, evenly spread.
 
     Example: three of (0, 2, 4, 6, 8) are (0, 4, 8).
     """
-    if not frame_indices or num_frames < 1:
+    if not frames or num_frames < 1:
         return ()
-    places = np.linspace(0, len(frame_indices) - 1, min(num_frames, len(frame_indices)))
-    return tuple(frame_indices[round(place)] for place in places)
+    places = np.linspace(0, len(frames) - 1, min(num_frames, len(frames)))
+    return tuple(frames[round(place)] for place in places)
 
 
 def contact_sheet(title: str, strips: Sequence[Strip]) -> Rgb:
