@@ -29,6 +29,16 @@ def pytest_configure() -> None:
     """Settle what Ray takes from the environment, before anyone imports it."""
     os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ.pop("RAY_ADDRESS", None)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Workers share the cores; threads that wait for each other there wait for long.
+        os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests go to the same worker: those of a file, and all that look at the mixed run."""
+    for item in items:
+        shares_run = "mixed_run" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("mixed_run" if shares_run else str(item.path)))
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
-"""The benchmark of decoding: `python -m tests.bench.decode [--rounds N]`.
+"""The benchmark of decoding: `python -m tests.bench.decode [--rounds N] [--videos N]`.
 
     bare 1, bare 2   a plain PyAV loop in this process with so many decoder threads,
                      `to_ndarray(format="rgb24")` for each frame
     in process       `read_frames` in this process: the same, with all its checks
     isolated         `read_frames` in a decoder process, as in a run: frames in shared memory
+    2 at once        the same for two videos, in two threads: for that, ours has one decoder thread
 
 On clips of 300 frames made from a sample at three sizes. All ways take turns in each round, after
 one that does not count. Ratios are to the bare loop with as many threads as ours, in the same
 round, so that slow minutes cancel: of wall time, which is meant for a quiet machine, and of the CPU
-time of all processes. Prints a table, then one line of JSON; writes `decode.json` beside this file.
+time of all processes. Then the first look at many short videos; see `short_videos`.
+
+Prints a table, then one line of JSON; writes `decode.json` beside this file.
 """
 
 import argparse
@@ -16,7 +19,9 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain, cycle, islice
 from pathlib import Path
 from statistics import median
@@ -24,6 +29,7 @@ from tempfile import TemporaryDirectory
 
 import av
 import cv2
+import numpy as np
 import psutil
 from av.codec.context import ThreadType
 from rich.console import Console
@@ -35,6 +41,7 @@ from pvtt_flow.media.container import open_container
 from pvtt_flow.media.decode import read_frames
 from pvtt_flow.media.limits import DEFAULT_LIMITS
 
+from . import short_videos
 from .clips import sample
 from .compare import Spread
 from .machine import describe
@@ -42,17 +49,26 @@ from .machine import describe
 OUTPUT = Path(__file__).with_name("decode.json")
 SIZES_PX = (480, 270), (1280, 720), (1920, 1080)
 NUM_FRAMES = 300
-WAYS = "bare 1", "bare 2", "in process", "isolated"
-_DECODERS: dict[str, Decoder] = {"in process": InProcess(), "isolated": Isolated()}
+WAYS = "bare 1", "bare 2", "in process", "isolated", "2 at once"
+_DECODERS: dict[str, Decoder] = {
+    "in process": InProcess(),
+    "isolated": Isolated(),
+    "2 at once": Isolated(),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One clip, decoded once."""
+    """One clip, decoded once, or twice at once."""
 
+    num_frames: int
     wall_s: float
     cpu_s: float
     """Of this process and its children."""
+
+    def frames_per(self, clock: str) -> float:
+        """Frames in a second of `wall_s` or `cpu_s`."""
+        return float(self.num_frames / getattr(self, clock))
 
 
 Passes = dict[str, list[Pass]]
@@ -63,22 +79,35 @@ def main() -> None:
     """Measures every size."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.decode")
     parser.add_argument("--rounds", type=int, default=7)
-    rounds: int = parser.parse_args().rounds
+    parser.add_argument("--videos", type=int, default=1000)
+    options = parser.parse_args()
     machine = describe("tests.bench.decode")
     with TemporaryDirectory(prefix="bench-") as folder:
         clips = {f"{w}x{h}": _clip(Path(folder), (w, h)) for w, h in SIZES_PX}
         bare = f"bare {_num_threads(next(iter(clips.values())))}"
-        sizes = {size: _measure(path, rounds) for size, path in clips.items()}
-    _show(sizes, bare)
+        sizes = {size: _measure(path, options.rounds) for size, path in clips.items()}
+        _show(sizes, bare)
+        short = short_videos.measure(options.videos, Path(folder))
     record = {"machine": machine, "load_after": os.getloadavg()[0], "num_frames": NUM_FRAMES,
               "compared_with": bare,
-              "sizes": {size: _plain(passes, bare) for size, passes in sizes.items()}}  # fmt: skip
+              "sizes": {size: _plain(passes, bare) for size, passes in sizes.items()},
+              "short_videos": asdict(short)}  # fmt: skip
     OUTPUT.write_text(json.dumps(record, indent=1) + "\n")
     wall, cpu = (
         {size: _ratio(passes, "isolated", bare, clock).median for size, passes in sizes.items()}
         for clock in ("wall_s", "cpu_s")
     )
-    summary = {"decode_over_bare_pyav": min(wall.values()), "by_size": wall, "in_cpu_time": cpu}
+    summary = {
+        "decode_over_bare_pyav": min(wall.values()),
+        "by_size": wall,
+        "in_cpu_time": cpu,
+        "two_at_once_over_one": {
+            size: _ratio(passes, "2 at once", "isolated", "wall_s").median
+            for size, passes in sizes.items()
+        },
+        "short_videos_per_s": round(short.videos_per_s, 2),
+        "short_videos_share_of_job": round(short.share_of_job, 3),
+    }
     print(json.dumps(summary))
 
 
@@ -91,7 +120,8 @@ def _num_threads(path: Path) -> int:
 
 def _clip(folder: Path, size_px: tuple[int, int]) -> Path:
     """The sample to and fro, at another size."""
-    frames = [cv2.resize(f.rgb, size_px) for f in sample("one_product", ()).frames]
+    filmed = sample("one_product", ()).frames
+    frames = [np.asarray(cv2.resize(f.rgb, size_px), np.uint8) for f in filmed]
     pictures = islice(cycle(chain(frames, reversed(frames))), NUM_FRAMES)
     path = folder / f"{size_px[0]}.mp4"
     with av.open(path, "w") as file:
@@ -116,13 +146,18 @@ def _measure(path: Path, rounds: int) -> Passes:
 
 def _pass(path: Path, way: str) -> Pass:
     wall_s, cpu_s = time.perf_counter(), _cpu_s()
+    num_clips = 2 if way == "2 at once" else 1
+    with ThreadPoolExecutor(num_clips) as pool:
+        num_frames = sum(pool.map(partial(_decode, way), [path] * num_clips))
+    if num_frames != num_clips * NUM_FRAMES:
+        raise RuntimeError(f"{way} must give {num_clips} x {NUM_FRAMES} frames, got {num_frames}")
+    return Pass(num_frames, time.perf_counter() - wall_s, _cpu_s() - cpu_s)
+
+
+def _decode(way: str, path: Path) -> int:
     if way in _DECODERS:
-        num_frames = sum(1 for _ in _DECODERS[way].iterate(read_frames, str(path)))
-    else:
-        num_frames = _bare(path, int(way[-1]))
-    if num_frames != NUM_FRAMES:
-        raise RuntimeError(f"{way} must give {NUM_FRAMES} frames, got {num_frames}")
-    return Pass(time.perf_counter() - wall_s, _cpu_s() - cpu_s)
+        return sum(1 for _ in _DECODERS[way].iterate(read_frames, str(path)))
+    return _bare(path, int(way[-1]))
 
 
 def _bare(path: Path, num_threads: int) -> int:
@@ -146,7 +181,7 @@ def _cpu_s() -> float:
 def _ratio(passes: Passes, way: str, bare: str, clock: str) -> Spread:
     """How many times as many frames in a second as the bare loop."""
     pairs = zip(passes[way], passes[bare], strict=True)
-    return Spread.of([round(getattr(b, clock) / getattr(a, clock), 3) for a, b in pairs])
+    return Spread.of([round(a.frames_per(clock) / b.frames_per(clock), 3) for a, b in pairs])
 
 
 def _plain(passes: Passes, bare: str) -> dict[str, object]:
@@ -165,7 +200,7 @@ def _show(sizes: Mapping[str, Passes], bare: str) -> None:
     table = Table("size", "way", "frames/s", f"over {bare}", "in CPU time")
     for size, passes in sizes.items():
         for way, found in passes.items():
-            frames_per_s = NUM_FRAMES / median(one.wall_s for one in found)
+            frames_per_s = median(one.frames_per("wall_s") for one in found)
             ratios = [_ratio(passes, way, bare, clock) for clock in ("wall_s", "cpu_s")]
             spreads = [f"{r.median:.2f} ({r.low:.2f}-{r.high:.2f})" for r in ratios]
             table.add_row(size, way, f"{frames_per_s:,.0f}", *spreads)

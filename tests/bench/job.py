@@ -100,18 +100,18 @@ class Job:
 
 def measure(plan: JobPlan, folder: Path) -> Job:
     """Runs both in turn; videos and datasets go to `folder`."""
-    few, many = (_videos(folder / f"videos-{n}", n) for n in (plan.few, plan.many))
+    few, many = (copies(folder / f"videos-{n}", n) for n in (plan.few, plan.many))
     engine = Engine(embedded())
     rounds = []
     for nth in range(plan.num_rounds):
         dataset = folder / f"few-{nth}"
-        job_few = _run(few, dataset)
+        job_few = run(few, dataset)
         shots = _shots(dataset)
         if not nth:
             engine.track(shots, ignore)
         engine_few = _track(engine, shots * plan.few)
         engine_many = _track(engine, shots * plan.many)
-        job_many = _run(many, folder / f"many-{nth}")
+        job_many = run(many, folder / f"many-{nth}")
         rounds.append(Round(job_few, job_many, engine_few, engine_many))
     return Job(plan, rounds)
 
@@ -120,8 +120,8 @@ def _steady(few: Work, many: Work) -> float:
     return (many.num_frames - few.num_frames) / (many.seconds - few.seconds)
 
 
-def _videos(folder: Path, num_copies: int) -> Path:
-    """Copies of the samples in an order that mixes them."""
+def copies(folder: Path, num_copies: int) -> Path:
+    """The folder with copies of the samples, in an order that mixes them."""
     folder.mkdir()
     for copy in range(num_copies):
         for name in WHOLE_SAMPLES:
@@ -129,8 +129,8 @@ def _videos(folder: Path, num_copies: int) -> Path:
     return folder
 
 
-def _run(videos: Path, dataset: Path) -> Work:
-    """The command in a process of its own."""
+def run(videos: Path, dataset: Path) -> Work:
+    """The command in a process of its own, on the videos of a folder."""
     settings = {
         "input.uri": videos,
         "output.uri": dataset,

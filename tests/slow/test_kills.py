@@ -26,8 +26,8 @@ NUM_VIDEOS, NUM_KILLS = 30, 20
 # One shot at a time in every batch, so that even the last digit of a score is the same.
 SETTINGS = (
     *("--set", "tracker.lanes=1", "--set", "resources.detect.batch_size=1"),
-    # More frames than in other tests, so that there is a middle.
-    *("--set", "sampling.stride=3"),
+    # All frames, so that there is a middle.
+    *("--set", "sampling.stride=1"),
 )
 _SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.mp4")
 
@@ -75,7 +75,8 @@ def test_the_driver_at_twenty_random_instants(
         process = shell.start(*command, log=tmp_path / "run.log")
         if nth % 2:
             assert wait_until(partial(has_gone_on, process, uri, len(sealed)), timeout_s=180)
-        longest_s = 2.0 if nth % 2 else undisturbed.first_seal_s
+        # Short, so that there is something to do for as many runs as possible.
+        longest_s = 0.5 if nth % 2 else undisturbed.first_seal_s
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=instants.uniform(0, longest_s))
         process.kill()
@@ -97,7 +98,7 @@ def test_actors(videos: Path, undisturbed: Undisturbed, shell: Shell, tmp_path: 
     config = write_config(tmp_path / "config.yaml", str(videos), uri)
     log = tmp_path / "run.log"
     process = shell.start("pvtt-flow", "run", str(config), *SETTINGS, log=log)
-    for number in (1, 10, 20):
+    for number in (1, 8, 15):
         assert wait_until(partial(has_sealed, uri, number), timeout_s=180), log.read_text()
         assert process.poll() is None, log.read_text()
         kill_an_actor(shell)
