@@ -12,7 +12,7 @@ quickstart: install  ## set everything up, run the flow on the sample clips, sho
 	$(BIN)/pvtt-flow run configs/quickstart.yaml
 
 test: install  ## the whole suite but the slow ones
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-slow: install  ## kills, faults, clusters
 	$(BIN)/python -m pytest -m slow --durations 15

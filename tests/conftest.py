@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from flow.runs import MixedRun
@@ -32,13 +34,6 @@ def pytest_configure() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Workers share the cores; threads that wait for each other there wait for long.
         os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Which tests go to the same worker: those of a file, and all that look at the mixed run."""
-    for item in items:
-        shares_run = "mixed_run" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("mixed_run" if shares_run else str(item.path)))
 
 
 @dataclass(frozen=True)
@@ -111,11 +106,22 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def mixed_run(tmp_path_factory: pytest.TempPathFactory) -> "MixedRun":
-    """One run, through Ray, of a folder of good and bad videos; for reading only."""
+def mixed_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> "MixedRun":
+    """One run, through Ray, of a folder of good and bad videos; for reading only.
+
+    The first worker that wants it makes it for all.
+    """
     from flow.runs import run_mixed_folder
 
-    return run_mixed_folder(tmp_path_factory.mktemp("mixed"))
+    base = tmp_path_factory.getbasetemp()
+    home = (base if worker_id == "master" else base.parent) / "mixed"
+    made = home / "run.pickle"
+    with FileLock(home.with_suffix(".lock")):
+        if not made.exists():
+            home.mkdir()
+            made.write_bytes(pickle.dumps(run_mixed_folder(home)))
+    run: MixedRun = pickle.loads(made.read_bytes())  # noqa: S301 (our own)
+    return run
 
 
 def _command(home: Path, port: int) -> list[str]:

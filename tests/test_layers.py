@@ -29,8 +29,8 @@ MAY_IMPORT = {
     },
     "console": {"flow", "models", "data", "errors"},
     "commands": {
-        "console", "review", "flow", "stages", "config", "dataset", "readers", "core", "media",
-        "models", "storage", "data", "errors", "open_dataset",
+        "console", "review", "flow", "stages", "config", "dataset", "readers", "core", "isolation",
+        "media", "models", "storage", "data", "errors", "open_dataset",
     },
     "cli": {"commands", "config", "errors"},
 }  # fmt: skip

@@ -64,7 +64,6 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
             if isinstance(batch, Exception):
                 raise batch
             yield batch
-            # Longer than the shortest interval between commits.
             time.sleep(0.02)
 
     monkeypatch.setattr(run, "connected", connected)
@@ -123,7 +122,8 @@ def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[obj
 
 
 def test_a_short_interval_commits_as_videos_finish(dataset: Dataset, workers: list[object]) -> None:
-    ready = prepared(dataset, commit_interval_s=0.001)
+    # Over whenever one looks, however late a busy machine lets the next video come.
+    ready = prepared(dataset, commit_interval_s=1e-9)
     workers += [[receipt(dataset, source)] for source in ready.plan.todo]
     assert execute(ready, Recorder()).version == 3
 
