@@ -65,6 +65,18 @@ class Shell:
         """What was started here and is still there."""
         return processes_of(self.mark)
 
+    def workers(self) -> list[psutil.Process]:
+        """Ray's workers among them, found as children: a worker's title covers its mark."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                found += process.children(recursive=True)
+        return found
+
+    def actors(self) -> list[psutil.Process]:
+        """The workers that are actors of the flow."""
+        return [worker for worker in self.workers() if _title(worker).startswith("ray::MapWorker(")]
+
     def clear(self, *, after_s: float = 20) -> None:
         """Kill what a killed command leaves, once it has had time to go by itself.
 
@@ -95,6 +107,12 @@ def write_config(path: Path, input_uri: str, output_uri: str) -> Path:
     }
     path.write_text(yaml.safe_dump(tree))
     return path
+
+
+def _title(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def processes_of(mark: str) -> list[psutil.Process]:

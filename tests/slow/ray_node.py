@@ -18,24 +18,14 @@ class Node:
     shell: Shell
     process: "subprocess.Popen[bytes]"
 
-    def has_actors(self) -> bool:
-        """Whether actors of the flow live here."""
-        titles = [" ".join(process.cmdline()) for process in self._processes()]
-        return any(title.startswith("ray::MapWorker(") for title in titles)
-
     def kill(self) -> None:
         """All of it at once: none of its processes sees another one die."""
-        processes = self._processes()
+        processes = {*self.shell.processes(), *self.shell.workers()}
         for send in (psutil.Process.suspend, psutil.Process.kill):
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     send(process)
         self.process.wait()
-
-    def _processes(self) -> set[psutil.Process]:
-        # Workers are found as children: their titles cover their environment, and so their mark.
-        roots = self.shell.processes()
-        return {*roots, *(child for root in roots for child in _children(root))}
 
 
 @contextmanager
@@ -52,9 +42,3 @@ def joined_node(cluster: Cluster, num_cpus: int) -> Iterator[Node]:
         yield node
     finally:
         node.kill()
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    with suppress(psutil.NoSuchProcess):
-        return process.children(recursive=True)
-    return []

@@ -138,10 +138,9 @@ dataset.commit(files, [seal(video, run_id=video)], run_id=video)
 
 
 def kill_an_actor(shell: Shell) -> None:
-    """One that is at work, or about to be. (A worker's title covers its environment, and mark.)"""
-    workers = [child for p in shell.processes() for child in p.children(recursive=True)]
-    actors = {w.pid for w in workers if " ".join(w.cmdline()).startswith("ray::MapWorker(")}
-    os.kill(min(actors), signal.SIGKILL)
+    """One that is at work, or about to be."""
+    assert wait_until(shell.actors, timeout_s=60)
+    shell.actors()[0].kill()
 
 
 def has_gone_on(process: "subprocess.Popen[bytes]", uri: str, number: int) -> bool:
