@@ -47,16 +47,8 @@ def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterato
     config = write_config(home / "config.yaml", str(videos), dataset)
     log = home / "submit.log"
     with running_cluster(num_cpus=1) as cluster, joined_node(cluster, DOOMED_CPUS) as doomed:
-        submit = (
-            "submit",
-            str(config),
-            *SETTINGS,
-            *PLACES,
-            *settings,
-            "--address",
-            cluster.address,
-        )
-        job = cluster.shell.start("pvtt-flow", *submit, log=log)
+        submit = ("submit", str(config), *SETTINGS, *PLACES, *settings)
+        job = cluster.shell.start("pvtt-flow", *submit, "--address", cluster.address, log=log)
         assert wait_until(partial(has_sealed, dataset, 1), timeout_s=180), log.read_text()
         # A video without a product may be sealed before.
         assert wait_until(doomed.shell.actors, timeout_s=60), log.read_text()
