@@ -8,10 +8,10 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from pvtt_flow.core.ids import hash_of
@@ -47,7 +47,7 @@ class PoolParams(_Section):
 
 
 class DetectPoolParams(PoolParams):
-    """A pool whose model sees one frame a shot, of many at once, and is idle most of the time."""
+    """A pool whose model sees one frame a shot, or a few, and is idle most of the time."""
 
     num_cpus: Annotated[float, Field(ge=0)] = 0.5
     batch_size: Annotated[int, Field(ge=1)] = 8
@@ -106,6 +106,16 @@ class RunConfig(_Section):
     resources: ResourceParams = ResourceParams()
     run: RunParams = RunParams()
 
+    @model_validator(mode="after")
+    def _followed_both_ways(self) -> Self:
+        if self.detect.prompt_frame != "first" and self.tracker.direction != "both":
+            raise ValueError(
+                f"detect.prompt_frame must be first where tracker.direction is "
+                f"{self.tracker.direction}, got {self.detect.prompt_frame}: objects would have no "
+                f"masks on one side of their prompt; set tracker.direction to both"
+            )
+        return self
+
     def processing(self, reason: Todo) -> "RunConfig":
         """The same config, with one more reason to process a video."""
         process = tuple(dict.fromkeys((*self.run.process, reason)))
@@ -122,13 +132,21 @@ class RunConfig(_Section):
                 "results_version": RESULTS_VERSION,
                 "shots": self.shots.model_dump(mode="json"),
                 "sampling": self.sampling.model_dump(mode="json"),
-                "detect": self.detect.model_dump(mode="json"),
+                "detect": self.detect.model_dump(mode="json", exclude=self._unused()),
                 "detector": {"image_size_px": self.detector.image_size_px},
                 "tracker": self.tracker.model_dump(
                     mode="json", include={"direction", "fill_holes_px", "precision"}
                 ),
             }
         )
+
+    def _unused(self) -> set[str]:
+        """Settings of `detect` that change nothing while a shot is looked at on its first frame.
+
+        The choice itself is among them, so that results from before there was one stay fresh.
+        """
+        first = self.detect.prompt_frame == "first"
+        return {"prompt_frame", "num_candidates"} if first else set()
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:

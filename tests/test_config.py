@@ -151,6 +151,9 @@ CHANGES_RESULTS = {
     "detect.choose=area": True,
     "detect.max_iou=0.2": True,
     "detect.min_area=0.2": True,
+    "detect.prompt_frame=sharp": True,
+    "detect.prompt_frame=confident": True,
+    "detect.num_candidates=4": False,
     "detector.image_size_px=640": True,
     "input.uri=elsewhere": False,
     "input.identity=content": False,
@@ -177,6 +180,24 @@ def test_the_hash_is_of_the_settings_that_change_results(
 ) -> None:
     # Weights count by their content, which lineage has beside this hash.
     assert (load(path, [override]).results_hash() != load(path).results_hash()) == changes
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_another_prompt_frame_is_followed_both_ways(path: Path, direction: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(path, [f"tracker.direction={direction}", "detect.prompt_frame=confident"])
+    assert str(caught.value) == (
+        f"$: detect.prompt_frame must be first where tracker.direction is {direction}, got "
+        f"confident: objects would have no masks on one side of their prompt; set "
+        f"tracker.direction to both"
+    )
+
+
+@pytest.mark.parametrize("choice", ["sharp", "confident"])
+def test_candidates_count_where_there_is_a_choice(path: Path, choice: str) -> None:
+    chosen = f"detect.prompt_frame={choice}"
+    fewer = load(path, [chosen, "detect.num_candidates=4"])
+    assert fewer.results_hash() != load(path, [chosen]).results_hash()
 
 
 def test_every_section_is_in_the_table_above() -> None:

@@ -29,6 +29,12 @@ class DetectParams(BaseModel):
     """Two products that overlap more than this are one; the better one stays."""
     min_area: Annotated[float, Field(ge=0, le=1)] = 0.001
     """Smallest product, as a fraction of the picture."""
+    prompt_frame: Literal["first", "sharp", "confident"] = "first"
+    """Which frame of a shot products are looked for on: its first; the first that is sharp beside
+    the rest of the shot; or the one on which the detector is surest of them."""
+    num_candidates: Annotated[int, Field(ge=2, le=32)] = 8
+    """Frames of a shot, the first included, among which that one is; all of them are decoded, and
+    for `confident` all of them are looked at."""
 
 
 def choose_products(

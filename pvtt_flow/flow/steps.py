@@ -35,7 +35,7 @@ def inspect(config: RunConfig) -> Inspect:
 def detect(config: RunConfig) -> Detect:
     """Finds products; loads its detector here."""
     detector = build_detector(config.detector, config.run.models, open_binary)
-    return Detect(detector, config.detect, config.limits, _decoder(config))
+    return Detect(detector, config.detect, config.sampling, config.limits, _decoder(config))
 
 
 def propagate(config: RunConfig) -> Propagate:

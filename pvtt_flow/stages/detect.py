@@ -1,19 +1,20 @@
-"""Shots to prompted shots: look for products on the first frames of many shots at once."""
+"""Shots to prompted shots: look for products on one frame of each, or a few, many shots at once."""
 
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
 from pvtt_flow.core import rle
+from pvtt_flow.core.prompt_frame import most_confident
 from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts, prompts_within
-from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.data import Detections, Frame, Prompt, Shot, Work
+from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.data import Detections, Frame, Prompt, Work
 from pvtt_flow.errors import DataError
 from pvtt_flow.isolation.decoder import Decoder, InProcess
 from pvtt_flow.media.limits import Limits
-from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.models.detector import Detector, check_classes
+from pvtt_flow.stages.candidates import CandidateFrames
 from pvtt_flow.stages.guard import failed
 
 # Decoding one frame is mostly waiting for storage.
@@ -27,86 +28,89 @@ class Detect:
         self,
         detector: Detector,
         params: DetectParams,
+        sampling: SamplingParams,
         limits: Limits,
         decoder: Decoder | None = None,
     ) -> None:
         check_classes(detector, params.classes)
         self._detector = detector
         self._params = params
-        self._limits = limits
-        self._decoder = decoder or InProcess()
+        self._candidates = CandidateFrames(params, sampling, limits, decoder or InProcess())
 
     def __call__(self, works: Sequence[Work]) -> list[Work]:
         """The same shots in the same order, with prompts."""
-        started = time.perf_counter()
+        # A few shots at a time where each has many pictures, so that no more are held than there
+        # are shots; yet enough of them to decode side by side.
+        size = max(len(works) // self._candidates.most, _DECODE_THREADS)
         with ThreadPoolExecutor(_DECODE_THREADS) as pool:
-            frames = list(pool.map(self._prompt_frame, works))
-        decoded = [i for i, frame in enumerate(frames) if isinstance(frame, Frame)]
-        seen = self._detect([frames[i] for i in decoded])
-        found = dict(zip(decoded, seen, strict=True))
+            groups = (works[start : start + size] for start in range(0, len(works), size))
+            return [work for group in groups for work in self._looked_at(pool, group)]
+
+    def _looked_at(self, pool: Executor, works: Sequence[Work]) -> list[Work]:
+        """The same, of shots whose pictures are held together."""
+        started = time.perf_counter()
+        frames = list(pool.map(self._frames, works))
+        decoded = [own for own in frames if not isinstance(own, Exception) and own]
+        seen = self._detect([frame for own in decoded for frame in own])
         share_s = (time.perf_counter() - started) / max(len(decoded), 1)
         return [
-            self._prompted(work, frame, found.get(i), share_s)
-            for i, (work, frame) in enumerate(zip(works, frames, strict=True))
+            self._prompted(work, own, seen, share_s)
+            for work, own in zip(works, frames, strict=True)
         ]
 
-    def _prompt_frame(self, work: Work) -> Frame | Exception | None:
-        """The shot's first frame, or the exception that kept it; None for work that has failed."""
+    def _frames(self, work: Work) -> Sequence[Frame] | Exception:
+        """Those to look at, or the exception that kept them; none for work that has failed."""
         if work.failure is not None or work.shot is None:
-            return None
+            return ()
         try:
-            return self._first_frame(work, work.shot)
+            return self._candidates.of(work, work.shot)
         except Exception as error:  # noqa: BLE001 (becomes this video's failure row)
             return error
 
-    def _first_frame(self, work: Work, shot: Shot) -> Frame:
-        # Sampling always keeps a shot's first frame, so the plain first frame is the right one.
-        first = [FrameTime(shot.start_frame, shot.start_ns)]
-        (frame,) = self._decoder.iterate(
-            read_known_frames, work.source.uri, first, video=work.video, limits=self._limits
-        )
-        return frame
-
-    def _detect(self, frames: Sequence[object]) -> Sequence[Detections | Exception]:
-        """One answer a frame; when the detector breaks, each answer is why."""
-        pictures = [frame.rgb for frame in frames if isinstance(frame, Frame)]
+    def _detect(self, frames: Sequence[Frame]) -> Mapping[Frame, Detections] | Exception:
+        """What is on each frame, or why the detector broke."""
         try:
-            return self._detector.detect(pictures) if pictures else []
+            seen = self._detector.detect([frame.rgb for frame in frames]) if frames else []
+            return dict(zip(frames, seen, strict=True))
         except Exception as error:  # noqa: BLE001 (one bad batch must not stop the others)
-            return [error] * len(pictures)
+            return error
 
     def _prompted(
         self,
         work: Work,
-        frame: Frame | Exception | None,
-        seen: Detections | Exception | None,
+        frames: Sequence[Frame] | Exception,
+        seen: Mapping[Frame, Detections] | Exception,
         share_s: float,
     ) -> Work:
-        for outcome in (frame, seen):
-            if isinstance(outcome, Exception):
-                return failed(work, "detect", outcome)
-        if not isinstance(frame, Frame) or not isinstance(seen, Detections):
+        if isinstance(frames, Exception):
+            return failed(work, "detect", frames)
+        if not frames:
             return work
+        if isinstance(seen, Exception):
+            return failed(work, "detect", seen)
         try:
-            prompts = self._prompts(_prompts_of(work), frame, seen)
+            prompts = self._prompts(_prompts_of(work), [(frame, seen[frame]) for frame in frames])
         except DataError as error:
             return failed(work, "detect", error)
         return replace(work, prompts=prompts, timings=replace(work.timings, detect_s=share_s))
 
     def _prompts(
-        self, manifest: tuple[Prompt, ...], frame: Frame, seen: Detections
+        self, manifest: tuple[Prompt, ...], looks: Sequence[tuple[Frame, Detections]]
     ) -> tuple[Prompt, ...]:
-        height_px, width_px = frame.rgb.shape[:2]
+        height_px, width_px = looks[0][0].rgb.shape[:2]
         for prompt in manifest:
             _check_prompt(prompt, width_px, height_px)
-        detected = choose_products(
-            seen,
-            frame_index=frame.frame_index,
-            width_px=width_px,
-            height_px=height_px,
-            params=self._params,
-        )
-        return merge_prompts(manifest, detected)
+        detected = [
+            choose_products(
+                seen,
+                frame_index=frame.frame_index,
+                width_px=width_px,
+                height_px=height_px,
+                params=self._params,
+            )
+            for frame, seen in looks
+        ]
+        return most_confident([merge_prompts(manifest, prompts) for prompts in detected])
 
 
 def _prompts_of(work: Work) -> tuple[Prompt, ...]:

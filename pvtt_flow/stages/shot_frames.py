@@ -14,6 +14,12 @@ from pvtt_flow.models.tracker import Clip
 MAX_PROMPTED_FRAMES = 32
 
 
+def processed(shot: Shot, sampling: SamplingParams) -> tuple[FrameTime, ...]:
+    """The frames of a shot that are processed, in order; its first one always is."""
+    frames = (FrameTime(*place) for place in enumerate(shot.times_ns, shot.start_frame))
+    return tuple(sample(frames, sampling, pts_ns=lambda time: time.pts_ns))
+
+
 class ShotFrames:
     """A shot that can be read as often as one likes; a position counts its sampled frames."""
 
@@ -30,8 +36,7 @@ class ShotFrames:
         self._video = video
         self._limits = limits
         self._decoder = decoder or InProcess()
-        frames = (FrameTime(*place) for place in enumerate(shot.times_ns, shot.start_frame))
-        self.times = tuple(sample(frames, sampling, pts_ns=lambda time: time.pts_ns))
+        self.times = processed(shot, sampling)
         """Which frames these are, by position."""
 
     def read(self, start: int, stop: int | None) -> Generator[Frame]:

@@ -11,6 +11,7 @@ from stages.works import FAILED, Box, FakeDetector, box_prompt, inspected, work_
 from pvtt_flow.core import rle
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.shots import ShotParams
+from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.data import Detections, Prompt, Work
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.media.limits import DEFAULT_LIMITS
@@ -29,7 +30,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def detect(works: Sequence[Work], detector: FakeDetector, **params: object) -> list[Work]:
-    return Detect(detector, DetectParams.model_validate(params), DEFAULT_LIMITS)(works)
+    chosen = DetectParams.model_validate(params)
+    return Detect(detector, chosen, EVERY_FRAME, DEFAULT_LIMITS)(works)
 
 
 def test_prompt_frames_of_several_videos_are_one_batch(tmp_path: Path, clip: Path) -> None:

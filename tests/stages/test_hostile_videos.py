@@ -64,9 +64,10 @@ def test_one_row_fails(
 ) -> None:
     decoder = Hostile(pool, instead)
     boxed = [prompted(path, box_prompt(0, BOX)) for path in clips]
+    detector = FakeDetector((BOX, 0.9, "cup"))
     done = {
         "inspect": Inspect(ShotParams(), LIMITS, decoder)([work_of(path) for path in clips]),
-        "detect": Detect(FakeDetector((BOX, 0.9, "cup")), DetectParams(), LIMITS, decoder)(
+        "detect": Detect(detector, DetectParams(), EVERY_FRAME, LIMITS, decoder)(
             [inspected(path) for path in clips]
         ),
         "propagate": Propagate(FakeTracker(lambda *_: BOX), EVERY_FRAME, LIMITS, decoder)(boxed),
