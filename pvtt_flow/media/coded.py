@@ -17,6 +17,13 @@ from pvtt_flow.media.shown import DamageError, shown
 
 # What FFmpeg assumes of a stream that says nothing.
 _FALLBACK_FPS = Fraction(25)
+# Else the rest of a damaged picture is what was in memory, or what damaged bytes make of it, and
+# nothing says so.
+_STRICT = {
+    "mjpeg": {"err_detect": "explode"},
+    "png": {"err_detect": "crccheck+explode"},
+    "apng": {"err_detect": "crccheck+explode"},
+}
 
 
 class DecodeBreakError(DataError):
@@ -75,11 +82,11 @@ def coded_frames(
     # With frame threads a damaged picture may be shown before it is known to be damaged, and with
     # slice threads FFmpeg does not look for damage in H.264.
     stream.thread_count = 1
-    if stream.codec_context.name == "mjpeg":
-        # Else the rest of a damaged picture is what was in memory, and nothing says so.
-        stream.codec_context.options = {"err_detect": "explode"}
+    codec = stream.codec_context.name
+    if codec in _STRICT:
+        stream.codec_context.options = _STRICT[codec]
     packets = opened.container.demux(stream)
-    frame_index, first_ns, painter = 0, 0, None
+    frame_index, first_ns, painter, rotation_deg = 0, 0, None, 0
     try:
         for picture, pts_ns in _timed(shown(opened, packets), stream):
             size_px = _same_size(picture, size_px)
@@ -87,6 +94,9 @@ def coded_frames(
                 limits.check_size(*size_px)
                 first_ns, painter = pts_ns, Painter(picture, stream)
                 limits.check_size(*painter.display.size_px)
+                rotation_deg = picture.rotation
+            elif codec in _STRICT:
+                _same_turn(picture, rotation_deg)
             limits.check_length(frame_index + 1, pts_ns - first_ns)
             yield CodedFrame(frame_index, pts_ns, picture, painter)
             frame_index += 1
@@ -106,6 +116,12 @@ def _same_size(picture: VideoFrame, size_px: tuple[int, int] | None) -> tuple[in
     return found
 
 
+def _same_turn(picture: VideoFrame, rotation_deg: int) -> None:
+    """DamageError if the picture is turned otherwise: photos tell each their own way up."""
+    if picture.rotation != rotation_deg:
+        raise DamageError("the picture is turned otherwise than the first one")
+
+
 def _timed(pictures: Iterator[VideoFrame], stream: VideoStream) -> Iterator[tuple[VideoFrame, int]]:
     """Each picture with its time in nanoseconds."""
     step_ns = round(NS_PER_S / fps_of(stream))
@@ -121,6 +137,8 @@ def _timed(pictures: Iterator[VideoFrame], stream: VideoStream) -> Iterator[tupl
 
 
 def _undecodable(opened: OpenVideo, reason: str) -> DataError:
+    if opened.stream.codec_context.name == "webp":
+        reason = f"{reason}, as FFmpeg says of WebP that is animated"
     return DataError(
         "undecodable",
         f"the video track ({opened.stream.codec_context.name}) must have at least one frame that "

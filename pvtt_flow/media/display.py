@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ _TURNS = {
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
+# FFmpeg's numbers after the last one that PyAV 18 knows, and some to come (libavutil/frame.h).
+_UNKNOWN_KINDS = range(28, 40)
 _QUARTER = np.array([[0, -1], [1, 0]])
 _FLIP = np.array([[-1, 0], [0, 1]])
 
@@ -77,9 +80,9 @@ def _orientation(picture: VideoFrame) -> tuple[bool, int]:
     each of the first two rows say where the picture's axes go.
     """
     try:
-        matrix: Any = picture.side_data.get("DISPLAYMATRIX")
+        matrix = _matrix(picture)
     except ValueError:
-        # PyAV 18 gives no side data where it does not know all of it; the turn it tells by itself.
+        # The turn, PyAV tells by itself.
         return False, round(-picture.rotation / 90) % 4 * 90
     if matrix is None:
         return False, 0
@@ -93,3 +96,22 @@ def _orientation(picture: VideoFrame) -> tuple[bool, int]:
 
     mirrored, turns = max(choices, key=likeness)
     return mirrored, 90 * turns
+
+
+def _matrix(picture: VideoFrame) -> Any:
+    """The display matrix, if there is one; ValueError when PyAV cannot tell."""
+    try:
+        return picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # PyAV 18 gives no side data where it does not know all of it, such as a photo's EXIF.
+        return _without_unknown_side_data(picture).side_data.get("DISPLAYMATRIX")
+
+
+def _without_unknown_side_data(picture: VideoFrame) -> VideoFrame:
+    graph = Graph()
+    deletions = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in _UNKNOWN_KINDS]
+    size_px = (picture.width, picture.height)
+    source = graph.add_buffer(None, *size_px, picture.format, time_base=picture.time_base)
+    graph.link_nodes(source, *deletions, graph.add("buffersink")).configure()
+    graph.vpush(picture)
+    return graph.vpull()

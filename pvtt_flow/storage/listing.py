@@ -2,21 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from glob import has_magic
 from os import walk
 from pathlib import Path, PurePosixPath
-from stat import S_ISREG
 from typing import Any
 
 from pvtt_flow.errors import PreflightError
+from pvtt_flow.storage import found as objects
+from pvtt_flow.storage.found import Found
+from pvtt_flow.storage.frame_folders import frame_folder, grouped, looked_up
+from pvtt_flow.storage.params import MAX_FPS
 from pvtt_flow.storage.patience import patiently
 from pvtt_flow.storage.places import filesystem, preflight
 from pvtt_flow.storage.trouble import explain
 from pvtt_flow.storage.uris import local_path, normal, public
 
 VIDEO_EXTENSIONS = frozenset(
-    "mp4 mov m4v mkv webm avi ts mts 3gp mpg mpeg wmv flv mxf ogv".split()  # noqa: SIM905
+    # Of animated pictures only those that are hardly ever stills.
+    "mp4 mov m4v mkv webm avi ts mts 3gp mpg mpeg wmv flv mxf ogv gif apng".split()  # noqa: SIM905
 )
 KEY = "$.input.uri"
 _EXPECTED = "a video, a folder of videos, a glob or a manifest"
@@ -25,34 +28,42 @@ _EXPECTED_LISTED = "the manifest's videos"
 _STAT_THREADS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An object in a store. One that cannot be seen has no etag, and no size."""
-
-    uri: str
-    etag: str
-    size_bytes: int
-
-
-def find(uri: str, extensions: Iterable[str] = ()) -> list[Found]:
+def find(
+    uri: str, extensions: Iterable[str] = (), *, frames_fps: float | None = None
+) -> list[Found]:
     """The videos at a file, folder (recursive), glob or prefix, sorted by uri.
 
     A file named in full is taken whatever it is called, and so are the matches of a glob that
     ends in a literal ending (`*.dat`). Otherwise only video endings count, and hidden files and
-    folders (`.name`) are skipped. Symbolic links to folders are not followed. Raises
-    PreflightError when there is nothing, or no way to see it.
+    folders (`.name`) are skipped. Symbolic links to folders are not followed. With `frames_fps`
+    every folder of numbered pictures is a video, and they are none. Raises PreflightError when
+    there is nothing, or no way to see it.
     """
     with preflight(KEY, _EXPECTED, uri):
-        every, whole = _find_local(uri) if local_path(uri) else patiently(lambda: _find_remote(uri))
+        every, whole = _find(uri)
+    folders, others = ([], every) if frames_fps is None else grouped(every, frames_fps)
+    if has_magic(uri):  # which may match some of a folder's pictures only
+        folders = stat_all([folder.uri for folder in folders])
     endings = VIDEO_EXTENSIONS | frozenset(extensions)
-    videos = every if whole else [found for found in every if _ending(found.uri) in endings]
-    if not videos:
+    videos = others if whole else [found for found in others if _ending(found.uri) in endings]
+    if not (videos or folders):
         raise PreflightError(
             f"{KEY}: expected at least one video in {public(uri)}, but none of its {len(every)} "
             f"files has a video ending ({', '.join(sorted(endings))}): correct the uri, or add an "
-            "ending with $.input.extensions"
+            f"ending with $.input.extensions{_hint(every)}"
         )
-    return sorted(videos, key=lambda found: found.uri)
+    return sorted([*videos, *folders], key=lambda found: found.uri)
+
+
+def _hint(every: list[Found]) -> str:
+    """What is there instead, if it is frames."""
+    folders, _ = grouped(every, MAX_FPS)
+    if not folders:
+        return ""
+    return (
+        f"; to read its {len(folders)} folders of numbered pictures as videos, set "
+        "$.input.frame_folders to true"
+    )
 
 
 def stat_all(uris: Sequence[str]) -> list[Found]:
@@ -84,26 +95,39 @@ def _place(uri: str) -> tuple[Any, str] | None:
 def _stat(uri: str, place: tuple[Any, str] | None) -> Found | OSError:
     with preflight(KEY, _EXPECTED_LISTED, uri):
         try:
+            if frames := frame_folder(uri):
+                return looked_up(frames)
             if place is None:
-                return _local(Path(uri))
+                return objects.local(Path(uri))
             files, path = place
             info = patiently(lambda: files.info(path))
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             return error
-        return _remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)
+        return objects.remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)
+
+
+def _find(uri: str) -> tuple[list[Found], bool]:
+    """Every file there, and whether they are videos whatever they are called."""
+    frames = frame_folder(uri)
+    if frames is None:
+        return _find_local(uri) if local_path(uri) else patiently(lambda: _find_remote(uri))
+    video = looked_up(frames)
+    if not video.etag:
+        raise FileNotFoundError(uri)
+    return [video], True
 
 
 def _find_local(uri: str) -> tuple[list[Found], bool]:
     path = Path(normal(uri))
     if path.is_dir():
-        return [_local(file) for file in _walk(path)], False
+        return [objects.local(file) for file in _walk(path)], False
     if path.exists():
-        return [_local(path)], True
+        return [objects.local(path)], True
     if not has_magic(str(path)):
         raise FileNotFoundError(path)
     files, pattern = filesystem(str(path))
     matches = [Path(match) for match in files.glob(pattern) if _visible(match, pattern)]
-    return [_local(match) for match in matches if not match.is_dir()], _names_ending(pattern)
+    return [objects.local(match) for match in matches if not match.is_dir()], _names_ending(pattern)
 
 
 def _walk(folder: Path) -> Iterable[Path]:
@@ -123,7 +147,7 @@ def _find_remote(uri: str) -> tuple[list[Found], bool]:
     if not is_glob and not every:
         raise FileNotFoundError(uri)
     found = [
-        _remote(files.unstrip_protocol(name), info)
+        objects.remote(files.unstrip_protocol(name), info)
         for name, info in every.items()
         if info["type"] == "file" and (name == path or _visible(name, path))
     ]
@@ -145,22 +169,3 @@ def _names_ending(pattern: str) -> bool:
 
 def _ending(name: str) -> str:
     return PurePosixPath(name).suffix.lower().removeprefix(".")
-
-
-def _local(path: Path) -> Found:
-    """A file's etag is its modification time and size: cheap, and good as long as clocks are."""
-    try:
-        stat = path.stat()
-    except (FileNotFoundError, PermissionError):
-        return Found(str(path), "", 0)
-    if not S_ISREG(stat.st_mode):
-        return Found(str(path), "", 0)
-    return Found(str(path), f"{stat.st_mtime_ns}-{stat.st_size}", stat.st_size)
-
-
-def _remote(uri: str, info: dict[str, Any]) -> Found:
-    """The store's own ETag; stores without one get time and size."""
-    etag = info.get("ETag") or info.get("etag")
-    size = int(info["size"] or 0)
-    when = info.get("LastModified") or info.get("mtime") or info.get("created")
-    return Found(uri, str(etag).strip('"') if etag else f"{when}-{size}", size)

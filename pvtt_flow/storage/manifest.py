@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids
 from pvtt_flow.data import Prompt
+from pvtt_flow.storage.frame_folders import without_rate
 from pvtt_flow.storage.manifest_rows import rows_of, wrong
 from pvtt_flow.storage.uris import normal
 
@@ -63,6 +64,7 @@ class ManifestRow(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     uri: str = Field(min_length=1)
+    """Ends in `/` for a folder of frames, in `/#fps=24` for one with a rate of its own."""
     id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     """Becomes the video_id."""
     prompts: Annotated[
@@ -124,7 +126,7 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
     except ValueError as error:
         raise wrong(manifest, where, f"shots: {error}") from None
     uri = _resolved(manifest, row.uri)
-    return Entry(uri, row.id or ids.video_id(uri), prompts, shots)
+    return Entry(uri, row.id or ids.video_id(without_rate(uri)), prompts, shots)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
@@ -196,8 +198,12 @@ def _described(error: ErrorDetails) -> str:
 
 
 def _resolved(manifest: str, uri: str) -> str:
-    """Absolute; a relative uri starts at the manifest's folder, wherever that is."""
+    """Absolute; a relative uri starts at the manifest's folder, wherever that is.
+
+    A slash at the end stays: it says that the video is a folder of frames.
+    """
+    slash = "/" if uri.endswith("/") else ""
     if "://" in uri or uri.startswith(("/", "~")):
-        return normal(uri)
+        return normal(uri) + slash
     scheme, separator, path = manifest.rpartition("://")
-    return f"{scheme}{separator}{posixpath.normpath(PurePosixPath(path).parent / uri)}"
+    return f"{scheme}{separator}{posixpath.normpath(PurePosixPath(path).parent / uri)}{slash}"

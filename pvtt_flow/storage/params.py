@@ -12,6 +12,7 @@ def _ending(text: str) -> str:
     return ending
 
 
+MIN_FPS, MAX_FPS = 0.01, 1000.0
 Ending = Annotated[str, AfterValidator(_ending)]
 
 
@@ -21,10 +22,16 @@ class InputParams(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     uri: str = Field(min_length=1)
-    """A video, a folder (recursive), a glob, or a manifest (`.csv`, `.jsonl`, `.ndjson`,
-    `.parquet`); local, `s3://`, `gs://` or anything else that fsspec opens."""
+    """A video, a folder (recursive), a glob, a folder of frames (`mug/#fps=25`), or a manifest
+    (`.csv`, `.jsonl`, `.ndjson`, `.parquet`); local, `s3://`, `gs://` or anything else that fsspec
+    opens."""
     extensions: Annotated[tuple[Ending, ...], Field(strict=False)] = ()
     """Endings that count as videos in a folder, besides the usual ones."""
+    frame_folders: bool = False
+    """Whether folders of numbered JPEG or PNG pictures (`00000.jpg`) are videos, too."""
+    frames_fps: Annotated[float, Field(ge=MIN_FPS, le=MAX_FPS, allow_inf_nan=False)] = 25.0
+    """Frames a second of such folders, which have no times of their own; another value makes them
+    changed videos."""
     identity: Literal["etag", "content"] = "etag"
     """What tells that a video changed: the store's ETag (local files: modification time and
     size), or a hash of the content, which reads every byte of every video before each run."""

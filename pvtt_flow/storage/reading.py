@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 from pvtt_flow.errors import DataError, StoreError
+from pvtt_flow.storage.frame_folders import frame_folder
+from pvtt_flow.storage.frame_stream import open_frames
 from pvtt_flow.storage.patience import patiently
 from pvtt_flow.storage.patient_stream import PatientStream
 from pvtt_flow.storage.places import filesystem
@@ -22,6 +24,9 @@ NUM_BLOCKS = 32
 def open_binary(uri: str) -> Iterator[BinaryIO]:
     """A seekable stream that fetches only the blocks which are read; never the whole file.
 
+    A folder of frames (`frame_folders`) is read as one QuickTime file, of which whole pictures are
+    fetched; it also raises what `open_frames` raises.
+
     Raises, here or from any read, DataError("unreadable") when the store does not give this
     object: it is missing, broken or not permitted; and StoreError when it gives nothing at all.
     """
@@ -34,6 +39,8 @@ def open_binary(uri: str) -> Iterator[BinaryIO]:
 
 
 def _open(uri: str) -> Any:
+    if frames := frame_folder(uri):
+        return open_frames(frames)
     path = local_path(uri)
     if path is not None:
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
@@ -65,6 +72,8 @@ class _Translated(PatientStream):
 
 def _translated(error: Exception, uri: str) -> DataError | StoreError:
     """Whose fault it is: one object can be broken in a store that is well."""
+    if isinstance(error, DataError):
+        return error
     if is_passing(error) and not _answers(uri):
         return StoreError(f"$.input.uri: expected videos, but {explain(error, uri)}")
     return DataError("unreadable", explain(error, uri))

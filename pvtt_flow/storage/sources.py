@@ -7,8 +7,9 @@ from dataclasses import replace
 from pvtt_flow.core import ids
 from pvtt_flow.data import Source
 from pvtt_flow.errors import DataError
+from pvtt_flow.storage.frame_folders import FrameFolder, frame_folder, without_rate
 from pvtt_flow.storage.listing import find, stat_all
-from pvtt_flow.storage.manifest import is_manifest, read_manifest
+from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.reading import open_binary
 from pvtt_flow.storage.uris import normal, public
@@ -27,17 +28,18 @@ def list_sources(params: InputParams) -> list[Source]:
     """
     input_uri = origin_of(params)
     if is_manifest(params.uri):
-        sources = _from_manifest(params.uri, input_uri)
+        sources = _from_manifest(params, input_uri)
     else:
+        frames_fps = params.frames_fps if params.frame_folders else None
         sources = [
             Source(
-                video_id=ids.video_id(found.uri),
+                video_id=ids.video_id(without_rate(found.uri)),
                 uri=found.uri,
                 etag=found.etag,
                 size_bytes=found.size_bytes,
                 input_uri=input_uri,
             )
-            for found in find(params.uri, params.extensions)
+            for found in find(params.uri, params.extensions, frames_fps=frames_fps)
         ]
     return _hashed(sources) if params.identity == "content" else sources
 
@@ -47,13 +49,13 @@ def origin_of(params: InputParams) -> str:
     return public(normal(params.uri))
 
 
-def _from_manifest(uri: str, input_uri: str) -> list[Source]:
-    entries = read_manifest(uri)
-    found = stat_all([entry.uri for entry in entries])
+def _from_manifest(params: InputParams, input_uri: str) -> list[Source]:
+    entries = read_manifest(params.uri)
+    found = stat_all([_uri_of(entry, params.frames_fps) for entry in entries])
     return [
         Source(
             video_id=entry.video_id,
-            uri=entry.uri,
+            uri=object_.uri,
             etag=object_.etag,
             size_bytes=object_.size_bytes,
             prompts=entry.prompts,
@@ -62,6 +64,14 @@ def _from_manifest(uri: str, input_uri: str) -> list[Source]:
         )
         for entry, object_ in zip(entries, found, strict=True)
     ]
+
+
+def _uri_of(entry: Entry, frames_fps: float) -> str:
+    """Of the video; a folder whose row tells no rate has the usual one."""
+    if entry.uri.endswith("/"):
+        return FrameFolder(entry.uri.rstrip("/"), frames_fps).uri
+    frames = frame_folder(entry.uri)
+    return frames.uri if frames else entry.uri
 
 
 def _hashed(sources: list[Source]) -> list[Source]:

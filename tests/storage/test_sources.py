@@ -125,8 +125,8 @@ def test_no_video_in_it(tmp_path):
         list_sources(InputParams(uri=str(tmp_path)))
     assert str(caught.value) == (
         f"$.input.uri: expected at least one video in {tmp_path}, but none of its 1 files has a "
-        "video ending (3gp, avi, flv, m4v, mkv, mov, mp4, mpeg, mpg, mts, mxf, ogv, ts, webm, "
-        "wmv): correct the uri, or add an ending with $.input.extensions"
+        "video ending (3gp, apng, avi, flv, gif, m4v, mkv, mov, mp4, mpeg, mpg, mts, mxf, ogv, ts, "
+        "webm, wmv): correct the uri, or add an ending with $.input.extensions"
     )
 
 
