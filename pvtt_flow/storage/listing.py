@@ -10,7 +10,7 @@ from typing import Any
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage import found as objects
 from pvtt_flow.storage.found import Found
-from pvtt_flow.storage.frame_folders import frame_folder, grouped, looked_up
+from pvtt_flow.storage.frames.folders import frame_folder, grouped, looked_up
 from pvtt_flow.storage.params import MAX_FPS
 from pvtt_flow.storage.patience import patiently
 from pvtt_flow.storage.places import filesystem, preflight

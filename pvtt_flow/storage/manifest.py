@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids
 from pvtt_flow.data import Prompt
-from pvtt_flow.storage.frame_folders import without_rate
+from pvtt_flow.storage.frames.folders import without_rate
 from pvtt_flow.storage.manifest_rows import rows_of, wrong
 from pvtt_flow.storage.uris import normal
 

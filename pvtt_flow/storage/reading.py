@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
 from pvtt_flow.errors import DataError, StoreError
-from pvtt_flow.storage.frame_folders import frame_folder
-from pvtt_flow.storage.frame_stream import open_frames
+from pvtt_flow.storage.frames.folders import frame_folder
+from pvtt_flow.storage.frames.stream import open_frames
 from pvtt_flow.storage.patience import patiently
 from pvtt_flow.storage.patient_stream import PatientStream
 from pvtt_flow.storage.places import filesystem
@@ -24,7 +24,7 @@ NUM_BLOCKS = 32
 def open_binary(uri: str) -> Iterator[BinaryIO]:
     """A seekable stream that fetches only the blocks which are read; never the whole file.
 
-    A folder of frames (`frame_folders`) is read as one QuickTime file, of which whole pictures are
+    A folder of frames (`frames`) is read as one QuickTime file, of which whole pictures are
     fetched; it also raises what `open_frames` raises.
 
     Raises, here or from any read, DataError("unreadable") when the store does not give this

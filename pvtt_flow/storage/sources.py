@@ -7,7 +7,7 @@ from dataclasses import replace
 from pvtt_flow.core import ids
 from pvtt_flow.data import Source
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.frame_folders import FrameFolder, frame_folder, without_rate
+from pvtt_flow.storage.frames.folders import FrameFolder, frame_folder, without_rate
 from pvtt_flow.storage.listing import find, stat_all
 from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
 from pvtt_flow.storage.params import InputParams

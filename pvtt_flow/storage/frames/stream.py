@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.frame_folders import MAX_FRAMES, FrameFolder, pictures_in
-from pvtt_flow.storage.frame_names import in_order, name_of
+from pvtt_flow.storage.frames.folders import MAX_FRAMES, FrameFolder, pictures_in
+from pvtt_flow.storage.frames.names import in_order, name_of
+from pvtt_flow.storage.frames.quicktime import MAX_SAMPLE_BYTES, head
 from pvtt_flow.storage.places import filesystem
-from pvtt_flow.storage.quicktime import MAX_SAMPLE_BYTES, head
 from pvtt_flow.storage.uris import public
 
 # A request waits most of its time, so pictures that are read in turn are fetched side by side.

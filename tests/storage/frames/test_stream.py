@@ -17,8 +17,9 @@ from pvtt_flow.media.decode import read_frames
 from pvtt_flow.media.probe import probe
 from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.media.survey import survey
-from pvtt_flow.storage import frame_stream, patience
-from pvtt_flow.storage.frame_stream import FrameStream
+from pvtt_flow.storage import patience
+from pvtt_flow.storage.frames import stream as frame_stream
+from pvtt_flow.storage.frames.stream import FrameStream
 from pvtt_flow.storage.patience import RETRIES
 from pvtt_flow.storage.reading import open_binary
 

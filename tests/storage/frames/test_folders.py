@@ -10,8 +10,8 @@ import pytest
 from pvtt_flow.data import Source
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.readers.footage import check_same
-from pvtt_flow.storage import frame_folders
-from pvtt_flow.storage.frame_folders import FrameFolder, frame_folder, without_rate
+from pvtt_flow.storage.frames import folders
+from pvtt_flow.storage.frames.folders import FrameFolder, frame_folder, without_rate
 from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
@@ -170,7 +170,7 @@ def test_other_uris_are_as_they_are(uri: str) -> None:
 def test_a_huge_folder_is_not_read_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_folders, "MAX_FRAMES", 3)
+    monkeypatch.setattr(folders, "MAX_FRAMES", 3)
     for number in range(9):
         (tmp_path / f"{number}.jpg").touch()
-    assert len(frame_folders.pictures_in(str(tmp_path))) == 4
+    assert len(folders.pictures_in(str(tmp_path))) == 4

@@ -15,7 +15,7 @@ from pathlib import Path
 from pvtt_flow.core.ids import digest
 from pvtt_flow.storage import found
 from pvtt_flow.storage.found import Found
-from pvtt_flow.storage.frame_names import name_of, parsed
+from pvtt_flow.storage.frames.names import name_of, parsed
 from pvtt_flow.storage.params import MAX_FPS, MIN_FPS
 from pvtt_flow.storage.patience import patiently
 from pvtt_flow.storage.places import filesystem

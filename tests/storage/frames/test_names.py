@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.found import Found
-from pvtt_flow.storage.frame_names import FrameName, in_order, parsed
+from pvtt_flow.storage.frames.names import FrameName, in_order, parsed
 
 
 def found(*names: str) -> list[Found]:

@@ -7,7 +7,7 @@ import av
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pvtt_flow.storage.quicktime import head
+from pvtt_flow.storage.frames.quicktime import head
 
 
 @settings(max_examples=30, deadline=None)

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from pvtt_flow.storage.frame_names import Coding
+from pvtt_flow.storage.frames.names import Coding
 
 # Sample entries; the size is 0, since every decoder takes it from the pictures.
 _FORMATS: dict[Coding, bytes] = {"jpeg": b"jpeg", "png": b"png "}
