@@ -35,7 +35,9 @@ class Shell:
         env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
         ours = {_MARK: mark, "PATH": path, "RAY_AUTH_MODE": "disabled"}
-        return cls(mark, env | ours | variables)
+        # Else Ray gives an actor as many as it has CPUs, and sums differ in their last digit.
+        threads = {"OMP_NUM_THREADS": "1"}
+        return cls(mark, env | ours | threads | variables)
 
     def twin(self) -> "Shell":
         """The same environment; what is started here is found apart."""
