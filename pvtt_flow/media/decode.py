@@ -19,7 +19,7 @@ from pvtt_flow.media.coded import CodedFrame, DecodeBreakError, coded_frames
 from pvtt_flow.media.container import open_container
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["DecodeBreakError", "read_frame", "read_frames", "read_frames_at"]
+__all__ = ["DecodeBreakError", "read_frames", "read_frames_at"]
 
 
 def read_frames(
@@ -78,17 +78,6 @@ def read_frames_at(
             f"got {min(missing)}; correct the frame_index of the prompt",
         )
     return found
-
-
-def read_frame(
-    file: BinaryIO,
-    frame_index: int,
-    *,
-    video: Video | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Frame:
-    """Exactly that frame; raises what `read_frames_at` raises."""
-    return read_frames_at(file, [frame_index], video=video, limits=limits)[frame_index]
 
 
 def _decoded(file: BinaryIO, video: Video | None, limits: Limits) -> Generator[CodedFrame]:

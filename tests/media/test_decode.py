@@ -10,7 +10,7 @@ from media.counted_file import CountedFile
 
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.errors import DataError
-from pvtt_flow.media.decode import read_frame, read_frames, read_frames_at
+from pvtt_flow.media.decode import read_frames, read_frames_at
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.probe import probe
 
@@ -75,7 +75,6 @@ def test_target_fps_on_variable_rate(tmp_path: Path) -> None:
 
 def test_single_frames(clip: Path) -> None:
     with clip.open("rb") as file:
-        assert number_of(read_frame(file, 37).rgb) == 37
         frames = read_frames_at(file, [40, 3, 3])
         assert read_frames_at(file, []) == {}
     assert {index: number_of(frame.rgb) for index, frame in frames.items()} == {3: 3, 40: 40}
@@ -83,7 +82,7 @@ def test_single_frames(clip: Path) -> None:
 
 def test_a_frame_past_the_end_is_a_bad_prompt(clip: Path) -> None:
     with clip.open("rb") as file, pytest.raises(DataError) as caught:
-        read_frame(file, 48)
+        read_frames_at(file, [48])
     assert caught.value.kind == "bad_prompt"
     assert "frame_index must be below 48" in str(caught.value)
     assert "got 48" in str(caught.value)

@@ -9,7 +9,7 @@ from frame_hash import shown_by_ffmpeg, shown_here
 from real_files import FILES, NO_VIDEOS, Expected
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.media.decode import read_frame, read_frames
+from pvtt_flow.media.decode import read_frames
 from pvtt_flow.media.probe import probe
 
 _MAX_LARGE_FRAMES, _LARGE_PX = 12, 500_000
@@ -20,7 +20,7 @@ def test_outcome(shared_data: Path, expected: Expected) -> None:
     path = shared_data / "videos" / "codec" / expected.name
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
-        first = read_frame(file, 0, video=video)
+        first = next(read_frames(file, video=video))
     assert (video.width_px, video.height_px) == expected.size_px
     assert first.rgb.shape == (video.height_px, video.width_px, 3)
     assert (video.mirrored, video.rotation_deg) == (expected.mirrored, expected.rotation_deg)
@@ -60,7 +60,7 @@ def test_rotated_files_are_the_right_way_up(shared_data: Path) -> None:
     for angle in (0, 90, 180, 270):
         path = shared_data / "videos" / "codec" / f"decord_video_{angle}.mov"
         with path.open("rb") as file:
-            rgb = read_frame(file, 0).rgb
+            rgb = next(read_frames(file)).rgb
         top, *_, foot = (float(band.mean()) for band in np.array_split(rgb, 4))
         assert top > foot + 8, angle
 
