@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
-from clip_maker import moving_picture, write_pictures
+from media.clip_maker import moving_picture, write_pictures
 
 _FIRST, _SECOND = range(24), range(100, 124)
 TWO_SCENES = [*_FIRST, *_SECOND]
