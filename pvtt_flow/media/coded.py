@@ -12,7 +12,7 @@ from pvtt_flow.data import Frame
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.container import OpenVideo
 from pvtt_flow.media.limits import Limits
-from pvtt_flow.media.pixels import Painter
+from pvtt_flow.media.picture.pixels import Painter
 from pvtt_flow.media.shown import DamageError, shown
 
 # What FFmpeg assumes of a stream that says nothing.

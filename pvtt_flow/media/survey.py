@@ -12,9 +12,9 @@ from pvtt_flow.core.timeline import NS_PER_S
 from pvtt_flow.data import Video
 from pvtt_flow.media.coded import CodedFrame, DecodeBreakError, coded_frames
 from pvtt_flow.media.container import open_container
-from pvtt_flow.media.cuts import CutFinder
+from pvtt_flow.media.cuts.finder import CutFinder
+from pvtt_flow.media.cuts.motion import Bgr
 from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
-from pvtt_flow.media.motion import Bgr
 
 # Of the longer side: what PySceneDetect's thresholds are for, and quick to compare.
 _SMALL_PX = 128

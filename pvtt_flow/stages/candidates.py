@@ -9,8 +9,8 @@ from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.data import Frame, Shot, Work
 from pvtt_flow.isolation.decoder import Decoder
 from pvtt_flow.media.limits import Limits
+from pvtt_flow.media.picture.sharpness import sharpness
 from pvtt_flow.media.seek import read_known_frames
-from pvtt_flow.media.sharpness import sharpness
 from pvtt_flow.stages.shot_frames import processed
 
 

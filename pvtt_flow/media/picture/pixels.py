@@ -20,9 +20,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.media import tone
 from pvtt_flow.media.container import FFMPEG_ERRORS, reason_of
-from pvtt_flow.media.display import display_of
+from pvtt_flow.media.picture import tone
+from pvtt_flow.media.picture.display import display_of
 
 _TRANSFERS: dict[int, tone.Transfer] = {ColorTrc.SMPTE2084: "pq", ColorTrc.ARIB_STD_B67: "hlg"}
 _UNSPECIFIED = 2

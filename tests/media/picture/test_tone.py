@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvtt_flow.media.tone import cube, to_sdr
+from pvtt_flow.media.picture.tone import cube, to_sdr
 
 # PQ code values of 0.1, 100, 203, 1,000 and 10,000 cd/m² (SMPTE ST 2084, ITU-R BT.2408).
 PQ_100, PQ_203, PQ_1000 = 0.5081, 0.5806, 0.7518

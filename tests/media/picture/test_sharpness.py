@@ -4,7 +4,7 @@ import pytest
 from media.clip_maker import moving_picture
 from numpy.typing import NDArray
 
-from pvtt_flow.media.sharpness import sharpness
+from pvtt_flow.media.picture.sharpness import sharpness
 
 Rgb = NDArray[np.uint8]
 

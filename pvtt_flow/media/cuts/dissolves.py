@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pvtt_flow.core.shots import Interval
 from pvtt_flow.core.timeline import NS_PER_S
-from pvtt_flow.media.motion import Bgr, novelty
+from pvtt_flow.media.cuts.motion import Bgr, novelty
 
 # Often enough for a dissolve of a fifth of a second.
 _STEP_NS = NS_PER_S // 15

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from pvtt_flow.media.dissolves import Dissolves
-from pvtt_flow.media.motion import Bgr, novelty
+from pvtt_flow.media.cuts.dissolves import Dissolves
+from pvtt_flow.media.cuts.motion import Bgr, novelty
 
 # PySceneDetect compares a frame's change with those of two frames on either side of it.
 _WINDOW = 2

@@ -6,7 +6,7 @@ from scenes import Pictures, dissolve, fade, scene
 
 from pvtt_flow.core.shots import ShotParams, partition
 from pvtt_flow.core.timeline import NS_PER_S
-from pvtt_flow.media.cuts import CutFinder
+from pvtt_flow.media.cuts.finder import CutFinder
 
 
 def cuts(pictures: Pictures, fps: float = 25.0) -> list[int]:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import scene
 
-from pvtt_flow.media.motion import novelty
+from pvtt_flow.media.cuts.motion import novelty
 
 
 @settings(max_examples=30, deadline=None)

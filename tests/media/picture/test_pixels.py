@@ -11,7 +11,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from media.clip_maker import read
 from numpy.typing import NDArray
 
-from pvtt_flow.media.tone import to_sdr
+from pvtt_flow.media.picture.tone import to_sdr
 
 # Weights of red and blue in luma: ITU-R BT.601, BT.709 and BT.2020, by H.273's number.
 LUMA = {6: (0.299, 0.114), 1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}

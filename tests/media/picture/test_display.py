@@ -10,8 +10,8 @@ import pytest
 from media.clip_maker import read, write_pictures
 from numpy.typing import NDArray
 
-from pvtt_flow.media.display import Display
 from pvtt_flow.media.limits import Limits
+from pvtt_flow.media.picture.display import Display
 from pvtt_flow.media.probe import probe
 
 ONE = 1 << 16
