@@ -60,7 +60,7 @@ QUICK = Plans(
     embedded=Plan(NUM_CLIPS, num_frames=12, num_rounds=2, num_checked=2),
     tiny=Plan(NUM_CLIPS, num_frames=4, num_rounds=2, num_checked=1),
     peers=Plan(NUM_CLIPS, num_frames=4, num_rounds=1, num_checked=1),
-    memory_frames=600,
+    memory_frames=1_000,
     job=JobPlan(few=1, many=4, num_rounds=1),
 )
 
