@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.rows import masklets_of
+from pvtt_flow.media.decode import read_frames
 from pvtt_flow.storage.reading import open_binary
 
 from .flow_command import SAMPLES, Shell, write_config
@@ -36,10 +38,19 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
         assert file.read(4) == b"\x89PNG"
 
     s3.put(SAMPLES / "two_products.mp4", f"{incoming}/new/later/two_products.mp4")
-    second = shell.run("pvtt-flow", "run", str(config))
+    for frame in pictures(tmp_path / "mug"):
+        s3.put(frame, f"{incoming}/new/mug/{frame.name}")
+    second = shell.run("pvtt-flow", "run", str(config), "--set", "input.frame_folders=true")
     assert second.returncode == 0, second.stdout
-    assert "plan: 1 new, 3 unchanged" in second.stdout
+    assert "plan: 2 new, 3 unchanged" in second.stdout
     after = rows_by_name(f"{datasets}/masklets")
+    mug = after.pop("#fps=25")
+    assert mug["uri"] == f"{incoming}/new/mug/#fps=25"
+    assert (mug["status"], mug["codec"], mug["num_masklets"]) == ("ok", "png", 1)
+    (masklet,) = masklets_of(open_dataset(dataset.uri), [mug["video_id"]])
+    (same,) = masklets_of(dataset, [seals["one_product.mp4"]["video_id"]])
+    assert [f.rle for f in masklet.frames] == [f.rle for f in same.frames[: len(masklet.frames)]]
+    assert [f.frame_index for f in masklet.frames] == [0, 12]
     assert after.pop("two_products.mp4")["run_id"] not in {row["run_id"] for row in seals.values()}
     assert after == seals, "the others are as the first run left them"
     shown = shell.run("pvtt-flow", "show", f"{datasets}/masklets")
@@ -75,6 +86,16 @@ def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ig
     (prompt,) = masklet.prompts
     assert (masklet.label, prompt.origin, prompt.box_xyxy) == ("mug", "manifest", BOX)
     assert len(masklet.frames) == seals["mug.mp4"]["num_frames"]
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The first 24 frames of a sample as PNG, which keeps every pixel."""
+    folder.mkdir()
+    with (SAMPLES / "one_product.mp4").open("rb") as file:
+        for frame in read_frames(file, stop_frame=24):
+            path = folder / f"{frame.frame_index}.png"
+            cv2.imwrite(str(path), frame.rgb[..., ::-1])
+    return list(folder.iterdir())
 
 
 def rows_by_name(dataset: str) -> dict[str, Any]:
