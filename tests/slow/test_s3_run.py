@@ -49,8 +49,9 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     assert (mug["status"], mug["codec"], mug["num_masklets"]) == ("ok", "png", 1)
     (masklet,) = masklets_of(open_dataset(dataset.uri), [mug["video_id"]])
     (same,) = masklets_of(dataset, [seals["one_product.mp4"]["video_id"]])
-    assert [f.rle for f in masklet.frames] == [f.rle for f in same.frames[: len(masklet.frames)]]
+    assert masklet.frames[0].rle == same.frames[0].rle
     assert [f.frame_index for f in masklet.frames] == [0, 12]
+    assert masklet.frames[1].rle is not None
     assert after.pop("two_products.mp4")["run_id"] not in {row["run_id"] for row in seals.values()}
     assert after == seals, "the others are as the first run left them"
     shown = shell.run("pvtt-flow", "show", f"{datasets}/masklets")
