@@ -137,8 +137,6 @@ def _timed(pictures: Iterator[VideoFrame], stream: VideoStream) -> Iterator[tupl
 
 
 def _undecodable(opened: OpenVideo, reason: str) -> DataError:
-    if opened.stream.codec_context.name == "webp":
-        reason = f"{reason}, as FFmpeg says of WebP that is animated"
     return DataError(
         "undecodable",
         f"the video track ({opened.stream.codec_context.name}) must have at least one frame that "

@@ -19,6 +19,7 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.media.bounds import BOUNDS
 from pvtt_flow.media.limits import Limits
 from pvtt_flow.media.matroska import promised_bytes
+from pvtt_flow.media.webp import HEAD_BYTES, AnimatedWebp, is_animated
 
 # Few enough ranged reads for an object store, little enough read in vain after a seek.
 _BUFFER_BYTES = 256 * 1024
@@ -116,7 +117,7 @@ def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
     try:
         # A playlist may name other files: FFmpeg must open nothing but what it was given.
         container = av.open(
-            watched,
+            _for_ffmpeg(watched, limits),
             "r",
             buffer_size=_BUFFER_BYTES,
             container_options={"protocol_whitelist": "none"},
@@ -139,6 +140,11 @@ def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
             if other.index != stream.index:
                 other.discard = Discard.all
         yield OpenVideo(watched, container, stream)
+
+
+def _for_ffmpeg(file: WatchedFile, limits: Limits) -> WatchedFile | AnimatedWebp:
+    """The file, or what stands for one that FFmpeg does not decode."""
+    return AnimatedWebp(file, limits) if is_animated(file.peek(0, HEAD_BYTES)) else file
 
 
 def main_stream(container: InputContainer) -> VideoStream:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pvtt_flow.core.quicktime import MAX_SAMPLE_BYTES, head
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.frames.folders import MAX_FRAMES, FrameFolder, pictures_in
 from pvtt_flow.storage.frames.names import in_order, name_of
-from pvtt_flow.storage.frames.quicktime import MAX_SAMPLE_BYTES, head
 from pvtt_flow.storage.places import filesystem
 from pvtt_flow.storage.uris import public
 
@@ -143,7 +143,9 @@ def open_frames(frames: FrameFolder) -> FrameStream:
         if picture.size_bytes > MAX_SAMPLE_BYTES:
             raise _over("a picture must have less than 2 GiB", public(picture.uri))
     files, folder = filesystem(frames.folder)
-    start = head(coding, [p.size_bytes or len(_EMPTY) for p in ordered], frames.rate)
+    sizes_bytes = [p.size_bytes or len(_EMPTY) for p in ordered]
+    durations = [frames.rate.denominator] * len(ordered)
+    start = head(coding, sizes_bytes, durations, frames.rate.numerator)
     listed = [(f"{folder}/{name_of(p.uri)}", p.size_bytes) for p in ordered]
     return FrameStream(files, listed, start)
 

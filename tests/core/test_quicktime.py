@@ -7,7 +7,7 @@ import av
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pvtt_flow.storage.frames.quicktime import head
+from pvtt_flow.core.quicktime import head
 
 
 @settings(max_examples=30, deadline=None)
@@ -18,7 +18,10 @@ from pvtt_flow.storage.frames.quicktime import head
 )
 def test_ffmpeg_finds_every_sample(sizes_bytes: list[int], fps: Fraction, coding: str) -> None:
     samples = [bytes([1 + i]) * size for i, size in enumerate(sizes_bytes)]
-    file = io.BytesIO(head(coding, sizes_bytes, fps) + b"".join(samples))
+    file = io.BytesIO(
+        head(coding, sizes_bytes, [fps.denominator] * len(sizes_bytes), fps.numerator)
+        + b"".join(samples)
+    )
     with av.open(file) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == {"jpeg": "mjpeg", "png": "png"}[coding]
@@ -32,6 +35,6 @@ def test_ffmpeg_finds_every_sample(sizes_bytes: list[int], fps: Fraction, coding
 
 
 def test_a_file_of_more_than_four_gigabytes_is_told_in_full() -> None:
-    start = head("jpeg", [1 << 30] * 5, Fraction(25))
+    start = head("jpeg", [1 << 30] * 5, [1] * 5, 25)
     assert int.from_bytes(start[-8:], "big") == 16 + (5 << 30)
     assert len(start) < 1000

@@ -1,0 +1,106 @@
+"""The head of a QuickTime file whose samples are pictures, one after the other.
+
+Apple's QuickTime File Format is the layout; what a reader does not need is left at 0.
+"""
+
+import struct
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Coding = Literal["jpeg", "png", "argb"]
+# Names and bits a pixel of sample entries.
+_FORMATS: dict[Coding, tuple[bytes, int]] = {
+    "jpeg": (b"jpeg", 24),
+    "png": (b"png ", 24),
+    "argb": (b"raw ", 32),
+}
+_DPI = 72 << 16
+_NO_COLOUR_TABLE = 0xFFFF
+_UNITY = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_MDAT_HEAD_BYTES = 16
+MAX_SAMPLE_BYTES = (1 << 31) - 1
+"""FFmpeg takes a sample's size for a signed number."""
+
+
+def head(
+    coding: Coding,
+    sizes_bytes: Sequence[int],
+    durations: Sequence[int],
+    timescale_hz: int,
+    size_px: tuple[int, int] = (0, 0),
+) -> bytes:
+    """Everything before the first picture; the pictures follow without a gap.
+
+    `sizes_bytes` are those of the pictures, in their order, each in [1, MAX_SAMPLE_BYTES]; there is
+    at least one. `durations` say how long each is shown, in ticks of 1 / timescale_hz seconds; all
+    together are fewer than 2^32. `size_px` is width and height, 0 where the pictures tell theirs.
+    """
+    samples = _Samples(coding, size_px, np.asarray(sizes_bytes, ">u4"), durations)
+    before = _box(b"ftyp", b"qt  ", struct.pack(">I", 0x200), b"qt  ")
+    # Where the pictures begin is written with a fixed number of bytes.
+    num_bytes = len(before) + len(_moov(samples, timescale_hz, 0)) + _MDAT_HEAD_BYTES
+    moov = _moov(samples, timescale_hz, num_bytes)
+    # The size 1 says that the true one follows, in 64 bits.
+    mdat = struct.pack(">I4sQ", 1, b"mdat", _MDAT_HEAD_BYTES + sum(sizes_bytes))
+    return before + moov + mdat
+
+
+class _Samples(NamedTuple):
+    coding: Coding
+    size_px: tuple[int, int]
+    sizes_bytes: NDArray[np.uint32]
+    durations: Sequence[int]
+
+
+def _moov(samples: _Samples, timescale_hz: int, data_at: int) -> bytes:
+    ticks = sum(samples.durations)
+    clock = struct.pack(">4I", 0, 0, timescale_hz, ticks)
+    movie = clock + struct.pack(">IH10x", 1 << 16, 1 << 8) + _UNITY
+    track = struct.pack(">5I16x", 0, 0, 1, 0, ticks) + _UNITY
+    data = _box(b"dinf", _table(b"dref", 1, _full(b"alis", flags=1)))
+    information = _box(b"minf", _full(b"vmhd", bytes(8), flags=1), data, _stbl(samples, data_at))
+    handler = _full(b"hdlr", b"mhlrvide", bytes(13))
+    media = _box(b"mdia", _full(b"mdhd", clock, bytes(4)), handler, information)
+    return _box(
+        b"moov",
+        _full(b"mvhd", movie, bytes(24), struct.pack(">I", 2)),
+        _box(b"trak", _full(b"tkhd", track, bytes(8), flags=0x7), media),
+    )
+
+
+def _stbl(samples: _Samples, data_at: int) -> bytes:
+    """All in one chunk, and every one of them a keyframe."""
+    num_samples = len(samples.durations)
+    lasting = [(len(list(same)), duration) for duration, same in groupby(samples.durations)]
+    times = b"".join(struct.pack(">2I", *run) for run in lasting)
+    sizes = struct.pack(">2I", 0, num_samples) + samples.sizes_bytes.tobytes()
+    return _box(
+        b"stbl",
+        _table(b"stsd", 1, _entry(samples.coding, samples.size_px)),
+        _table(b"stts", len(lasting), times),
+        _table(b"stsc", 1, struct.pack(">3I", 1, num_samples, 1)),
+        _full(b"stsz", sizes),
+        _table(b"co64", 1, struct.pack(">Q", data_at)),
+    )
+
+
+def _entry(coding: Coding, size_px: tuple[int, int]) -> bytes:
+    name, bits_a_pixel = _FORMATS[coding]
+    look = struct.pack(">2IIH32xHH", _DPI, _DPI, 0, 1, bits_a_pixel, _NO_COLOUR_TABLE)
+    return _box(name, struct.pack(">6xH16x", 1), struct.pack(">2H", *size_px), look)
+
+
+def _table(kind: bytes, num_entries: int, entries: bytes) -> bytes:
+    return _full(kind, struct.pack(">I", num_entries), entries)
+
+
+def _full(kind: bytes, *parts: bytes, flags: int = 0) -> bytes:
+    return _box(kind, struct.pack(">I", flags), *parts)
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + sum(map(len, parts)), kind) + b"".join(parts)
