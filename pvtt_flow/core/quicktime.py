@@ -1,12 +1,14 @@
-"""The head of a QuickTime file whose samples are pictures, one after the other.
+"""A QuickTime file that nobody writes: its samples are pictures, one after the other.
 
 Apple's QuickTime File Format is the layout; what a reader does not need is left at 0.
 """
 
+import io
 import struct
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +49,57 @@ def head(
     # The size 1 says that the true one follows, in 64 bits.
     mdat = struct.pack(">I4sQ", 1, b"mdat", _MDAT_HEAD_BYTES + sum(sizes_bytes))
     return before + moov + mdat
+
+
+class QuicktimeFile(io.RawIOBase):
+    """The file as a stream of its bytes; samples are made as they are read.
+
+    A read gives as much as is at hand, like that of any raw file. Where it fails, the position
+    stays.
+    """
+
+    def __init__(self, start: bytes, samples_bytes: int) -> None:
+        """`start` is the `head`, and `samples_bytes` the size of all that follows it."""
+        self._start = start
+        self._num_bytes = len(start) + samples_bytes
+        self._position = 0
+
+    @abstractmethod
+    def _samples_at(self, position: int) -> memoryview:
+        """Some bytes, at least one, from this position of the file on; it is one of a sample."""
+
+    def readable(self) -> bool:
+        """It can."""
+        return True
+
+    def seekable(self) -> bool:
+        """It can be."""
+        return True
+
+    def tell(self) -> int:
+        """The position, in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to a position and return it."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._num_bytes}
+        self._position = max(0, origin[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill what is at hand; the number of bytes, 0 at the end. Raises what samples raise."""
+        view = memoryview(buffer).cast("B")
+        data = self._bytes_at(self._position)[: len(view)]
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def _bytes_at(self, position: int) -> memoryview:
+        if position >= self._num_bytes:
+            return memoryview(b"")
+        if position < len(self._start):
+            return memoryview(self._start)[position:]
+        return self._samples_at(position)
 
 
 class _Samples(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from pvtt_flow.core.quicktime import head
+from pvtt_flow.core.quicktime import QuicktimeFile, head
 from pvtt_flow.errors import DataError
 from pvtt_flow.media.limits import Limits
 
@@ -40,8 +40,8 @@ class Readable(Protocol):
         """Up to so many bytes from the current position; empty at the end."""
 
 
-class AnimatedWebp(io.RawIOBase):
-    """The QuickTime file, as a stream of its bytes."""
+class AnimatedWebp(QuicktimeFile):
+    """The QuickTime file; a read that meets damage raises OSError."""
 
     def __init__(self, file: Readable, limits: Limits) -> None:
         """Reads all of the WebP, but decodes none of its pictures.
@@ -56,42 +56,11 @@ class AnimatedWebp(io.RawIOBase):
         self._picture = _opened(data, len(durations))
         self._size_bytes = _BYTES_A_PIXEL * self._picture.width * self._picture.height
         sizes_bytes = [self._size_bytes] * len(durations)
-        self._start = head("argb", sizes_bytes, durations, _TICKS_HZ, self._picture.size)
-        self._num_bytes = len(self._start) + sum(sizes_bytes)
-        self._position = 0
+        start = head("argb", sizes_bytes, durations, _TICKS_HZ, self._picture.size)
+        super().__init__(start, sum(sizes_bytes))
         self._shown_at, self._shown = -1, b""
 
-    def readable(self) -> bool:
-        """It can."""
-        return True
-
-    def seekable(self) -> bool:
-        """It can be."""
-        return True
-
-    def tell(self) -> int:
-        """The position, in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position and return it."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._num_bytes}
-        self._position = max(0, origin[whence] + offset)
-        return self._position
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        """Fill what one picture can; the number of bytes, 0 at the end. OSError for damage."""
-        view = memoryview(buffer).cast("B")
-        data = self._bytes_at(self._position)[: len(view)]
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def _bytes_at(self, position: int) -> memoryview:
-        if position >= self._num_bytes:
-            return memoryview(b"")
-        if position < len(self._start):
-            return memoryview(self._start)[position:]
+    def _samples_at(self, position: int) -> memoryview:
         index, offset = divmod(position - len(self._start), self._size_bytes)
         if index != self._shown_at:
             self._shown_at, self._shown = index, self._decoded(index)

@@ -4,14 +4,13 @@ Nobody writes that file: its head is made from the names and sizes of the pictur
 fetched, whole and in ranges, as they are read. So everything that works on videos works on folders.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pvtt_flow.core.quicktime import MAX_SAMPLE_BYTES, head
+from pvtt_flow.core.quicktime import MAX_SAMPLE_BYTES, QuicktimeFile, head
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.frames.folders import MAX_FRAMES, FrameFolder, pictures_in
 from pvtt_flow.storage.frames.names import in_order, name_of
@@ -33,56 +32,25 @@ class _Piece(NamedTuple):
     stop: int
 
 
-class FrameStream(io.RawIOBase):
-    """The file's bytes; reads end where a window ends, like those of any raw file."""
+class FrameStream(QuicktimeFile):
+    """The file; reads end where a window ends.
+
+    They raise what the store raises, and DataError of kind `source_changed` for a picture that is
+    shorter now than when the folder was listed.
+    """
 
     def __init__(self, files: Any, pictures: Sequence[tuple[str, int]], start: bytes) -> None:
         """`pictures` are paths and sizes; `start` is what comes before the first of them."""
         self._files = files
         self._pictures = pictures
-        self._start = start
         # Picture i is at [bounds[i], bounds[i + 1]).
         sizes = (size or len(_EMPTY) for _, size in pictures)
         self._bounds = np.fromiter(accumulate(sizes, initial=len(start)), np.int64)
-        self._position = 0
+        super().__init__(start, int(self._bounds[-1]) - len(start))
         self._window_at, self._window, self._at_once = -1, b"", 1
 
-    def readable(self) -> bool:
-        """It can."""
-        return True
-
-    def seekable(self) -> bool:
-        """It can be."""
-        return True
-
-    def tell(self) -> int:
-        """The position, in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position and return it."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: int(self._bounds[-1])}
-        self._position = max(0, origin[whence] + offset)
-        return self._position
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill what the window at the position can; the number of bytes, 0 at the end.
-
-        Raises what the store raises, and DataError of kind `source_changed` for a picture that
-        is shorter now than when the folder was listed. The position then stays.
-        """
-        view = memoryview(buffer).cast("B")
-        data = self._bytes_at(self._position)[: len(view)]
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def _bytes_at(self, position: int) -> memoryview:
-        """From the position on, as far as they are at hand; one more window where none are."""
-        if position >= self._bounds[-1]:
-            return memoryview(b"")
-        if position < len(self._start):
-            return memoryview(self._start)[position:]
+    def _samples_at(self, position: int) -> memoryview:
+        """As far as they are at hand; one more window where none are."""
         stop = self._window_at + len(self._window)
         if not self._window_at <= position < stop:
             at_once = min(2 * self._at_once, _MOST_AT_ONCE) if position == stop else 1
