@@ -66,7 +66,7 @@ class QuicktimeFile(io.RawIOBase):
 
     @abstractmethod
     def _samples_at(self, position: int) -> memoryview:
-        """Some bytes, at least one, from this position of the file on; it is one of a sample."""
+        """Some bytes from this position on, which is in a sample; none where the file is cut."""
 
     def readable(self) -> bool:
         """It can."""

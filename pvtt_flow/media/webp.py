@@ -41,7 +41,7 @@ class Readable(Protocol):
 
 
 class AnimatedWebp(QuicktimeFile):
-    """The QuickTime file; a read that meets damage raises OSError."""
+    """The QuickTime file; it is cut where a picture does not decode, for FFmpeg to notice."""
 
     def __init__(self, file: Readable, limits: Limits) -> None:
         """Reads all of the WebP, but decodes none of its pictures.
@@ -67,11 +67,12 @@ class AnimatedWebp(QuicktimeFile):
         return memoryview(self._shown)[offset:]
 
     def _decoded(self, index: int) -> bytes:
+        """Alpha, red, green, blue of every pixel; nothing for a picture that is damaged."""
         try:
             self._picture.seek(index)
             rgba = np.asarray(self._picture.convert("RGBA"))
-        except (OSError, EOFError, ValueError) as error:
-            raise OSError(f"picture {index} is damaged: {error}") from error
+        except (OSError, EOFError, ValueError):
+            return b""
         return np.roll(rgba, 1, axis=2).tobytes()
 
 

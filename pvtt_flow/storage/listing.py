@@ -61,7 +61,7 @@ def _hint(every: list[Found]) -> str:
     if not folders:
         return ""
     return (
-        f"; to read its {len(folders)} folders of numbered pictures as videos, set "
+        f"; to read folders of numbered pictures as videos (here: {len(folders)}), set "
         "$.input.frame_folders to true"
     )
 

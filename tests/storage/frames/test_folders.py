@@ -118,7 +118,9 @@ def test_a_manifest_names_folders(tmp_path: Path) -> None:
 def test_whoever_has_only_frames_is_told_of_the_key(tmp_path: Path) -> None:
     for name in NAMES[:2]:
         put(f"{tmp_path}/{name}", b"")
-    with pytest.raises(PreflightError, match=r"to read its 1 folders .*frame_folders to true"):
+    with pytest.raises(
+        PreflightError, match=r"to read folders .*\(here: 1\), set .*frame_folders to true"
+    ):
         list_sources(InputParams(uri=str(tmp_path)))
 
 
