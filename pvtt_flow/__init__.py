@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pvtt_flow.readers.opened import OpenDataset
+    from pvtt_flow.readers.snapshot import OpenDataset
 
 __version__ = "0.1.0"
 
@@ -20,7 +20,7 @@ def open_dataset(
     Raises PreflightError when there is no dataset, no such version, or no access; ValueError for
     a time without a zone, or beside a version.
     """
-    from pvtt_flow.dataset.commits import Dataset
-    from pvtt_flow.readers.opened import OpenDataset
+    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.readers.snapshot import OpenDataset
 
     return OpenDataset(Dataset.existing(uri, version, at=at))

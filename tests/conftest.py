@@ -18,7 +18,7 @@ import pytest
 from filelock import FileLock
 
 if TYPE_CHECKING:
-    from flow.runs import MixedRun
+    from tests.pipeline.runs import MixedRun
 
 ACCESS_KEY = "pvtt-test-key"
 SECRET_KEY = "pvtt-test-secret"  # noqa: S105
@@ -111,7 +111,7 @@ def mixed_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> "Mixe
 
     The first worker that wants it makes it for all.
     """
-    from flow.runs import run_mixed_folder
+    from tests.pipeline.runs import run_mixed_folder
 
     base = tmp_path_factory.getbasetemp()
     home = (base if worker_id == "master" else base.parent) / "mixed"

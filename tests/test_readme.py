@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from flow.runs import MixedRun
 from typer.main import get_command
 
 from pvtt_flow.cli import app
+from tests.pipeline.runs import MixedRun
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

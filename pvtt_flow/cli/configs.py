@@ -12,7 +12,7 @@ app = typer.Typer(help="What a config holds.", no_args_is_help=True)
 @app.command("show")
 def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
     """Print the whole config, defaults and overrides included."""
-    from pvtt_flow.config import dump
+    from pvtt_flow.config.schema import dump
 
     typer.echo(dump(loaded_config(config, overrides)))
 
@@ -20,6 +20,6 @@ def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
 @app.command("schema")
 def config_schema() -> None:
     """Print the config's JSON schema."""
-    from pvtt_flow.config import RunConfig
+    from pvtt_flow.config.schema import RunConfig
 
     typer.echo(json.dumps(RunConfig.model_json_schema(), indent=2))

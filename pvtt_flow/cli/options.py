@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pvtt_flow.config import RunConfig
+    from pvtt_flow.config.schema import RunConfig
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, see configs/.")]
 Overrides = Annotated[
@@ -39,7 +39,7 @@ EXIT_STOPPED = 3
 
 def loaded_config(config: Path, overrides: list[str] | None) -> "RunConfig":
     """The config of a file and its overrides."""
-    from pvtt_flow.config import load
+    from pvtt_flow.config.schema import load
 
     return load(config, overrides or [])
 

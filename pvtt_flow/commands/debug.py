@@ -7,16 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pvtt_flow.config import RunConfig
+from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.data import Frame, Work
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.flow import steps
-from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
 from pvtt_flow.review.overlay import PaintedObject, paint
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.stages import factory
 from pvtt_flow.storage.sources import list_sources
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Frame, Work
+from pvtt_flow.video.seek import read_known_frames
 
 _NUM_FRAMES = 6
 
@@ -32,7 +32,7 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> N
     out.mkdir(parents=True, exist_ok=True)
     works = [Work(source=sources[0])]
     for number, name in enumerate(("inspect", "detect", "propagate", "judge"), 1):
-        step: steps.Step = getattr(steps, name)(config)
+        step: factory.Step = getattr(factory, name)(config)
         works = list(step(works))
         saved = [_save_rows(out / f"{number}_{name}.json", works)]
         if name == "detect":

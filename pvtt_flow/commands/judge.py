@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pvtt_flow.config import load, thresholds_of
+from pvtt_flow.config.schema import load, thresholds_of
 from pvtt_flow.console.tables import counts_table
 from pvtt_flow.core.qc import judge
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.verdicts import rejudge
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.maintenance.rejudge import rejudge
 
 
 def judge_dataset(

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from pvtt_flow.data import Seal
-from pvtt_flow.dataset.amend import clear, retry
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.rows import seals_like, seals_where
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.maintenance.row_updates import clear, retry
+from pvtt_flow.dataset.queries import seals_like, seals_where
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.types import Seal
 
 _NUM_SHOWN = 5
 

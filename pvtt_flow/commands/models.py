@@ -8,7 +8,7 @@ from pvtt_flow.console.tables import checkpoints_table
 from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import Checkpoint
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.streams import open_binary
 
 
 def list_models(folder: str | None, console: Console) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from pvtt_flow.config import RunConfig
+from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.console.tables import plan_table
-from pvtt_flow.data import Source, Video, Work
-from pvtt_flow.flow import steps
-from pvtt_flow.flow.run import prepare
+from pvtt_flow.pipeline.run import prepare
+from pvtt_flow.stages import factory
+from pvtt_flow.types import Source, Video, Work
 
 # Enough for an estimate, few enough for a plan in seconds.
 _NUM_PROBED = 16
@@ -26,7 +26,7 @@ def estimate_frames(config: RunConfig, todo: Sequence[Source]) -> int | None:
     None when none of the few can be opened.
     """
     step = max(len(todo) // _NUM_PROBED, 1)
-    probed = steps.inspect(config)([Work(source=s) for s in todo[::step][:_NUM_PROBED]])
+    probed = factory.inspect(config)([Work(source=s) for s in todo[::step][:_NUM_PROBED]])
     known = [(w.source.size_bytes, _num_frames(w.video, config)) for w in probed if w.video]
     num_bytes = sum(size for size, _ in known)
     if not num_bytes:

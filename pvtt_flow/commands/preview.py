@@ -8,15 +8,15 @@ from pathlib import Path
 from rich.console import Console
 
 from pvtt_flow.commands.sheet import strip_of
-from pvtt_flow.data import Seal
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.rows import masklets_of, seals_like
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.queries import masklets_of, seals_like
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.isolation.decoder import Isolated
-from pvtt_flow.media.decode import read_frames
-from pvtt_flow.readers.footage import check_same
+from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
+from pvtt_flow.types import Seal
+from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.worker.decoder import Isolated
 
 
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:

@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 
 from pvtt_flow.commands.sheet import sheet_png
-from pvtt_flow.config import RunConfig
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.rows import seals_of_run
-from pvtt_flow.flow.summary import Summary
+from pvtt_flow.config.schema import RunConfig
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.queries import seals_of_run
+from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.storage.files import write_bytes
 
 

@@ -2,10 +2,10 @@
 
 from rich.console import Console
 
-from pvtt_flow.config import RunConfig
+from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.console.progress import watching
 from pvtt_flow.console.tables import failures_table, summary_table
-from pvtt_flow.flow.run import execute, prepare
+from pvtt_flow.pipeline.run import execute, prepare
 
 
 def run_flow(config: RunConfig, console: Console, *, limit: int | None) -> bool:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.data import Masklet, Seal
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.rows import masklets_of
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.errors import DataError
-from pvtt_flow.isolation.decoder import Isolated
-from pvtt_flow.media.seek import read_known_frames
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
+from pvtt_flow.types import Masklet, Seal
+from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.worker.decoder import Isolated
 
 _FRAMES_A_STRIP = 6
 

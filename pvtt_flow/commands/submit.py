@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from pvtt_flow.config import RunConfig
-from pvtt_flow.flow.submit import Follower, job_of, start
+from pvtt_flow.config.schema import RunConfig
+from pvtt_flow.pipeline.job import Follower, job_of, start
 
 
 def submit_run(

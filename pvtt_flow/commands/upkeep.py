@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from rich.console import Console
 
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.compact import THOROUGH, compact
-from pvtt_flow.dataset.upgrade import upgrade
-from pvtt_flow.dataset.vacuum import vacuum
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.maintenance.compact import THOROUGH, compact
+from pvtt_flow.dataset.maintenance.upgrade import upgrade
+from pvtt_flow.dataset.maintenance.vacuum import vacuum
 
 
 def compact_dataset(uri: str, console: Console) -> None:

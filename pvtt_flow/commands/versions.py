@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pvtt_flow.console.tables import counts_table
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.diff import diff
 from pvtt_flow.dataset.history import Version, grouped, history, restore, version_at
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pvtt_flow.data import Seal
-from pvtt_flow.flow.plan import Plan
-from pvtt_flow.flow.run import Watcher
-from pvtt_flow.flow.summary import Summary
+from pvtt_flow.pipeline.plan import Plan
+from pvtt_flow.pipeline.run import Watcher
+from pvtt_flow.pipeline.summary import Summary
+from pvtt_flow.types import Seal
 
 _LOG = logging.getLogger("pvtt_flow")
 # A log of a run of days should have thousands of lines, not millions.

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from pvtt_flow.flow.plan import Plan
-from pvtt_flow.flow.summary import Summary
 from pvtt_flow.models.checkpoints import Checkpoint
+from pvtt_flow.pipeline.plan import Plan
+from pvtt_flow.pipeline.summary import Summary
 
 _REASONS: Mapping[str, str] = {
     "new": "not in the dataset",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.data import Prompt
+from pvtt_flow.types import Prompt
 
 # Of the sharpest candidate's variance; a smaller share passes for movement in what is shown.
 _SHARP_SHARE = 0.5

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from pvtt_flow.core import boxes
-from pvtt_flow.data import Detections, Prompt
+from pvtt_flow.types import Detections, Prompt
 
 
 class DetectParams(BaseModel):

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pvtt_flow.core import boxes
-from pvtt_flow.data import MaskletFrame, Measurements, Prompt, VerdictName
+from pvtt_flow.types import MaskletFrame, Measurements, Prompt, VerdictName
 
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 

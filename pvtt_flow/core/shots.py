@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pvtt_flow.core import ids
 from pvtt_flow.core.timeline import NS_PER_S
-from pvtt_flow.data import Shot
 from pvtt_flow.errors import DataError
+from pvtt_flow.types import Shot
 
 Interval: TypeAlias = tuple[int, int]
 """Frames `[start, stop)`."""

@@ -9,8 +9,8 @@ from deltalake.exceptions import TableNotFoundError
 
 from pvtt_flow.dataset.tables import BUCKET, KEY, SCHEMAS
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage.patience import patiently
-from pvtt_flow.storage.places import delta_options, filesystem, preflight
+from pvtt_flow.storage.filesystems import delta_options, filesystem, preflight
+from pvtt_flow.storage.retry import patiently
 from pvtt_flow.storage.uris import local_path, public
 
 LOG = "_delta_log"

@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import Any
 
 from pvtt_flow.core import rle
-from pvtt_flow.data import Masklet
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.rows import masklets_of
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.queries import masklets_of
+from pvtt_flow.types import Masklet
 
 # Masks of so many videos are in memory at one time.
 _CHUNK = 64

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pvtt_flow.dataset.chain import Base, Step, advance, base_of, oldest_version
 from pvtt_flow.dataset.delta import open_table
-from pvtt_flow.dataset.edit import between
+from pvtt_flow.dataset.file_actions import between
 from pvtt_flow.dataset.tables import KEY, VIDEOS
+from pvtt_flow.dataset.transactions import Base, Step, advance, base_of, oldest_version
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.uris import public
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from pvtt_flow.data import Status
 from pvtt_flow.dataset.arrow import from_table, schema_of
-from pvtt_flow.dataset.conform import conform
+from pvtt_flow.dataset.maintenance.schema_evolution import conform
+from pvtt_flow.types import Status
 
 # Entries that are Python objects at one time; the others stay in Arrow, a few dozen bytes each.
 _CHUNK = 1 << 16

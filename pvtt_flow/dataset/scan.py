@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from pvtt_flow.dataset.edit import PARTITION, files_of
+from pvtt_flow.dataset.file_actions import PARTITION, files_of
 from pvtt_flow.dataset.stats import HIGH, LOW, NULLS
 from pvtt_flow.storage.arrow_files import arrow_filesystem
 

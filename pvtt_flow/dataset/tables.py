@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from pvtt_flow.core.ids import digest
-from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.stats import stats_json
 from pvtt_flow.errors import StoreError
-from pvtt_flow.storage.patience import patiently
-from pvtt_flow.storage.places import filesystem
-from pvtt_flow.storage.trouble import explain
+from pvtt_flow.storage.filesystems import filesystem
+from pvtt_flow.storage.retry import patiently
+from pvtt_flow.storage.store_errors import explain
 from pvtt_flow.storage.uris import local_path
+from pvtt_flow.types import Masklet, Seal
 
 KEY = "$.output.uri"
 MASKLETS = "masklets"

@@ -16,8 +16,8 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pvtt_flow.data import Detections
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.types import Detections
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pvtt_flow.data import Frame, Prompt
 from pvtt_flow.models.detector import Device
+from pvtt_flow.types import Frame, Prompt
 
 
 class TrackerParams(BaseModel):

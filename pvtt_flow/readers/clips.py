@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.readers.catalog import Catalog
-from pvtt_flow.readers.footage import Locate, frames_of
+from pvtt_flow.readers.clip_index import Catalog
 from pvtt_flow.readers.sample import MaskletRow, Sample
-from pvtt_flow.readers.sweep import Clip, swept
+from pvtt_flow.readers.single_pass import Clip, swept
+from pvtt_flow.readers.source_frames import Locate, frames_of
 
 _LOG = logging.getLogger(__name__)
 Transform: TypeAlias = Callable[[Sample], Any]

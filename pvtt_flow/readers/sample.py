@@ -14,8 +14,8 @@ from torchvision import tv_tensors
 
 from pvtt_flow.core import rle
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.data import Frame
 from pvtt_flow.dataset.tables import read_file
+from pvtt_flow.types import Frame
 
 Sample: TypeAlias = dict[str, Any]
 _COLUMNS = ("label", "object_id", "width_px", "height_px", "frames")

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core.timeline import NS_PER_S
-from pvtt_flow.data import Frame, Masklet, VerdictName
 from pvtt_flow.review.lettering import Colour, write
 from pvtt_flow.review.overlay import colour_of, objects_on, paint
+from pvtt_flow.types import Frame, Masklet, VerdictName
 
 # A tile is as large as fits in here: six landscape ones make a page as wide as a screen.
 _TILE_WIDTH_PX, _TILE_HEIGHT_PX = 264, 220

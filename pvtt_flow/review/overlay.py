@@ -10,7 +10,7 @@ import supervision as sv
 from numpy.typing import NDArray
 
 from pvtt_flow.core import rle
-from pvtt_flow.data import Masklet
+from pvtt_flow.types import Masklet
 
 # Neighbouring ids are far apart in hue; no grey or brown, which footage is full of.
 PALETTE = sv.ColorPalette.from_hex(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.data import Frame, Masklet
-from pvtt_flow.media.encode import write_mp4
 from pvtt_flow.review.overlay import objects_on, paint
+from pvtt_flow.types import Frame, Masklet
+from pvtt_flow.video.encode import write_mp4
 
 # Below this labels cover the objects; above it the file is large for no gain on a screen.
 _SHORT_SIDE_PX = (360, 1080)

@@ -9,13 +9,13 @@ from pvtt_flow.core import rle
 from pvtt_flow.core.prompt_frame import most_confident
 from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts, prompts_within
 from pvtt_flow.core.timeline import SamplingParams
-from pvtt_flow.data import Detections, Frame, Prompt, Work
 from pvtt_flow.errors import DataError
-from pvtt_flow.isolation.decoder import Decoder, InProcess
-from pvtt_flow.media.limits import Limits
 from pvtt_flow.models.detector import Detector, check_classes
-from pvtt_flow.stages.candidates import CandidateFrames
-from pvtt_flow.stages.guard import failed
+from pvtt_flow.stages._candidates import CandidateFrames
+from pvtt_flow.stages._failures import failed
+from pvtt_flow.types import Detections, Frame, Prompt, Work
+from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.worker.decoder import Decoder, InProcess
 
 # Decoding one frame is mostly waiting for storage.
 _DECODE_THREADS = 4

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pvtt_flow.core.shots import Interval, ShotParams, given, partition, shots_of
-from pvtt_flow.data import Prompt, Source, Timings, VideoFlag, Work
 from pvtt_flow.errors import DataError
-from pvtt_flow.isolation.decoder import Decoder, InProcess
-from pvtt_flow.media.limits import Limits
-from pvtt_flow.media.probe import probe
-from pvtt_flow.media.survey import Survey, survey
-from pvtt_flow.stages.guard import guarded
+from pvtt_flow.stages._failures import guarded
+from pvtt_flow.types import Prompt, Source, Timings, VideoFlag, Work
+from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.probe import probe
+from pvtt_flow.video.scan import Survey, survey
+from pvtt_flow.video.worker.decoder import Decoder, InProcess
 
 
 class Inspect:

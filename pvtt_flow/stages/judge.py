@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pvtt_flow.core.qc import QcThresholds, judge, measure
-from pvtt_flow.data import Masklet, Work
-from pvtt_flow.stages.guard import guarded
+from pvtt_flow.stages._failures import guarded
+from pvtt_flow.types import Masklet, Work
 
 
 class Judge:

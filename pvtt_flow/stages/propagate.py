@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pvtt_flow.core.timeline import SamplingParams
-from pvtt_flow.data import Shot, Video, Work
-from pvtt_flow.isolation.decoder import Decoder, InProcess
-from pvtt_flow.media.limits import Limits
 from pvtt_flow.models.tracker import Tracker
-from pvtt_flow.stages.guard import guarded
-from pvtt_flow.stages.shot_frames import ShotFrames, clip_of
-from pvtt_flow.stages.track import Track
+from pvtt_flow.stages._failures import guarded
+from pvtt_flow.stages._shot_frames import ShotFrames, clip_of
+from pvtt_flow.stages._track import Track
+from pvtt_flow.types import Shot, Video, Work
+from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.worker.decoder import Decoder, InProcess
 
 
 class Propagate:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from pvtt_flow.data import Failure, Lineage, Masklet, Source, Timings, Video, VideoFlag, Work
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.tables import MaskletFile
-from pvtt_flow.stages.guard import failed
+from pvtt_flow.stages._failures import failed
+from pvtt_flow.types import Failure, Lineage, Masklet, Source, Timings, Video, VideoFlag, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from pvtt_flow.storage.patience import patiently
-from pvtt_flow.storage.patient_stream import PatientStream
-from pvtt_flow.storage.places import filesystem
+from pvtt_flow.storage.filesystems import filesystem
+from pvtt_flow.storage.retry import patiently
+from pvtt_flow.storage.retrying_stream import PatientStream
 from pvtt_flow.storage.uris import local_path
 
 

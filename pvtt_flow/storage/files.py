@@ -3,9 +3,9 @@
 from contextlib import suppress
 
 from pvtt_flow.errors import StoreError
-from pvtt_flow.storage.patience import patiently
-from pvtt_flow.storage.places import filesystem
-from pvtt_flow.storage.trouble import explain
+from pvtt_flow.storage.filesystems import filesystem
+from pvtt_flow.storage.retry import patiently
+from pvtt_flow.storage.store_errors import explain
 from pvtt_flow.storage.uris import local_path
 
 KEY = "$.output.uri"

@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage import found as objects
-from pvtt_flow.storage.found import Found
-from pvtt_flow.storage.frames.folders import frame_folder, grouped, looked_up
+from pvtt_flow.storage import object_info as objects
+from pvtt_flow.storage.filesystems import filesystem, preflight
+from pvtt_flow.storage.frame_folders.folders import frame_folder, grouped, looked_up
+from pvtt_flow.storage.object_info import Found
 from pvtt_flow.storage.params import MAX_FPS
-from pvtt_flow.storage.patience import patiently
-from pvtt_flow.storage.places import filesystem, preflight
-from pvtt_flow.storage.trouble import explain
+from pvtt_flow.storage.retry import patiently
+from pvtt_flow.storage.store_errors import explain
 from pvtt_flow.storage.uris import local_path, normal, public
 
 VIDEO_EXTENSIONS = frozenset(

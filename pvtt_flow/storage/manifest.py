@@ -14,10 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids
-from pvtt_flow.data import Prompt
-from pvtt_flow.storage.frames.folders import without_rate
+from pvtt_flow.storage.frame_folders.folders import without_rate
 from pvtt_flow.storage.manifest_rows import rows_of, wrong
 from pvtt_flow.storage.uris import normal
+from pvtt_flow.types import Prompt
 
 ENDINGS = (".csv", ".jsonl", ".ndjson", ".parquet")
 MAX_PROMPTS = 1_000

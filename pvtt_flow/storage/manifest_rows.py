@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import public
 
 KEY = "$.input.uri"

@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from pvtt_flow.core import ids
-from pvtt_flow.data import Source
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.frames.folders import FrameFolder, frame_folder, without_rate
+from pvtt_flow.storage.frame_folders.folders import FrameFolder, frame_folder, without_rate
 from pvtt_flow.storage.listing import find, stat_all
 from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
 from pvtt_flow.storage.params import InputParams
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import normal, public
+from pvtt_flow.types import Source
 
 _HASH_THREADS = 4
 _HASH_BLOCK_BYTES = 1 << 20

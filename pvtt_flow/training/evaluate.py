@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pvtt_flow.data import Frame, Prompt
-from pvtt_flow.models.engine_tracker import EngineTracker
+from pvtt_flow.models.sam2.threaded_tracker import EngineTracker
 from pvtt_flow.models.tracker import Clip, Tracker, TrackerParams
 from pvtt_flow.training import stills as pictures
 from pvtt_flow.training.corpus import SEEDS, seed_of
 from pvtt_flow.training.measure import Hits, match, region_similarity
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.training.segmenter.model import CONFIG, EMBEDDED, WEIGHTS
+from pvtt_flow.types import Frame, Prompt
 
 FIGURES = EMBEDDED / "figures.json"
 NUM_FRAMES = 24

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.data import Frame, Prompt
-from pvtt_flow.media.decode import read_frames
 from pvtt_flow.models.tracker import Clip
 from pvtt_flow.training.corpus import SEEDS
 from pvtt_flow.training.render.clip import random_clip
+from pvtt_flow.types import Frame, Prompt
+from pvtt_flow.video.decode import read_frames
 
 SAMPLES = Path(__file__).parents[2] / "pvtt_flow" / "samples"
 # Those in which there is something to track from beginning to end.

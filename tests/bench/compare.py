@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from .clips import MAX_OBJECTS, Filmed
-from .systems import Mask, System, ignore
+from tests.bench.clips import MAX_OBJECTS, Filmed
+from tests.bench.systems import Mask, System, ignore
 
 OBJECTS = (1, MAX_OBJECTS)
 """How many objects a clip are prompted."""

@@ -35,16 +35,15 @@ from av.codec.context import ThreadType
 from rich.console import Console
 from rich.table import Table
 
-from pvtt_flow.isolation.decoder import Decoder, InProcess, Isolated
-from pvtt_flow.media.coded import coded_frames
-from pvtt_flow.media.container import open_container
-from pvtt_flow.media.decode import read_frames
-from pvtt_flow.media.limits import DEFAULT_LIMITS
-
-from . import short_videos
-from .clips import sample
-from .compare import Spread
-from .machine import describe
+from pvtt_flow.video.container import open_container
+from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.decoded import coded_frames
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from pvtt_flow.video.worker.decoder import Decoder, InProcess, Isolated
+from tests.bench import short_videos
+from tests.bench.clips import sample
+from tests.bench.compare import Spread
+from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("decode.json")
 SIZES_PX = (480, 270), (1280, 720), (1920, 1080)

@@ -21,14 +21,14 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from . import job, memory
-from .clips import render
-from .compare import Comparison, Plan, compare
-from .job import JobPlan
-from .machine import describe
-from .peers import INSTALL, NOTES, PEERS
-from .results import Results
-from .systems import Engine, Model, Official, embedded, tiny
+from tests.bench import job, memory
+from tests.bench.clips import render
+from tests.bench.compare import Comparison, Plan, compare
+from tests.bench.job import JobPlan
+from tests.bench.machine import describe
+from tests.bench.peers import INSTALL, NOTES, PEERS
+from tests.bench.results import Results
+from tests.bench.systems import Engine, Model, Official, embedded, tiny
 
 SECTIONS = ("embedded", "tiny", "memory", "job")
 OUTPUT = Path(__file__).with_name("engine.json")

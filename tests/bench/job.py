@@ -21,12 +21,11 @@ from pathlib import Path
 from statistics import median
 
 from pvtt_flow import open_dataset
-from pvtt_flow.data import Prompt, Seal
-from pvtt_flow.dataset.rows import masklets_of, seals_like
-
-from .clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample
-from .compare import Spread
-from .systems import Engine, embedded, ignore
+from pvtt_flow.dataset.queries import masklets_of, seals_like
+from pvtt_flow.types import Prompt, Seal
+from tests.bench.clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample
+from tests.bench.compare import Spread
+from tests.bench.systems import Engine, embedded, ignore
 
 _ROOT = Path(__file__).parents[2]
 _CONFIG = _ROOT / "configs" / "quickstart.yaml"

@@ -36,16 +36,15 @@ from rich.table import Table
 
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset import tables
-from pvtt_flow.dataset.chain import Base, Step, advance
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.edit import Edit, without
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.file_actions import Edit, without
 from pvtt_flow.dataset.tables import BUCKET, MASKLETS, bucket_of, write_file
+from pvtt_flow.dataset.transactions import Base, Step, advance
 from pvtt_flow.readers import sample
-from pvtt_flow.readers.catalog import Catalog
+from pvtt_flow.readers.clip_index import Catalog
 from pvtt_flow.readers.windows import Windows
-
-from .machine import describe
-from .made_up_masklets import A_VIDEO, rows_of
+from tests.bench.machine import describe
+from tests.bench.made_up_masklets import A_VIDEO, rows_of
 
 OUTPUT = Path(__file__).with_name("layout.json")
 _NUM_MASKLETS = 1_000_000
@@ -183,7 +182,7 @@ def _catalog(dataset: Dataset) -> Catalog:
     opened, good = open_dataset(dataset.uri), field("qc", "presence") > 0.9
     root = f"{dataset.uri}/{MASKLETS}"
     # No videos are there to be joined with: what is measured is finding the masklets.
-    with patch("pvtt_flow.readers.catalog._with_sources", lambda places, _: places):
+    with patch("pvtt_flow.readers.clip_index._with_sources", lambda places, _: places):
         return Catalog(root, opened.masklets(), opened.videos(), Windows(num_frames=8), good)
 
 

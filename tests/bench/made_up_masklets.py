@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pvtt_flow.data import Masklet, Measurements
 from pvtt_flow.dataset.arrow import schema_of
+from pvtt_flow.types import Masklet, Measurements
 
 A_VIDEO = 2
 """Masklets of each video."""

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pvtt_flow.data import Frame, Prompt
 from pvtt_flow.models.tracker import Clip
-
-from .clips import FRAME_NS
+from pvtt_flow.types import Frame, Prompt
+from tests.bench.clips import FRAME_NS
 
 SHORT_FRAMES = 100
 _HEIGHT_PX, _WIDTH_PX = 270, 480
@@ -50,7 +49,7 @@ def _peak_of(num_frames: int) -> int:
 
 
 def _track(num_frames: int) -> None:
-    from .systems import embedded, tracker
+    from tests.bench.systems import embedded, tracker
 
     first = next(_frames())
     box = (0.0, 0.0, float(_SIDE_PX), float(_SIDE_PX))

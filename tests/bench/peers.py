@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from .clips import Filmed
-from .systems import Mask, Model, See, System, loaded
+from tests.bench.clips import Filmed
+from tests.bench.systems import Mask, Model, See, System, loaded
 
 NOTES = {
     "ultralytics": (

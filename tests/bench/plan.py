@@ -27,15 +27,14 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from pvtt_flow.data import Lineage, Seal, Source
 from pvtt_flow.dataset.arrow import schema_of
-from pvtt_flow.dataset.chain import Base, Step, advance
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.edit import Edit
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.file_actions import Edit
 from pvtt_flow.dataset.tables import MaskletFile, write_file
-from pvtt_flow.flow.plan import make_plan, work_key
-
-from .machine import describe
+from pvtt_flow.dataset.transactions import Base, Step, advance
+from pvtt_flow.pipeline.plan import make_plan, work_key
+from pvtt_flow.types import Lineage, Seal, Source
+from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("plan.json")
 SIZES = (100_000, 300_000, 1_000_000)

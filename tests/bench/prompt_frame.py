@@ -24,20 +24,19 @@ from rich.table import Table
 from pvtt_flow.core import rle
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import EVERY_FRAME
-from pvtt_flow.data import Masklet, Work
-from pvtt_flow.media.limits import DEFAULT_LIMITS
-from pvtt_flow.models.build import build_detector, build_tracker
 from pvtt_flow.models.detector import DetectorParams
+from pvtt_flow.models.factory import build_detector, build_tracker
 from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.propagate import Propagate
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.training.corpus import seed_of
 from pvtt_flow.training.evaluate import NUM_FRAMES
 from pvtt_flow.training.measure import region_similarity
-
-from .machine import describe
-from .spoiled import KINDS, Masks, Shown, film
+from pvtt_flow.types import Masklet, Work
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from tests.bench.machine import describe
+from tests.bench.spoiled import KINDS, Masks, Shown, film
 
 OUTPUT = Path(__file__).with_name("prompt_frame.json")
 CHOICES = ("first", "sharp", "confident")

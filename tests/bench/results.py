@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, field
 from rich.console import Console
 from rich.table import Table
 
-from .compare import OBJECTS, Comparison, Spread
-from .job import Job
-from .memory import Memory
+from tests.bench.compare import OBJECTS, Comparison, Spread
+from tests.bench.job import Job
+from tests.bench.memory import Memory
 
 
 @dataclass(slots=True)

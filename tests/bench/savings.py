@@ -20,15 +20,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from pvtt_flow.models.engine import attention, dense
-from pvtt_flow.models.engine.dense import Dense
-from pvtt_flow.models.engine.model import Sam2
-from pvtt_flow.models.engine.nouns import Features, Past
-from pvtt_flow.models.sam2_build import build_predictor
-
-from .compare import Spread
-from .machine import describe
-from .systems import tiny
+from pvtt_flow.models.sam2 import memory_attention, packed_linear
+from pvtt_flow.models.sam2.model import Sam2
+from pvtt_flow.models.sam2.official import build_predictor
+from pvtt_flow.models.sam2.packed_linear import Dense
+from pvtt_flow.models.sam2.tensors import Features, Past
+from tests.bench.compare import Spread
+from tests.bench.machine import describe
+from tests.bench.systems import tiny
 
 OUTPUT = Path(__file__).with_name("savings.json")
 NUM_OBJECTS, NUM_ROUNDS = 5, 25
@@ -96,7 +95,7 @@ def main() -> None:
     with TemporaryDirectory() as folder, torch.inference_mode():
         config, cpu = tiny(Path(folder)).config, torch.device("cpu")
         bench = Bench(build_predictor(None, config, cpu))
-        with patch.object(dense, "_can_pack", lambda _: False):
+        with patch.object(packed_linear, "_can_pack", lambda _: False):
             plain = Bench(build_predictor(None, config, cpu))
         plain.predictor.load_state_dict(bench.predictor.state_dict(), strict=False)
         savings = [
@@ -128,7 +127,7 @@ def _products(bench: Bench) -> Saving:
     return _saving(
         "attention by oneDNN: one layer's",
         batched,
-        lambda: attention._attend(queries, keys, values, None),
+        lambda: memory_attention._attend(queries, keys, values, None),
     )
 
 
@@ -144,7 +143,9 @@ def _absorbed(bench: Bench) -> Saving:
 
     def projected() -> Tensor:
         keys = ours._rotated(ours._key(past.keys), past.num_rotated)
-        read: Tensor = tokens + out(attention._attend(queries, keys, value(past.values), None))
+        read: Tensor = tokens + out(
+            memory_attention._attend(queries, keys, value(past.values), None)
+        )
         return read
 
     return _saving(
@@ -191,7 +192,9 @@ def _keys(bench: Bench) -> Saving:
     def cached() -> Tensor:
         # A cached key still needs the term of its age, which changes on every frame.
         keys = base + aged
-        read: Tensor = tokens + ours._out(attention._attend(queries, keys, past.values, None))
+        read: Tensor = tokens + ours._out(
+            memory_attention._attend(queries, keys, past.values, None)
+        )
         return read
 
     return _saving(

@@ -12,13 +12,12 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from pvtt_flow.core.shots import ShotParams
-from pvtt_flow.data import Source, Work
-from pvtt_flow.isolation.decoder import Isolated
-from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.stages.inspect import Inspect
-
-from . import job
-from .clips import SAMPLES, WHOLE_SAMPLES
+from pvtt_flow.types import Source, Work
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from pvtt_flow.video.worker.decoder import Isolated
+from tests.bench import job
+from tests.bench.clips import SAMPLES, WHOLE_SAMPLES
 
 # Copies of the samples in the shorter and in the longer job.
 _FEW, _MANY = 2, 8

@@ -33,13 +33,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pvtt_flow.core.shots import ShotParams, partition
-from pvtt_flow.media.decode import read_frames
-from pvtt_flow.media.encode import write_mp4
-from pvtt_flow.media.probe import probe
-from pvtt_flow.media.survey import survey
 from pvtt_flow.training.render.clip import random_clip
-
-from .machine import describe
+from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.encode import write_mp4
+from pvtt_flow.video.probe import probe
+from pvtt_flow.video.scan import survey
+from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("shots.json")
 DATA = Path(__file__).parents[3] / "shared" / "data"

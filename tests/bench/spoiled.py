@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core.shots import ShotParams
-from pvtt_flow.data import Source, Work
-from pvtt_flow.media.encode import write_mp4
-from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.training.corpus import seed_of
 from pvtt_flow.training.evaluate import MIN_FIRST_SHARE, NUM_FRAMES, box_of
 from pvtt_flow.training.render.clip import random_clip
+from pvtt_flow.types import Source, Work
+from pvtt_flow.video.encode import write_mp4
+from pvtt_flow.video.limits import DEFAULT_LIMITS
 
 KINDS = ("plain", "fade", "blur", "cover")
 _TURNS = ("plain", "fade", "plain", "blur", "plain", "cover")

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pvtt_flow.models import checkpoints
-from pvtt_flow.models.engine_tracker import EngineTracker
-from pvtt_flow.models.sam2_build import build_predictor
+from pvtt_flow.models.sam2.official import build_predictor
+from pvtt_flow.models.sam2.threaded_tracker import EngineTracker
 from pvtt_flow.models.tracker import TrackerParams
-
-from .clips import Filmed
+from tests.bench.clips import Filmed
 
 LANES = 8
 TINY_SIZE_PX = 256

@@ -6,14 +6,22 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pvtt_flow.data import Frame, Prompt
-
-from .clips import Filmed
-from .compare import OBJECTS, Agreement, Comparison, Plan, Spread, compare, in_turn, overlap
-from .job import Job, JobPlan, Round, Work
-from .memory import Memory
-from .results import Results
-from .systems import Mask, See
+from pvtt_flow.types import Frame, Prompt
+from tests.bench.clips import Filmed
+from tests.bench.compare import (
+    OBJECTS,
+    Agreement,
+    Comparison,
+    Plan,
+    Spread,
+    compare,
+    in_turn,
+    overlap,
+)
+from tests.bench.job import Job, JobPlan, Round, Work
+from tests.bench.memory import Memory
+from tests.bench.results import Results
+from tests.bench.systems import Mask, See
 
 AGREEMENT = Agreement(iou_median=1.0, iou_p1=0.99, num_masks=10, share_empty=0.0)
 

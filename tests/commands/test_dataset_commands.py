@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from commands.terminal import Ended, pvtt_flow
-from dataset.dataset_rows import masklet
-from dataset.datasets import new_dataset, publish, publish_videos, seals_of
 
-from pvtt_flow.dataset.amend import mark
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.maintenance.row_updates import mark
+from tests.commands.terminal import Ended, pvtt_flow
+from tests.dataset.dataset_rows import masklet
+from tests.dataset.datasets import new_dataset, publish, publish_videos, seals_of
 
 
 @pytest.fixture

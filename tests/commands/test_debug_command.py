@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands.terminal import pvtt_flow
-from flow.runs import num_processed, sample, write_config
 from PIL import Image
+
+from tests.commands.terminal import pvtt_flow
+from tests.pipeline.runs import num_processed, sample, write_config
 
 SCRIPT = """
 import sys

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from commands.terminal import pvtt_flow
 
 from pvtt_flow.models import checkpoints
+from tests.commands.terminal import pvtt_flow
 
 TINY = checkpoints.known()["sam2.1_hiera_tiny"]
 

@@ -4,14 +4,14 @@ import io
 import logging
 
 import pytest
-from flow.receipts import FAILED_SHOT, LINEAGE, SHOT
 from rich.console import Console
 
 from pvtt_flow.console.progress import watching
-from pvtt_flow.flow.plan import Plan, Planned
-from pvtt_flow.flow.sealing import Sealer
-from pvtt_flow.flow.summary import Summary
+from pvtt_flow.pipeline.assemble import Sealer
+from pvtt_flow.pipeline.plan import Plan, Planned
+from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import Receipt
+from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT
 
 
 def watch(console: Console) -> None:

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commands.terminal import pvtt_flow
-from flow.runs import MixedRun, num_good_frames
 from PIL import Image
-from readers.processed import processed
 
-from pvtt_flow.media.decode import read_frames
+from pvtt_flow.video.decode import read_frames
+from tests.commands.terminal import pvtt_flow
+from tests.pipeline.runs import MixedRun, num_good_frames
+from tests.readers.sample_dataset import processed
 
 
 def test_show_counts_what_the_dataset_holds(mixed_run: MixedRun) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pvtt_flow.core.prompt_frame import candidates, first_sharp, most_confident
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.data import Prompt
+from pvtt_flow.types import Prompt
 
 CHOICES = ("first", "sharp", "confident")
 

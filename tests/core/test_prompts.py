@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts, prompts_within
-from pvtt_flow.data import Detections, Prompt
+from pvtt_flow.types import Detections, Prompt
 
 
 def seen(*found: tuple[tuple[float, ...], float, str]) -> Detections:

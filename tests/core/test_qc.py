@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvtt_flow.core.qc import QcThresholds, judge, measure
-from pvtt_flow.data import MaskletFrame, Measurements, Prompt
+from pvtt_flow.types import MaskletFrame, Measurements, Prompt
 
 WIDTH_PX, HEIGHT_PX = 100, 80
 

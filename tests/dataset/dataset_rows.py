@@ -1,7 +1,7 @@
 """Small rows of the dataset for these tests."""
 
 from pvtt_flow.core import ids
-from pvtt_flow.data import Masklet, MaskletFrame, Measurements, Prompt, Seal
+from pvtt_flow.types import Masklet, MaskletFrame, Measurements, Prompt, Seal
 
 
 def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes) -> Masklet:

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from dataset.dataset_rows import masklet, seal
-
-from pvtt_flow.data import Masklet, Seal
 from pvtt_flow.dataset.arrow import from_table
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.types import Masklet, Seal
+from tests.dataset.dataset_rows import masklet, seal
 
 
 def new_dataset(folder: Path) -> Dataset:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pvtt_flow.data import Masklet, Prompt, Seal, Work
 from pvtt_flow.dataset.arrow import from_table, schema_of, to_table
+from pvtt_flow.types import Masklet, Prompt, Seal, Work
 
 MASKLETS = """\
 masklet_id: string not null

@@ -5,18 +5,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dataset.clocks import clock
-from dataset.dataset_rows import masklet
-from dataset.datasets import masklets_of, publish, seals_of
 
-from pvtt_flow.dataset.amend import clear
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.dataset.compact import THOROUGH, compact
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.history import history, restore, version_at
+from pvtt_flow.dataset.maintenance.compact import THOROUGH, compact
+from pvtt_flow.dataset.maintenance.row_updates import clear
+from pvtt_flow.dataset.maintenance.vacuum import vacuum
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
-from pvtt_flow.dataset.vacuum import vacuum
 from pvtt_flow.errors import PreflightError
+from tests.dataset.clocks import clock
+from tests.dataset.dataset_rows import masklet
+from tests.dataset.datasets import masklets_of, publish, seals_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BEHIND, AHEAD = -DAY, DAY

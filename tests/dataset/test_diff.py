@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset.dataset_rows import masklet, seal
-from dataset.datasets import new_dataset
 
 from pvtt_flow.core import rle
-from pvtt_flow.data import Masklet, MaskletFrame
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.diff import diff
+from pvtt_flow.types import Masklet, MaskletFrame
+from tests.dataset.dataset_rows import masklet, seal
+from tests.dataset.datasets import new_dataset
 
 
 def with_mask(video: str, width_px: int, **changes: object) -> Masklet:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from dataset.dataset_rows import masklet, seal
-from dataset.datasets import masklets_of, publish_videos, seals_of
-from disks import Disk, small_disk
 
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import PvttFlowError
 from pvtt_flow.storage.files import write_bytes
+from tests.dataset.dataset_rows import masklet, seal
+from tests.dataset.datasets import masklets_of, publish_videos, seals_of
+from tests.disks import Disk, small_disk
 
 NO_SPACE = "cannot be written (No space left on device): make room there, then run again"
 MAX_PAGES = 64

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dataset.dataset_rows import masklet
-from dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
 
-from pvtt_flow.dataset import chain
 from pvtt_flow.dataset import history as module
-from pvtt_flow.dataset.amend import clear
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset import transactions
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import grouped, history, restore, version_at
+from pvtt_flow.dataset.maintenance.row_updates import clear
 from pvtt_flow.errors import PreflightError
+from tests.dataset.dataset_rows import masklet
+from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def test_who_when_what(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "_whoami", lambda: "ann@desk")
+    monkeypatch.setattr(transactions, "_whoami", lambda: "ann@desk")
     before = datetime.now(UTC) - timedelta(seconds=1)
     publish_videos(dataset, "ab")
     publish_videos(dataset, "bc")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
-from dataset.dataset_rows import masklet, measurements, seal
-from dataset.datasets import new_dataset, publish
 
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
+from tests.dataset.dataset_rows import masklet, measurements, seal
+from tests.dataset.datasets import new_dataset, publish
 
 PRESENCE, AREA_JUMP = ds.field("qc", "presence"), ds.field("qc", "area_jump_max")
 

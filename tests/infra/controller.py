@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from .kuberay import Group, RayCluster, RayJob, RayJobSpec
-from .manifests import Tree
+from tests.infra.kuberay import Group, RayCluster, RayJob, RayJobSpec
+from tests.infra.manifests import Tree
 
 MAX_NAME_LENGTH = 47
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")

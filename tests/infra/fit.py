@@ -1,9 +1,8 @@
 """Do the pools of a config fit on the workers of a RayJob?"""
 
-from pvtt_flow.config import ResourceParams
-
-from .manifests import Tree, quantity
-from .pods import groups, ray_container
+from pvtt_flow.config.schema import ResourceParams
+from tests.infra.manifests import Tree, quantity
+from tests.infra.pods import groups, ray_container
 
 # Ray counts resources in ten-thousandths.
 _UNITS = 10_000

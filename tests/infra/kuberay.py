@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from .manifests import Tree
+from tests.infra.manifests import Tree
 
 Opaque = dict[str, Any]
 Strings = dict[str, str]

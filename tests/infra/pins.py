@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from .manifests import Tree
-from .pods import groups, ray_container
+from tests.infra.manifests import Tree
+from tests.infra.pods import groups, ray_container
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import kubernetes_validate  # type: ignore[import-untyped]
 
-from .manifests import Tree, quantity
+from tests.infra.manifests import Tree, quantity
 
 KUBERNETES_VERSION = "1.32"
 DRAIN_VARIABLE = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"

@@ -2,10 +2,9 @@
 
 import pytest
 
-from pvtt_flow.config import ResourceParams, load
-
-from .fit import fit_reasons
-from .manifests import MISSING, ROOT, Key, changed, rayjob
+from pvtt_flow.config.schema import ResourceParams, load
+from tests.infra.fit import fit_reasons
+from tests.infra.manifests import MISSING, ROOT, Key, changed, rayjob
 
 WORKER = ("spec", "rayClusterSpec", "workerGroupSpecs", 0)
 LIMITS = (*WORKER, "template", "spec", "containers", 0, "resources", "limits")

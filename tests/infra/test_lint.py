@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .manifests import INFRA
+from tests.infra.manifests import INFRA
 
 BIN = Path(sys.executable).parent
 HADOLINT = (str(BIN / "hadolint"), "-")

@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from pvtt_flow import __version__
-
-from .manifests import INFRA, ROOT, Key, changed, kustomization, rayjob
-from .pins import Project, pin_reasons
+from tests.infra.manifests import INFRA, ROOT, Key, changed, kustomization, rayjob
+from tests.infra.pins import Project, pin_reasons
 
 HEAD = ("spec", "rayClusterSpec", "headGroupSpec", "template", "spec")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from .manifests import MISSING, Key, changed, rayjob
-from .pods import pod_reasons
+from tests.infra.manifests import MISSING, Key, changed, rayjob
+from tests.infra.pods import pod_reasons
 
 WORKER = ("spec", "rayClusterSpec", "workerGroupSpecs", 0)
 POD = (*WORKER, "template", "spec")

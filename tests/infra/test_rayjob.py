@@ -2,9 +2,9 @@
 
 import pytest
 
-from .controller import controller_reasons
-from .kuberay import field_reasons
-from .manifests import MISSING, Key, changed, rayjob
+from tests.infra.controller import controller_reasons
+from tests.infra.kuberay import field_reasons
+from tests.infra.manifests import MISSING, Key, changed, rayjob
 
 SPEC = ("spec",)
 CLUSTER = (*SPEC, "rayClusterSpec")

@@ -7,11 +7,10 @@ import pytest
 import yaml
 
 from pvtt_flow import __version__
-
-from .controller import controller_reasons
-from .kuberay import field_reasons
-from .manifests import INFRA, ROOT, Tree, kustomization
-from .pods import groups, pod_reasons, ray_container, schema_reasons
+from tests.infra.controller import controller_reasons
+from tests.infra.kuberay import field_reasons
+from tests.infra.manifests import INFRA, ROOT, Tree, kustomization
+from tests.infra.pods import groups, pod_reasons, ray_container, schema_reasons
 
 
 def test_the_files_that_kustomize_reads_exist() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pvtt_flow.models import checkpoints
-from pvtt_flow.models.sam2_build import build_predictor
+from pvtt_flow.models.sam2.official import build_predictor
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,11 @@ import torch
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
 from pvtt_flow.models import checkpoints
-from pvtt_flow.models.build import tracker_config
 from pvtt_flow.models.checkpoints import Checkpoint, locate, sha256_of, trusted_file, verify
-from pvtt_flow.models.sam2_build import build_predictor
+from pvtt_flow.models.factory import tracker_config
+from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.tracker import TrackerParams
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.streams import open_binary
 
 CONTENT = b"these are the weights"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

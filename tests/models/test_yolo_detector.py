@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 import pvtt_flow
-from pvtt_flow.data import Detections
-from pvtt_flow.models.build import build_detector
 from pvtt_flow.models.detector import Detector, DetectorParams
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.models.factory import build_detector
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Detections
 
 Picture = NDArray[np.uint8]
 SAMPLES = Path(pvtt_flow.__path__[0]) / "samples"
@@ -24,7 +24,7 @@ dialled = []
 socket.socket.connect = lambda self, address: dialled.append(address)
 socket.getaddrinfo = lambda *address, **_: dialled.append(address)
 import numpy as np
-from pvtt_flow.models.build import build_detector
+from pvtt_flow.models.factory import build_detector
 from pvtt_flow.models.detector import DetectorParams
 detector = build_detector(DetectorParams(), None, open)
 detector.detect([np.zeros((90, 160, 3), np.uint8)])

@@ -9,15 +9,15 @@ import numpy as np
 from pvtt_flow.core import ids, rle
 from pvtt_flow.core.qc import QcThresholds
 from pvtt_flow.core.shots import ShotParams
-from pvtt_flow.data import Lineage, Masklet, MaskletFrame, Prompt, Work
-from pvtt_flow.dataset.commits import Dataset
-from pvtt_flow.flow.sealing import Sealer
-from pvtt_flow.media.limits import Limits
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.pipeline.assemble import Sealer
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.judge import Judge
 from pvtt_flow.stages.write import Write
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
+from pvtt_flow.types import Lineage, Masklet, MaskletFrame, Prompt, Work
+from pvtt_flow.video.limits import Limits
 
 NUM_FRAMES = 12
 _SIDE_PX = 40

@@ -6,7 +6,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
-from small_dataset import NUM_FRAMES, make_dataset
+
+from tests.notebooks.small_dataset import NUM_FRAMES, make_dataset
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "notebooks" / "first_look.ipynb"

@@ -1,7 +1,8 @@
 """One dataset of real videos for all tests here."""
 
 import pytest
-from readers.processed import Processed, processed
+
+from tests.readers.sample_dataset import Processed, processed
 
 
 @pytest.fixture(scope="session")

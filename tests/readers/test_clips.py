@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from media.clip_maker import HEIGHT_PX, WIDTH_PX, number_of
 from pyarrow.dataset import field
-from readers.processed import ABSENT, NUM_FRAMES, STRIDE, Processed, box_of, mask_of, processed
 from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from pvtt_flow import open_dataset
 from pvtt_flow.errors import DataError
+from tests.readers.sample_dataset import (
+    ABSENT,
+    NUM_FRAMES,
+    STRIDE,
+    Processed,
+    box_of,
+    mask_of,
+    processed,
+)
+from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, number_of
 
 if TYPE_CHECKING:
-    from conftest import S3Server
+    from tests.readers.conftest import S3Server
 
 Sample = dict[str, Any]
 

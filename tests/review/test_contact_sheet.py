@@ -1,11 +1,11 @@
 import cv2
 import numpy as np
 import pytest
-from sightings import grey_frame, masklet_of
 
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
 from pvtt_flow.review.lettering import write
 from pvtt_flow.review.overlay import colour_of
+from tests.review.masklet_factories import grey_frame, masklet_of
 
 
 @pytest.mark.parametrize(

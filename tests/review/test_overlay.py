@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from sightings import HEIGHT_PX, WIDTH_PX, grey_frame, masklet_of
 
 from pvtt_flow.review.overlay import PaintedObject, colour_of, objects_on, paint
+from tests.review.masklet_factories import HEIGHT_PX, WIDTH_PX, grey_frame, masklet_of
 
 MASKLET = masklet_of(2, {0: (40, 30, 100, 90), 3: None, 5: (0, 0, 20, 20)})
 

@@ -2,11 +2,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from sightings import HEIGHT_PX, WIDTH_PX, grey_frame, masklet_of
 
-from pvtt_flow.media.decode import read_frames
 from pvtt_flow.review.overlay import colour_of
 from pvtt_flow.review.preview import write_preview
+from pvtt_flow.video.decode import read_frames
+from tests.review.masklet_factories import HEIGHT_PX, WIDTH_PX, grey_frame, masklet_of
 
 
 def test_masks_land_on_their_own_frames(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .flow_command import Shell, processes_of, wait_until
+from tests.slow.flow_command import Shell, processes_of, wait_until
 
 
 @pytest.fixture

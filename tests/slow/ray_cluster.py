@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .flow_command import Shell, processes_of, wait_until
+from tests.slow.flow_command import Shell, processes_of, wait_until
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 120.0

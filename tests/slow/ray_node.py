@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from .flow_command import Shell, wait_until
-from .ray_cluster import START_TIMEOUT_S, Cluster, ray_start
+from tests.slow.flow_command import Shell, wait_until
+from tests.slow.ray_cluster import START_TIMEOUT_S, Cluster, ray_start
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow import open_dataset
-
-from .flow_command import SAMPLES, copies, wait_until, write_config
-from .ray_cluster import Cluster, running_cluster
+from tests.slow.flow_command import SAMPLES, copies, wait_until, write_config
+from tests.slow.ray_cluster import Cluster, running_cluster
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

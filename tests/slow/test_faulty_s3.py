@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_s3 import FAULTS, FaultyS3
 
 from pvtt_flow import open_dataset
-
-from .flow_command import Shell, copies, wait_until, write_config
+from tests.faulty_s3 import FAULTS, FaultyS3
+from tests.slow.flow_command import Shell, copies, wait_until, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

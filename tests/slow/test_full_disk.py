@@ -4,13 +4,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from disks import small_disk
 
 from pvtt_flow import open_dataset
-
-from .flow_command import Shell, copies, wait_until, write_config
-from .tables import check_consistent
-from .test_kills import has_sealed
+from tests.disks import small_disk
+from tests.slow.flow_command import Shell, copies, wait_until, write_config
+from tests.slow.tables import check_consistent
+from tests.slow.test_kills import has_sealed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from pvtt_flow.flow.cluster import connected
+from pvtt_flow.pipeline.ray_session import connected
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from .flow_command import Shell, copies, wait_until, write_config
-from .ray_cluster import Cluster, running_cluster
-from .ray_node import Node, joined_node
-from .tables import check_consistent, rows_of
-from .test_kills import SETTINGS, has_sealed
+from tests.slow.flow_command import Shell, copies, wait_until, write_config
+from tests.slow.ray_cluster import Cluster, running_cluster
+from tests.slow.ray_node import Node, joined_node
+from tests.slow.tables import check_consistent, rows_of
+from tests.slow.test_kills import SETTINGS, has_sealed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import PreflightError
-
-from .flow_command import Shell, copies, wait_until, write_config
-from .tables import Rows, check_consistent, rows_of, runs_of
+from tests.slow.flow_command import Shell, copies, wait_until, write_config
+from tests.slow.tables import Rows, check_consistent, rows_of, runs_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -124,13 +123,13 @@ def test_between_the_two_commits(tmp_path: Path) -> None:
 
 _COMMIT = """
 import os, signal, sys
-from dataset.dataset_rows import masklet, seal
-from pvtt_flow.dataset import chain
-from pvtt_flow.dataset.commits import Dataset
+from tests.dataset.dataset_rows import masklet, seal
+from pvtt_flow.dataset import transactions
+from pvtt_flow.dataset.dataset import Dataset
 
 uri, video, fate = sys.argv[1:]
 if fate == "die":
-    chain._commit_videos = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    transactions._commit_videos = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 dataset = Dataset(uri)
 files = dataset.write_masklets([masklet(video, run_id=video)])
 dataset.commit(files, [seal(video, run_id=video)], run_id=video)

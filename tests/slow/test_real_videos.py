@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow import open_dataset
-
-from .flow_command import Shell, write_config
+from tests.slow.flow_command import Shell, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

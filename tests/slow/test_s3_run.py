@@ -8,11 +8,10 @@ import cv2
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.rows import masklets_of
-from pvtt_flow.media.decode import read_frames
-from pvtt_flow.storage.reading import open_binary
-
-from .flow_command import SAMPLES, Shell, write_config
+from pvtt_flow.dataset.queries import masklets_of
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.video.decode import read_frames
+from tests.slow.flow_command import SAMPLES, Shell, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from .flow_command import Shell, copies, write_config
-from .tables import check_consistent
+from tests.slow.flow_command import Shell, copies, write_config
+from tests.slow.tables import check_consistent
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

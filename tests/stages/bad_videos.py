@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-from media.clip_maker import write_clip, write_sound
 
 from pvtt_flow.errors import FailureKind
+from tests.video.clip_maker import write_clip, write_sound
 
 
 @dataclass(frozen=True)

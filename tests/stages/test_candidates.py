@@ -8,24 +8,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from media.clip_maker import moving_picture, number_of, write_clip, write_pictures
 from numpy.typing import NDArray
-from stages.works import FAILED, FakeDetector, box_prompt, inspected
 
 from pvtt_flow.core.boxes import iou
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.qc import measure
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
-from pvtt_flow.data import Detections, Work
-from pvtt_flow.media.decode import read_frames
-from pvtt_flow.media.encode import write_mp4
-from pvtt_flow.media.limits import DEFAULT_LIMITS
-from pvtt_flow.models.build import build_detector, build_tracker
 from pvtt_flow.models.detector import Detector, DetectorParams
+from pvtt_flow.models.factory import build_detector, build_tracker
 from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.propagate import Propagate
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Detections, Work
+from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.encode import write_mp4
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from tests.stages.fakes import FAILED, FakeDetector, box_prompt, inspected
+from tests.video.clip_maker import moving_picture, number_of, write_clip, write_pictures
 
 Rgb = NDArray[np.uint8]
 SAMPLE = Path(__file__).parents[2] / "pvtt_flow" / "samples" / "one_product.mp4"

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media.clip_maker import moving_picture, number_of, write_clip, write_pictures
 from numpy.typing import NDArray
-from stages.works import FAILED, Box, FakeDetector, box_prompt, inspected, work_of
 
 from pvtt_flow.core import rle
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME
-from pvtt_flow.data import Detections, Prompt, Work
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
+from pvtt_flow.types import Detections, Prompt, Work
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from tests.stages.fakes import FAILED, Box, FakeDetector, box_prompt, inspected, work_of
+from tests.video.clip_maker import moving_picture, number_of, write_clip, write_pictures
 
 CUP: tuple[Box, float, str] = ((40, 20, 60, 40), 0.9, "cup")
 BOTTLE: tuple[Box, float, str] = ((0, 10, 20, 50), 0.6, "bottle")

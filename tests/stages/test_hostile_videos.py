@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from isolation.hostile import crash, hang
-from media.clip_maker import write_clip
-from stages.works import FakeDetector, FakeTracker, box_prompt, inspected, prompted, work_of
 
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME
-from pvtt_flow.data import Work
-from pvtt_flow.isolation.decoder import Isolated
-from pvtt_flow.isolation.pool import Pool
-from pvtt_flow.media.limits import Limits
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
+from pvtt_flow.types import Work
+from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.worker.decoder import Isolated
+from pvtt_flow.video.worker.pool import Pool
+from tests.stages.fakes import FakeDetector, FakeTracker, box_prompt, inspected, prompted, work_of
+from tests.video.clip_maker import write_clip
+from tests.video.worker.hostile import crash, hang
 
 LIMITS = Limits(max_frame_s=1)
 BOX = (20, 10, 26, 20)

@@ -2,14 +2,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from media.clip_maker import moving_picture, write_clip, write_pictures
-from stages.bad_videos import BAD_VIDEOS
-from stages.works import FAILED, WHOLE, box_prompt, work_of
 
 from pvtt_flow.core.shots import ShotParams
-from pvtt_flow.data import Work
-from pvtt_flow.media.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.stages.inspect import Inspect
+from pvtt_flow.types import Work
+from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
+from tests.stages.bad_videos import BAD_VIDEOS
+from tests.stages.fakes import FAILED, WHOLE, box_prompt, work_of
+from tests.video.clip_maker import moving_picture, write_clip, write_pictures
 
 FRAME_NS = 40_000_000
 BOX = (20, 10, 26, 20)

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
 import pytest
-from stages.works import FAILED
 
 from pvtt_flow.core.qc import QcThresholds
-from pvtt_flow.data import Masklet, MaskletFrame, Prompt, Work
 from pvtt_flow.stages.judge import Judge
+from pvtt_flow.types import Masklet, MaskletFrame, Prompt, Work
+from tests.stages.fakes import FAILED
 
 BOX = (20, 10, 40, 30)
 

@@ -11,21 +11,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from media.clip_edits import edited
-from media.clip_maker import write_pictures
 from numpy.typing import NDArray
-from stages.works import Box, box_prompt, work_of
 
 from pvtt_flow.core import rle
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
-from pvtt_flow.data import Masklet
-from pvtt_flow.media.limits import DEFAULT_LIMITS
-from pvtt_flow.models.build import build_tracker
+from pvtt_flow.models.factory import build_tracker
 from pvtt_flow.models.tracker import Tracker, TrackerParams
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
-from pvtt_flow.storage.reading import open_binary
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Masklet
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from tests.stages.fakes import Box, box_prompt, work_of
+from tests.video.clip_edits import edited
+from tests.video.clip_maker import write_pictures
 
 Rgb = NDArray[np.uint8]
 NUM_PICTURES, STEP_PX = 44, 6

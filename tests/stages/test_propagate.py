@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media.clip_maker import HEIGHT_PX, WIDTH_PX, write_clip
-from stages.works import FAILED, Box, FakeTracker, box_prompt, inspected, prompted, work_of
 
 from pvtt_flow.core import rle
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
-from pvtt_flow.data import Masklet, Prompt, Work
-from pvtt_flow.media.limits import DEFAULT_LIMITS
 from pvtt_flow.models.tracker import Clip, TrackedFrame
+from pvtt_flow.stages._shot_frames import MAX_PROMPTED_FRAMES
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
-from pvtt_flow.stages.shot_frames import MAX_PROMPTED_FRAMES
+from pvtt_flow.types import Masklet, Prompt, Work
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from tests.stages.fakes import FAILED, Box, FakeTracker, box_prompt, inspected, prompted, work_of
+from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, write_clip
 
 NUM_FRAMES = 8
 FRAME_NS = 40_000_000

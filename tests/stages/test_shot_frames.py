@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from media.clip_maker import moving_picture, number_of, write_clip, write_pictures
-from media.decode_counter import count_decoded
-from stages.works import box_prompt, inspected
 
 from pvtt_flow.core.shots import shots_of
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.errors import DataError
-from pvtt_flow.media.limits import DEFAULT_LIMITS
-from pvtt_flow.stages.shot_frames import ShotFrames, clip_of
+from pvtt_flow.stages._shot_frames import ShotFrames, clip_of
+from pvtt_flow.video.limits import DEFAULT_LIMITS
+from tests.stages.fakes import box_prompt, inspected
+from tests.video.clip_maker import moving_picture, number_of, write_clip, write_pictures
+from tests.video.decode_counter import count_decoded
 
 NUM_FRAMES = 12
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from stages.works import box_prompt
 
 from pvtt_flow.core import rle
-from pvtt_flow.data import Shot, Video
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
-from pvtt_flow.stages.track import Track
+from pvtt_flow.stages._track import Track
+from pvtt_flow.types import Shot, Video
+from tests.stages.fakes import box_prompt
 
 BOX = (2, 1, 5, 3)
 VIDEO = Video(

@@ -5,13 +5,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dataset.dataset_rows import masklet
-from stages.works import FAILED
 
-from pvtt_flow.data import Lineage, Source, Timings, Work
 from pvtt_flow.dataset.arrow import from_table, to_table
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.stages.write import Write
+from pvtt_flow.types import Lineage, Source, Timings, Work
+from tests.dataset.dataset_rows import masklet
+from tests.stages.fakes import FAILED
 
 LINEAGE = Lineage(
     run_id="run7",

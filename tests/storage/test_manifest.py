@@ -6,13 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pvtt_flow.data import Prompt
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
 from pvtt_flow.storage import manifest_rows
 from pvtt_flow.storage.manifest import read_manifest
 from pvtt_flow.storage.params import InputParams
-from pvtt_flow.storage.reading import open_binary
 from pvtt_flow.storage.sources import list_sources
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Prompt
 
 PROMPTS = [
     {"object_id": 3, "frame": 5, "box_xyxy": [1, 2, 3.5, 4], "label": "mug"},

@@ -4,12 +4,12 @@ import pytest
 import s3fs
 
 from pvtt_flow.core import ids
-from pvtt_flow.dataset.commits import Dataset
+from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import DataError, PreflightError
-from pvtt_flow.storage import patience
+from pvtt_flow.storage import retry
 from pvtt_flow.storage.params import InputParams
-from pvtt_flow.storage.reading import open_binary
 from pvtt_flow.storage.sources import list_sources
+from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import public
 
 EXPECTED = "$.input.uri: expected a video, a folder of videos, a glob or a manifest, but "
@@ -145,7 +145,7 @@ def test_no_credentials_at_all(bucket, new_clients, monkeypatch, tmp_path):
 
 def test_the_server_is_down(new_clients, monkeypatch, s3):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:hunter2@127.0.0.1:9")
-    monkeypatch.setattr(patience, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.5)
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri="s3://bucket/in"))
     assert str(caught.value) == (

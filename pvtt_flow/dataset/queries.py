@@ -1,0 +1,61 @@
+"""Rows of a dataset as the nouns they are, for those who want a few of them."""
+
+import operator
+from collections.abc import Sequence
+from functools import reduce
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
+from pvtt_flow.dataset.tables import BUCKET, bucket_of
+from pvtt_flow.types import Masklet, Seal
+
+
+class Tables(Protocol):
+    """A dataset, however it was opened."""
+
+    def videos(self) -> ds.Dataset:
+        """Its `videos` table."""
+        ...
+
+    def masklets(self) -> ds.Dataset:
+        """Its `masklets` table."""
+        ...
+
+
+def seals_of_run(dataset: Tables, run_id: str) -> list[Seal]:
+    """The videos that a run sealed last, by uri."""
+    table = dataset.videos().to_table(filter=ds.field("run_id") == run_id)
+    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
+
+
+def seals_like(dataset: Tables, part: str) -> list[Seal]:
+    """The videos whose id is `part`; if there is none, those whose id or uri contains it."""
+    ids = dataset.videos().to_table(columns=["video_id", "uri"]).to_pylist()
+    exact = [row["video_id"] for row in ids if row["video_id"] == part]
+    found = exact or [r["video_id"] for r in ids if part in r["video_id"] or part in r["uri"]]
+    table = dataset.videos().to_table(filter=_is_one_of("video_id", found))
+    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
+
+
+def seals_where(dataset: Tables, *, failed: bool = False, gone: bool = False) -> list[Seal]:
+    """The videos that failed, or that are gone from their input, by uri."""
+    columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
+    where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
+    table = dataset.videos().to_table(filter=where)
+    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
+
+
+def masklets_of(dataset: Tables, video_ids: Sequence[str]) -> list[Masklet]:
+    """All masklets of some videos, by id; reads only the partitions that can have them."""
+    buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
+    where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)
+    table = dataset.masklets().to_table(filter=where)
+    return sorted(rows_as(Masklet, table), key=lambda masklet: masklet.masklet_id)
+
+
+def _is_one_of(column: str, texts: Sequence[str]) -> ds.Expression:
+    """Also for no texts, of which Arrow would not know the type."""
+    return ds.field(column).isin(pa.array(texts, pa.string()))

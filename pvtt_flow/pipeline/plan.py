@@ -1,0 +1,154 @@
+"""What a run has to do: every input beside what the dataset already holds, with a reason each."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import get_args
+
+from pvtt_flow.config.schema import Reason, Todo
+from pvtt_flow.core.ids import hash_of
+from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
+from pvtt_flow.dataset.tables import bucket_of
+from pvtt_flow.types import Lineage, Source
+
+_REASONS: tuple[Reason, ...] = (*get_args(Todo), "quarantined", "gone", "unchanged")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One input and why it is, or is not, to be processed."""
+
+    source: Source
+    reason: Reason
+    because: str = ""
+    """More about the reason, where there is more to say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every input, in the order of the listing, and what has gone from it."""
+
+    videos: tuple[Planned, ...]
+    process: frozenset[Reason]
+    """The reasons for which videos are processed."""
+    gone: tuple[LedgerEntry, ...] = ()
+    """Videos of this input that the dataset has and the listing has not."""
+    returned: tuple[str, ...] = ()
+    """Ids of videos that are marked as gone and are there."""
+
+    @cached_property
+    def todo(self) -> tuple[Source, ...]:
+        """What is to be processed: first what the dataset has not, in the listing's order, then
+        what replaces rows, in the order of these: a commit of neighbours rewrites few files."""
+        todo = (v.source for v in self.videos if v.reason in self.process)
+        return tuple(sorted(todo, key=_turn))
+
+    @property
+    def counts(self) -> dict[Reason, int]:
+        """Videos by reason; every reason has its number."""
+        counted = Counter(v.reason for v in self.videos)
+        return {reason: counted[reason] for reason in _REASONS} | {"gone": len(self.gone)}
+
+    @property
+    def newly_gone(self) -> tuple[str, ...]:
+        """Ids of those that are not marked so yet."""
+        return tuple(entry.video_id for entry in self.gone if entry.gone_at_ns is None)
+
+    def causes(self, reason: Reason) -> dict[str, int]:
+        """Videos by what is behind a reason, the most frequent first."""
+        counted = Counter(v.because for v in self.videos if v.reason == reason and v.because)
+        return dict(counted.most_common())
+
+
+def make_plan(
+    sources: Sequence[Source],
+    ledger: Ledger,
+    lineage: Lineage,
+    *,
+    input_uri: str,
+    max_attempts: int,
+    process: Collection[Reason],
+    limit: int | None = None,
+) -> Plan:
+    """Anti-join of the listing with the ledger; `limit` keeps the first so many to do."""
+    ids = [source.video_id for source in sources]
+    returned: list[str] = []
+    planned: list[Planned] = []
+    for source, entry in zip(sources, ledger.entries(ids), strict=True):
+        planned.append(_place(source, entry, lineage, max_attempts))
+        if entry is not None and entry.gone_at_ns is not None:
+            returned.append(source.video_id)
+    wanted = frozenset(process)
+    return Plan(
+        videos=tuple(_limited(planned, wanted, limit)),
+        process=wanted,
+        gone=tuple(ledger.missing_from(input_uri, ids)),
+        returned=tuple(returned),
+    )
+
+
+def work_key(source: Source, lineage: Lineage) -> str:
+    """Same key, same results: content, what the manifest says of it, config, both weights."""
+    return hash_of(
+        {
+            "etag": source.etag,
+            "size_bytes": source.size_bytes,
+            "prompts": [asdict(p) for p in source.prompts],
+            "shots": source.shots,
+            "config": lineage.config_hash,
+            "detector": lineage.detector_hash,
+            "tracker": lineage.tracker_hash,
+        }
+    )
+
+
+def _turn(source: Source) -> tuple[int, str]:
+    if source.seen_run_id is None:
+        return -1, ""
+    return bucket_of(source.video_id), source.video_id
+
+
+def _limited(
+    planned: Sequence[Planned], wanted: Collection[Reason], limit: int | None
+) -> Iterator[Planned]:
+    left = len(planned) if limit is None else limit
+    for video in planned:
+        if video.reason not in wanted:
+            yield video
+        elif left > 0:
+            left -= 1
+            yield video
+
+
+def _place(
+    source: Source, entry: LedgerEntry | None, lineage: Lineage, max_attempts: int
+) -> Planned:
+    key = work_key(source, lineage)
+    if entry is None:
+        return Planned(replace(source, work_key=key), "new")
+    todo = replace(source, work_key=key, seen_run_id=entry.run_id)
+    if entry.etag != source.etag or entry.size_bytes != source.size_bytes:
+        return Planned(todo, "changed")
+    has_failed = entry.status in ("failed", "quarantined")
+    if entry.work_key != key:
+        cause = _cause(entry, lineage)
+        # Without results there is nothing to be stale, and new settings are a new chance.
+        reason: Reason = "failed" if has_failed else "stale"
+        return Planned(todo, reason, f"other {cause}")
+    if not has_failed:
+        return Planned(source, "unchanged")
+    tried = f"{entry.attempts} of {max_attempts} attempts"
+    if entry.attempts >= max_attempts:
+        return Planned(source, "quarantined", tried)
+    return Planned(replace(todo, attempts=entry.attempts), "failed", tried)
+
+
+def _cause(entry: LedgerEntry, lineage: Lineage) -> str:
+    """What has changed since, of all that makes results."""
+    changed = {
+        "settings": entry.config_hash != lineage.config_hash,
+        "detector weights": entry.detector_hash != lineage.detector_hash,
+        "tracker weights": entry.tracker_hash != lineage.tracker_hash,
+    }
+    return " and ".join(name for name, has in changed.items() if has) or "prompts or shots"

@@ -1,0 +1,70 @@
+"""Can this run start here? If not it says so before any work, naming what to change."""
+
+from pvtt_flow import __version__
+from pvtt_flow.config.schema import ResourceParams, RunConfig
+from pvtt_flow.core.ids import hash_of
+from pvtt_flow.errors import PreflightError
+from pvtt_flow.models.checkpoints import sha256_of
+from pvtt_flow.models.detector import check_classes
+from pvtt_flow.models.factory import (
+    build_detector,
+    detector_weights,
+    tracker_config,
+    tracker_weights,
+)
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Lineage
+
+
+def make_lineage(config: RunConfig, run_id: str) -> Lineage:
+    """Find and verify the weights; the hashes that this run's rows will carry."""
+    detector = detector_weights(config.detector, config.run.models, open_binary)
+    tracker = tracker_weights(config.tracker, config.run.models, open_binary)
+    settings = {
+        "config": config.results_hash(),
+        # The same weights in another architecture (a larger picture, say) give other masks.
+        "architecture": sha256_of(tracker_config(config.tracker)),
+    }
+    return Lineage(
+        run_id=run_id,
+        config_hash=hash_of(settings),
+        detector_hash=sha256_of(detector),
+        tracker_hash=sha256_of(tracker),
+        code_version=__version__,
+    )
+
+
+def check_class_filter(config: RunConfig) -> None:
+    """Raise when the detector can never give a wanted class; loads it only if there is a filter."""
+    if config.detect.classes is None:
+        return
+    detector = build_detector(config.detector, config.run.models, open_binary)
+    check_classes(detector, config.detect.classes)
+
+
+def check_resources(need: ResourceParams, *, num_cpus: float, num_gpus: float) -> None:
+    """Raise when the pools can never all be placed: Ray would wait for ever without a word."""
+    pools = {"detect": need.detect, "propagate": need.propagate}
+    cpus = {name: pool.actors * pool.num_cpus for name, pool in pools.items()}
+    gpus = {name: pool.actors * pool.num_gpus for name, pool in pools.items()}
+    # The tasks run beside the pools and take turns.
+    task_cpus = max(need.inspect_num_cpus, need.write_num_cpus)
+    if sum(cpus.values()) + task_cpus > num_cpus:
+        raise PreflightError(
+            f"the run needs {sum(cpus.values()) + task_cpus:g} CPUs at once "
+            f"(detect {cpus['detect']:g}, propagate {cpus['propagate']:g}, tasks {task_cpus:g}) "
+            f"and the cluster has {num_cpus:g}: {_advice(cpus, 'num_cpus')}"
+        )
+    if sum(gpus.values()) > num_gpus:
+        raise PreflightError(
+            f"the run needs {sum(gpus.values()):g} GPUs at once "
+            f"(detect {gpus['detect']:g}, propagate {gpus['propagate']:g}) "
+            f"and the cluster has {num_gpus:g}: {_advice(gpus, 'num_gpus')}"
+        )
+
+
+def _advice(wanted: dict[str, float], key: str) -> str:
+    most = max(wanted, key=lambda name: wanted[name])
+    return (
+        f"lower $.resources.{most}.actors or $.resources.{most}.{key}, or run on a larger cluster"
+    )

@@ -1,0 +1,193 @@
+"""One run: plan, check, process, commit as results come, report."""
+
+import logging
+import secrets
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from pvtt_flow.config.schema import RunConfig
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.ledger import empty_ledger
+from pvtt_flow.dataset.maintenance.compact import RUNNING, compact
+from pvtt_flow.dataset.maintenance.row_updates import mark
+from pvtt_flow.dataset.tables import MaskletFile
+from pvtt_flow.errors import StoreError
+from pvtt_flow.pipeline.assemble import Sealer
+from pvtt_flow.pipeline.batches import arrivals
+from pvtt_flow.pipeline.plan import Plan, make_plan
+from pvtt_flow.pipeline.preflight import check_class_filter, check_resources, make_lineage
+from pvtt_flow.pipeline.ray_session import connected, explained
+from pvtt_flow.pipeline.summary import Summary
+from pvtt_flow.stages.write import Receipt
+from pvtt_flow.storage.retry import RETRIES
+from pvtt_flow.storage.sources import list_sources, origin_of
+from pvtt_flow.types import Lineage, Seal
+
+_LOG = logging.getLogger("pvtt_flow")
+
+
+class Watcher(Protocol):
+    """Whoever shows people how far a run is."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan is made."""
+        ...
+
+    def finished(self, seal: Seal, summary: Summary) -> None:
+        """One more video is finished."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A run that has passed every check that needs no cluster."""
+
+    config: RunConfig
+    lineage: Lineage
+    plan: Plan
+
+
+def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
+    """Find the weights, list the input, read the ledger. Writes nothing."""
+    lineage = make_lineage(config, new_run_id())
+    sources = list_sources(config.input)
+    dataset = Dataset(config.output.uri)
+    plan = make_plan(
+        sources,
+        dataset.ledger() if dataset.exists() else empty_ledger(),
+        lineage,
+        input_uri=origin_of(config.input),
+        max_attempts=config.run.max_attempts,
+        process=config.run.process,
+        limit=limit,
+    )
+    return Prepared(config=config, lineage=lineage, plan=plan)
+
+
+def execute(prepared: Prepared, watcher: Watcher) -> Summary:
+    """Process what the plan asks for; returns when all of it is committed."""
+    config, plan = prepared.config, prepared.plan
+    summary = Summary(
+        run_id=prepared.lineage.run_id,
+        num_planned=len(plan.todo),
+        plan={str(reason): n for reason, n in plan.counts.items()},
+        num_lanes=config.tracker.lanes,
+    )
+    watcher.planned(plan)
+    dataset = Dataset(config.output.uri)
+    if plan.newly_gone or plan.returned:
+        dataset.ensure()
+        summary.version = mark(
+            dataset.uri,
+            gone=plan.newly_gone,
+            returned=plan.returned,
+            at_ns=time.time_ns(),
+            run_id=summary.run_id,
+        )
+    if plan.todo:
+        dataset.check_writable()
+        check_class_filter(config)
+        with connected() as capacity:
+            need = config.resources
+            check_resources(need, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
+            dataset.ensure()
+            with explained(capacity, config.run.no_progress_timeout_s):
+                _process(prepared, _Ledger(dataset, prepared, summary, watcher))
+    return summary
+
+
+def new_run_id() -> str:
+    """Sortable and unique: `20261121T140509Z-3fa9`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def _process(prepared: Prepared, ledger: "_Ledger") -> None:
+    started = time.perf_counter()
+    try:
+        for receipts in arrivals(_receipts(prepared), prepared.config.run.commit_interval_s):
+            for receipt in receipts:
+                ledger.add(receipt)
+            ledger.commit_if_due()
+        ledger.commit()
+        ledger.tidy()
+    finally:
+        # Also when the run breaks off: what is finished is kept.
+        ledger.commit()
+        ledger.summary.wall_s = time.perf_counter() - started
+
+
+def _receipts(prepared: Prepared) -> Iterator[list[Receipt]]:
+    from pvtt_flow.dataset.arrow import from_table
+    from pvtt_flow.pipeline import pipeline
+
+    rows = pipeline.build(prepared.plan.todo, prepared.config, prepared.lineage)
+    for table in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from_table(Receipt, table)
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """Gathers finished videos and commits them, a few seconds' worth at a time."""
+
+    dataset: Dataset
+    prepared: Prepared
+    summary: Summary
+    watcher: Watcher
+    sealer: Sealer = field(init=False)
+    seen: dict[str, str | None] = field(default_factory=dict)
+    seals: list[Seal] = field(default_factory=list)
+    files: list[MaskletFile] = field(default_factory=list)
+    num_commits: int = 0
+    committed_at_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.sealer = Sealer(self.prepared.lineage, self.prepared.config.run.max_attempts)
+
+    def add(self, receipt: Receipt) -> None:
+        if receipt.failure is not None and receipt.failure.kind == "store":
+            raise StoreError(receipt.failure.message)
+        self.summary.add_shot(receipt)
+        done = self.sealer.add(receipt, finished_at_ns=time.time_ns())
+        if done is not None:
+            seal, files = done
+            self.seals.append(seal)
+            self.files.extend(files)
+            self.seen[seal.video_id] = receipt.source.seen_run_id
+            self.summary.add_video(seal)
+            self.watcher.finished(seal, self.summary)
+
+    def commit_if_due(self) -> None:
+        if time.monotonic() - self.committed_at_s >= self.prepared.config.run.commit_interval_s:
+            self.commit()
+
+    def commit(self) -> None:
+        if self.seals:
+            run_id = self.prepared.lineage.run_id
+            done = self.dataset.commit(self.files, self.seals, run_id=run_id, seen=self.seen)
+            self.summary.version = done.version
+            self._tell(done.overtaken)
+            self.num_commits += 1
+            if self.num_commits % RUNNING.fanout == 0:
+                self.tidy()
+        self.seals, self.files, self.seen = [], [], {}
+        self.summary.num_retries += RETRIES.take()
+        self.committed_at_s = time.monotonic()
+
+    def tidy(self) -> None:
+        """Keep the number of files in bounds, however many commits there are."""
+        run_id = self.prepared.lineage.run_id
+        self.summary.version = compact(self.dataset.uri, RUNNING, {"run_id": run_id})
+
+    def _tell(self, overtaken: Collection[str]) -> None:
+        if overtaken:
+            self.summary.num_overtaken += len(overtaken)
+            _LOG.warning(
+                "another run writes to %s: it finished %d of these videos first, and its results "
+                "stay (%s)",
+                self.dataset.uri,
+                len(overtaken),
+                ", ".join(sorted(overtaken)[:3]),
+            )

@@ -1,0 +1,84 @@
+"""What a run did, in numbers."""
+
+from dataclasses import dataclass, field
+
+from pvtt_flow.stages.write import Receipt
+from pvtt_flow.types import Seal
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """Counts of one run; grows while it runs."""
+
+    run_id: str
+    num_planned: int
+    plan: dict[str, int]
+    """Inputs by reason."""
+    num_videos: int = 0
+    """Finished, whatever came of them."""
+    num_overtaken: int = 0
+    """Of these: another run had finished them first, and its results stay."""
+    num_retries: int = 0
+    """Requests to stores that were made again."""
+    num_shots: int = 0
+    num_masklets: int = 0
+    num_frames: int = 0
+    wall_s: float = 0.0
+    """From the first row entering the flow to the last commit; models are loaded in it."""
+    propagate_s: float = 0.0
+    """Seconds in trackers, over all shots; shots that are tracked together spend the same ones."""
+    num_lanes: int = 0
+    """Of each tracker."""
+    lanes_busy: float = 0.0
+    """The share of its tracker's lanes that were at work, on average over the tracker's steps."""
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Videos by status."""
+    verdicts: dict[str, int] = field(default_factory=dict)
+    """Masklets by verdict."""
+    failures: list[dict[str, str]] = field(default_factory=list)
+    """uri, stage, kind and message of each."""
+    version: int | None = None
+    """Of the dataset, after the last commit."""
+
+    def add_shot(self, receipt: Receipt) -> None:
+        """Count a finished shot."""
+        self.num_shots += 1
+        self.num_retries += receipt.timings.retries
+        self.num_frames += receipt.num_frames
+        self._add_lanes(receipt.num_frames, receipt.timings.lanes_busy)
+        self.propagate_s += receipt.timings.propagate_s
+        if receipt.failure is None:
+            for verdict in receipt.verdicts:
+                self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+
+    def add_video(self, seal: Seal) -> None:
+        """Count a finished video."""
+        self.num_videos += 1
+        self.num_masklets += seal.num_masklets
+        self.statuses[seal.status] = self.statuses.get(seal.status, 0) + 1
+        if seal.failure_kind is not None:
+            self.failures.append(
+                {
+                    "uri": seal.uri,
+                    "stage": seal.failure_stage or "",
+                    "kind": seal.failure_kind,
+                    "message": seal.failure_message or "",
+                }
+            )
+
+    def _add_lanes(self, num_frames: int, lanes_busy: float) -> None:
+        """A harmonic mean over frames: a step with many lanes has many of them."""
+        if num_frames and lanes_busy:
+            before = self.num_frames - num_frames
+            steps = (before / self.lanes_busy if before else 0) + num_frames / lanes_busy
+            self.lanes_busy = self.num_frames / steps
+
+    @property
+    def failure_fraction(self) -> float:
+        """Share of the finished videos that failed."""
+        return len(self.failures) / self.num_videos if self.num_videos else 0.0
+
+    @property
+    def frames_per_s(self) -> float:
+        """Processed frames over the whole run's time."""
+        return self.num_frames / self.wall_s if self.wall_s else 0.0

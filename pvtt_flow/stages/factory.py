@@ -1,0 +1,58 @@
+"""The stages of the flow, made from the config: the same for Ray's workers and for `debug`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from pvtt_flow.config.schema import RunConfig
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.models.factory import build_detector, build_tracker
+from pvtt_flow.stages.detect import Detect
+from pvtt_flow.stages.inspect import Inspect
+from pvtt_flow.stages.judge import Judge
+from pvtt_flow.stages.propagate import Propagate
+from pvtt_flow.stages.write import Write
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Lineage, Work
+from pvtt_flow.video.worker.decoder import Decoder, InProcess, Isolated
+
+
+class Step(Protocol):
+    """A stage: rows in, rows out, knowing nothing of Ray."""
+
+    def __call__(self, works: Sequence[Work]) -> Sequence[Any]:
+        """The rows that these become."""
+        ...
+
+
+Make = Callable[..., Step]
+
+
+def inspect(config: RunConfig) -> Inspect:
+    """Opens videos and finds their shots."""
+    return Inspect(config.shots, config.limits, _decoder(config))
+
+
+def detect(config: RunConfig) -> Detect:
+    """Finds products; loads its detector here."""
+    detector = build_detector(config.detector, config.run.models, open_binary)
+    return Detect(detector, config.detect, config.sampling, config.limits, _decoder(config))
+
+
+def propagate(config: RunConfig) -> Propagate:
+    """Tracks; loads its SAM 2 here."""
+    tracker = build_tracker(config.tracker, config.run.models, open_binary)
+    return Propagate(tracker, config.sampling, config.limits, _decoder(config))
+
+
+def judge(config: RunConfig) -> Judge:
+    """Measures and judges."""
+    return Judge(config.qc)
+
+
+def write(config: RunConfig, lineage: Lineage) -> Write:
+    """Writes masklet files."""
+    return Write(Dataset(config.output.uri), lineage)
+
+
+def _decoder(config: RunConfig) -> Decoder:
+    return Isolated() if config.run.isolate_decoders else InProcess()

@@ -1,0 +1,50 @@
+"""Places: uris to fsspec filesystems and delta-rs options.
+
+Credentials and endpoints come from the environment alone, as s3fs and the AWS tools read them.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import fsspec
+
+from pvtt_flow.errors import PreflightError, PvttFlowError
+from pvtt_flow.storage.retry import s3_options
+from pvtt_flow.storage.store_errors import explain
+from pvtt_flow.storage.uris import endpoint
+
+_S3 = ("s3://", "s3a://")
+
+
+def filesystem(uri: str) -> tuple[Any, str]:
+    """The fsspec filesystem of a uri and the path in it; listings are never cached."""
+    options = s3_options() if uri.startswith(_S3) else {}
+    files, path = fsspec.url_to_fs(uri, use_listings_cache=False, **options)
+    return files, str(path)
+
+
+def delta_options(uri: str) -> dict[str, str]:
+    """delta-rs options for the environment that s3fs reads; commits by conditional put."""
+    if not uri.startswith(_S3):
+        return {}
+    options = {"conditional_put": "etag", "timeout": "30s", "connect_timeout": "5s",
+               "max_retries": "5", "retry_timeout": "30s"}  # fmt: skip
+    if url := endpoint():
+        # A custom endpoint has no regions, but delta-rs will not sign without one.
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        options |= {"endpoint_url": url, "region": region or "us-east-1"}
+        options["allow_http"] = str(url.startswith("http://")).lower()
+    return options
+
+
+@contextmanager
+def preflight(key: str, expected: str, uri: str) -> Iterator[None]:
+    """Turn any foreign error inside into a PreflightError about the config value at `key`."""
+    try:
+        yield
+    except PvttFlowError:
+        raise
+    except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
+        raise PreflightError(f"{key}: expected {expected}, but {explain(error, uri)}") from None

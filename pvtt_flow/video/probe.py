@@ -1,0 +1,63 @@
+"""What a video is: the container's header and the first decoded frame, in a few ranged reads."""
+
+from typing import BinaryIO
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pvtt_flow.core.timeline import NS_PER_S, to_ns
+from pvtt_flow.errors import DataError
+from pvtt_flow.types import Video
+from pvtt_flow.video.container import open_container
+from pvtt_flow.video.decoded import coded_frames, fps_of
+from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
+
+# AV_TIME_BASE: the unit of a container's own duration.
+_CONTAINER_TICKS_PER_S = 1_000_000
+
+
+def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -> Video:
+    """The facts of the main video stream (`container.main_stream` says which one that is).
+
+    Size, pixel format and display are those of the first decoded frame, because headers lie.
+
+    Raises DataError of kind `empty_file`, `over_limit`, `not_a_video`, `no_video_stream`,
+    `undecodable` or `unreadable`.
+    """
+    if size_bytes == 0:
+        raise DataError(
+            "empty_file",
+            "the file must have content, got 0 bytes; upload it again or take it out of the input",
+        )
+    limits.check_bytes(size_bytes)
+    with open_container(file, limits) as opened:
+        duration_ns = _duration_ns(opened.container, opened.stream)
+        limits.check_length(opened.stream.frames, duration_ns or 0)
+        first = next(coded_frames(opened, limits))
+        display = first.painter.display
+        fps = fps_of(opened.stream)
+        return Video(
+            container=opened.container.format.name,
+            codec=opened.stream.codec_context.codec.canonical_name,
+            pixel_format=first.picture.format.name,
+            width_px=display.size_px[0],
+            height_px=display.size_px[1],
+            coded_width_px=display.coded_px[0],
+            coded_height_px=display.coded_px[1],
+            sample_aspect_num=display.sample_aspect.numerator,
+            sample_aspect_den=display.sample_aspect.denominator,
+            mirrored=display.mirrored,
+            rotation_deg=display.rotation_deg,
+            fps_num=fps.numerator,
+            fps_den=fps.denominator,
+            duration_ns=duration_ns,
+            num_frames_from_header=opened.stream.frames or None,
+        )
+
+
+def _duration_ns(container: InputContainer, stream: VideoStream) -> int | None:
+    if stream.duration and stream.time_base:
+        return to_ns(stream.duration, stream.time_base)
+    if container.duration:
+        return container.duration * (NS_PER_S // _CONTAINER_TICKS_PER_S)
+    return None

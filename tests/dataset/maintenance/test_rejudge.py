@@ -1,0 +1,60 @@
+"""New verdicts from stored measurements."""
+
+from pathlib import Path
+
+import pytest
+
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.history import history
+from pvtt_flow.dataset.maintenance.rejudge import Verdict, rejudge
+from pvtt_flow.types import Measurements
+from tests.dataset.dataset_rows import masklet, measurements
+from tests.dataset.datasets import masklets_of, new_dataset, publish, seals_of
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    made = new_dataset(tmp_path)
+    publish(
+        made,
+        masklet("a", qc=measurements(presence=0.9)),
+        masklet("a", 1, qc=measurements(presence=0.1)),
+        masklet("b", qc=measurements(presence=0.1), verdict="review", reasons=("old",)),
+        masklet("c", qc=None, verdict=None),
+    )
+    return made
+
+
+def presence(measured: Measurements) -> Verdict:
+    return ("accept", ()) if measured.presence > 0.5 else ("reject", ("presence_low",))
+
+
+def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
+    before, seals = masklets_of(dataset), seals_of(dataset)
+    done = rejudge(dataset.uri, presence, {"thresholds": {"presence": 0.5}})
+    assert done.changes == {("accept", "reject"): 1, ("review", "reject"): 1}
+    assert (done.num_masklets, done.version) == (4, 2)
+    after = masklets_of(dataset)
+    assert [(m.verdict, m.reasons) for m in after] == [
+        ("accept", ()), ("reject", ("presence_low",)), ("reject", ("presence_low",)), (None, ()),
+    ]  # fmt: skip
+    assert [m.frames for m in after] == [m.frames for m in before]
+    assert seals_of(dataset) == seals
+    assert masklets_of(Dataset.existing(dataset.uri, 1)) == before
+    (newest,) = history(dataset.uri, 1)
+    assert newest.step == "judge"
+    assert newest.notes["thresholds"] == {"presence": 0.5}
+    assert newest.notes["accept_to_reject"] == 1
+
+
+def test_judging_alike_is_no_version(dataset: Dataset) -> None:
+    rejudge(dataset.uri, presence, {})
+    again = rejudge(dataset.uri, presence, {})
+    assert (again.changes, again.version) == ({}, 2)
+
+
+def test_only_reasons_may_change(dataset: Dataset) -> None:
+    rejudge(dataset.uri, presence, {})
+    done = rejudge(dataset.uri, lambda m: (presence(m)[0], ("other",)), {})
+    assert (done.changes, done.version) == ({}, 3)
+    assert {m.reasons for m in masklets_of(dataset)} == {("other",), ()}

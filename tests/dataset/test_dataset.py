@@ -1,0 +1,309 @@
+"""The dataset: committed whole, replaced whole, read at versions that belong together."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from pvtt_flow.dataset import delta, transactions
+from pvtt_flow.dataset.arrow import from_table, to_table
+from pvtt_flow.dataset.dataset import Committed, Dataset
+from pvtt_flow.dataset.delta import open_table
+from pvtt_flow.dataset.ledger import LedgerEntry
+from pvtt_flow.dataset.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
+from pvtt_flow.errors import PreflightError, StoreError
+from pvtt_flow.types import Seal
+from tests.dataset.dataset_rows import masklet, seal
+from tests.dataset.datasets import masklets_of, publish
+
+
+@pytest.fixture(params=["local", "s3"])
+def dataset(request, tmp_path):
+    """A new dataset, in a folder and in a bucket."""
+    root = str(tmp_path) if request.param == "local" else request.getfixturevalue("s3").bucket()
+    made = Dataset(f"{root}/dataset")
+    made.ensure()
+    return made
+
+
+@pytest.fixture
+def local(tmp_path):
+    made = Dataset(str(tmp_path / "dataset"))
+    made.ensure()
+    return made
+
+
+def entry(dataset, video_id):
+    (found,) = dataset.ledger().entries([video_id])
+    return found
+
+
+def same_bucket(count):
+    """Ids of videos that share a partition, and so may share a file."""
+    ids = [f"video-{n}" for n in range(200)]
+    return [video for video in ids if bucket_of(video) == bucket_of(ids[0])][:count]
+
+
+def test_what_is_committed_is_read(dataset):
+    assert dataset.exists()
+    assert not Dataset(f"{dataset.uri}/elsewhere").exists()
+    dataset.ensure()
+    rows = [masklet("a"), masklet("a", 1, qc=None, verdict=None), masklet("b", reasons=("x", "y"))]
+    seals = [seal("a", num_masklets=2), seal("b"), seal("c", status="empty", num_masklets=0)]
+    files = dataset.write_masklets(rows)
+    assert dataset.masklets().count_rows() == 0
+    version = dataset.commit(files, seals, run_id="r1").version
+    assert version == 1
+    assert masklets_of(dataset) == rows
+    assert from_table(Seal, dataset.videos().to_table()) == seals
+    assert entry(dataset, "c") == LedgerEntry(
+        video_id="c", etag="e1", size_bytes=1000, status="empty", attempts=0,
+        input_uri="/videos", gone_at_ns=None, work_key="k1", run_id="r1",
+        config_hash="c", detector_hash="d", tracker_hash="t",
+    )  # fmt: skip
+    assert entry(dataset, "nobody") is None
+
+
+def test_a_video_is_replaced_and_its_neighbours_stay(dataset):
+    one, two = same_bucket(2)
+    publish(dataset, masklet(one), masklet(one, 1), masklet(two))
+    before = dataset.videos().count_rows()
+    publish(dataset, masklet(one, label="new"), run_id="r2")
+    assert masklets_of(dataset) == sorted(
+        [masklet(one, label="new"), masklet(two)], key=lambda row: row.masklet_id
+    )
+    assert dataset.videos().count_rows() == before
+    seals = from_table(Seal, dataset.videos().to_table())
+    assert {row.video_id: row.run_id for row in seals} == {one: "r2", two: "r1"}
+
+
+def test_a_crash_between_the_two_commits_is_never_read(dataset, monkeypatch):
+    publish(dataset, masklet("a"))
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(transactions, "_commit_videos", crash)
+            with pytest.raises(KeyboardInterrupt):
+                publish(dataset, masklet("a", label="lost"), masklet("b"), run_id="r2")
+        assert masklets_of(dataset) == [masklet("a")]
+        assert dataset.masklets().count_rows() == 1
+    publish(dataset, masklet("b"), run_id="r3")
+    assert masklets_of(dataset) == [masklet("a"), masklet("b")]
+    head = open_table(dataset.uri, "masklets").to_pyarrow_dataset()
+    assert sorted(head.to_table()["video_id"].to_pylist()) == ["a", "b"], "nor built upon"
+
+
+def crash(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def test_a_crash_in_the_very_first_commit(local, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(transactions, "_commit_videos", crash)
+        with pytest.raises(KeyboardInterrupt):
+            publish(local, masklet("a"))
+    assert local.masklets().count_rows() == 0
+    publish(local, masklet("a"))
+    assert masklets_of(local) == [masklet("a")]
+
+
+def test_a_failure_takes_the_earlier_masklets_away(local):
+    publish(local, masklet("a"), masklet("b"))
+    failed = seal("a", status="failed", failure_kind="undecodable", attempts=1, num_masklets=0)
+    local.commit((), [failed], run_id="r2", seen={"a": "r1"})
+    assert masklets_of(local) == [masklet("b")]
+    assert (entry(local, "a").status, entry(local, "a").attempts) == ("failed", 1)
+
+
+def test_versions_belong_together(local):
+    first = publish(local, masklet("a"))
+    second = publish(local, masklet("a", label="new"), masklet("b"), run_id="r2")
+    old = Dataset.existing(local.uri, first)
+    assert masklets_of(old) == [masklet("a")]
+    assert len(old.ledger()) == 1
+    assert masklets_of(Dataset.existing(local.uri, second)) == masklets_of(
+        Dataset.existing(local.uri)
+    )
+    notes = open_table(local.uri, "videos").history(1)[0]
+    assert (notes["run_id"], notes["step"], notes["videos_added"]) == ("r2", "run", 1)
+    assert transactions.named_version(open_table(local.uri, "videos")) == 2
+
+
+def test_files_say_what_is_in_them(local):
+    one, two = same_bucket(2)
+    other = next(v for v in map(str, range(99)) if bucket_of(v) != bucket_of(one))
+    files = local.write_masklets([masklet(other), masklet(two), masklet(one), masklet(one, 1)])
+    assert local.write_masklets([]) == ()
+    by_bucket = {file.bucket: file for file in files}
+    file = by_bucket[bucket_of(one)]
+    assert len(files) == 2
+    assert file.path.startswith(f"bucket={file.bucket}/")
+    assert file.num_rows == 3
+    assert file.video_ids == tuple(sorted((one, two)))
+    stats = json.loads(file.stats_json)
+    assert stats["numRecords"] == 3
+    assert stats["minValues"]["video_id"] == min(one, two)
+    assert stats["nullCount"]["verdict"] == 0
+    assert from_table(MaskletFile, to_table(MaskletFile, files)) == list(files)
+
+
+def test_reading_one_video_opens_one_file(local):
+    publish(local, *(masklet(f"video-{n}") for n in range(40)))
+    import pyarrow.dataset as ds
+
+    where = ds.field("video_id") == "video-7"
+    files = list(local.masklets().get_fragments(filter=where))
+    assert len(files) < len(list(local.masklets().get_fragments()))
+    only = where & (ds.field("bucket") == bucket_of("video-7"))
+    assert len(list(local.masklets().get_fragments(filter=only))) == 1
+    assert local.masklets().to_table(filter=where).num_rows == 1
+
+
+def test_what_does_not_belong_together_is_refused(local):
+    files = local.write_masklets([masklet("a")])
+    with pytest.raises(ValueError, match=r"must be committed with their seals, got none: \{'a'\}"):
+        local.commit(files, [seal("b")], run_id="r")
+    with pytest.raises(ValueError, match=r"sealed once in a commit, got twice: \['a'\]"):
+        local.commit((), [seal("a"), seal("a")], run_id="r")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "winner"),
+    [("ok", "ok", "early"), ("empty", "ok", "early"), ("failed", "ok", "late"),
+     ("failed", "failed", "early"), ("ok", "failed", "early")],
+)  # fmt: skip
+def test_two_runs_finish_the_same_video(local, theirs, ours, winner):
+    """The second learns it from the log; a result beats a failure."""
+    first = publish(local, masklet("a"), masklet("b"))
+    local.commit((), [seal("a", run_id="early", **as_(theirs))], run_id="early", seen={"a": "r1"})
+    files = local.write_masklets([masklet("a", label="late"), masklet("b", label="late")])
+    done = local.commit(
+        files if ours == "ok" else local.write_masklets([masklet("b", label="late")]),
+        [seal("a", run_id="late", **as_(ours)), seal("b", run_id="late")],
+        run_id="late",
+        seen={"a": "r1", "b": "r1"},
+    )
+    assert done.version == first + 2
+    assert done.overtaken == (frozenset() if winner == "late" else {"a"})
+    runs = {row["video_id"]: row["run_id"] for row in local.videos().to_table().to_pylist()}
+    assert runs == {"a": winner, "b": "late"}
+    labels = [(m.video_id, m.label) for m in masklets_of(local)]
+    assert labels == ([("a", "late")] if winner == "late" else []) + [("b", "late")]
+
+
+def as_(status):
+    if status == "failed":
+        return {"status": status, "failure_kind": "undecodable", "num_masklets": 0}
+    return {"status": status, "num_masklets": 0}
+
+
+def test_nothing_is_committed_when_all_has_been_done(local):
+    first = publish(local, masklet("a"))
+    files = local.write_masklets([masklet("a", label="late")])
+    done = local.commit(files, [seal("a", run_id="late")], run_id="late")
+    assert done == Committed(first, frozenset({"a"}))
+    assert masklets_of(local) == [masklet("a")]
+
+
+def test_a_lost_answer_is_looked_up_in_the_log(local, monkeypatch):
+    """The commit has landed and its writer is told that it has not."""
+    real = DeltaTable.create_write_transaction
+
+    def answers_lost(self, *args, **kwargs):
+        real(self, *args, **kwargs)
+        raise OSError("Generic S3 error: connection reset by peer")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", answers_lost)
+    assert publish(local, masklet("a")) == 1
+    assert masklets_of(local) == [masklet("a")]
+
+
+def test_a_store_that_never_answers_is_named_and_not_other_writers(local, monkeypatch):
+    def breaks_off(self, *args, **kwargs):
+        raise OSError("Generic S3 error: operation timed out")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", breaks_off)
+    monkeypatch.setattr(transactions, "_MAX_TRIES", 3)
+    with pytest.raises(StoreError, match=r"but 3 times .* does not answer: check the network"):
+        publish(local, masklet("a"))
+
+
+def test_a_checkpoint_keeps_which_versions_belong_together(local):
+    """All that is left to a reader when old entries of the log are gone."""
+    publish(local, masklet("a"))
+    version = publish(local, masklet("b"))
+    open_table(local.uri, "videos").create_checkpoint()
+    for entry in Path(local.uri, "videos", "_delta_log").glob("*.json"):
+        entry.unlink()
+    assert transactions.named_version(open_table(local.uri, "videos")) == version == 2
+    assert len(masklets_of(local)) == 2
+
+
+def test_a_store_that_refuses_stops_the_run(local, monkeypatch):
+    def refuses(self, *args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", refuses)
+    with pytest.raises(
+        StoreError, match=r"^\$.output.uri: expected to commit, but .*No space left"
+    ):
+        publish(local, masklet("a"))
+
+
+def test_many_writers_at_once(dataset):
+    """Every video of every writer is there once, whoever loses a race."""
+
+    def write(number):
+        for turn in range(3):
+            video = f"v{number}-{turn}"
+            publish(dataset, masklet(video), masklet("shared", label=video), run_id=video)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    rows = masklets_of(dataset)
+    assert [m.video_id for m in rows] == [
+        "shared",
+        *sorted(f"v{n}-{t}" for n in range(4) for t in range(3)),
+    ]
+    runs = {row["video_id"]: row["run_id"] for row in dataset.videos().to_table().to_pylist()}
+    assert len(runs) == 13
+    assert runs["shared"] == rows[0].label
+    assert dataset.videos().count_rows() == 13
+
+
+def test_opening_what_is_not_there(s3, tmp_path, local):
+    (tmp_path / "file").write_text("x")
+    cases = [
+        (str(tmp_path / "none"), f"but {tmp_path}/none has no table 'videos': correct the uri, or"),
+        (str(tmp_path / "file"), f"but there is nothing at {tmp_path}/file: correct"),
+        ("s3://no-such-bucket-here/d", "but the bucket of s3://no-such-bucket-here/d"),
+        (f"{s3.bucket()}/none", "has no table 'videos': correct the uri, or let a run make the"),
+    ]
+    for uri, message in cases:
+        with pytest.raises(PreflightError) as caught:
+            Dataset.existing(uri)
+        assert str(caught.value).startswith("$.output.uri: expected a dataset, but ")
+        assert message in str(caught.value)
+    with pytest.raises(PreflightError, match=r"expected a version from 0 to 0 of .* number 9"):
+        Dataset.existing(local.uri, 9)
+
+
+def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):
+    local = Dataset(str(tmp_path / "dataset"))
+    with monkeypatch.context() as patch:
+        fields = [field for field in SCHEMAS[VIDEOS] if field.name != "flags"]
+        patch.setattr(delta, "SCHEMAS", {**SCHEMAS, VIDEOS: pa.schema(fields)})
+        local.ensure()
+    with pytest.raises(
+        PreflightError, match=r"the table 'videos' has others \(flags\); it is older"
+    ):
+        local.ensure()
+
+
+def test_the_tables_are_plain_delta(local):
+    publish(local, masklet("a"))
+    table = DeltaTable(f"{local.uri}/masklets")
+    assert table.metadata().partition_columns == ["bucket"]
+    assert DeltaTable(f"{local.uri}/videos").to_pyarrow_table().num_rows == 1

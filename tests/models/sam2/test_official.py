@@ -1,0 +1,41 @@
+"""The official predictor from files that may be anyone's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.sam2.official import build_predictor
+
+CPU = torch.device("cpu")
+
+
+def test_it_has_the_weights_and_is_ready_to_predict(random_weights: Path, config: Path) -> None:
+    predictor = build_predictor(random_weights, config, CPU)
+    saved = torch.load(random_weights, weights_only=True)["model"]
+    assert all(torch.equal(value, saved[name]) for name, value in predictor.state_dict().items())
+    assert not predictor.training
+    assert predictor.fill_hole_area == 0, "or masks would differ from host to host"
+    assert predictor.binarize_mask_from_pts_for_mem_enc
+
+
+def test_a_config_may_only_name_classes_of_sam2(tmp_path: Path, random_weights: Path) -> None:
+    evil = tmp_path / "evil.yaml"
+    evil.write_text("model:\n  _target_: sam2.x\n  inner:\n    - {_target_: os.system}\n")
+    with pytest.raises(ConfigError, match=r"_target_ must be a class of sam2, got os\.system"):
+        build_predictor(random_weights, evil, CPU)
+
+
+def test_weights_of_another_form_are_refused(tmp_path: Path, config: Path) -> None:
+    path = tmp_path / "other.pt"
+    torch.save({"weights": 1}, path)
+    with pytest.raises(ConfigError, match="state dict under `model`"):
+        build_predictor(path, config, CPU)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path, config: Path) -> None:
+    path = tmp_path / "other.pt"
+    torch.save({"model": {"x": torch.zeros(1)}}, path)
+    with pytest.raises(ConfigError, match=r"\$\.tracker\.config .* does not belong to"):
+        build_predictor(path, config, CPU)

@@ -1,0 +1,110 @@
+from dataclasses import replace
+
+import pytest
+
+from pvtt_flow.pipeline.assemble import Sealer
+from pvtt_flow.pipeline.summary import Summary
+from pvtt_flow.stages.write import Receipt
+from pvtt_flow.types import Status
+from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT, file
+
+
+def sealer() -> Sealer:
+    return Sealer(LINEAGE, max_attempts=3)
+
+
+def test_a_video_of_one_shot_is_sealed_at_once() -> None:
+    done = sealer().add(SHOT, finished_at_ns=7)
+    assert done is not None
+    seal, files = done
+    assert files == SHOT.files
+    assert (seal.status, seal.num_shots, seal.num_frames, seal.num_masklets) == ("ok", 1, 10, 2)
+    assert (seal.width_px, seal.coded_width_px, seal.rotation_deg) == (64, 96, 90)
+    assert (seal.work_key, seal.run_id, seal.tracker_hash) == ("key", "run", "t")
+    assert (seal.failure_kind, seal.attempts, seal.finished_at_ns) == (None, 0, 7)
+
+
+def test_a_video_waits_for_its_last_shot() -> None:
+    waiting = sealer()
+    shots = [
+        replace(SHOT, num_shots=3, files=(file(name),), flags=flags)
+        for name, flags in (("a", ()), ("b", ()), ("c", ("truncated",)))
+    ]
+    other = replace(SHOT, source=replace(SHOT.source, video_id="cup"))
+    assert waiting.add(shots[0], finished_at_ns=1) is None
+    assert waiting.add(other, finished_at_ns=2) is not None
+    assert waiting.add(shots[1], finished_at_ns=3) is None
+    done = waiting.add(shots[2], finished_at_ns=4)
+    assert done is not None
+    seal, files = done
+    assert [f.path for f in files] == ["a", "b", "c"]
+    assert (seal.num_shots, seal.num_frames, seal.num_masklets) == (3, 30, 6)
+    assert (seal.inspect_s, seal.detect_s, seal.propagate_s) == (3, 6, 9)
+    assert seal.flags == ("truncated",)
+
+
+def test_one_failed_shot_fails_its_video() -> None:
+    waiting = sealer()
+    assert waiting.add(replace(FAILED_SHOT, num_shots=2), finished_at_ns=1) is None
+    done = waiting.add(replace(SHOT, num_shots=2), finished_at_ns=2)
+    assert done is not None
+    seal, files = done
+    assert files == (), "a video is in the dataset with all of its shots or with none"
+    assert (seal.status, seal.num_masklets, seal.attempts) == ("failed", 0, 1)
+    assert (seal.failure_stage, seal.failure_kind) == ("propagate", "bad_prompt")
+    assert (seal.failure_message, seal.failure_traceback) == ("it does not fit", "tb")
+
+
+@pytest.mark.parametrize(
+    ("receipt", "before", "status", "attempts"),
+    [
+        (FAILED_SHOT, 0, "failed", 1),
+        (FAILED_SHOT, 1, "failed", 2),
+        (FAILED_SHOT, 2, "quarantined", 3),
+        (SHOT, 2, "ok", 0),
+        (replace(SHOT, verdicts=(), files=()), 2, "empty", 0),
+        (replace(FAILED_SHOT, video=None), 0, "failed", 1),
+    ],
+)
+def test_status_and_attempts(receipt: Receipt, before: int, status: Status, attempts: int) -> None:
+    source = replace(receipt.source, attempts=before)
+    done = sealer().add(replace(receipt, source=source), finished_at_ns=1)
+    assert done is not None
+    assert (done[0].status, done[0].attempts) == (status, attempts)
+
+
+def test_the_summary_counts_what_was_sealed() -> None:
+    summary = Summary(run_id="run", num_planned=3, plan={"new": 3}, wall_s=10)
+    for name, receipt in (("a", SHOT), ("b", FAILED_SHOT), ("c", replace(SHOT, verdicts=()))):
+        shot = replace(receipt, source=replace(receipt.source, video_id=name))
+        summary.add_shot(shot)
+        done = sealer().add(shot, finished_at_ns=1)
+        assert done is not None
+        summary.add_video(done[0])
+    assert (summary.num_videos, summary.num_shots, summary.num_masklets) == (3, 3, 2)
+    assert summary.statuses == {"ok": 1, "failed": 1, "empty": 1}
+    assert summary.verdicts == {"accept": 1, "review": 1}
+    assert summary.failures == [
+        {
+            "uri": "/mug.mp4",
+            "stage": "propagate",
+            "kind": "bad_prompt",
+            "message": "it does not fit",
+        }
+    ]
+    assert summary.failure_fraction == pytest.approx(1 / 3)
+    assert (summary.num_frames, summary.frames_per_s, summary.propagate_s) == (30, 3.0, 9.0)
+
+
+def test_lanes_are_averaged_over_frames() -> None:
+    summary = Summary(run_id="run", num_planned=3, plan={})
+    for num_frames, lanes_busy in ((0, 0.0), (10, 0.5), (30, 1.0), (0, 0.0)):
+        timings = replace(SHOT.timings, lanes_busy=lanes_busy)
+        summary.add_shot(replace(SHOT, num_frames=num_frames, timings=timings))
+    assert summary.lanes_busy == pytest.approx(40 / (10 / 0.5 + 30 / 1.0))
+
+
+def test_a_summary_of_nothing() -> None:
+    summary = Summary(run_id="run", num_planned=0, plan={})
+    assert (summary.failure_fraction, summary.frames_per_s) == (0.0, 0.0)
+    assert summary.lanes_busy == 0.0

@@ -1,0 +1,62 @@
+import itertools
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pvtt_flow.pipeline.batches import arrivals
+
+SOON_S = 0.02
+# For what must happen: a bound for a stuck test, never waited for.
+LONG_S = 30.0
+
+
+def test_batches_come_in_order_and_end() -> None:
+    assert list(arrivals([[1], [2, 3]], LONG_S)) == [[1], [2, 3]]
+    assert list(arrivals([], LONG_S)) == []
+
+
+def test_silence_has_a_pulse() -> None:
+    go_on = threading.Event()
+
+    def slow() -> Iterator[list[int]]:
+        yield [1]
+        assert go_on.wait(LONG_S)
+        yield [2]
+
+    stream = arrivals(slow(), SOON_S)
+    assert next(stream) == [1]
+    assert next(stream) == []
+    assert next(stream) == []
+    go_on.set()
+    assert next(batch for batch in stream if batch) == [2]
+    assert [batch for batch in stream if batch] == []
+
+
+def test_an_error_is_passed_on_after_what_came_before_it() -> None:
+    def breaks() -> Iterator[list[int]]:
+        yield [1]
+        raise RuntimeError("a node died")
+
+    stream = arrivals(breaks(), LONG_S)
+    assert next(stream) == [1]
+    with pytest.raises(RuntimeError, match="a node died"):
+        next(stream)
+
+
+def test_the_reader_stops_when_nobody_wants_more() -> None:
+    num_read = itertools.count()
+    last_read = 0
+
+    def endless() -> Iterator[list[int]]:
+        nonlocal last_read
+        for last_read in num_read:
+            yield [last_read]
+
+    stream = arrivals(endless(), LONG_S)
+    assert next(stream) == [0]
+    reader = next(t for t in threading.enumerate() if t.name == "arrivals")
+    stream.close()  # type: ignore[attr-defined]
+    reader.join(LONG_S)
+    assert not reader.is_alive()
+    assert last_read < 50, "what is read does not run far ahead of what is taken"

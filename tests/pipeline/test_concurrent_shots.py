@@ -1,0 +1,139 @@
+"""Several shots in one tracker at once, through Ray; what goes wrong in one is its own."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pvtt_flow import open_dataset
+from pvtt_flow.dataset.queries import masklets_of, seals_like
+from pvtt_flow.types import Masklet, Seal
+from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.encode import write_mp4
+from tests.commands.terminal import Ended, pvtt_flow
+from tests.pipeline.runs import sample, write_config
+
+pytestmark = pytest.mark.slow
+
+NUM_LANES = 4
+STRIDE = 4
+LATE_FRAME = 3 * STRIDE
+CUT_FRAME = 9 * STRIDE + 2
+BOX = [20, 20, 80, 80]
+CORRECTION = {"frame": LATE_FRAME, "points_xy": [[50, 50]], "correction": True}
+PROMPTS: Mapping[str, list[dict[str, object]]] = {
+    "past-the-end": [{"frame": 9999, "box_xyxy": BOX}],
+    "late": [{"object_id": 0, "frame": LATE_FRAME, "box_xyxy": BOX}],
+    "corrected": [{"object_id": 0, "box_xyxy": BOX}, {"object_id": 0, **CORRECTION}],
+    "two-shots": [{"object_id": 0, "box_xyxy": BOX}],
+}
+"""By video id."""
+
+
+@dataclass(frozen=True)
+class LanesRun:
+    """What the run left."""
+
+    ended: Ended
+    summary: Mapping[str, Any]
+    seals: Mapping[str, Seal]
+    masklets: Mapping[str, Masklet]
+    """Of object 0, by video id; the last shot's where there are several."""
+    two_shots: tuple[Masklet, ...]
+    """Of object 0, in order of time."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> LanesRun:
+    """The sample clips, and copies of one with prompts of their own."""
+    home = tmp_path_factory.mktemp("lanes")
+    rows: list[dict[str, object]] = [
+        {"uri": str(path), "id": path.stem.replace("_", "-")}
+        for path in sorted(sample("").glob("*.mp4"))
+    ]
+    for video_id, prompts in PROMPTS.items():
+        copy = shutil.copy(sample("one_product.mp4"), home / f"{video_id}.mp4")
+        rows.append({"uri": str(copy), "id": video_id, "prompts": prompts})
+    _write_two_shots(home / "two-shots.mp4")
+    manifest = home / "videos.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = write_config(home / "config.yaml", manifest, home / "dataset")
+    settings = (f"tracker.lanes={NUM_LANES}", f"sampling.stride={STRIDE}", "detect.max_products=1")
+    ended = pvtt_flow("run", config, *(word for s in settings for word in ("--set", s)))
+    assert ended.code == 0, ended.out + ended.err
+    dataset = open_dataset(str(home / "dataset"))
+    seals = {seal.video_id: seal for seal in seals_like(dataset, "")}
+    (record,) = (home / "dataset" / "runs").glob("*.json")
+    return LanesRun(
+        ended=ended,
+        summary=json.loads(record.read_text())["summary"],
+        seals=seals,
+        masklets={m.video_id: m for m in masklets_of(dataset, [*seals]) if m.object_id == 0},
+        two_shots=tuple(m for m in masklets_of(dataset, ["two-shots"]) if m.object_id == 0),
+    )
+
+
+def _write_two_shots(path: Path) -> None:
+    """Half of one sample and then half of another, with a hard cut between them."""
+    pictures = []
+    for name in ("one_product.mp4", "two_products.mp4"):
+        with sample(name).open("rb") as file:
+            pictures += [frame.rgb for frame in read_frames(file, stop_frame=CUT_FRAME)]
+    write_mp4(path, pictures, Fraction(24))
+
+
+def test_shots_share_the_lanes(run: LanesRun) -> None:
+    assert run.summary["num_lanes"] == NUM_LANES
+    assert run.summary["lanes_busy"] > 1 / NUM_LANES, "one shot at a time would give exactly that"
+    told = next(line for line in run.ended.out.splitlines() if "lanes busy" in line)
+    assert told.endswith(f"{100 * run.summary['lanes_busy']:.0f} % of {NUM_LANES} │")
+
+
+def test_a_shot_that_fails_beside_others_fails_alone(run: LanesRun) -> None:
+    failed = {video_id for video_id, seal in run.seals.items() if seal.failure_kind}
+    assert failed == {"past-the-end"}
+    seal = run.seals["past-the-end"]
+    assert (seal.failure_stage, seal.failure_kind) == ("inspect", "bad_prompt")
+    assert "got frames [9999]" in (seal.failure_message or "")
+    assert len(run.seals) == len(list(sample("").glob("*.mp4"))) + len(PROMPTS)
+
+
+def test_an_object_is_followed_back_from_a_late_prompt(run: LanesRun) -> None:
+    masklet = run.masklets["late"]
+    frames = [frame.frame_index for frame in masklet.frames]
+    assert frames == list(range(0, masklet.stop_frame, STRIDE))
+    assert all(frame.object_score is not None for frame in masklet.frames)
+    prompted = [frame.frame_index for frame in masklet.frames if "prompted" in frame.flags]
+    assert prompted == [LATE_FRAME]
+
+
+def test_a_correction_is_stored_as_one(run: LanesRun) -> None:
+    masklet = run.masklets["corrected"]
+    assert [(p.frame_index, p.correction) for p in masklet.prompts] == [
+        (0, False), (LATE_FRAME, True),
+    ]  # fmt: skip
+    prompted = [frame.frame_index for frame in masklet.frames if "prompted" in frame.flags]
+    assert prompted == [0, LATE_FRAME]
+
+
+def test_nothing_is_carried_across_a_cut(run: LanesRun) -> None:
+    seal = run.seals["two-shots"]
+    assert (seal.status, seal.num_shots, seal.num_masklets) == ("ok", 2, 2)
+    first, second = run.two_shots
+    num_frames = 2 * CUT_FRAME
+    assert [(m.shot_index, m.start_frame, m.stop_frame) for m in run.two_shots] == [
+        (0, 0, CUT_FRAME), (1, CUT_FRAME, num_frames),
+    ]  # fmt: skip
+    assert first.stop_ns == second.start_ns
+    for masklet in run.two_shots:
+        expected = range(masklet.start_frame, masklet.stop_frame, STRIDE)
+        assert [frame.frame_index for frame in masklet.frames] == list(expected)
+        assert "prompted" in masklet.frames[0].flags
+        assert masklet.frames[0].pts_ns == masklet.start_ns
+    assert seal.num_frames == sum(len(m.frames) for m in run.two_shots)
+    assert [m.prompts[0].origin for m in run.two_shots] == ["manifest", "detector"]

@@ -1,0 +1,97 @@
+"""A job and its follower, on a job server made by hand: no Ray, so not slow."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from pvtt_flow.config import schema
+from pvtt_flow.errors import PreflightError
+from pvtt_flow.pipeline.job import CONFIG_VARIABLE, Follower, job_of
+
+CONFIG = schema.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
+NOW = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
+LOST = ConnectionError("connection refused")
+
+
+@dataclass
+class FakeJobs:
+    """Says the next (status, log) at each look; raises what is not such a pair."""
+
+    looks: Iterator[tuple[str, str] | Exception]
+    deaf: int = 0
+    """To so many requests to stop."""
+    stopped: list[str] = field(default_factory=list)
+    _log: str = ""
+
+    def submit_job(self, **job: Any) -> str:
+        raise NotImplementedError
+
+    def get_job_status(self, job_id: str) -> str:
+        assert job_id == "j"
+        look = next(self.looks)
+        if isinstance(look, Exception):
+            raise look
+        status, self._log = look
+        return status
+
+    def get_job_logs(self, job_id: str) -> str:
+        assert job_id == "j"
+        return self._log
+
+    def stop_job(self, job_id: str) -> bool:
+        if self.deaf:
+            self.deaf -= 1
+            raise LOST
+        self.stopped.append(job_id)
+        return True
+
+
+@pytest.fixture(autouse=True)
+def slept_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses, which pass at once."""
+    pauses_s: list[float] = []
+    monkeypatch.setattr("pvtt_flow.pipeline.job.time.sleep", pauses_s.append)
+    monkeypatch.setattr("pvtt_flow.pipeline.job.time.monotonic", lambda: sum(pauses_s))
+    return pauses_s
+
+
+def test_the_job_carries_the_whole_config_and_names_itself() -> None:
+    job = job_of(CONFIG, now=NOW)
+    text = job.runtime_env["env_vars"][CONFIG_VARIABLE]
+    assert schema.parse(yaml.safe_load(text)) == CONFIG
+    assert job == job_of(CONFIG, now=NOW)
+    assert job.submission_id.startswith("pvtt-flow-20261121t140509z-")
+    assert "working_dir" not in job.runtime_env
+    assert job_of(CONFIG, now=NOW, working_dir="w").runtime_env["working_dir"] == "w"
+
+
+def test_a_log_is_shown_once_through_lost_connections_to_the_end(slept_s: list[float]) -> None:
+    looks = [("PENDING", ""), ("RUNNING", "a\n"), LOST, RuntimeError("502"), ("RUNNING", "a\nb"),
+             ("SUCCEEDED", "a\nb\nc\n")]  # fmt: skip
+    shown: list[str] = []
+    assert Follower(FakeJobs(iter(looks)), "j", shown.append).follow() == "SUCCEEDED"
+    assert "".join(shown) == "a\nb\nc\n"
+    assert slept_s == [1.0] * 5
+
+
+def test_a_long_job_is_looked_at_less_often(slept_s: list[float]) -> None:
+    looks = [*[("RUNNING", "")] * 300, ("FAILED", "")]
+    assert Follower(FakeJobs(iter(looks)), "j", print).follow() == "FAILED"
+    assert (slept_s[0], slept_s[-1]) == (1.0, 15.0)
+
+
+def test_a_job_that_stays_out_of_sight_is_given_up(slept_s: list[float]) -> None:
+    jobs = FakeJobs(iter([("RUNNING", ""), *[LOST] * 1000]))
+    with pytest.raises(PreflightError, match=r"job j has not been seen for .* refused"):
+        Follower(jobs, "j", print, patience_s=30).follow()
+    assert 30 < sum(slept_s) < 40
+
+
+def test_stopping_asks_until_it_is_heard_and_waits_for_the_end() -> None:
+    jobs = FakeJobs(iter([("RUNNING", ""), ("RUNNING", ""), ("STOPPED", "")]), deaf=2)
+    assert Follower(jobs, "j", print).follow(stopping=True) == "STOPPED"
+    assert jobs.stopped == ["j"]

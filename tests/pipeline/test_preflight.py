@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import pytest
+
+from pvtt_flow.config.schema import ResourceParams, RunConfig, parse
+from pvtt_flow.errors import ConfigError, PreflightError
+from pvtt_flow.models import checkpoints
+from pvtt_flow.models.checkpoints import sha256_of
+from pvtt_flow.pipeline.preflight import check_resources, make_lineage
+
+NO_HASH = "0" * 64
+
+
+def resources(**changes: object) -> ResourceParams:
+    return ResourceParams.model_validate(changes)
+
+
+def config(**sections: object) -> RunConfig:
+    return parse({"input": {"uri": "in"}, "output": {"uri": "out"}, **sections})
+
+
+@pytest.mark.parametrize(
+    ("need", "num_cpus", "num_gpus"),
+    [
+        (resources(), 2, 0),
+        (resources(propagate={"num_gpus": 1.0, "actors": 4}), 8, 4),
+        (resources(detect={"num_gpus": 0.5}, propagate={"num_gpus": 0.5}), 3, 1),
+    ],
+)
+def test_a_cluster_that_is_large_enough(
+    need: ResourceParams, num_cpus: float, num_gpus: float
+) -> None:
+    check_resources(need, num_cpus=num_cpus, num_gpus=num_gpus)
+
+
+@pytest.mark.parametrize(
+    ("need", "message"),
+    [
+        (
+            resources(propagate={"actors": 2, "num_cpus": 1.0}),
+            (
+                "the run needs 3 CPUs at once (detect 0.5, propagate 2, tasks 0.5) and the "
+                "cluster has 2: lower $.resources.propagate.actors or "
+                "$.resources.propagate.num_cpus, or run on a larger cluster"
+            ),
+        ),
+        (
+            resources(detect={"actors": 4, "num_cpus": 1.0}),
+            "lower $.resources.detect.actors or $.resources.detect.num_cpus",
+        ),
+        (resources(write_num_cpus=1.0), "tasks 1) and the cluster has 2"),
+        (
+            resources(propagate={"num_cpus": 0.5, "num_gpus": 1.0}),
+            (
+                "the run needs 1 GPUs at once (detect 0, propagate 1) and the cluster has 0: lower "
+                "$.resources.propagate.actors or $.resources.propagate.num_gpus"
+            ),
+        ),
+    ],
+)
+def test_a_cluster_that_is_too_small(need: ResourceParams, message: str) -> None:
+    with pytest.raises(PreflightError) as caught:
+        check_resources(need, num_cpus=2, num_gpus=0)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["detector", "tracker"])
+def test_weights_that_are_not_there(tmp_path: Path, section: str) -> None:
+    missing = tmp_path / "mine.pt"
+    with pytest.raises(PreflightError) as caught:
+        make_lineage(config(**{section: {"weights": str(missing)}}), "run")
+    expected = f"weights not found: {missing}; put them there or change $.{section}.weights"
+    assert str(caught.value) == expected
+
+
+def test_embedded_weights_that_were_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = Path("/nowhere/embedded")
+    monkeypatch.setattr(checkpoints, "_shipped_sha256", lambda _: NO_HASH)
+    monkeypatch.setattr(checkpoints, "embedded_file", lambda name: gone / name)
+    with pytest.raises(PreflightError) as caught:
+        make_lineage(config(), "run")
+    assert f"expected {gone / 'detector.pt'} (sha256 {NO_HASH}), which ships" in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["detector", "tracker"])
+def test_weights_of_another_hash(tmp_path: Path, section: str) -> None:
+    path = tmp_path / "mine.pt"
+    path.write_bytes(b"other weights")
+    with pytest.raises(PreflightError) as caught:
+        make_lineage(config(**{section: {"weights": str(path), "sha256": NO_HASH}}), "run")
+    assert f"{path} must have sha256 {NO_HASH}, got " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (
+            {"detector": {"weights": "sam2.1_hiera_tiny"}},
+            "$.detector.weights must be a detector, got sam2.1_hiera_tiny, a SAM 2",
+        ),
+        (
+            {"tracker": {"weights": "embedded_detector"}},
+            "$.tracker.weights must be a SAM 2, got embedded_detector, a detector",
+        ),
+    ],
+)
+def test_weights_of_the_wrong_sort(section: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_lineage(config(**section), "run")
+    assert str(caught.value) == message
+
+
+def test_lineage_tells_weights_architecture_and_settings_apart(tmp_path: Path) -> None:
+    for name in ("detector.onnx", "tracker.pt", "tracker.yaml"):
+        (tmp_path / name).write_text(name)
+
+    def lineage(stride: int = 1) -> tuple[str, str, str]:
+        weights = tmp_path / "tracker.pt"
+        made = make_lineage(
+            config(
+                sampling={"stride": stride},
+                detector={"weights": str(tmp_path / "detector.onnx")},
+                tracker={
+                    "weights": str(weights),
+                    "sha256": sha256_of(weights),
+                    "config": str(tmp_path / "tracker.yaml"),
+                },
+            ),
+            "run",
+        )
+        return made.config_hash, made.detector_hash, made.tracker_hash
+
+    def changed(before: tuple[str, ...], after: tuple[str, ...]) -> list[bool]:
+        return [a != b for a, b in zip(before, after, strict=True)]
+
+    start = lineage()
+    assert changed(start, lineage()) == [False, False, False]
+    assert changed(start, lineage(stride=2)) == [True, False, False]
+    (tmp_path / "tracker.yaml").write_text("a larger picture")
+    assert changed(start, lineage()) == [True, False, False]
+    (tmp_path / "detector.onnx").write_text("trained longer")
+    (tmp_path / "tracker.pt").write_text("trained longer")
+    assert changed(start, lineage()) == [True, True, True]

@@ -1,0 +1,45 @@
+"""When Ray gives up, people are told in their words."""
+
+import pytest
+from ray.data.exceptions import ExecutionTimeoutError
+from ray.exceptions import ActorUnavailableError, NodeDiedError, RayTaskError
+
+from pvtt_flow.errors import ClusterError
+from pvtt_flow.pipeline import ray_session
+from pvtt_flow.pipeline.ray_session import Capacity, explained
+
+AT_START = Capacity(num_cpus=16, num_gpus=2)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of two is lost."""
+    monkeypatch.setattr(ray_session, "_capacity", lambda: Capacity(num_cpus=8, num_gpus=1))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            ExecutionTimeoutError("no progress\nOperators still running:"),
+            "The cluster had 16 CPUs and 2 GPUs when the run began and has 8 CPUs and 1 GPUs now",
+        ),
+        (
+            ActorUnavailableError("it died\nin many lines", None),
+            "expected the processes that hold the models to live, but one died again and again",
+        ),
+        (NodeDiedError("the machine is gone"), "Ray says: the machine is gone"),
+    ],
+)
+def test_what_is_lost_is_told(error: Exception, message: str) -> None:
+    with pytest.raises(ClusterError) as raised, explained(AT_START, 60):
+        raise error
+    assert message in str(raised.value)
+    assert "What is committed stays; the next run does the rest." in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    bug = RayTaskError("propagate", "Traceback …", ValueError("a bug"))
+    with pytest.raises(RayTaskError), explained(AT_START, 60):
+        raise bug

@@ -1,0 +1,240 @@
+"""The driver's side of a run: receipts in, commits out, whatever becomes of the workers."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pvtt_flow.config.schema import RunConfig, parse
+from pvtt_flow.dataset import transactions
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.ledger import empty_ledger
+from pvtt_flow.errors import StoreError
+from pvtt_flow.pipeline import run
+from pvtt_flow.pipeline.plan import Plan, make_plan
+from pvtt_flow.pipeline.ray_session import Capacity
+from pvtt_flow.pipeline.run import Prepared, execute
+from pvtt_flow.pipeline.summary import Summary
+from pvtt_flow.stages.write import Receipt, Write
+from pvtt_flow.types import Failure, Seal, Source, Work
+from tests.dataset.clocks import clock
+from tests.dataset.dataset_rows import masklet, seal
+from tests.pipeline.shot_results import LINEAGE
+
+SOURCES = [
+    Source(video_id=name, uri=f"/{name}.mp4", etag="e", size_bytes=9) for name in ("a", "b", "c")
+]
+FAILURE = Failure(stage="inspect", kind="not_a_video", message="it is text")
+
+
+class Recorder:
+    """A watcher that remembers what it was shown."""
+
+    def __init__(self) -> None:
+        self.todo: list[str] = []
+        self.seen: list[tuple[str, int]] = []
+
+    def planned(self, plan: Plan) -> None:
+        self.todo = [source.video_id for source in plan.todo]
+
+    def finished(self, seal: Seal, summary: Summary) -> None:
+        self.seen.append((seal.video_id, summary.num_videos))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset(str(tmp_path / "dataset"))
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """In place of Ray: the batches of receipts that come, or the exception that does."""
+    batches: list[object] = []
+
+    @contextmanager
+    def connected() -> Iterator[Capacity]:
+        yield Capacity(num_cpus=8, num_gpus=0)
+
+    def receipts(_: Prepared) -> Iterator[object]:
+        for batch in batches:
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+            time.sleep(0.02)
+
+    monkeypatch.setattr(run, "connected", connected)
+    monkeypatch.setattr(run, "_receipts", receipts)
+    return batches
+
+
+def prepared(
+    dataset: Dataset, sources: Iterable[Source] = SOURCES, *, commit_interval_s: float = 60
+) -> Prepared:
+    config: RunConfig = parse(
+        {
+            "input": {"uri": "in"},
+            "output": {"uri": dataset.uri},
+            "run": {"commit_interval_s": commit_interval_s},
+        }
+    )
+    plan = make_plan(
+        list(sources),
+        dataset.ledger() if dataset.exists() else empty_ledger(),
+        LINEAGE,
+        input_uri="/",
+        max_attempts=3,
+        process=config.run.process,
+    )
+    return Prepared(config=config, lineage=LINEAGE, plan=plan)
+
+
+def receipt(dataset: Dataset, source: Source, *, failure: Failure | None = None) -> Receipt:
+    dataset.ensure()
+    masklets = () if failure else (masklet(source.video_id),)
+    work = Work(source=source, masklets=masklets, failure=failure)
+    return Write(dataset, LINEAGE)([work])[0]
+
+
+def statuses(dataset: Dataset) -> dict[str, str]:
+    return {row["video_id"]: row["status"] for row in dataset.videos().to_table().to_pylist()}
+
+
+def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[object]) -> None:
+    ready = prepared(dataset)
+    a, b, c = ready.plan.todo
+    workers += [
+        [receipt(dataset, b), receipt(dataset, a, failure=FAILURE)],
+        [receipt(dataset, c)],
+    ]
+    watcher = Recorder()
+    summary = execute(ready, watcher)
+    assert watcher.todo == ["a", "b", "c"]
+    assert watcher.seen == [("b", 1), ("a", 2), ("c", 3)]
+    assert statuses(dataset) == {"a": "failed", "b": "ok", "c": "ok"}
+    assert sorted(dataset.masklets().to_table()["video_id"].to_pylist()) == ["b", "c"]
+    assert summary.plan["new"] == summary.num_planned == summary.num_videos == 3
+    assert summary.version == 1, "one commit"
+    assert prepared(dataset).plan.counts["failed"] == 1
+
+
+def test_a_short_interval_commits_as_videos_finish(dataset: Dataset, workers: list[object]) -> None:
+    # Over whenever one looks, however late a busy machine lets the next video come.
+    ready = prepared(dataset, commit_interval_s=1e-9)
+    workers += [[receipt(dataset, source)] for source in ready.plan.todo]
+    assert execute(ready, Recorder()).version == 3
+
+
+def test_a_run_that_breaks_off_keeps_what_is_finished(
+    dataset: Dataset, workers: list[object]
+) -> None:
+    ready = prepared(dataset)
+    a, b, _ = ready.plan.todo
+    half = replace(receipt(dataset, b), num_shots=2)
+    workers += [[receipt(dataset, a), half], RuntimeError("the cluster is gone")]
+    with pytest.raises(RuntimeError, match="the cluster is gone"):
+        execute(ready, Recorder())
+    assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not sealed"
+    counts = prepared(dataset).plan.counts
+    assert {reason: n for reason, n in counts.items() if n} == {"new": 2, "unchanged": 1}
+
+
+def test_a_store_that_fails_stops_the_run_and_blames_no_video(
+    dataset: Dataset, workers: list[object]
+) -> None:
+    ready = prepared(dataset)
+    a, b, c = ready.plan.todo
+    full = Failure(stage="write", kind="store", message="$.output.uri: the disk is full")
+    workers += [[receipt(dataset, a), receipt(dataset, b, failure=full), receipt(dataset, c)]]
+    with pytest.raises(StoreError, match="the disk is full"):
+        execute(ready, Recorder())
+    assert statuses(dataset) == {"a": "ok"}
+    assert prepared(dataset).plan.counts["new"] == 2
+
+
+def test_what_another_run_has_finished_first_stays(
+    dataset: Dataset, workers: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    ready = prepared(dataset)
+    a, b, c = ready.plan.todo
+    workers += [[receipt(dataset, a), receipt(dataset, b), receipt(dataset, c)]]
+    dataset.commit(dataset.write_masklets([masklet("b")]), [seal("b", run_id="other")], run_id="o")
+    with caplog.at_level("WARNING"):
+        summary = execute(ready, Recorder())
+    assert (summary.num_videos, summary.num_overtaken) == (3, 1)
+    assert "another run writes to" in caplog.text
+    assert "finished 1 of these videos first, and its results stay (b)" in caplog.text
+    runs = {row["video_id"]: row["run_id"] for row in dataset.videos().to_table().to_pylist()}
+    assert runs == {"a": LINEAGE.run_id, "b": "other", "c": LINEAGE.run_id}
+    assert dataset.masklets().count_rows() == 3
+
+
+def test_what_has_gone_is_marked_and_unmarked_when_it_is_back(
+    dataset: Dataset, workers: list[object]
+) -> None:
+    ready = prepared(dataset, [replace(source, input_uri="/") for source in SOURCES])
+    workers += [[receipt(dataset, source) for source in ready.plan.todo]]
+    execute(ready, Recorder())
+    workers[:] = []
+    execute(prepared(dataset, SOURCES[:2]), Recorder())
+    assert gone(dataset) == {"c"}
+    assert dataset.masklets().count_rows() == 3, "nothing is deleted"
+    assert prepared(dataset, SOURCES[:2]).plan.counts["gone"] == 1
+    execute(prepared(dataset), Recorder())
+    assert gone(dataset) == set()
+
+
+def gone(dataset: Dataset) -> set[str]:
+    rows = dataset.videos().to_table().to_pylist()
+    return {row["video_id"] for row in rows if row["gone_at_ns"] is not None}
+
+
+@pytest.mark.parametrize("skew", [timedelta(days=-1), timedelta(days=1)], ids=["behind", "ahead"])
+def test_a_driver_whose_clock_is_wrong_plans_like_any_other(
+    dataset: Dataset, workers: list[object], skew: timedelta
+) -> None:
+    """What is new, failed, gone or back is told by etags, work keys and ids, never by times."""
+    inputs = [replace(source, input_uri="/") for source in SOURCES]
+    first = prepared(dataset, inputs[:2])
+    a, b = first.plan.todo
+    workers.append([receipt(dataset, a), receipt(dataset, b, failure=FAILURE)])
+    with clock(dataset, skew):
+        execute(first, Recorder())
+    second = prepared(dataset, inputs)
+    counts = {reason: n for reason, n in second.plan.counts.items() if n}
+    assert counts == {"new": 1, "failed": 1, "unchanged": 1}
+    workers[:] = [[receipt(dataset, source) for source in second.plan.todo]]
+    execute(second, Recorder())
+    workers[:] = []
+    with clock(dataset, skew):
+        execute(prepared(dataset, inputs[:2]), Recorder())
+    assert gone(dataset) == {"c"}
+    execute(prepared(dataset, inputs), Recorder())
+    assert gone(dataset) == set()
+    assert prepared(dataset, inputs).plan.counts["unchanged"] == 3
+
+
+def test_masklets_without_their_seals_are_not_built_upon(
+    dataset: Dataset, workers: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = prepared(dataset)
+    a, b, _ = ready.plan.todo
+    workers.append([receipt(dataset, a)])
+    with monkeypatch.context() as patch:
+        patch.setattr(transactions, "_commit_videos", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            execute(ready, Recorder())
+    assert statuses(dataset) == {}
+    workers[:] = [[receipt(dataset, b)]]
+    execute(ready, Recorder())
+    assert statuses(dataset) == {"b": "ok"}
+    assert dataset.masklets().to_table()["video_id"].to_pylist() == ["b"]
+
+
+def test_nothing_to_do_touches_nothing(dataset: Dataset) -> None:
+    summary = execute(prepared(dataset, []), Recorder())
+    assert summary.num_planned == 0
+    assert not dataset.exists()

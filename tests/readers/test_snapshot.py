@@ -1,0 +1,105 @@
+"""Views of an opened dataset: they stay at their version, and read only what can match."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from pyarrow.dataset import field
+
+from pvtt_flow import open_dataset
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.queries import seals_like
+from pvtt_flow.errors import PreflightError
+from tests.dataset.dataset_rows import masklet, measurements
+from tests.dataset.datasets import publish
+
+GOOD = field("qc", "presence") > 0.5
+
+
+@pytest.fixture(params=["local", "s3"])
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
+    """Three masklets in a file each, in a folder and in a bucket."""
+    root = str(tmp_path) if request.param == "local" else request.getfixturevalue("s3").bucket()
+    made = Dataset(f"{root}/dataset")
+    made.ensure()
+    publish(made, masklet("a", qc=measurements(presence=0.9)))
+    publish(made, masklet("b", verdict="reject", qc=measurements(presence=0.1)))
+    publish(made, masklet("c", qc=None, verdict=None))
+    return made
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_it_stays_at_its_version(dataset: Dataset) -> None:
+    opened = open_dataset(dataset.uri)
+    travelled = pickle.loads(pickle.dumps(opened))  # noqa: S301
+    publish(dataset, masklet("a", label="new"), masklet("d"), run_id="r2")
+    for view in (opened, travelled, open_dataset(dataset.uri, 3)):
+        assert view.version == 3
+        assert sorted(view.videos().to_table()["video_id"].to_pylist()) == ["a", "b", "c"]
+        assert set(view.masklets().to_table()["label"].to_pylist()) == {"mug"}
+        assert len(seals_like(view, "")) == 3
+    assert open_dataset(dataset.uri).version == 4
+
+
+def test_duckdb(dataset: Dataset) -> None:
+    query = open_dataset(dataset.uri).duckdb().sql
+    assert query("SELECT count(*), sum(num_frames) FROM videos").fetchall() == [(3, 9)]
+    assert query("SELECT video_id FROM masklets WHERE qc.presence < 0.3").fetchall() == [("b",)]
+    by_verdict = "SELECT verdict, count(*) FROM masklets GROUP BY ALL ORDER BY ALL"
+    assert query(by_verdict).fetchall() == [("accept", 1), ("reject", 1), (None, 1)]
+    frames = """
+        SELECT m.video_id, v.uri, f.frame_index, f.box_xyxy[3] - f.box_xyxy[1] AS width_px, f.flags
+        FROM (SELECT video_id, UNNEST(frames) AS f FROM masklets WHERE video_id = 'a') m
+        JOIN videos v USING (video_id) ORDER BY f.frame_index
+    """
+    assert query(frames).fetchall() == [
+        ("a", "/videos/a.mp4", 0, 2, []),
+        ("a", "/videos/a.mp4", 1, None, ["absent"]),
+        ("a", "/videos/a.mp4", 2, 2, []),
+    ]
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_ray(dataset: Dataset) -> None:
+    opened = open_dataset(dataset.uri)
+    rows = opened.ray(columns=["video_id", "frames"], where=GOOD).take_all()
+    assert [row["video_id"] for row in rows] == ["a"]
+    assert [frame["pts_ns"] for frame in rows[0]["frames"]] == [0, 40_000_000, 80_000_000]
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_ray_opens_only_files_that_can_match(dataset: Dataset) -> None:
+    if "://" in dataset.uri:
+        pytest.skip("files are taken away on the disk only")
+    opened = open_dataset(dataset.uri)
+    matching = {file.path for file in opened.masklets().get_fragments(filter=GOOD)}
+    for path in set(opened.masklets().files) - matching:
+        Path(path).unlink()
+    assert opened.ray(columns=["video_id"], where=GOOD).take_all() == [{"video_id": "a"}]
+    assert opened.ray("videos").count() == 3
+    none = opened.ray(columns=["video_id"], where=field("verdict") == "review")
+    assert (none.take_all(), none.schema().names) == ([], ["video_id"])
+
+
+def test_masklets_that_were_not_measured_have_no_clips(dataset: Dataset) -> None:
+    clips = open_dataset(dataset.uri).clips(3)
+    assert sorted(clips.catalog.rows["video_id"].to_pylist()) == ["a", "b"]
+    assert clips.catalog.num_too_short == 1
+
+
+def test_what_is_no_table(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"^table must be one of videos, masklets, got 'runs'$"):
+        open_dataset(dataset.uri).ray("runs")
+
+
+def test_what_is_no_dataset(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match=r"^\$.output.uri: expected a dataset, but "):
+        open_dataset(str(tmp_path))

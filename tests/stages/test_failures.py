@@ -1,0 +1,44 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from pvtt_flow.errors import DataError
+from pvtt_flow.stages._failures import guarded
+from pvtt_flow.types import Work
+from tests.stages.fakes import FAILED, box_prompt
+
+WORK = replace(FAILED, failure=None, prompts=(box_prompt(0, (1, 2, 3, 4)),), num_frames=5)
+
+
+def test_what_the_step_returns() -> None:
+    assert guarded("judge", lambda work: [work, work], WORK) == [WORK, WORK]
+
+
+def test_failed_work_never_reaches_the_step() -> None:
+    def step(work: Work) -> Sequence[Work]:
+        pytest.fail(f"called with {work}")
+
+    assert guarded("judge", step, FAILED) == [FAILED]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message", "has_traceback"),
+    [
+        (DataError("over_limit", "too long"), "over_limit", "too long", False),
+        (KeyError("boxes"), "internal", "KeyError: 'boxes'", True),
+    ],
+)
+def test_an_exception_becomes_a_row(
+    error: Exception, kind: str, message: str, *, has_traceback: bool
+) -> None:
+    def step(work: Work) -> Sequence[Work]:
+        raise error
+
+    (work,) = guarded("propagate", step, WORK)
+    assert work.failure is not None
+    assert (work.failure.stage, work.failure.kind) == ("propagate", kind)
+    assert work.failure.message == message
+    assert ("in step" in (work.failure.traceback or "")) == has_traceback
+    assert (work.source, work.num_frames) == (WORK.source, 5)
+    assert (work.prompts, work.masklets) == ((), ()), "half-made results go no further"

@@ -1,0 +1,121 @@
+"""What is tried again, and what is said when it did not help."""
+
+import errno
+from collections.abc import Iterator
+
+import pytest
+import s3fs
+
+from pvtt_flow.errors import DataError, StoreError
+from pvtt_flow.storage import retry
+from pvtt_flow.storage.filesystems import filesystem
+from pvtt_flow.storage.retry import RETRIES, patiently
+from pvtt_flow.storage.store_errors import explain, is_passing
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.storage.uris import endpoint
+from tests.faulty_s3 import FaultyS3
+
+NO_SPACE = "s3://b/k cannot be written (No space left on device): make room there, then run again"
+
+
+class ClientError(Exception):
+    """As botocore's."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.response = {"Error": {"Code": code}}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "PATIENCE_S", 0.5)
+    RETRIES.take()
+
+
+@pytest.mark.parametrize(
+    ("error", "passing", "told"),
+    [
+        (ClientError("SlowDown"), True, "s3://b/k does not answer (SlowDown): check the network"),
+        (ClientError("503"), True, "does not answer (503)"),
+        (ConnectionResetError(), True, "does not answer"),
+        (TimeoutError(), True, "does not answer"),
+        (OSError("Kernel error: Generic S3 error: operation timed out"), True, "does not answer"),
+        (OSError("Generic S3 error: status 403 Forbidden"), False, "s3://b/k was refused"),
+        (ClientError("AccessDenied"), False, "was refused (AccessDenied): check AWS_ACCESS_KEY_ID"),
+        (ClientError("RequestTimeTooSkewed"), False, "set this machine's clock right"),
+        (FileNotFoundError(), False, "there is nothing at s3://b/k"),
+        (
+            OSError("The operation lacked the necessary privileges to complete for path k"),
+            False,
+            "access to s3://b/k was refused: check AWS_ACCESS_KEY_ID",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), False, NO_SPACE),
+        (OSError("Generic LocalFileSystem error: No space (os error 28)"), False, NO_SPACE),
+        (OSError(errno.EROFS, "Read-only file system"), False, "(Read-only file system): mount it"),
+        (OSError("No such device (os error 19)"), False, "failed with OSError (No such device)"),
+    ],
+)
+def test_what_may_pass(error: Exception, told: str, *, passing: bool) -> None:
+    assert is_passing(error) == passing
+    assert told in explain(error, "s3://b/k").replace(f" (server {endpoint()})", "")
+
+
+def test_a_passing_error_is_borne_and_counted() -> None:
+    failures = iter([ConnectionResetError(), ClientError("SlowDown")])
+
+    def third_time() -> str:
+        for failure in failures:
+            raise failure
+        return "done"
+
+    assert patiently(third_time) == "done"
+    assert (RETRIES.take(), RETRIES.take()) == (2, 0)
+
+
+def test_others_are_raised_at_once_and_passing_ones_in_the_end() -> None:
+    calls = []
+
+    def fail(error: Exception) -> None:
+        calls.append(error)
+        raise error
+
+    with pytest.raises(PermissionError):
+        patiently(lambda: fail(PermissionError()))
+    assert len(calls) == 1
+    with pytest.raises(ConnectionResetError):
+        patiently(lambda: fail(ConnectionResetError()))
+    assert len(calls) > 2
+
+
+@pytest.fixture
+def proxy(s3, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:  # type: ignore[no-untyped-def]
+    with FaultyS3(s3.endpoint_url, rate=0).running() as made:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield made
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+def test_every_fault_is_overcome_and_counted(s3, proxy: FaultyS3) -> None:  # type: ignore[no-untyped-def]
+    content = bytes(range(256)) * 100
+    files, path = filesystem(f"{s3.bucket()}/file")
+    files.pipe_file(path, content)
+    proxy.rate = 0.4
+    for _ in range(6):
+        with open_binary(f"s3://{path}") as file:
+            assert file.read() == content
+    assert sum(proxy.seen.values()) > proxy.seen["requests"], "there were faults"
+    assert RETRIES.take() > 0
+
+
+def test_a_missing_object_is_the_videos_fault_and_a_missing_server_is_not(
+    s3,  # type: ignore[no-untyped-def]
+    proxy: FaultyS3,
+) -> None:
+    bucket = s3.bucket()
+    with pytest.raises(DataError, match="there is nothing at"), open_binary(f"{bucket}/none"):
+        pass
+    proxy.down = True
+    gone = pytest.raises(StoreError, match=r"^\$.input.uri: expected videos, but .* not answer")
+    with gone, open_binary(f"{bucket}/none"):
+        pass

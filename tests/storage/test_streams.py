@@ -1,0 +1,103 @@
+"""Reading by ranges, locally and from a real S3 server."""
+
+import io
+
+import pytest
+import s3fs
+
+from pvtt_flow.errors import DataError
+from pvtt_flow.storage.streams import BLOCK_BYTES, open_binary
+
+BIG_BYTES = 12 * BLOCK_BYTES
+
+
+@pytest.fixture(scope="module")
+def big(s3, tmp_path_factory):
+    """A big local file, the same object in a bucket, and its bytes."""
+    content = bytes(range(256)) * (BIG_BYTES // 256)
+    path = tmp_path_factory.mktemp("big") / "big.mp4"
+    path.write_bytes(content)
+    return str(path), s3.put(path, f"{s3.bucket()}/big.mp4"), content
+
+
+@pytest.fixture
+def fetched(monkeypatch):
+    """Sizes of the ranges that are asked of S3."""
+    sizes = []
+    fetch = s3fs.core.S3File._fetch_range
+
+    def counting(self, start, end):
+        sizes.append(end - start)
+        return fetch(self, start, end)
+
+    monkeypatch.setattr(s3fs.core.S3File, "_fetch_range", counting)
+    return sizes
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["local", "s3"])
+def test_reads_seeks_and_tells(big, which):
+    content = big[2]
+    with open_binary(big[which]) as stream:
+        assert stream.seekable()
+        assert stream.readable()
+        assert stream.read(10) == content[:10]
+        assert stream.tell() == 10
+        assert stream.seek(-100, io.SEEK_END) == len(content) - 100
+        assert stream.read() == content[-100:]
+        assert stream.read(1) == b""
+        stream.seek(BLOCK_BYTES - 5)
+        assert stream.read(10) == content[BLOCK_BYTES - 5 : BLOCK_BYTES + 5]
+
+
+def test_the_last_bytes_cost_one_block(big, fetched):
+    with open_binary(big[1]) as stream:
+        stream.seek(-100, io.SEEK_END)
+        stream.read(100)
+    assert sum(fetched) <= BLOCK_BYTES
+
+
+def test_jumping_between_places_fetches_each_block_once(big, fetched):
+    """As a demuxer does with the index at the end and the frames before it."""
+    with open_binary(big[1]) as stream:
+        for place in (0, BIG_BYTES - 50, 5, BIG_BYTES - 40, BLOCK_BYTES // 2, BIG_BYTES - 30):
+            stream.seek(place)
+            stream.read(10)
+    assert sum(fetched) <= 2 * BLOCK_BYTES
+
+
+def test_a_missing_object(s3, tmp_path):
+    bucket = s3.bucket()
+    for uri in (str(tmp_path / "no.mp4"), f"{bucket}/no.mp4", "s3://no-such-bucket-here/no.mp4"):
+        with pytest.raises(DataError) as caught, open_binary(uri):
+            pass
+        assert caught.value.kind == "unreadable"
+        assert "there is nothing at" in str(caught.value) or "does not exist" in str(caught.value)
+
+
+def test_an_object_that_goes_away_while_it_is_read(s3, tmp_path):
+    path = tmp_path / "x.mp4"
+    path.write_bytes(bytes(4 * BLOCK_BYTES))
+    uri = s3.put(path, f"{s3.bucket()}/x.mp4")
+    with open_binary(uri) as stream:
+        stream.read(10)
+        s3fs.S3FileSystem(skip_instance_cache=True).rm_file(uri)
+        stream.seek(-10, io.SEEK_END)
+        with pytest.raises(DataError, match="there is nothing at s3://") as caught:
+            stream.read(10)
+    assert caught.value.kind == "unreadable"
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with (
+        pytest.raises(DataError, match="not a regular file"),
+        open_binary(str(tmp_path / "pipe.mp4")),
+    ):
+        pass
+
+
+def test_errors_of_the_reader_are_left_alone(big):
+    with pytest.raises(ValueError, match="mine"), open_binary(big[0]):
+        raise ValueError("mine")

@@ -1,0 +1,78 @@
+"""Number clips that no encoder writes: cut, joined, with other times, with another edit list."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+
+from tests.video.clip_maker import moving_picture, write_pictures
+
+_FIRST, _SECOND = range(24), range(100, 124)
+TWO_SCENES = [*_FIRST, *_SECOND]
+"""The numbers of what `joined` and `spliced` give."""
+
+
+def cut(path: Path, fraction: float) -> Path:
+    """The file's first part, in place."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(fraction * len(data))])
+    return path
+
+
+def joined(folder: Path, suffix: str, *, second_ms: int = 0, **options: object) -> Path:
+    """Two recordings in one file, byte after byte; the second's clock starts at `second_ms`."""
+    path = folder / f"clip{suffix}"
+    data = b""
+    for numbers, start_ms in ((_FIRST, 0), (_SECOND, second_ms)):
+        pts_ms = [start_ms + 40 * i for i in range(len(numbers))]
+        pictures = [moving_picture(number) for number in numbers]
+        data += write_pictures(path, pictures, pts_ms=pts_ms, **options).read_bytes()
+    path.write_bytes(data)
+    return path
+
+
+def spliced(folder: Path, suffix: str, **options: object) -> Path:
+    """Two scenes, encoded apart, as one stream with one clock: what a lossless cutter makes."""
+    with av.open(folder / f"clip{suffix}", "w") as file:
+        stream = None
+        for numbers, start_ms in ((_FIRST, 0), (_SECOND, 960)):
+            pictures = [moving_picture(number) for number in numbers]
+            path = write_pictures(folder / f"{numbers.start}.mp4", pictures, **options)
+            with av.open(path) as scene:
+                source = scene.streams.video[0]
+                stream = stream or file.add_stream_from_template(source)
+                for packet in scene.demux(source):
+                    if packet.size:
+                        late = round(start_ms / 1000 / packet.time_base)
+                        packet.pts, packet.dts = packet.pts + late, packet.dts + late
+                        packet.stream = stream
+                        file.mux(packet)
+    return folder / f"clip{suffix}"
+
+
+def retimed(folder: Path, pts_ms: Sequence[int]) -> Path:
+    """Motion JPEG in Matroska with these times, which no encoder takes."""
+    pictures = [moving_picture(i) for i in range(len(pts_ms))]
+    plain = write_pictures(folder / "plain.mkv", pictures, codec="mjpeg", pixel_format="yuvj420p")
+    with av.open(plain) as whole, av.open(folder / "clip.mkv", "w") as file:
+        stream = file.add_stream_from_template(whole.streams.video[0])
+        packets = (packet for packet in whole.demux(video=0) if packet.size)
+        for packet, packet.pts in zip(packets, pts_ms, strict=True):
+            packet.dts, packet.stream = packet.pts, stream
+            file.mux(packet)
+    return folder / "clip.mkv"
+
+
+def edited(path: Path, start: int, stop: int) -> Path:
+    """An MP4 file at 25 fps whose edit list shows the frames `[start, stop)` only, in place."""
+    with av.open(path) as file:
+        ticks = round(1 / (25 * file.streams.video[0].time_base))
+    data = path.read_bytes()
+    # One edit: how long in milliseconds (the movie's clock), from where in the track's ticks.
+    was = re.search(rb"elst\x00{4}\x00\x00\x00\x01.{4}(.{4})", data, re.DOTALL)
+    assert was is not None
+    first = int.from_bytes(was[1], "big") + start * ticks
+    edit = (40 * (stop - start)).to_bytes(4, "big") + first.to_bytes(4, "big")
+    path.write_bytes(data[: was.end() - 8] + edit + data[was.end() :])
+    return path

@@ -1,0 +1,125 @@
+"""Small videos whose pictures say which frame they are.
+
+The frame's number stands in the top left corner as black and white blocks, lowest bit first,
+so a frame that is late, turned or mirrored reads wrong.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.types import Frame
+from pvtt_flow.video.decode import read_frames
+
+WIDTH_PX, HEIGHT_PX = 96, 64
+_BLOCK_PX = 8
+_NUM_BITS = 8
+
+
+def coded_picture(
+    number: int, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX
+) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3): the number's code over noise, which keeps the file from shrinking."""
+    rgb = np.random.default_rng(number).integers(64, 192, (height_px, width_px, 3), np.uint8)
+    for bit in range(_NUM_BITS):
+        x = bit * _BLOCK_PX
+        rgb[:_BLOCK_PX, x : x + _BLOCK_PX] = 255 * (number >> bit & 1)
+    return rgb
+
+
+def number_of(rgb: NDArray[np.uint8]) -> int:
+    """The number in the code; -1 where the blocks are neither black nor white."""
+    blocks = rgb[:_BLOCK_PX, : _NUM_BITS * _BLOCK_PX].reshape(_BLOCK_PX, _NUM_BITS, -1)
+    levels = blocks.mean(axis=(0, 2))
+    if np.any((levels > 60) & (levels < 195)):
+        return -1
+    return sum(1 << bit for bit, level in enumerate(levels) if level > 128)
+
+
+def moving_picture(number: int) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3): the number's code over blocks that move, so that pictures build on others.
+
+    Every 13 pictures a new scene begins.
+    """
+    blocks = np.random.default_rng(number // 13).integers(0, 256, (16, 24, 3), np.uint8)
+    large = blocks.repeat(8, 0).repeat(8, 1)
+    rgb = np.roll(large, (2 * number, 3 * number), (0, 1))[:HEIGHT_PX, :WIDTH_PX].copy()
+    rgb[:_BLOCK_PX, : _NUM_BITS * _BLOCK_PX] = coded_picture(number)[
+        :_BLOCK_PX, : _NUM_BITS * _BLOCK_PX
+    ]
+    return rgb
+
+
+def write_clip(
+    path: Path,
+    num_frames: int,
+    *,
+    size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
+    options: dict[str, str] | None = None,
+    **more: Any,
+) -> Path:
+    """An H.264 clip of noise; `more` is of `write_pictures`."""
+    pictures = [
+        coded_picture(i, width_px=size_px[0], height_px=size_px[1]) for i in range(num_frames)
+    ]
+    options = {"preset": "veryfast", "crf": "20", **(options or {})}
+    return write_pictures(path, pictures, options=options, **more)
+
+
+def write_pictures(
+    path: Path,
+    upright: Sequence[NDArray[np.uint8]],
+    *,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    pts_ms: Sequence[int] | None = None,
+    rotation_deg: int = 0,
+    sample_aspect: Fraction | None = None,
+    container_format: str | None = None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+) -> Path:
+    """A clip at 25 fps or at `pts_ms`; `rotation_deg` is the clockwise turn to upright."""
+    coded = [np.ascontiguousarray(np.rot90(rgb, rotation_deg // 90)) for rgb in upright]
+    # The index first, so that a file whose tail is cut still opens.
+    index_first = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+    index_first |= container_options or {}
+    with av.open(path, "w", format=container_format, options=index_first) as file:
+        stream = file.add_stream(codec, rate=25, options=options or {})
+        stream.width, stream.height = coded[0].shape[1], coded[0].shape[0]
+        stream.pix_fmt = pixel_format
+        if rotation_deg:
+            stream.set_display_rotation(-rotation_deg)
+        if sample_aspect is not None:
+            stream.sample_aspect_ratio = sample_aspect
+        if pts_ms:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for i, rgb in enumerate(coded):
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.time_base = Fraction(1, 1000)
+            frame.pts = pts_ms[i] if pts_ms else 40 * i
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """A tenth of a second of silence, and no picture."""
+    with av.open(path, "w", format="mp4") as file:
+        stream = file.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts = 8000, 0
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path
+
+
+def read(path: Path, **options: object) -> list[Frame]:
+    """All the frames that `read_frames` gives of a file."""
+    with path.open("rb") as file:
+        return list(read_frames(file, **options))

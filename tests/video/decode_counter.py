@@ -1,0 +1,30 @@
+"""Counts what decoders show, to tell how much was decoded for what was asked."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+import pytest
+
+import pvtt_flow.video.packet_decoder
+
+
+def count_decoded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Gives the number of pictures since it was last asked."""
+    count = 0
+    really_shown = pvtt_flow.video.packet_decoder.shown
+
+    def shown(*args: Any) -> Iterator[av.VideoFrame]:
+        nonlocal count
+        for picture in really_shown(*args):
+            count += 1
+            yield picture
+
+    def taken() -> int:
+        nonlocal count
+        taken, count = count, 0
+        return taken
+
+    for user in ("coded", "landing"):
+        monkeypatch.setattr(f"pvtt_flow.media.{user}.shown", shown)
+    return taken

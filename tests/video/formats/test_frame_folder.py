@@ -1,0 +1,226 @@
+"""Folders of frames through all that reads videos: frame i is picture i, upright and in time."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from pvtt_flow.core.timeline import FrameTime
+from pvtt_flow.errors import DataError
+from pvtt_flow.readers.source_frames import frames_of
+from pvtt_flow.storage.listing import stat_all
+from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.types import Frame, Video
+from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.probe import probe
+from pvtt_flow.video.scan import Survey, survey
+from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.worker.decoder import InProcess, Isolated
+from pvtt_flow.video.worker.pool import Pool
+from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, coded_picture, number_of
+from tests.video.numbered import write_frames
+
+NUMBERS = [2, 3, 5, 9, 10, 11, 99, 100]
+
+
+def uri_of(folder: Path, fps: float = 25) -> str:
+    return f"{folder}/#fps={fps:g}"
+
+
+def surveyed(uri: str, limits: Limits | None = None) -> tuple[Video, Survey]:
+    limits = limits or Limits()
+    with open_binary(uri) as file:
+        size_bytes = stat_all([uri])[0].size_bytes
+        video = probe(file, size_bytes=size_bytes, limits=limits)
+        return video, survey(file, video=video, limits=limits)
+
+
+def frames_in(uri: str) -> list[Frame]:
+    with open_binary(uri) as file:
+        return list(read_frames(file))
+
+
+def turned(orientation: int) -> Image.Exif:
+    """What a camera says of its picture, 1 to 8."""
+    exif = Image.Exif()
+    exif[0x112], exif[0x10F] = orientation, "a camera"
+    return exif
+
+
+@pytest.mark.parametrize("name", ["{:05d}.jpg", "{}.JPEG", "frame_{:06d}.png"])
+def test_frame_i_is_picture_i(tmp_path: Path, name: str) -> None:
+    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS, name), 12.5)
+    video, found = surveyed(uri)
+    assert (video.width_px, video.height_px) == (WIDTH_PX, HEIGHT_PX)
+    assert Fraction(video.fps_num, video.fps_den) == Fraction(25, 2)
+    assert (video.num_frames_from_header, video.duration_ns) == (8, 640_000_000)
+    assert found.times_ns == tuple(range(0, 640_000_000, 80_000_000))
+    assert found.end_ns == 640_000_000
+    assert found.broken is None
+    assert [number_of(frame.rgb) for frame in frames_in(uri)] == NUMBERS
+
+
+def test_a_png_comes_out_bit_by_bit_as_from_the_command_line(tmp_path: Path) -> None:
+    folder = write_frames(tmp_path / "mug", name="{:03d}.png")
+    command = (imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", folder / "%03d.png",
+               "-f", "rawvideo", "-pix_fmt", "rgb24", "-")  # fmt: skip
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    expected = np.frombuffer(raw, np.uint8).reshape(6, HEIGHT_PX, WIDTH_PX, 3)
+    assert np.array_equal([frame.rgb for frame in frames_in(uri_of(folder))], expected)
+    assert np.array_equal(expected[4], coded_picture(4))
+
+
+def test_a_seek_finds_the_same_frames(tmp_path: Path, eager: None) -> None:
+    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS), 30_000 / 1001)
+    _, found = surveyed(uri)
+    wanted = [FrameTime(i, found.times_ns[i]) for i in (1, 4, 7)]
+    with open_binary(uri) as file:
+        assert [number_of(f.rgb) for f in read_known_frames(file, wanted)] == [3, 10, 100]
+
+
+def test_a_process_apart_gives_the_same(tmp_path: Path) -> None:
+    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS))
+    pool = Pool(1)
+    try:
+        frames = [decoder.iterate(read_frames, uri) for decoder in (InProcess(), Isolated(pool))]
+        for here, there in zip(*frames, strict=True):
+            assert np.array_equal(here.rgb, there.rgb)
+            assert here.pts_ns == there.pts_ns
+    finally:
+        pool.close()
+
+
+def test_readers_find_frames_again_and_notice_changes(tmp_path: Path) -> None:
+    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS))
+    (found,) = stat_all([uri])
+    source = {"uri": uri, "etag": found.etag, "size_bytes": found.size_bytes}
+    wanted = [FrameTime(i, 40_000_000 * i) for i in (6, 7)]
+    assert [number_of(f.rgb) for f in frames_of(source, wanted, None)] == [99, 100]
+    os.utime(tmp_path / "mug" / "00005.jpg", ns=(1, 1))
+    with pytest.raises(DataError, match="expected the video that was processed") as caught:
+        list(frames_of(source, wanted, None))
+    assert caught.value.kind == "source_changed"
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-900])
+
+
+@pytest.mark.parametrize("name", ["{}.jpg", "{}.png"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("not a picture\n" * 50),
+        lambda path: Image.open(path).resize((48, 32)).save(path),
+        lambda path: Image.open(path).save(path, exif=turned(6)),
+    ],
+    ids=["truncated", "empty", "text", "other size", "turned"],
+)
+def test_a_bad_picture_ends_the_video(
+    tmp_path: Path, name: str, damage: Callable[[Path], object]
+) -> None:
+    folder = write_frames(tmp_path / "mug", name=name)
+    damage(folder / name.format(4))
+    _, found = surveyed(uri_of(folder))
+    assert len(found.times_ns) == 4
+    assert found.broken is not None
+    assert found.broken.frame_index == 4
+
+
+def test_nothing_but_empty_pictures(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").touch()
+    with pytest.raises(DataError, match="got 0 bytes") as caught:
+        surveyed(uri_of(tmp_path))
+    assert caught.value.kind == "empty_file"
+
+
+def test_a_checksum_counts(tmp_path: Path) -> None:
+    """One colour of a palette is another: nothing else tells."""
+    for number in range(3):
+        Image.fromarray(coded_picture(number)).convert("P").save(tmp_path / f"{number}.png")
+    content = bytearray((tmp_path / "2.png").read_bytes())
+    content[content.index(b"PLTE") + 10] ^= 0x40
+    (tmp_path / "2.png").write_bytes(content)
+    _, found = surveyed(uri_of(tmp_path))
+    assert len(found.times_ns) == 2
+
+
+def test_limits_hold(tmp_path: Path) -> None:
+    folder = write_frames(tmp_path / "mug")
+    for limits, told in (
+        (Limits(max_frames=5), "max_frames"),
+        (Limits(max_bytes=5000), "max_bytes"),
+        (Limits(max_pixels=96 * 63), "max_pixels"),
+        (Limits(max_duration_s=0.2), "max_duration_s"),
+    ):
+        with pytest.raises(DataError, match=told) as caught:
+            surveyed(uri_of(folder), limits)
+        assert caught.value.kind == "over_limit"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_photos_are_upright(tmp_path: Path, orientation: int, ending: str) -> None:
+    options = {"exif": turned(orientation), "subsampling": 0}
+    folder = write_frames(tmp_path / "mug", [5], f"{{}}.{ending}", **options)
+    with Image.open(folder / f"5.{ending}") as picture:
+        expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    (frame,) = frames_in(uri_of(folder))
+    assert frame.rgb.shape == expected.shape
+    assert np.abs(frame.rgb.astype(int) - expected).max() <= (3 if ending == "jpg" else 0)
+
+
+def fading(mode: str) -> Image.Image:
+    """Transparent on the left."""
+    picture = Image.fromarray(coded_picture(5)).convert(mode)
+    ramp = np.linspace(0, 255, WIDTH_PX).astype(np.uint8)
+    picture.putalpha(Image.fromarray(np.tile(ramp, (HEIGHT_PX, 1))))
+    return picture
+
+
+def deep(picture: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+
+
+PICTURES: dict[str, tuple[Callable[[], Image.Image], str, int]] = {
+    "grey JPEG": (lambda: Image.fromarray(coded_picture(5)).convert("L"), "jpg", 1),
+    # Inks become light by other roundings.
+    "CMYK JPEG": (lambda: Image.fromarray(coded_picture(5)).convert("CMYK"), "jpg", 3),
+    "grey PNG": (lambda: Image.fromarray(coded_picture(5)).convert("L"), "png", 0),
+    "PNG of 16 bits": (lambda: deep(Image.fromarray(coded_picture(5))), "png", 1),
+    "PNG with a palette": (lambda: Image.fromarray(coded_picture(5)).convert("P"), "png", 0),
+    "PNG of one bit": (lambda: Image.fromarray(coded_picture(5)).convert("1"), "png", 0),
+    "transparent PNG": (lambda: fading("RGB"), "png", 0),
+    "transparent grey PNG": (lambda: fading("L"), "png", 0),
+}
+
+
+def on_white(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as picture:
+        if picture.mode.startswith("I"):
+            return np.repeat((np.asarray(picture) // 257).astype(np.uint8)[..., None], 3, 2)
+        if "A" not in picture.mode:
+            return np.asarray(picture.convert("RGB"))
+        white = Image.new("RGBA", picture.size, "white")
+        white.alpha_composite(picture.convert("RGBA"))
+        return np.asarray(white.convert("RGB"))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_colours(tmp_path: Path, name: str) -> None:
+    make, ending, tolerance = PICTURES[name]
+    path = tmp_path / f"0.{ending}"
+    make().save(path, **({"quality": 97} if ending == "jpg" else {}))
+    (frame,) = frames_in(uri_of(tmp_path))
+    assert np.abs(frame.rgb.astype(int) - on_white(path)).max() <= tolerance

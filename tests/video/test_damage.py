@@ -1,0 +1,168 @@
+import io
+import pickle
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pvtt_flow.errors import DataError
+from pvtt_flow.video.decode import DecodeBreakError, read_frames
+from pvtt_flow.video.probe import probe
+from tests.video.clip_maker import moving_picture, number_of, read, write_clip, write_pictures
+
+
+def until_break(path: Path) -> tuple[list[int], DecodeBreakError]:
+    numbers = []
+    with path.open("rb") as file, pytest.raises(DecodeBreakError) as caught:
+        numbers.extend(number_of(frame.rgb) for frame in read_frames(file))
+    return numbers, caught.value
+
+
+def damaged(data: bytes, packet: av.Packet, share: float, at: int | None = None) -> bytes:
+    """Zeros for a twentieth of the packet, from that share of it on."""
+    start = (packet.pos if at is None else at) + int(share * packet.size)
+    stop = start + packet.size // 20
+    return data[:start] + bytes(stop - start) + data[stop:]
+
+
+@pytest.mark.parametrize("at", ["inside a packet", "between packets"])
+def test_a_cut_file_gives_its_good_frames_then_breaks(tmp_path: Path, clip: Path, at: str) -> None:
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    stop = packets[30].pos + (packets[30].size // 2 if at == "inside a packet" else 0)
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[:stop])
+    numbers, error = until_break(cut)
+    assert numbers == list(range(len(numbers)))
+    assert 24 <= len(numbers) <= 30
+    assert error.frame_index == len(numbers)
+    assert error.kind == "undecodable"
+    assert f"decoding broke at frame {len(numbers)}: the file ends" in str(error)
+    assert read(cut, stop_frame=len(numbers) - 8)[-1].frame_index == len(numbers) - 9
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.7, 0.9])
+def test_a_cut_matroska_file_breaks_too(tmp_path: Path, fraction: float) -> None:
+    data = write_clip(tmp_path / "whole.mkv", 30).read_bytes()
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(data[: int(fraction * len(data))])
+    numbers, error = until_break(cut)
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) >= 30 * fraction - 6
+    assert "the file is shorter than its header says" in str(error)
+
+
+def test_a_keyframe_just_before_the_end_is_no_cut(tmp_path: Path) -> None:
+    # A Matroska index tells when a keyframe is shown: here later than the last frame is decoded.
+    pictures = [moving_picture(i) for i in range(54)]
+    path = write_pictures(tmp_path / "whole.mkv", pictures, options={"g": "20", "bf": "3"})
+    assert [number_of(frame.rgb) for frame in read(path)] == list(range(54))
+
+
+def test_damaged_bytes_break_where_they_are(tmp_path: Path, clip: Path) -> None:
+    data = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    packet = packets[20]
+    data[packet.pos + 4 : packet.pos + packet.size] = bytes(packet.size - 4)
+    hurt = tmp_path / "hurt.mp4"
+    hurt.write_bytes(data)
+    numbers, error = until_break(hurt)
+    assert numbers == list(range(len(numbers)))
+    assert 16 <= len(numbers) <= 20
+    assert error.frame_index == len(numbers)
+
+
+def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> None:
+    # Frame threads would show it while its end is decoded; with slice threads nobody would look.
+    options = {"bf": "0", "x264-params": "cabac=0"}
+    path = write_clip(tmp_path / "clip.mp4", 12, size_px=(320, 240), options=options)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    (fourth,) = (packet for packet in packets if packet.pts * packet.time_base * 25 == 4)
+    path.write_bytes(damaged(path.read_bytes(), fourth, 0.9))
+    for _ in range(5):
+        numbers, error = until_break(path)
+        assert error.reason == "the frame is damaged"
+        assert numbers == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("clip.mp4", "libx264", {"g": "12", "x264-params": "cabac=0:bframes=3:b-pyramid=normal"}),
+        ("clip.avi", "mpeg4", {"g": "12", "bf": "2"}),
+    ],
+)
+def test_no_frame_before_a_break_builds_upon_damage(
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
+) -> None:
+    pictures = [moving_picture(i) for i in range(20)]
+    path = write_pictures(tmp_path / name, pictures, codec=codec, options=options)
+    data, good = path.read_bytes(), [frame.rgb for frame in read(path)]
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size > 60][1:]
+    num_breaks = 0
+    for packet in packets:
+        stop = packet.pos + packet.size
+        path.write_bytes(data[: stop - packet.size // 3] + bytes(packet.size // 3) + data[stop:])
+        found = []
+        try:
+            with path.open("rb") as file:
+                found.extend(frame.rgb for frame in read_frames(file))
+        except DecodeBreakError:
+            num_breaks += 1
+            assert all(map(np.array_equal, found, good))
+    assert num_breaks > len(packets) / 2
+
+
+def test_damage_in_motion_jpeg_is_no_leftover_of_other_pictures(tmp_path: Path) -> None:
+    pictures = [moving_picture(i) for i in range(6)]
+    path = tmp_path / "clip.mkv"
+    write_pictures(path, pictures, codec="mjpeg", pixel_format="yuvj420p")
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    at = path.read_bytes().index(bytes(packets[3]))
+    path.write_bytes(damaged(path.read_bytes(), packets[3], 0.5, at))
+    assert until_break(path)[0] == [0, 1, 2]
+
+
+def test_a_size_that_changes_is_a_break(tmp_path: Path) -> None:
+    small = write_clip(tmp_path / "a.h264", 4, container_format="h264")
+    wide = write_clip(tmp_path / "b.h264", 4, container_format="h264", size_px=(128, 64))
+    both = tmp_path / "both.h264"
+    both.write_bytes(small.read_bytes() + wide.read_bytes())
+    numbers, error = until_break(both)
+    assert numbers == [0, 1, 2, 3]
+    assert "the picture is 128x64 and no longer 96x64" in str(error)
+
+
+def test_another_size_than_probed_is_refused(tmp_path: Path, clip: Path) -> None:
+    with clip.open("rb") as file:
+        video = probe(file, size_bytes=clip.stat().st_size)
+    other = write_clip(tmp_path / "other.mp4", 3, size_px=(128, 64))
+    with pytest.raises(DataError, match="the picture is 128x64 and no longer 96x64"):
+        read(other, video=video)
+
+
+def test_the_break_error_travels_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(DecodeBreakError(7, "why")))  # noqa: S301
+    assert (error.frame_index, error.reason, error.kind) == (7, "why", "undecodable")
+    assert str(error) == str(DecodeBreakError(7, "why"))
+
+
+def test_a_failed_read_is_not_a_broken_video(clip: Path) -> None:
+    class Flaky(io.BytesIO):
+        num_reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.num_reads += 1
+            if self.num_reads > 2:
+                raise ConnectionError("reset by peer")
+            return super().read(min(size or 0, 40_000))
+
+    with pytest.raises(DataError) as caught:
+        list(read_frames(Flaky(clip.read_bytes())))
+    assert caught.value.kind == "unreadable"
+    assert "a read failed with ConnectionError: reset by peer" in str(caught.value)

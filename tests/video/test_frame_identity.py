@@ -1,0 +1,52 @@
+"""Frame 37 is frame 37: what number clips show, decoded from the start, and sought."""
+
+from collections.abc import Callable
+from itertools import accumulate
+
+import pytest
+
+from pvtt_flow.core.timeline import FrameTime
+from pvtt_flow.video.seek import read_known_frames
+from tests.video.clip_maker import number_of
+from tests.video.clips import CLIPS, Clip
+from tests.video.frame_hash import shown_by_ffmpeg, shown_here
+
+NS_PER_MS = 1_000_000
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_frame_is_the_one_it_says(clip_of: Callable[[str], Clip], name: str) -> None:
+    clip = clip_of(name)
+    numbers, pts_ms = list(clip.recipe.numbers), list(clip.recipe.pts_ms)
+    if clip.recipe.is_cut:
+        assert 20 < len(clip.frames) < len(numbers)
+        numbers, pts_ms = numbers[: len(clip.frames)], pts_ms[: len(clip.frames)]
+    assert [number_of(frame.rgb) for frame in clip.frames] == numbers
+    assert [frame.frame_index for frame in clip.frames] == list(range(len(numbers)))
+    assert [frame.pts_ns for frame in clip.frames] == [ms * NS_PER_MS for ms in pts_ms]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_frame_that_is_sought_is_the_one_it_says(
+    clip_of: Callable[[str], Clip], eager: None, name: str
+) -> None:
+    clip = clip_of(name)
+    for frame in clip.frames:
+        wanted = FrameTime(frame.frame_index, clip.recipe.pts_ms[frame.frame_index] * NS_PER_MS)
+        with clip.path.open("rb") as file:
+            (found,) = read_known_frames(file, [wanted])
+        assert number_of(found.rgb) == clip.recipe.numbers[frame.frame_index]
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_ffmpeg_shows_the_same_frames(clip_of: Callable[[str], Clip], name: str) -> None:
+    clip = clip_of(name)
+    stream_index, frames, broke_at = shown_here(clip.path)
+    ffmpegs = shown_by_ffmpeg(clip.path, stream_index)
+    if clip.recipe.is_cut:
+        assert broke_at == len(frames)
+        ffmpegs = ffmpegs[:broke_at]
+    assert [frame.md5 for frame in frames] == [frame.md5 for frame in ffmpegs]
+    # A clock that starts anew is in the file; FFmpeg writes no time that is before another.
+    rising_ns = accumulate((frame.pts_ns for frame in frames), max)
+    assert list(rising_ns) == [frame.pts_ns for frame in ffmpegs]

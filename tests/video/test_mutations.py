@@ -1,0 +1,61 @@
+"""Damaged files: no crash, no hang, memory bounded, and every one of them is accounted for."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from tests.video import damage_outcomes as fates
+from tests.video.damage_outcomes import Fate
+from tests.video.seeds import write_seeds
+
+BATCH = 50
+NUM_PROCESSES = 2
+# A process that has read one good clip has 95 MB.
+MAX_BYTES = 400_000_000
+KINDS = {"", "empty_file", "not_a_video", "no_video_stream", "undecodable", "over_limit"}
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("seeds")
+    write_seeds(folder)
+    return folder
+
+
+def batch(folder: Path, start: int) -> list[Fate]:
+    """The fates of one child's files; fails with the traceback of a crash or a hang."""
+    command = [sys.executable, fates.__file__, str(folder), str(start), str(start + BATCH)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    found = [Fate(**json.loads(line)) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, f"file {start + len(found)} ended it: {done.stderr}"
+    return found
+
+
+def check(folder: Path, num_files: int) -> None:
+    starts = range(0, num_files, BATCH)
+    with ThreadPoolExecutor(NUM_PROCESSES) as children:
+        batches = children.map(lambda start: batch(folder, start), starts)
+        found = list(chain.from_iterable(batches))
+    assert [fate.seed for fate in found] == list(range(num_files))
+    assert [fate for fate in found if fate.kind not in KINDS] == []
+    assert [fate for fate in found if len(fate.message.splitlines()) != bool(fate.kind)] == []
+    assert max(fate.peak_bytes for fate in found) < MAX_BYTES
+    # The damage is neither nothing nor everything.
+    counts = Counter(fate.kind for fate in found)
+    assert min(counts[""], counts["undecodable"], counts["not_a_video"]) > num_files / 10
+    assert sum(fate.num_frames > 0 for fate in found) > num_files / 4
+
+
+def test_100_damaged_files(seeds: Path) -> None:
+    check(seeds, 100)
+
+
+@pytest.mark.slow
+def test_2000_damaged_files(seeds: Path) -> None:
+    check(seeds, 2000)

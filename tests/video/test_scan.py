@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from pvtt_flow.errors import DataError
+from pvtt_flow.types import Video
+from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
+from pvtt_flow.video.probe import probe
+from pvtt_flow.video.scan import Survey, survey
+from tests.video.clip_maker import moving_picture, read, write_clip, write_pictures
+
+
+def surveyed(
+    path: Path, *, detect_cuts: bool = True, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Video, Survey]:
+    with path.open("rb") as file:
+        video = probe(file, size_bytes=path.stat().st_size)
+        return video, survey(file, video=video, detect_cuts=detect_cuts, limits=limits)
+
+
+@pytest.mark.parametrize("rotation_deg", [0, 90])
+def test_times_are_those_of_the_frames(tmp_path: Path, rotation_deg: int) -> None:
+    # A frame at 40 ms, then gaps of their own.
+    pts_ms = [0, 40, 50, 130, 1000, *range(1040, 2000, 40)]
+    pictures = [moving_picture(i) for i in range(len(pts_ms))]
+    path = write_pictures(tmp_path / "v.mp4", pictures, pts_ms=pts_ms, rotation_deg=rotation_deg)
+    video, found = surveyed(path)
+    assert found.times_ns == tuple(frame.pts_ns for frame in read(path))
+    assert found.end_ns == found.times_ns[-1] + int(10**9 * video.fps_den / video.fps_num)
+    assert 13 in found.cuts
+    assert found.broken is None
+
+
+def test_without_looking_for_cuts(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "v.mp4", [moving_picture(i) for i in range(26)])
+    assert surveyed(path)[1].cuts == (13,)
+    assert surveyed(path, detect_cuts=False)[1].cuts == ()
+
+
+def test_a_break_is_told_after_the_good_frames(clip: Path, tmp_path: Path) -> None:
+    whole = clip.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) // 2])
+    _, found = surveyed(cut)
+    assert found.broken is not None
+    assert found.broken.frame_index == len(found.times_ns)
+    assert 0 < len(found.times_ns) < 48
+
+
+def test_limits_hold_for_what_is_really_there(clip: Path) -> None:
+    with pytest.raises(DataError, match="at most 47 frames"):
+        surveyed(clip, limits=Limits(max_frames=47))
+
+
+def test_tiny_and_narrow_pictures(tmp_path: Path) -> None:
+    for size_px in ((16, 16), (256, 16), (16, 256)):
+        path = write_clip(tmp_path / "v.mkv", 3, size_px=size_px)
+        assert len(surveyed(path)[1].times_ns) == 3
+
+
+def test_real_shots_are_not_cut(shared_data: Path) -> None:
+    for name in ("04_coffee.mp4", "ta_test-sample2.mp4", "codec/decord_flipping_a_pancake.mkv"):
+        assert surveyed(shared_data / "videos" / name)[1].cuts == (), name
+
+
+def test_real_cuts_are_found(shared_data: Path) -> None:
+    assert surveyed(shared_data / "videos/codec/am_roadtrip-vp92-10bit.webm")[1].cuts == (42, 69)
+    # A dark scene dissolves into a bright one, which is cut back.
+    assert surveyed(shared_data / "videos/codec/tc_nasa_13013.mp4")[1].cuts == (180, 240)

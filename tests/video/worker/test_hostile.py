@@ -1,0 +1,196 @@
+"""Whatever happens to a decoder process costs the video that it was at, and nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pvtt_flow.errors import DataError, FailureKind, StoreError
+from pvtt_flow.storage.retry import RETRIES
+from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.worker import decoder
+from pvtt_flow.video.worker.decoder import Isolated
+from pvtt_flow.video.worker.pool import Pool
+from tests.pipeline.runs import sample
+from tests.video.worker import hostile
+
+URI = str(sample("one_product.mp4"))
+NUM_FRAMES = 72
+SHORT = Limits(max_frame_s=1)
+
+
+@pytest.fixture(scope="module")
+def isolated() -> Iterator[Isolated]:
+    """One process for everything, so that each test starts where the one before has left it."""
+    decoder._POOL.close()  # of other modules' tests
+    pool = Pool(1)
+    yield Isolated(pool)
+    pool.close()
+
+
+@pytest.fixture(autouse=True)
+def _all_is_well_afterwards(isolated: Isolated) -> Iterator[None]:
+    yield
+    assert sum(1 for _ in isolated.iterate(read_frames, URI)) == NUM_FRAMES
+    assert_only_child(isolated.call(hostile.tell_pid, URI))
+
+
+def assert_only_child(pid: int) -> None:
+    others = [p.cmdline() for p in psutil.Process().children() if p.pid != pid]
+    assert not [command for command in others if "pvtt_flow.video.worker.server" in command]
+
+
+def assert_fails(act: Callable[[], object], kind: FailureKind, *words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        act()
+    assert caught.value.kind == kind
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "where"), [(0, "before the first frame"), (20, "after frame 19")]
+)
+def test_a_crash(isolated: Isolated, num_frames: int, where: str) -> None:
+    found = []
+    with closing(isolated.iterate(hostile.crash_after, URI, num_frames)) as frames:
+        assert_fails(
+            lambda: found.extend(f.frame_index for f in frames),
+            "decoder_crash",
+            f"{where} its process died of SIGSEGV",
+        )
+
+
+def test_an_exit(isolated: Isolated) -> None:
+    read = isolated.iterate(hostile.exit_at_once, URI)
+    assert_fails(lambda: list(read), "decoder_crash", "its process ended with exit code 3")
+
+
+def test_a_kill_from_outside(isolated: Isolated) -> None:
+    pid = isolated.call(hostile.tell_pid, URI)
+    with closing(isolated.iterate(read_frames, URI)) as frames:
+        next(frames)
+        os.kill(pid, signal.SIGKILL)
+        assert_fails(lambda: list(frames), "decoder_crash", "killed with SIGKILL", "after frame ")
+
+
+def test_a_kill_between_two_videos_is_nobodys_failure(isolated: Isolated) -> None:
+    pid = isolated.call(hostile.tell_pid, URI)
+    os.kill(pid, signal.SIGKILL)
+    psutil.Process(pid).wait(10)
+    assert isolated.call(hostile.tell_pid, URI) != pid
+
+
+@pytest.mark.parametrize("lock", [False, True], ids=["", "with the interpreter's lock"])
+@pytest.mark.parametrize("num_frames", [0, 3])
+def test_a_hang(isolated: Isolated, num_frames: int, *, lock: bool) -> None:
+    read = isolated.iterate(hostile.hang_after, URI, num_frames, limits=SHORT, lock=lock)
+    started_s = time.monotonic()
+    assert_fails(lambda: list(read), "over_limit", "at most 1 s (max_frame_s)", "was ended")
+    assert time.monotonic() - started_s < 10
+
+
+def test_waiting_is_no_hang(isolated: Isolated) -> None:
+    slowly = isolated.iterate(hostile.read_slowly, URI, 2 * SHORT.max_frame_s, limits=SHORT)
+    assert sum(1 for _ in slowly) == NUM_FRAMES
+    with closing(isolated.iterate(read_frames, URI, limits=SHORT)) as frames:
+        for _ in range(2):
+            next(frames)
+            time.sleep(2 * SHORT.max_frame_s)
+        assert sum(1 for _ in frames) == NUM_FRAMES - 2
+
+
+def test_memory_without_end(isolated: Isolated) -> None:
+    limits = Limits(max_decoder_bytes=1_000_000_000)
+    assert_fails(
+        lambda: isolated.call(hostile.take_memory, URI, 1_100_000_000, limits=limits),
+        "over_limit",
+        "at most 1000000000 bytes of memory (max_decoder_bytes)",
+    )
+    assert isolated.call(hostile.take_memory, URI, 1_100_000_000) == 1_100_000_000
+
+
+def test_who_stops_early_lets_the_file_go(isolated: Isolated) -> None:
+    pid = isolated.call(hostile.tell_pid, URI)
+    for num_frames in (1, 2, 30):
+        with closing(isolated.iterate(read_frames, URI)) as frames:
+            for _ in range(num_frames):
+                next(frames)
+            assert URI in {file.path for file in psutil.Process(pid).open_files()}
+        assert URI not in {file.path for file in psutil.Process(pid).open_files()}
+    assert isolated.call(hostile.tell_pid, URI) == pid, "nothing had to be started"
+
+
+def test_who_stops_during_a_hang_need_not_wait(isolated: Isolated) -> None:
+    read = isolated.iterate(hostile.hang_after, URI, 1, limits=Limits())
+    next(read)
+    started_s = time.monotonic()
+    read.close()
+    assert time.monotonic() - started_s < 5
+
+
+def test_an_iterator_that_is_forgotten_gives_its_process_back(isolated: Isolated) -> None:
+    next(isolated.iterate(read_frames, URI))
+    thread = threading.Thread(target=lambda: next(isolated.iterate(read_frames, URI)))
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_retries_are_counted_here(isolated: Isolated) -> None:
+    RETRIES.take()
+    isolated.call(hostile.ask_again, URI, 3)
+    with pytest.raises(StoreError, match="it does not answer"):
+        isolated.call(hostile.lose_the_store, URI)
+    assert RETRIES.take() == 4
+
+
+def test_errors_come_out_as_they_went_in(isolated: Isolated, tmp_path: Path) -> None:
+    assert_fails(
+        lambda: list(isolated.iterate(read_frames, str(tmp_path / "gone.mp4"))),
+        "unreadable",
+        "there is nothing at",
+    )
+    with pytest.raises(ZeroDivisionError) as caught:
+        isolated.call(hostile.divide_by_zero, URI)
+    assert "in divide_by_zero" in caught.value.__notes__[0]
+    with pytest.raises(RuntimeError, match=r"^OddError: 1 is not 2\nin the decoder"):
+        isolated.call(hostile.fail_oddly, URI)
+
+
+def test_a_process_is_of_its_environment(
+    isolated: Isolated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = isolated.call(hostile.tell_pid, URI)
+    monkeypatch.setenv("AWS_PROFILE", "another")
+    assert isolated.call(hostile.tell_pid, URI) != pid
+
+
+_PARENT = f"""
+from tests.video.worker.hostile import hang_after, tell_pid
+from pvtt_flow.video.worker import decoder
+from pvtt_flow.video.worker.decoder import Isolated
+from pvtt_flow.video.limits import Limits
+print(Isolated().call(tell_pid, {URI!r}), flush=True)
+list(Isolated().iterate(hang_after, {URI!r}, 1, limits=Limits()))
+"""
+
+
+def test_nothing_outlives_a_parent_that_is_killed() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+        child.wait(10)
