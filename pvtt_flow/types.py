@@ -259,7 +259,7 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class ShotRecord:
     """The one row type between operators: a shot (before `inspect`, a whole video) on its way.
 
     Fields fill from top to bottom, one stage each; a `failure` stops the filling and the row
@@ -293,7 +293,7 @@ class Lineage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seal:
+class VideoRecord:
     """A row of the `videos` table: a video is in the dataset when its seal is."""
 
     video_id: str

@@ -15,7 +15,7 @@ from pvtt_flow.review.overlay import PaintedObject, paint
 from pvtt_flow.stages import factory
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.types import Frame, Work
+from pvtt_flow.types import Frame, ShotRecord
 from pvtt_flow.video.seek import read_known_frames
 
 _NUM_FRAMES = 6
@@ -30,68 +30,72 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> N
     here = config.run.model_copy(update={"isolate_decoders": False})
     config = config.model_copy(update={"run": here})
     out.mkdir(parents=True, exist_ok=True)
-    works = [Work(source=sources[0])]
+    records = [ShotRecord(source=sources[0])]
     for number, name in enumerate(("inspect", "detect", "propagate", "judge"), 1):
         step: factory.Step = getattr(factory, name)(config)
-        works = list(step(works))
-        saved = [_save_rows(out / f"{number}_{name}.json", works)]
+        records = list(step(records))
+        saved = [_save_rows(out / f"{number}_{name}.json", records)]
         if name == "detect":
-            saved += [_save_prompts(out / f"{number}_{name}_{i}.png", w) for i, w in _sound(works)]
+            saved += [
+                _save_prompts(out / f"{number}_{name}_{i}.png", w) for i, w in _sound(records)
+            ]
         if name == "judge":
-            saved += [_save_masks(out / f"{number}_{name}_{i}.png", w) for i, w in _sound(works)]
-        console.print(f"{name}: {_outcome(works)} -> {', '.join(p.name for p in saved)}")
-        if all(w.failure for w in works):
+            saved += [_save_masks(out / f"{number}_{name}_{i}.png", w) for i, w in _sound(records)]
+        console.print(f"{name}: {_outcome(records)} -> {', '.join(p.name for p in saved)}")
+        if all(w.failure for w in records):
             break
     console.print(f"saved in {out}", soft_wrap=True)
 
 
-def _sound(works: Sequence[Work]) -> list[tuple[int, Work]]:
-    return [(i, w) for i, w in enumerate(works) if w.failure is None and w.prompts]
+def _sound(records: Sequence[ShotRecord]) -> list[tuple[int, ShotRecord]]:
+    return [(i, w) for i, w in enumerate(records) if w.failure is None and w.prompts]
 
 
-def _outcome(works: Sequence[Work]) -> str:
-    failures = [f"{w.failure.kind}: {w.failure.message}" for w in works if w.failure]
+def _outcome(records: Sequence[ShotRecord]) -> str:
+    failures = [f"{w.failure.kind}: {w.failure.message}" for w in records if w.failure]
     if failures:
         return "failed: " + "; ".join(failures)
     numbers = {
-        "shots": len(works),
-        "prompts": sum(len(w.prompts) for w in works),
-        "masklets": sum(len(w.masklets) for w in works),
-        "frames": sum(w.num_frames for w in works),
+        "shots": len(records),
+        "prompts": sum(len(w.prompts) for w in records),
+        "masklets": sum(len(w.masklets) for w in records),
+        "frames": sum(w.num_frames for w in records),
     }
     return ", ".join(f"{n} {name}" for name, n in numbers.items() if n)
 
 
-def _save_rows(path: Path, works: Sequence[Work]) -> Path:
-    path.write_text(json.dumps([asdict(w) for w in works], indent=1))
+def _save_rows(path: Path, records: Sequence[ShotRecord]) -> Path:
+    path.write_text(json.dumps([asdict(w) for w in records], indent=1))
     return path
 
 
-def _save_prompts(path: Path, work: Work) -> Path:
+def _save_prompts(path: Path, record: ShotRecord) -> Path:
     """The prompt frame with the boxes that were chosen."""
-    (frame,) = _frames(work, [work.prompts[0].frame_index])
+    (frame,) = _frames(record, [record.prompts[0].frame_index])
     boxes = [
         PaintedObject(p.object_id, p.label, p.box_xyxy)
-        for p in work.prompts
+        for p in record.prompts
         if p.box_xyxy is not None and p.frame_index == frame.frame_index
     ]
     path.write_bytes(encode_image(paint(frame.rgb, boxes), ".png"))
     return path
 
 
-def _save_masks(path: Path, work: Work) -> Path:
+def _save_masks(path: Path, record: ShotRecord) -> Path:
     """A contact sheet of the shot."""
-    frames = _frames(work, spread([f.frame_index for f in work.masklets[0].frames], _NUM_FRAMES))
-    strip = Strip(video_id=work.source.video_id, frames=frames, masklets=work.masklets)
-    path.write_bytes(encode_image(contact_sheet(work.source.uri, [strip]), ".png"))
+    frames = _frames(
+        record, spread([f.frame_index for f in record.masklets[0].frames], _NUM_FRAMES)
+    )
+    strip = Strip(video_id=record.source.video_id, frames=frames, masklets=record.masklets)
+    path.write_bytes(encode_image(contact_sheet(record.source.uri, [strip]), ".png"))
     return path
 
 
-def _frames(work: Work, frame_indices: Sequence[int]) -> tuple[Frame, ...]:
+def _frames(record: ShotRecord, frame_indices: Sequence[int]) -> tuple[Frame, ...]:
     """Some of the shot's frames; ascending."""
-    if work.shot is None:
+    if record.shot is None:
         return ()
-    times = dict(enumerate(work.shot.times_ns, work.shot.start_frame))
+    times = dict(enumerate(record.shot.times_ns, record.shot.start_frame))
     wanted = [FrameTime(index, times[index]) for index in frame_indices]
-    with open_binary(work.source.uri) as file:
-        return tuple(read_known_frames(file, wanted, video=work.video))
+    with open_binary(record.source.uri) as file:
+        return tuple(read_known_frames(file, wanted, video=record.video))

@@ -6,9 +6,9 @@ from rich.console import Console
 
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import clear, retry
-from pvtt_flow.dataset.queries import seals_like, seals_where
+from pvtt_flow.dataset.queries import find_videos, seals_where
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.types import Seal
+from pvtt_flow.types import VideoRecord
 
 _NUM_SHOWN = 5
 
@@ -21,14 +21,14 @@ def retry_videos(
         raise ConfigError("retry: give VIDEO, --kind or --all")
     dataset = Dataset.existing(uri)
     failed = [
-        seal
-        for seal in _chosen(dataset, videos, lambda: seals_where(dataset, failed=True))
-        if seal.failure_kind is not None and kind in (None, seal.failure_kind)
+        record
+        for record in _chosen(dataset, videos, lambda: seals_where(dataset, failed=True))
+        if record.failure_kind is not None and kind in (None, record.failure_kind)
     ]
     if not failed:
         console.print("no such video has failed")
         return
-    version = retry(dataset.uri, [seal.video_id for seal in failed])
+    version = retry(dataset.uri, [record.video_id for record in failed])
     console.print(f"{len(failed)} videos will be tried again; version {version}")
 
 
@@ -41,8 +41,8 @@ def clear_videos(uri: str, videos: Sequence[str], console: Console, *, gone: boo
     if not chosen:
         console.print("no video is gone")
         return
-    version = clear(dataset.uri, [seal.video_id for seal in chosen])
-    num_masklets = sum(seal.num_masklets for seal in chosen)
+    version = clear(dataset.uri, [record.video_id for record in chosen])
+    num_masklets = sum(record.num_masklets for record in chosen)
     console.print(
         f"{len(chosen)} videos and their {num_masklets} masklets are forgotten; version {version} "
         f"(`pvtt-flow restore` has them back)"
@@ -50,15 +50,17 @@ def clear_videos(uri: str, videos: Sequence[str], console: Console, *, gone: boo
 
 
 def _chosen(
-    dataset: Dataset, names: Sequence[str], otherwise: Callable[[], list[Seal]]
-) -> list[Seal]:
+    dataset: Dataset, names: Sequence[str], otherwise: Callable[[], list[VideoRecord]]
+) -> list[VideoRecord]:
     if not names:
         return otherwise()
-    chosen: dict[str, Seal] = {}
+    chosen: dict[str, VideoRecord] = {}
     for name in names:
-        found = seals_like(dataset, name)
+        found = find_videos(dataset, name)
         if len(found) != 1:
-            ids = ": " + ", ".join(seal.video_id for seal in found[:_NUM_SHOWN]) if found else ""
+            ids = (
+                ": " + ", ".join(record.video_id for record in found[:_NUM_SHOWN]) if found else ""
+            )
             raise ConfigError(
                 f"VIDEO: expected an id, or a part of one id or uri, but {name!r} fits "
                 f"{len(found)} videos{ids}"

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from pvtt_flow.commands.sheet import strip_of
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.queries import masklets_of, seals_like
+from pvtt_flow.dataset.queries import find_videos, masklets_of
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
-from pvtt_flow.types import Seal
+from pvtt_flow.types import VideoRecord
 from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.worker.decoder import Isolated
 
@@ -22,27 +22,27 @@ from pvtt_flow.video.worker.decoder import Isolated
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
     """Write `<video_id>.mp4` and `<video_id>.png` into the folder `out`."""
     dataset = Dataset.existing(uri)
-    seal = _only(seals_like(dataset, part), part)
-    check_same(seal.uri, asdict(seal))
-    masklets = masklets_of(dataset, [seal.video_id])
+    record = _only(find_videos(dataset, part), part)
+    check_same(record.uri, asdict(record))
+    masklets = masklets_of(dataset, [record.video_id])
     out.mkdir(parents=True, exist_ok=True)
-    sheet = out / f"{seal.video_id}.png"
-    sheet.write_bytes(encode_image(contact_sheet(seal.uri, [strip_of(seal, masklets)]), ".png"))
+    sheet = out / f"{record.video_id}.png"
+    sheet.write_bytes(encode_image(contact_sheet(record.uri, [strip_of(record, masklets)]), ".png"))
     console.print(f"contact sheet: {sheet}", soft_wrap=True)
     if not masklets:
-        console.print(f"no masks to play: {seal.status} {seal.failure_message or ''}".rstrip())
+        console.print(f"no masks to play: {record.status} {record.failure_message or ''}".rstrip())
         return
     stop_frame = max(m.stop_frame for m in masklets)
-    fps = Fraction(seal.fps_num or 25, seal.fps_den or 1)
-    with closing(Isolated().iterate(read_frames, seal.uri, stop_frame=stop_frame)) as frames:
-        num_frames = write_preview(out / f"{seal.video_id}.mp4", frames, masklets, fps)
-    console.print(f"{num_frames} frames: {out / f'{seal.video_id}.mp4'}", soft_wrap=True)
+    fps = Fraction(record.fps_num or 25, record.fps_den or 1)
+    with closing(Isolated().iterate(read_frames, record.uri, stop_frame=stop_frame)) as frames:
+        num_frames = write_preview(out / f"{record.video_id}.mp4", frames, masklets, fps)
+    console.print(f"{num_frames} frames: {out / f'{record.video_id}.mp4'}", soft_wrap=True)
 
 
-def _only(found: list[Seal], part: str) -> Seal:
+def _only(found: list[VideoRecord], part: str) -> VideoRecord:
     if len(found) == 1:
         return found[0]
-    names = ", ".join(seal.video_id for seal in found[:10])
+    names = ", ".join(record.video_id for record in found[:10])
     raise ConfigError(
         f"VIDEO must name one video of the dataset, got {part!r}: "
         + (f"{len(found)} have it: {names}" if found else "none has it; `show` lists them")

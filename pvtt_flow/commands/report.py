@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pvtt_flow.commands.sheet import sheet_png
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.queries import seals_of_run
+from pvtt_flow.dataset.queries import videos_of_run
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.storage.files import write_bytes
 
@@ -22,12 +22,12 @@ class Report:
 def write_report(config: RunConfig, summary: Summary) -> Report:
     """Write `runs/<run_id>.json` and, unless turned off, `runs/<run_id>.png`."""
     base = f"{config.output.uri.rstrip('/')}/runs/{summary.run_id}"
-    record = {
+    report = {
         "config": config.model_dump(mode="json"),
         "summary": asdict(summary),
         "frames_per_s": summary.frames_per_s,
     }
-    write_bytes(f"{base}.json", json.dumps(record, indent=2).encode())
+    write_bytes(f"{base}.json", json.dumps(report, indent=2).encode())
     return Report(
         run_uri=f"{base}.json", contact_sheet_uri=_picture(config, summary, f"{base}.png")
     )
@@ -37,9 +37,9 @@ def _picture(config: RunConfig, summary: Summary, uri: str) -> str | None:
     if not config.run.contact_sheet_videos:
         return None
     dataset = Dataset(config.output.uri)
-    seals = seals_of_run(dataset, summary.run_id)
+    records = videos_of_run(dataset, summary.run_id)
     # Those with masks first: they are what one wants to look at.
-    shown = sorted(seals, key=lambda seal: seal.num_masklets == 0)
+    shown = sorted(records, key=lambda record: record.num_masklets == 0)
     picture = sheet_png(
         f"{summary.run_id}: {summary.num_videos} videos, {summary.num_masklets} masklets",
         dataset,

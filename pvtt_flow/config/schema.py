@@ -27,9 +27,9 @@ from pvtt_flow.video.limits import Limits
 
 # Raised when the stored rows change their meaning, so that older results count as stale.
 RESULTS_VERSION = 3
-Todo = Literal["new", "changed", "stale", "failed"]
+ProcessReason = Literal["new", "changed", "stale", "failed"]
 """Why a video is processed."""
-Reason = Todo | Literal["quarantined", "gone", "unchanged"]
+PlanReason = ProcessReason | Literal["quarantined", "gone", "unchanged"]
 """Why it is, or is not."""
 
 
@@ -69,7 +69,7 @@ class ResourceParams(_Section):
 class RunParams(_Section):
     """How a run behaves; nothing here changes results."""
 
-    process: tuple[Todo, ...] = ("new", "changed", "failed")
+    process: tuple[ProcessReason, ...] = ("new", "changed", "failed")
     """Which videos to process: not in the dataset; with other content than then; with results of
     other settings or weights; failed, with attempts left."""
     max_attempts: Annotated[int, Field(ge=1)] = 3
@@ -116,7 +116,7 @@ class RunConfig(_Section):
             )
         return self
 
-    def processing(self, reason: Todo) -> "RunConfig":
+    def processing(self, reason: ProcessReason) -> "RunConfig":
         """The same config, with one more reason to process a video."""
         process = tuple(dict.fromkeys((*self.run.process, reason)))
         run = self.run.model_copy(update={"process": process})

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pvtt_flow.pipeline.plan import Plan
 from pvtt_flow.pipeline.run import Watcher
 from pvtt_flow.pipeline.summary import Summary
-from pvtt_flow.types import Seal
+from pvtt_flow.types import VideoRecord
 
 _LOG = logging.getLogger("pvtt_flow")
 # A log of a run of days should have thousands of lines, not millions.
@@ -44,13 +44,13 @@ class BarWatcher:
 
     def planned(self, plan: Plan) -> None:
         """See `Watcher`."""
-        self._progress.update(self._task, description="videos", total=len(plan.todo))
+        self._progress.update(self._task, description="videos", total=len(plan.to_process))
 
-    def finished(self, seal: Seal, summary: Summary) -> None:
+    def finished(self, record: VideoRecord, summary: Summary) -> None:
         """See `Watcher`."""
-        if seal.failure_kind is not None:
+        if record.failure_kind is not None:
             self._progress.console.print(
-                f"failed {seal.uri}: {seal.failure_kind}: {seal.failure_message}",
+                f"failed {record.uri}: {record.failure_kind}: {record.failure_message}",
                 style="red",
                 highlight=False,
             )
@@ -70,10 +70,15 @@ class LogWatcher:
         counts = ", ".join(f"{n} {reason}" for reason, n in plan.counts.items() if n)
         _LOG.info("plan: %s", counts or "no videos")
 
-    def finished(self, seal: Seal, summary: Summary) -> None:
+    def finished(self, record: VideoRecord, summary: Summary) -> None:
         """See `Watcher`."""
-        if seal.failure_kind is not None:
-            _LOG.warning("failed %s: %s: %s", seal.uri, seal.failure_kind, seal.failure_message)
+        if record.failure_kind is not None:
+            _LOG.warning(
+                "failed %s: %s: %s",
+                record.uri,
+                record.failure_kind,
+                record.failure_message,
+            )
         last = summary.num_videos == summary.num_planned
         if last or time.monotonic() - self._logged_at_s >= _LOG_INTERVAL_S:
             self._logged_at_s = time.monotonic()

@@ -31,7 +31,7 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
         table.add_row(reason, str(count), meaning)
     table.add_section()
     about = "" if num_frames is None else f"about {num_frames:,} frames"
-    table.add_row("to process", str(len(plan.todo)), about)
+    table.add_row("to process", str(len(plan.to_process)), about)
     return table
 
 

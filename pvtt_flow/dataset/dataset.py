@@ -20,7 +20,7 @@ from pvtt_flow.dataset.transactions import advance, base_of
 from pvtt_flow.dataset.upsert import Publication
 from pvtt_flow.storage.files import check_writable
 from pvtt_flow.storage.uris import normal
-from pvtt_flow.types import Masklet, Seal
+from pvtt_flow.types import Masklet, VideoRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Dataset:
     def commit(
         self,
         files: Sequence[MaskletFile],
-        seals: Sequence[Seal],
+        records: Sequence[VideoRecord],
         *,
         run_id: str,
         seen: Mapping[str, str | None] | None = None,
@@ -122,6 +122,6 @@ class Dataset:
         Raises ValueError when a file has rows of a video that is not sealed here, or a video is
         sealed twice. `seen`: see `Publication`.
         """
-        news = Publication(self.uri, files, seals, run_id, seen or {})
+        news = Publication(self.uri, files, records, run_id, seen or {})
         version = advance(self.uri, news.step)
         return Committed(version, news.overtaken)

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.tables import BUCKET, bucket_of
-from pvtt_flow.types import Masklet, Seal
+from pvtt_flow.types import Masklet, VideoRecord
 
 
 class Tables(Protocol):
@@ -25,27 +25,27 @@ class Tables(Protocol):
         ...
 
 
-def seals_of_run(dataset: Tables, run_id: str) -> list[Seal]:
+def videos_of_run(dataset: Tables, run_id: str) -> list[VideoRecord]:
     """The videos that a run sealed last, by uri."""
     table = dataset.videos().to_table(filter=ds.field("run_id") == run_id)
-    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
+    return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
-def seals_like(dataset: Tables, part: str) -> list[Seal]:
+def find_videos(dataset: Tables, part: str) -> list[VideoRecord]:
     """The videos whose id is `part`; if there is none, those whose id or uri contains it."""
     ids = dataset.videos().to_table(columns=["video_id", "uri"]).to_pylist()
     exact = [row["video_id"] for row in ids if row["video_id"] == part]
     found = exact or [r["video_id"] for r in ids if part in r["video_id"] or part in r["uri"]]
     table = dataset.videos().to_table(filter=_is_one_of("video_id", found))
-    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
+    return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
-def seals_where(dataset: Tables, *, failed: bool = False, gone: bool = False) -> list[Seal]:
+def seals_where(dataset: Tables, *, failed: bool = False, gone: bool = False) -> list[VideoRecord]:
     """The videos that failed, or that are gone from their input, by uri."""
     columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
     where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
     table = dataset.videos().to_table(filter=where)
-    return sorted(rows_as(Seal, table), key=lambda seal: seal.uri)
+    return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
 def masklets_of(dataset: Tables, video_ids: Sequence[str]) -> list[Masklet]:

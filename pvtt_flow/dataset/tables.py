@@ -22,7 +22,7 @@ from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.retry import patiently
 from pvtt_flow.storage.store_errors import explain
 from pvtt_flow.storage.uris import local_path
-from pvtt_flow.types import Masklet, Seal
+from pvtt_flow.types import Masklet, VideoRecord
 
 KEY = "$.output.uri"
 MASKLETS = "masklets"
@@ -34,7 +34,7 @@ ROW_GROUP_BYTES = 8 << 20
 BUCKET = "bucket"
 SCHEMAS: Mapping[str, pa.Schema] = {
     MASKLETS: schema_of(Masklet).append(pa.field(BUCKET, pa.int32(), nullable=False)),
-    VIDEOS: schema_of(Seal),
+    VIDEOS: schema_of(VideoRecord),
 }
 
 

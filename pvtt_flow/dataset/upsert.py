@@ -19,7 +19,7 @@ from pvtt_flow.dataset.tables import (
     write_file,
 )
 from pvtt_flow.dataset.transactions import Base, Step
-from pvtt_flow.types import Seal
+from pvtt_flow.types import VideoRecord
 
 _HELD = ("video_id", "run_id", "status", "num_masklets")
 
@@ -36,15 +36,15 @@ class Publication:
         self,
         uri: str,
         files: Sequence[MaskletFile],
-        seals: Sequence[Seal],
+        records: Sequence[VideoRecord],
         run_id: str,
         seen: Mapping[str, str | None],
     ) -> None:
         """Raises ValueError for masklets without a seal, and for two seals of one video."""
-        _check(files, seals)
+        _check(files, records)
         self._roots = {name: f"{uri}/{name}" for name in (VIDEOS, MASKLETS)}
         self._files = files
-        self._seals = sorted(seals, key=lambda seal: seal.video_id)
+        self._seals = sorted(records, key=lambda record: record.video_id)
         self._run_id = run_id
         self._seen = seen
         self.overtaken: frozenset[str] = frozenset()
@@ -54,11 +54,11 @@ class Publication:
         held = self._held(base)
         late = [s.video_id for s in self._seals if self._is_late(s, held.get(s.video_id))]
         self.overtaken = frozenset(late)
-        seals = [seal for seal in self._seals if seal.video_id not in self.overtaken]
-        if not seals:
+        records = [record for record in self._seals if record.video_id not in self.overtaken]
+        if not records:
             return None
-        replaced = {seal.video_id for seal in seals} & held.keys()
-        row = write_file(self._roots[VIDEOS], to_table(Seal, seals), {})
+        replaced = {record.video_id for record in records} & held.keys()
+        row = write_file(self._roots[VIDEOS], to_table(VideoRecord, records), {})
         return Step(
             name="run",
             videos=self._without(base, VIDEOS, replaced).with_files(row),
@@ -67,21 +67,21 @@ class Publication:
             ).with_files(*self._added()),
             notes={
                 "run_id": self._run_id,
-                "videos_added": len(seals) - len(replaced),
+                "videos_added": len(records) - len(replaced),
                 "videos_replaced": len(replaced),
-                "masklets_added": sum(seal.num_masklets for seal in seals),
+                "masklets_added": sum(record.num_masklets for record in records),
             },
         )
 
     def _held(self, base: Base) -> dict[str, dict[str, Any]]:
-        ids = [seal.video_id for seal in self._seals]
+        ids = [record.video_id for record in self._seals]
         rows = rows_of(base.videos, self._roots[VIDEOS], ids, _HELD)
         return {row["video_id"]: row for row in rows.to_pylist()}
 
-    def _is_late(self, seal: Seal, held: Mapping[str, Any] | None) -> bool:
-        if held is None or held["run_id"] in (self._run_id, self._seen.get(seal.video_id)):
+    def _is_late(self, record: VideoRecord, held: Mapping[str, Any] | None) -> bool:
+        if held is None or held["run_id"] in (self._run_id, self._seen.get(record.video_id)):
             return False
-        return held["status"] in ("ok", "empty") or seal.failure_kind is not None
+        return held["status"] in ("ok", "empty") or record.failure_kind is not None
 
     def _without(self, base: Base, name: str, video_ids: Collection[str]) -> Edit:
         table = base.videos if name == VIDEOS else base.masklets
@@ -105,8 +105,8 @@ class Publication:
         return write_file(root, rows.filter(pc.invert(late)), action.partition_values)
 
 
-def _check(files: Sequence[MaskletFile], seals: Sequence[Seal]) -> None:
-    ids = [seal.video_id for seal in seals]
+def _check(files: Sequence[MaskletFile], records: Sequence[VideoRecord]) -> None:
+    ids = [record.video_id for record in records]
     if twice := [video_id for video_id, count in Counter(ids).items() if count > 1]:
         raise ValueError(f"each video must be sealed once in a commit, got twice: {twice}")
     if unsealed := {video_id for file in files for video_id in file.video_ids} - set(ids):

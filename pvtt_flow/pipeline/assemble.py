@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from pvtt_flow.dataset.tables import MaskletFile
-from pvtt_flow.stages.write import Receipt
-from pvtt_flow.types import Failure, Lineage, Seal, Status
+from pvtt_flow.stages.write import ShotResult
+from pvtt_flow.types import Failure, Lineage, Status, VideoRecord
 
 
 @dataclass(slots=True)
@@ -14,27 +14,29 @@ class Sealer:
 
     lineage: Lineage
     max_attempts: int
-    _open: dict[str, list[Receipt]] = field(default_factory=dict)
+    _open: dict[str, list[ShotResult]] = field(default_factory=dict)
 
     def add(
-        self, receipt: Receipt, *, finished_at_ns: int
-    ) -> tuple[Seal, tuple[MaskletFile, ...]] | None:
+        self, shot_result: ShotResult, *, finished_at_ns: int
+    ) -> tuple[VideoRecord, tuple[MaskletFile, ...]] | None:
         """The video's seal and files once all its shots are here, else None."""
-        shots = self._open.setdefault(receipt.source.video_id, [])
-        shots.append(receipt)
-        if len(shots) < receipt.num_shots:
+        shots = self._open.setdefault(shot_result.source.video_id, [])
+        shots.append(shot_result)
+        if len(shots) < shot_result.num_shots:
             return None
-        del self._open[receipt.source.video_id]
+        del self._open[shot_result.source.video_id]
         failure = next((s.failure for s in shots if s.failure is not None), None)
         # A video is in the dataset with all of its shots or with none.
         files = () if failure is not None else tuple(f for s in shots for f in s.files)
         return self._seal(shots, failure, finished_at_ns), files
 
-    def _seal(self, shots: Sequence[Receipt], failure: Failure | None, finished_at_ns: int) -> Seal:
+    def _seal(
+        self, shots: Sequence[ShotResult], failure: Failure | None, finished_at_ns: int
+    ) -> VideoRecord:
         source, video = shots[0].source, shots[0].video
         num_masklets = 0 if failure is not None else sum(len(s.verdicts) for s in shots)
         attempts = source.attempts + 1 if failure is not None else 0
-        return Seal(
+        return VideoRecord(
             video_id=source.video_id,
             uri=source.uri,
             etag=source.etag,

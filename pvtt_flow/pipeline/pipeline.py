@@ -21,7 +21,7 @@ from pvtt_flow.dataset.arrow import Table, from_table, to_table
 from pvtt_flow.stages import factory
 from pvtt_flow.stages.factory import Make
 from pvtt_flow.storage.retry import RETRIES
-from pvtt_flow.types import Lineage, Source, Work
+from pvtt_flow.types import Lineage, ShotRecord, Source
 
 # Shots that an actor opens while its lanes are full.
 _SPARE_CALLS = 2
@@ -57,7 +57,7 @@ class Operator:
 
     def __call__(self, table: Table) -> Iterator[Table]:
         """The rows of one batch, through the stage."""
-        for row in self._step(from_table(Work, table)):
+        for row in self._step(from_table(ShotRecord, table)):
             retries = row.timings.retries + RETRIES.take()
             counted = replace(row, timings=replace(row.timings, retries=retries))
             yield to_table(type(row), [counted])
@@ -67,7 +67,7 @@ def _blocks(sources: Sequence[Source]) -> Iterator[Table]:
     """A block for each of a few videos, which then run in parallel; larger ones for millions."""
     size = min(max(len(sources) // _MIN_BLOCKS, 1), _MAX_BLOCK_ROWS)
     for start in range(0, len(sources), size):
-        yield to_table(Work, [Work(source=s) for s in sources[start : start + size]])
+        yield to_table(ShotRecord, [ShotRecord(source=s) for s in sources[start : start + size]])
 
 
 def _run_task(table: Table, make: Make, config: RunConfig, **rest: object) -> Iterator[Table]:

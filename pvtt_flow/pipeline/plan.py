@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import get_args
 
-from pvtt_flow.config.schema import Reason, Todo
+from pvtt_flow.config.schema import PlanReason, ProcessReason
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
 from pvtt_flow.dataset.tables import bucket_of
 from pvtt_flow.types import Lineage, Source
 
-_REASONS: tuple[Reason, ...] = (*get_args(Todo), "quarantined", "gone", "unchanged")
+_REASONS: tuple[PlanReason, ...] = (*get_args(ProcessReason), "quarantined", "gone", "unchanged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Planned:
     """One input and why it is, or is not, to be processed."""
 
     source: Source
-    reason: Reason
+    reason: PlanReason
     because: str = ""
     """More about the reason, where there is more to say."""
 
@@ -30,7 +30,7 @@ class Plan:
     """Every input, in the order of the listing, and what has gone from it."""
 
     videos: tuple[Planned, ...]
-    process: frozenset[Reason]
+    process: frozenset[PlanReason]
     """The reasons for which videos are processed."""
     gone: tuple[LedgerEntry, ...] = ()
     """Videos of this input that the dataset has and the listing has not."""
@@ -38,14 +38,14 @@ class Plan:
     """Ids of videos that are marked as gone and are there."""
 
     @cached_property
-    def todo(self) -> tuple[Source, ...]:
+    def to_process(self) -> tuple[Source, ...]:
         """What is to be processed: first what the dataset has not, in the listing's order, then
         what replaces rows, in the order of these: a commit of neighbours rewrites few files."""
-        todo = (v.source for v in self.videos if v.reason in self.process)
-        return tuple(sorted(todo, key=_turn))
+        to_process = (v.source for v in self.videos if v.reason in self.process)
+        return tuple(sorted(to_process, key=_turn))
 
     @property
-    def counts(self) -> dict[Reason, int]:
+    def counts(self) -> dict[PlanReason, int]:
         """Videos by reason; every reason has its number."""
         counted = Counter(v.reason for v in self.videos)
         return {reason: counted[reason] for reason in _REASONS} | {"gone": len(self.gone)}
@@ -55,7 +55,7 @@ class Plan:
         """Ids of those that are not marked so yet."""
         return tuple(entry.video_id for entry in self.gone if entry.gone_at_ns is None)
 
-    def causes(self, reason: Reason) -> dict[str, int]:
+    def causes(self, reason: PlanReason) -> dict[str, int]:
         """Videos by what is behind a reason, the most frequent first."""
         counted = Counter(v.because for v in self.videos if v.reason == reason and v.because)
         return dict(counted.most_common())
@@ -68,7 +68,7 @@ def make_plan(
     *,
     input_uri: str,
     max_attempts: int,
-    process: Collection[Reason],
+    process: Collection[PlanReason],
     limit: int | None = None,
 ) -> Plan:
     """Anti-join of the listing with the ledger; `limit` keeps the first so many to do."""
@@ -110,7 +110,7 @@ def _turn(source: Source) -> tuple[int, str]:
 
 
 def _limited(
-    planned: Sequence[Planned], wanted: Collection[Reason], limit: int | None
+    planned: Sequence[Planned], wanted: Collection[PlanReason], limit: int | None
 ) -> Iterator[Planned]:
     left = len(planned) if limit is None else limit
     for video in planned:
@@ -127,21 +127,21 @@ def _place(
     key = work_key(source, lineage)
     if entry is None:
         return Planned(replace(source, work_key=key), "new")
-    todo = replace(source, work_key=key, seen_run_id=entry.run_id)
+    to_process = replace(source, work_key=key, seen_run_id=entry.run_id)
     if entry.etag != source.etag or entry.size_bytes != source.size_bytes:
-        return Planned(todo, "changed")
+        return Planned(to_process, "changed")
     has_failed = entry.status in ("failed", "quarantined")
     if entry.work_key != key:
         cause = _cause(entry, lineage)
         # Without results there is nothing to be stale, and new settings are a new chance.
-        reason: Reason = "failed" if has_failed else "stale"
-        return Planned(todo, reason, f"other {cause}")
+        reason: PlanReason = "failed" if has_failed else "stale"
+        return Planned(to_process, reason, f"other {cause}")
     if not has_failed:
         return Planned(source, "unchanged")
     tried = f"{entry.attempts} of {max_attempts} attempts"
     if entry.attempts >= max_attempts:
         return Planned(source, "quarantined", tried)
-    return Planned(replace(todo, attempts=entry.attempts), "failed", tried)
+    return Planned(replace(to_process, attempts=entry.attempts), "failed", tried)
 
 
 def _cause(entry: LedgerEntry, lineage: Lineage) -> str:

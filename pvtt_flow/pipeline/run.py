@@ -21,10 +21,10 @@ from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.preflight import check_class_filter, check_resources, make_lineage
 from pvtt_flow.pipeline.ray_session import connected, explained
 from pvtt_flow.pipeline.summary import Summary
-from pvtt_flow.stages.write import Receipt
+from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.sources import list_sources, origin_of
-from pvtt_flow.types import Lineage, Seal
+from pvtt_flow.types import Lineage, VideoRecord
 
 _LOG = logging.getLogger("pvtt_flow")
 
@@ -36,7 +36,7 @@ class Watcher(Protocol):
         """The plan is made."""
         ...
 
-    def finished(self, seal: Seal, summary: Summary) -> None:
+    def finished(self, record: VideoRecord, summary: Summary) -> None:
         """One more video is finished."""
         ...
 
@@ -72,7 +72,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
     config, plan = prepared.config, prepared.plan
     summary = Summary(
         run_id=prepared.lineage.run_id,
-        num_planned=len(plan.todo),
+        num_planned=len(plan.to_process),
         plan={str(reason): n for reason, n in plan.counts.items()},
         num_lanes=config.tracker.lanes,
     )
@@ -87,7 +87,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
             at_ns=time.time_ns(),
             run_id=summary.run_id,
         )
-    if plan.todo:
+    if plan.to_process:
         dataset.check_writable()
         check_class_filter(config)
         with connected() as capacity:
@@ -107,9 +107,9 @@ def new_run_id() -> str:
 def _process(prepared: Prepared, ledger: "_Ledger") -> None:
     started = time.perf_counter()
     try:
-        for receipts in arrivals(_receipts(prepared), prepared.config.run.commit_interval_s):
-            for receipt in receipts:
-                ledger.add(receipt)
+        for shot_results in arrivals(_receipts(prepared), prepared.config.run.commit_interval_s):
+            for shot_result in shot_results:
+                ledger.add(shot_result)
             ledger.commit_if_due()
         ledger.commit()
         ledger.tidy()
@@ -119,13 +119,13 @@ def _process(prepared: Prepared, ledger: "_Ledger") -> None:
         ledger.summary.wall_s = time.perf_counter() - started
 
 
-def _receipts(prepared: Prepared) -> Iterator[list[Receipt]]:
+def _receipts(prepared: Prepared) -> Iterator[list[ShotResult]]:
     from pvtt_flow.dataset.arrow import from_table
     from pvtt_flow.pipeline import pipeline
 
-    rows = pipeline.build(prepared.plan.todo, prepared.config, prepared.lineage)
+    rows = pipeline.build(prepared.plan.to_process, prepared.config, prepared.lineage)
     for table in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield from_table(Receipt, table)
+        yield from_table(ShotResult, table)
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ class _Ledger:
     watcher: Watcher
     sealer: Sealer = field(init=False)
     seen: dict[str, str | None] = field(default_factory=dict)
-    seals: list[Seal] = field(default_factory=list)
+    records: list[VideoRecord] = field(default_factory=list)
     files: list[MaskletFile] = field(default_factory=list)
     num_commits: int = 0
     committed_at_s: float = field(default_factory=time.monotonic)
@@ -146,33 +146,33 @@ class _Ledger:
     def __post_init__(self) -> None:
         self.sealer = Sealer(self.prepared.lineage, self.prepared.config.run.max_attempts)
 
-    def add(self, receipt: Receipt) -> None:
-        if receipt.failure is not None and receipt.failure.kind == "store":
-            raise StoreError(receipt.failure.message)
-        self.summary.add_shot(receipt)
-        done = self.sealer.add(receipt, finished_at_ns=time.time_ns())
+    def add(self, shot_result: ShotResult) -> None:
+        if shot_result.failure is not None and shot_result.failure.kind == "store":
+            raise StoreError(shot_result.failure.message)
+        self.summary.add_shot(shot_result)
+        done = self.sealer.add(shot_result, finished_at_ns=time.time_ns())
         if done is not None:
-            seal, files = done
-            self.seals.append(seal)
+            record, files = done
+            self.records.append(record)
             self.files.extend(files)
-            self.seen[seal.video_id] = receipt.source.seen_run_id
-            self.summary.add_video(seal)
-            self.watcher.finished(seal, self.summary)
+            self.seen[record.video_id] = shot_result.source.seen_run_id
+            self.summary.add_video(record)
+            self.watcher.finished(record, self.summary)
 
     def commit_if_due(self) -> None:
         if time.monotonic() - self.committed_at_s >= self.prepared.config.run.commit_interval_s:
             self.commit()
 
     def commit(self) -> None:
-        if self.seals:
+        if self.records:
             run_id = self.prepared.lineage.run_id
-            done = self.dataset.commit(self.files, self.seals, run_id=run_id, seen=self.seen)
+            done = self.dataset.commit(self.files, self.records, run_id=run_id, seen=self.seen)
             self.summary.version = done.version
             self._tell(done.overtaken)
             self.num_commits += 1
             if self.num_commits % RUNNING.fanout == 0:
                 self.tidy()
-        self.seals, self.files, self.seen = [], [], {}
+        self.records, self.files, self.seen = [], [], {}
         self.summary.num_retries += RETRIES.take()
         self.committed_at_s = time.monotonic()
 

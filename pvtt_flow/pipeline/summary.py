@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from pvtt_flow.stages.write import Receipt
-from pvtt_flow.types import Seal
+from pvtt_flow.stages.write import ShotResult
+from pvtt_flow.types import VideoRecord
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,29 +40,29 @@ class Summary:
     version: int | None = None
     """Of the dataset, after the last commit."""
 
-    def add_shot(self, receipt: Receipt) -> None:
+    def add_shot(self, shot_result: ShotResult) -> None:
         """Count a finished shot."""
         self.num_shots += 1
-        self.num_retries += receipt.timings.retries
-        self.num_frames += receipt.num_frames
-        self._add_lanes(receipt.num_frames, receipt.timings.lanes_busy)
-        self.propagate_s += receipt.timings.propagate_s
-        if receipt.failure is None:
-            for verdict in receipt.verdicts:
+        self.num_retries += shot_result.timings.retries
+        self.num_frames += shot_result.num_frames
+        self._add_lanes(shot_result.num_frames, shot_result.timings.lanes_busy)
+        self.propagate_s += shot_result.timings.propagate_s
+        if shot_result.failure is None:
+            for verdict in shot_result.verdicts:
                 self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
 
-    def add_video(self, seal: Seal) -> None:
+    def add_video(self, record: VideoRecord) -> None:
         """Count a finished video."""
         self.num_videos += 1
-        self.num_masklets += seal.num_masklets
-        self.statuses[seal.status] = self.statuses.get(seal.status, 0) + 1
-        if seal.failure_kind is not None:
+        self.num_masklets += record.num_masklets
+        self.statuses[record.status] = self.statuses.get(record.status, 0) + 1
+        if record.failure_kind is not None:
             self.failures.append(
                 {
-                    "uri": seal.uri,
-                    "stage": seal.failure_stage or "",
-                    "kind": seal.failure_kind,
-                    "message": seal.failure_message or "",
+                    "uri": record.uri,
+                    "stage": record.failure_stage or "",
+                    "kind": record.failure_kind,
+                    "message": record.failure_message or "",
                 }
             )
 

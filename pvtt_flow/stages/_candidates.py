@@ -7,7 +7,7 @@ from pvtt_flow.core.prompt_frame import candidates, first_sharp
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.stages._shot_frames import processed
-from pvtt_flow.types import Frame, Shot, Work
+from pvtt_flow.types import Frame, Shot, ShotRecord
 from pvtt_flow.video.color.sharpness import sharpness
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.seek import read_known_frames
@@ -28,7 +28,7 @@ class CandidateFrames:
         """How many pictures a shot may have."""
         return self.params.num_candidates if self.params.prompt_frame == "confident" else 1
 
-    def of(self, work: Work, shot: Shot) -> Sequence[Frame]:
+    def of(self, record: ShotRecord, shot: Shot) -> Sequence[Frame]:
         """In order, at least one; all candidates are held for a moment.
 
         Raises what `read_known_frames` raises.
@@ -36,7 +36,7 @@ class CandidateFrames:
         wanted = candidates(processed(shot, self.sampling), self.params)
         frames = tuple(
             self.decoder.iterate(
-                read_known_frames, work.source.uri, wanted, video=work.video, limits=self.limits
+                read_known_frames, record.source.uri, wanted, video=record.video, limits=self.limits
             )
         )
         if self.params.prompt_frame == "sharp":

@@ -5,22 +5,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pvtt_flow.errors import DataError, StoreError
-from pvtt_flow.types import Failure, Stage, Work
+from pvtt_flow.types import Failure, ShotRecord, Stage
 
-Step = Callable[[Work], Sequence[Work]]
+Step = Callable[[ShotRecord], Sequence[ShotRecord]]
 
 
-def guarded(stage: Stage, step: Step, work: Work) -> Sequence[Work]:
+def guarded(stage: Stage, step: Step, record: ShotRecord) -> Sequence[ShotRecord]:
     """`step(work)`; work that has failed passes by, work that fails now comes back saying why."""
-    if work.failure is not None:
-        return [work]
+    if record.failure is not None:
+        return [record]
     try:
-        return step(work)
+        return step(record)
     except Exception as error:  # noqa: BLE001 (a bug in one video must not stop the others)
-        return [failed(work, stage, error)]
+        return [failed(record, stage, error)]
 
 
-def failed(work: Work, stage: Stage, error: Exception) -> Work:
+def failed(record: ShotRecord, stage: Stage, error: Exception) -> ShotRecord:
     """The work with its failure; only the unexpected carries a traceback."""
     if isinstance(error, StoreError):
         failure = Failure(stage=stage, kind="store", message=str(error))
@@ -33,4 +33,4 @@ def failed(work: Work, stage: Stage, error: Exception) -> Work:
             message=f"{type(error).__name__}: {error}",
             traceback="".join(traceback.format_exception(error)),
         )
-    return replace(work, prompts=(), masklets=(), failure=failure)
+    return replace(record, prompts=(), masklets=(), failure=failure)

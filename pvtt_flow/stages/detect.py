@@ -13,7 +13,7 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.models.detector import Detector, check_classes
 from pvtt_flow.stages._candidates import CandidateFrames
 from pvtt_flow.stages._failures import failed
-from pvtt_flow.types import Detections, Frame, Prompt, Work
+from pvtt_flow.types import Detections, Frame, Prompt, ShotRecord
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcess
 
@@ -37,33 +37,33 @@ class Detect:
         self._params = params
         self._candidates = CandidateFrames(params, sampling, limits, decoder or InProcess())
 
-    def __call__(self, works: Sequence[Work]) -> list[Work]:
+    def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The same shots in the same order, with prompts."""
         # A few shots at a time where each has many pictures, so that no more are held than there
         # are shots; yet enough of them to decode side by side.
-        size = max(len(works) // self._candidates.most, _DECODE_THREADS)
+        size = max(len(records) // self._candidates.most, _DECODE_THREADS)
         with ThreadPoolExecutor(_DECODE_THREADS) as pool:
-            groups = (works[start : start + size] for start in range(0, len(works), size))
-            return [work for group in groups for work in self._looked_at(pool, group)]
+            groups = (records[start : start + size] for start in range(0, len(records), size))
+            return [record for group in groups for record in self._looked_at(pool, group)]
 
-    def _looked_at(self, pool: Executor, works: Sequence[Work]) -> list[Work]:
+    def _looked_at(self, pool: Executor, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The same, of shots whose pictures are held together."""
         started = time.perf_counter()
-        frames = list(pool.map(self._frames, works))
+        frames = list(pool.map(self._frames, records))
         decoded = [own for own in frames if not isinstance(own, Exception) and own]
         seen = self._detect([frame for own in decoded for frame in own])
         share_s = (time.perf_counter() - started) / max(len(decoded), 1)
         return [
-            self._prompted(work, own, seen, share_s)
-            for work, own in zip(works, frames, strict=True)
+            self._prompted(record, own, seen, share_s)
+            for record, own in zip(records, frames, strict=True)
         ]
 
-    def _frames(self, work: Work) -> Sequence[Frame] | Exception:
+    def _frames(self, record: ShotRecord) -> Sequence[Frame] | Exception:
         """Those to look at, or the exception that kept them; none for work that has failed."""
-        if work.failure is not None or work.shot is None:
+        if record.failure is not None or record.shot is None:
             return ()
         try:
-            return self._candidates.of(work, work.shot)
+            return self._candidates.of(record, record.shot)
         except Exception as error:  # noqa: BLE001 (becomes this video's failure row)
             return error
 
@@ -77,22 +77,22 @@ class Detect:
 
     def _prompted(
         self,
-        work: Work,
+        record: ShotRecord,
         frames: Sequence[Frame] | Exception,
         seen: Mapping[Frame, Detections] | Exception,
         share_s: float,
-    ) -> Work:
+    ) -> ShotRecord:
         if isinstance(frames, Exception):
-            return failed(work, "detect", frames)
+            return failed(record, "detect", frames)
         if not frames:
-            return work
+            return record
         if isinstance(seen, Exception):
-            return failed(work, "detect", seen)
+            return failed(record, "detect", seen)
         try:
-            prompts = self._prompts(_prompts_of(work), [(frame, seen[frame]) for frame in frames])
+            prompts = self._prompts(_prompts_of(record), [(frame, seen[frame]) for frame in frames])
         except DataError as error:
-            return failed(work, "detect", error)
-        return replace(work, prompts=prompts, timings=replace(work.timings, detect_s=share_s))
+            return failed(record, "detect", error)
+        return replace(record, prompts=prompts, timings=replace(record.timings, detect_s=share_s))
 
     def _prompts(
         self, manifest: tuple[Prompt, ...], looks: Sequence[tuple[Frame, Detections]]
@@ -113,11 +113,11 @@ class Detect:
         return most_confident([merge_prompts(manifest, prompts) for prompts in detected])
 
 
-def _prompts_of(work: Work) -> tuple[Prompt, ...]:
+def _prompts_of(record: ShotRecord) -> tuple[Prompt, ...]:
     """The manifest's that are on frames of this shot."""
-    if work.shot is None:
+    if record.shot is None:
         return ()
-    return prompts_within(work.source.prompts, work.shot.start_frame, work.shot.stop_frame)
+    return prompts_within(record.source.prompts, record.shot.start_frame, record.shot.stop_frame)
 
 
 def _check_prompt(prompt: Prompt, width_px: int, height_px: int) -> None:

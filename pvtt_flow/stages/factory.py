@@ -12,14 +12,14 @@ from pvtt_flow.stages.judge import Judge
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.stages.write import Write
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.types import Lineage, Work
+from pvtt_flow.types import Lineage, ShotRecord
 from pvtt_flow.video.worker.decoder import Decoder, InProcess, Isolated
 
 
 class Step(Protocol):
     """A stage: rows in, rows out, knowing nothing of Ray."""
 
-    def __call__(self, works: Sequence[Work]) -> Sequence[Any]:
+    def __call__(self, records: Sequence[ShotRecord]) -> Sequence[Any]:
         """The rows that these become."""
         ...
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pvtt_flow.core.shots import Interval, ShotParams, given, partition, shots_of
 from pvtt_flow.errors import DataError
 from pvtt_flow.stages._failures import guarded
-from pvtt_flow.types import Prompt, Source, Timings, VideoFlag, Work
+from pvtt_flow.types import Prompt, ShotRecord, Source, Timings, VideoFlag
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.scan import Survey, survey
@@ -22,13 +22,13 @@ class Inspect:
         self._limits = limits
         self._decoder = decoder or InProcess()
 
-    def __call__(self, works: Sequence[Work]) -> list[Work]:
+    def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The shots of all the videos; a bad one is one failed row."""
-        return [shot for work in works for shot in guarded("inspect", self._inspect, work)]
+        return [shot for record in records for shot in guarded("inspect", self._inspect, record)]
 
-    def _inspect(self, work: Work) -> Sequence[Work]:
+    def _inspect(self, record: ShotRecord) -> Sequence[ShotRecord]:
         started = time.perf_counter()
-        source, limits = work.source, self._limits
+        source, limits = record.source, self._limits
         uri, call = source.uri, self._decoder.call
         detect_cuts = self._params.detect_cuts and not source.shots
         video = call(probe, uri, size_bytes=source.size_bytes, limits=limits)
@@ -38,13 +38,13 @@ class Inspect:
         shots = shots_of(source.video_id, intervals, found.times_ns, found.end_ns)
         share_s = (time.perf_counter() - started) / len(shots)
         timings = Timings(inspect_s=share_s)
-        works = [
-            replace(work, video=video, shot=shot, num_shots=len(shots), timings=timings)
+        records = [
+            replace(record, video=video, shot=shot, num_shots=len(shots), timings=timings)
             for shot in shots
         ]
         flags: tuple[VideoFlag, ...] = ("truncated",) if found.broken else ()
         # Where the video breaks is the end of its last shot.
-        return [*works[:-1], replace(works[-1], flags=flags)]
+        return [*records[:-1], replace(records[-1], flags=flags)]
 
     def _intervals(self, source: Source, found: Survey) -> list[Interval]:
         if not source.shots:

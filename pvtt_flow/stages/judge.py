@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pvtt_flow.core.qc import QcThresholds, judge, measure
 from pvtt_flow.stages._failures import guarded
-from pvtt_flow.types import Masklet, Work
+from pvtt_flow.types import Masklet, ShotRecord
 
 
 class Judge:
@@ -14,12 +14,12 @@ class Judge:
     def __init__(self, thresholds: QcThresholds) -> None:
         self._thresholds = thresholds
 
-    def __call__(self, works: Sequence[Work]) -> list[Work]:
+    def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The same shots with judged masklets."""
-        return [done for work in works for done in guarded("judge", self._judge, work)]
+        return [done for record in records for done in guarded("judge", self._judge, record)]
 
-    def _judge(self, work: Work) -> Sequence[Work]:
-        return [replace(work, masklets=tuple(self.judged(m) for m in work.masklets))]
+    def _judge(self, record: ShotRecord) -> Sequence[ShotRecord]:
+        return [replace(record, masklets=tuple(self.judged(m) for m in record.masklets))]
 
     def judged(self, masklet: Masklet) -> Masklet:
         """The masklet with QC from its own frames."""

@@ -9,7 +9,7 @@ from pvtt_flow.models.tracker import Tracker
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._shot_frames import ShotFrames, clip_of
 from pvtt_flow.stages._track import Track
-from pvtt_flow.types import Shot, Video, Work
+from pvtt_flow.types import Shot, ShotRecord, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcess
 
@@ -32,29 +32,31 @@ class Propagate:
         self._limits = limits
         self._decoder = decoder or InProcess()
 
-    def __call__(self, works: Sequence[Work]) -> list[Work]:
+    def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The same shots, tracked one after the other; a shot without prompts passes by."""
-        return [done for work in works for done in guarded("propagate", self._propagate, work)]
+        return [
+            done for record in records for done in guarded("propagate", self._propagate, record)
+        ]
 
-    def _propagate(self, work: Work) -> Sequence[Work]:
-        if not work.prompts or work.shot is None or work.video is None:
-            return [work]
-        return [self._tracked(work, work.shot, work.video)]
+    def _propagate(self, record: ShotRecord) -> Sequence[ShotRecord]:
+        if not record.prompts or record.shot is None or record.video is None:
+            return [record]
+        return [self._tracked(record, record.shot, record.video)]
 
-    def _tracked(self, work: Work, shot: Shot, video: Video) -> Work:
+    def _tracked(self, record: ShotRecord, shot: Shot, video: Video) -> ShotRecord:
         started = time.perf_counter()
         frames = ShotFrames(
-            work.source.uri, video, shot, self._sampling, self._limits, self._decoder
+            record.source.uri, video, shot, self._sampling, self._limits, self._decoder
         )
-        track = Track(work.prompts)
-        for tracked in self._tracker.track(clip_of(frames, work.prompts)):
+        track = Track(record.prompts)
+        for tracked in self._tracker.track(clip_of(frames, record.prompts)):
             track.add(tracked)
         return replace(
-            work,
-            masklets=track.masklets(work.source.video_id, video, shot),
+            record,
+            masklets=track.masklets(record.source.video_id, video, shot),
             num_frames=len(track.times),
             timings=replace(
-                work.timings,
+                record.timings,
                 propagate_s=time.perf_counter() - started,
                 lanes_busy=track.lanes_busy,
             ),

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.stages._failures import failed
-from pvtt_flow.types import Failure, Lineage, Masklet, Source, Timings, Video, VideoFlag, Work
+from pvtt_flow.types import Failure, Lineage, Masklet, ShotRecord, Source, Timings, Video, VideoFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What the driver learns of one finished shot: everything of `Work` but the masks."""
+class ShotResult:
+    """What the driver learns of one finished shot: everything of `ShotRecord` but the masks."""
 
     source: Source
     video: Video | None
@@ -33,26 +33,28 @@ class Write:
         self._dataset = dataset
         self._lineage = asdict(lineage)
 
-    def __call__(self, works: Sequence[Work]) -> list[Receipt]:
+    def __call__(self, records: Sequence[ShotRecord]) -> list[ShotResult]:
         """A receipt for each shot."""
-        return [self._write(work) for work in works]
+        return [self._write(record) for record in records]
 
-    def _write(self, work: Work) -> Receipt:
+    def _write(self, record: ShotRecord) -> ShotResult:
         try:
-            files = self._dataset.write_masklets([self._stamped(m, work) for m in work.masklets])
+            files = self._dataset.write_masklets(
+                [self._stamped(m, record) for m in record.masklets]
+            )
         except Exception as error:  # noqa: BLE001 (one shot's write must not stop the others)
-            work, files = failed(work, "write", error), ()
-        return Receipt(
-            source=work.source,
-            video=work.video,
-            num_shots=work.num_shots,
-            num_frames=work.num_frames,
-            verdicts=tuple(m.verdict or "review" for m in work.masklets),
+            record, files = failed(record, "write", error), ()
+        return ShotResult(
+            source=record.source,
+            video=record.video,
+            num_shots=record.num_shots,
+            num_frames=record.num_frames,
+            verdicts=tuple(m.verdict or "review" for m in record.masklets),
             files=files,
-            flags=work.flags,
-            failure=work.failure,
-            timings=work.timings,
+            flags=record.flags,
+            failure=record.failure,
+            timings=record.timings,
         )
 
-    def _stamped(self, masklet: Masklet, work: Work) -> Masklet:
-        return replace(masklet, work_key=work.source.work_key, **self._lineage)
+    def _stamped(self, masklet: Masklet, record: ShotRecord) -> Masklet:
+        return replace(masklet, work_key=record.source.work_key, **self._lineage)

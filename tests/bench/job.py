@@ -21,8 +21,8 @@ from pathlib import Path
 from statistics import median
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.queries import masklets_of, seals_like
-from pvtt_flow.types import Prompt, Seal
+from pvtt_flow.dataset.queries import find_videos, masklets_of
+from pvtt_flow.types import Prompt, VideoRecord
 from tests.bench.clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample
 from tests.bench.compare import Spread
 from tests.bench.systems import Engine, embedded, ignore
@@ -145,14 +145,14 @@ def run(videos: Path, dataset: Path) -> Work:
     )
     if done.returncode:
         raise RuntimeError(f"the job must succeed, but: {done.stdout}{done.stderr}")
-    return _work(seals_like(open_dataset(str(dataset)), ""))
+    return _work(find_videos(open_dataset(str(dataset)), ""))
 
 
-def _work(seals: Sequence[Seal]) -> Work:
+def _work(records: Sequence[VideoRecord]) -> Work:
     """From the rows of `videos`: each holds when its receipt came and how long it was tracked."""
-    start_s = min(seal.finished_at_ns / 1e9 - seal.propagate_s for seal in seals)
-    stop_s = max(seal.finished_at_ns / 1e9 for seal in seals)
-    return Work(sum(seal.num_frames or 0 for seal in seals), stop_s - start_s)
+    start_s = min(record.finished_at_ns / 1e9 - record.propagate_s for record in records)
+    stop_s = max(record.finished_at_ns / 1e9 for record in records)
+    return Work(sum(record.num_frames or 0 for record in records), stop_s - start_s)
 
 
 def _environment() -> dict[str, str]:
@@ -165,8 +165,8 @@ def _shots(dataset: Path) -> list[Filmed]:
     """The samples, decoded, with the prompts that the job's detector found in them."""
     opened = open_dataset(str(dataset))
     ids = {
-        Path(seal.uri).stem.removeprefix("000-"): seal.video_id
-        for seal in seals_like(opened, "000-")
+        Path(record.uri).stem.removeprefix("000-"): record.video_id
+        for record in find_videos(opened, "000-")
     }
     prompts: dict[str, list[Prompt]] = {
         name: [p for m in masklets_of(opened, [ids[name]]) for p in m.prompts]

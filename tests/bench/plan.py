@@ -33,7 +33,7 @@ from pvtt_flow.dataset.file_actions import Edit
 from pvtt_flow.dataset.tables import MaskletFile, write_file
 from pvtt_flow.dataset.transactions import Base, Step, advance
 from pvtt_flow.pipeline.plan import make_plan, work_key
-from pvtt_flow.types import Lineage, Seal, Source
+from pvtt_flow.types import Lineage, Source, VideoRecord
 from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("plan.json")
@@ -120,11 +120,11 @@ def _commit(dataset: Dataset, size: int, number: int) -> float:
     # Neighbours, as they are when a run takes its videos in the order of the listing.
     old = range(first, first + replaced)
     new = range(size + first, size + first + _COMMIT_VIDEOS - replaced)
-    seals = [_seal(i) for i in (*old, *new)]
-    files = [_file(seal) for seal in seals]
+    records = [_seal(i) for i in (*old, *new)]
+    files = [_file(record) for record in records]
     seen = {_id(i): _LINEAGE.run_id for i in old}
     started = time.perf_counter()
-    dataset.commit(files, seals, run_id=f"run-{number}", seen=seen)
+    dataset.commit(files, records, run_id=f"run-{number}", seen=seen)
     return _COMMIT_VIDEOS / (time.perf_counter() - started)
 
 
@@ -158,9 +158,9 @@ def _rows(indices: range) -> pa.Table:
         pa.array(varied[f.name], f.type)
         if f.name in varied
         else pa.array([example[f.name]] * num_rows, f.type)
-        for f in schema_of(Seal)
+        for f in schema_of(VideoRecord)
     ]
-    return pa.Table.from_arrays(columns, schema=schema_of(Seal))
+    return pa.Table.from_arrays(columns, schema=schema_of(VideoRecord))
 
 
 def _listing(size: int) -> Iterator[Source]:
@@ -184,8 +184,8 @@ def _source(i: int, *, etag: str | None = None) -> Source:
     )
 
 
-def _seal(i: int) -> Seal:
-    return Seal(
+def _seal(i: int) -> VideoRecord:
+    return VideoRecord(
         video_id=_id(i), uri=_uri(i), etag=_etag(i), size_bytes=5_000_000,
         container="mov,mp4,m4a,3gp,3g2,mj2", codec="h264", pixel_format="yuv420p",
         width_px=1080, height_px=1920, coded_width_px=1920, coded_height_px=1080,
@@ -197,16 +197,16 @@ def _seal(i: int) -> Seal:
     )  # fmt: skip
 
 
-def _file(seal: Seal) -> MaskletFile:
+def _file(record: VideoRecord) -> MaskletFile:
     """A receipt, as a worker sends it; nobody reads the file."""
-    bounds = {"video_id": seal.video_id, "masklet_id": f"{seal.video_id}/s0000@0/o000"}
+    bounds = {"video_id": record.video_id, "masklet_id": f"{record.video_id}/s0000@0/o000"}
     stats = {"numRecords": 1, "minValues": bounds, "maxValues": bounds, "nullCount": {}}
     return MaskletFile(
-        path=f"bucket=0/{seal.video_id}.zstd.parquet",
+        path=f"bucket=0/{record.video_id}.zstd.parquet",
         size_bytes=150_000,
         num_rows=1,
         bucket=0,
-        video_ids=(seal.video_id,),
+        video_ids=(record.video_id,),
         stats_json=json.dumps(stats),
     )
 

@@ -33,7 +33,7 @@ from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.training.corpus import seed_of
 from pvtt_flow.training.evaluate import NUM_FRAMES
 from pvtt_flow.training.measure import region_similarity
-from pvtt_flow.types import Masklet, Work
+from pvtt_flow.types import Masklet, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.bench.machine import describe
 from tests.bench.spoiled import KINDS, Masks, Shown, film
@@ -50,7 +50,7 @@ class Ran:
     """A clip after the run."""
 
     shown: Shown
-    work: Work
+    work: ShotRecord
     similar: NDArray[np.float64]
     """J of each frame, (T,)."""
 
@@ -124,7 +124,7 @@ def main() -> None:
     )
 
 
-def _processed(works: Sequence[Work]) -> Mapping[str, Sequence[Work]]:
+def _processed(works: Sequence[ShotRecord]) -> Mapping[str, Sequence[ShotRecord]]:
     """The same shots by choice, tracked."""
     detector = build_detector(DetectorParams(device="cpu"), None, open_binary)
     tracker = build_tracker(TrackerParams(device="cpu", lanes=_LANES), None, open_binary)
@@ -138,7 +138,7 @@ def _processed(works: Sequence[Work]) -> Mapping[str, Sequence[Work]]:
     return done
 
 
-def _ran(one: Shown, work: Work) -> Ran:
+def _ran(one: Shown, work: ShotRecord) -> Ran:
     assert work.failure is None, work.failure
     masks = _masks(work.masklets, one.truth.shape)
     return Ran(one, work, region_similarity(masks, one.truth))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.stages.inspect import Inspect
-from pvtt_flow.types import Source, Work
+from pvtt_flow.types import ShotRecord, Source
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from pvtt_flow.video.worker.decoder import Isolated
 from tests.bench import job
@@ -64,10 +64,12 @@ def _look(num_videos: int) -> float:
     return seconds
 
 
-def _work(name: str, number: int) -> Work:
+def _work(name: str, number: int) -> ShotRecord:
     path = SAMPLES / f"{name}.mp4"
     size_bytes = path.stat().st_size
-    return Work(source=Source(video_id=str(number), uri=str(path), etag="", size_bytes=size_bytes))
+    return ShotRecord(
+        source=Source(video_id=str(number), uri=str(path), etag="", size_bytes=size_bytes)
+    )
 
 
 def _job_video_s(folder: Path) -> float:

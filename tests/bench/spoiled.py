@@ -21,7 +21,7 @@ from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.training.corpus import seed_of
 from pvtt_flow.training.evaluate import MIN_FIRST_SHARE, NUM_FRAMES, box_of
 from pvtt_flow.training.render.clip import random_clip
-from pvtt_flow.types import Source, Work
+from pvtt_flow.types import ShotRecord, Source
 from pvtt_flow.video.encode import write_mp4
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 
@@ -41,7 +41,7 @@ class Shown:
     """One clip as a video, and where its product is to be seen."""
 
     kind: str
-    work: Work
+    work: ShotRecord
     truth: Masks
 
 
@@ -54,7 +54,7 @@ def film(folder: Path, count: int) -> Iterator[Shown]:
         path = folder / f"{number}.mp4"
         write_mp4(path, spoiled, Fraction(25))
         source = Source(video_id=path.stem, uri=str(path), etag="", size_bytes=path.stat().st_size)
-        (work,) = inspect([Work(source=source)])
+        (work,) = inspect([ShotRecord(source=source)])
         yield Shown(kind, work, seen)
 
 

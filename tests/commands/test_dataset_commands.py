@@ -8,7 +8,7 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import mark
 from tests.commands.terminal import Ended, pvtt_flow
 from tests.dataset.dataset_rows import masklet
-from tests.dataset.datasets import new_dataset, publish, publish_videos, seals_of
+from tests.dataset.datasets import new_dataset, publish, publish_videos, videos_of
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_history_and_restore(dataset: Dataset) -> None:
     assert cells(shown, "2")[2:5:2] == ["run", "r2"]
     assert "videos_added 2" in cells(shown, "1")[5]
     assert "version 3 holds what 1 held" in pvtt_flow("restore", dataset.uri, "1").out
-    assert sorted(seals_of(dataset)) == ["blue-mug", "red-mug"]
+    assert sorted(videos_of(dataset)) == ["blue-mug", "red-mug"]
     assert "restored_version 1" in cells(pvtt_flow("history", dataset.uri), "3")[5]
     assert pvtt_flow("restore", dataset.uri, "--at", "2999-01-01").out.startswith("version 4 holds")
     assert "give either VERSION or --at" in refused("restore", dataset.uri)
@@ -72,7 +72,7 @@ def test_retry(dataset: Dataset) -> None:
     assert "no such video has failed" in pvtt_flow("retry", dataset.uri, "red-mug").out
     assert "no such video has failed" in pvtt_flow("retry", dataset.uri, "--kind", "internal").out
     assert "1 videos will be tried again; version 3" in pvtt_flow("retry", dataset.uri, "--all").out
-    assert (seals_of(dataset)["lost"].status, seals_of(dataset)["lost"].attempts) == ("failed", 0)
+    assert (videos_of(dataset)["lost"].status, videos_of(dataset)["lost"].attempts) == ("failed", 0)
     assert "give VIDEO, --kind or --all" in refused("retry", dataset.uri)
 
 
@@ -85,7 +85,7 @@ def test_clear(dataset: Dataset) -> None:
     assert "no video is gone" in pvtt_flow("clear", dataset.uri, "--gone").out
     mark(dataset.uri, gone=["lost"], returned=[], at_ns=1, run_id="r3")
     assert "1 videos and their 0 masklets" in pvtt_flow("clear", dataset.uri, "--gone").out
-    assert list(seals_of(dataset)) == ["blue-mug"]
+    assert list(videos_of(dataset)) == ["blue-mug"]
     assert "give either VIDEO or --gone" in refused("clear", dataset.uri)
 
 

@@ -46,13 +46,13 @@ def test_every_stage_leaves_rows_and_pictures(config: Path, tmp_path: Path) -> N
         "4_judge.json",
         "4_judge_0.png",
     ]
-    (work,) = json.loads((out / "4_judge.json").read_text())
-    assert work["num_frames"] == num_processed(video)
-    assert work["source"]["uri"] == str(video)
-    for masklet in work["masklets"]:
+    (record,) = json.loads((out / "4_judge.json").read_text())
+    assert record["num_frames"] == num_processed(video)
+    assert record["source"]["uri"] == str(video)
+    for masklet in record["masklets"]:
         assert masklet["verdict"] in ("accept", "review", "reject")
     with Image.open(out / "2_detect_0.png") as picture:
-        width_px, height_px = (work["video"][side] for side in ("width_px", "height_px"))
+        width_px, height_px = (record["video"][side] for side in ("width_px", "height_px"))
         assert picture.width / picture.height == width_px / height_px
     with Image.open(out / "4_judge_0.png") as sheet:
         assert sheet.format == "PNG"
@@ -66,8 +66,8 @@ def test_a_bad_video_ends_at_its_stage(config: Path, tmp_path: Path) -> None:
     assert ended.code == 0
     assert "inspect: failed: not_a_video: the content must be a video file" in ended.out
     assert [path.name for path in out.iterdir()] == ["1_inspect.json"]
-    (work,) = json.loads((out / "1_inspect.json").read_text())
-    assert work["source"]["uri"] == str(bad)
+    (record,) = json.loads((out / "1_inspect.json").read_text())
+    assert record["source"]["uri"] == str(bad)
 
 
 def test_one_video_at_a_time(config: Path, tmp_path: Path) -> None:

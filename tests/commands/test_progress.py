@@ -10,7 +10,7 @@ from pvtt_flow.console.progress import watching
 from pvtt_flow.pipeline.assemble import Sealer
 from pvtt_flow.pipeline.plan import Plan, Planned
 from pvtt_flow.pipeline.summary import Summary
-from pvtt_flow.stages.write import Receipt
+from pvtt_flow.stages.write import ShotResult
 from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT
 
 
@@ -19,11 +19,11 @@ def watch(console: Console) -> None:
     summary = Summary(run_id="run", num_planned=2, plan={})
     with watching(console) as watcher:
         watcher.planned(Plan(videos=(Planned(SHOT.source, "new"),) * 2, process=frozenset(["new"])))
-        receipts: tuple[Receipt, ...] = (FAILED_SHOT, SHOT)
-        for receipt in receipts:
-            done = Sealer(LINEAGE, max_attempts=1).add(receipt, finished_at_ns=1)
+        shot_results: tuple[ShotResult, ...] = (FAILED_SHOT, SHOT)
+        for shot_result in shot_results:
+            done = Sealer(LINEAGE, max_attempts=1).add(shot_result, finished_at_ns=1)
             assert done is not None
-            summary.add_shot(receipt)
+            summary.add_shot(shot_result)
             summary.add_video(done[0])
             watcher.finished(done[0], summary)
 

@@ -20,21 +20,26 @@ def test_show_counts_what_the_dataset_holds(mixed_run: MixedRun) -> None:
         for line in ended.out.splitlines()
         if line.startswith("│")
     }
-    seals = mixed_run.seals().values()
+    records = mixed_run.video_records().values()
     assert ("videos", "9") in rows
-    assert ("frames", str(sum(seal.num_frames for seal in seals))) in rows
+    assert ("frames", str(sum(record.num_frames for record in records))) in rows
     assert {("ok", "3"), ("failed", "6")} <= rows
-    for seal in seals:
-        if seal.failure_kind is not None:
-            row = (seal.uri, "inspect", seal.failure_kind, seal.failure_message)
+    for record in records:
+        if record.failure_kind is not None:
+            row = (
+                record.uri,
+                "inspect",
+                record.failure_kind,
+                record.failure_message,
+            )
             assert row in rows
 
 
 def test_preview_paints_a_video_that_plays(mixed_run: MixedRun, tmp_path: Path) -> None:
     ended = pvtt_flow("preview", mixed_run.dataset, "one_product", "--out", tmp_path / "out")
     assert ended.code == 0, ended.err
-    seal = mixed_run.seals()["one_product.mp4"]
-    movie, sheet = (tmp_path / "out" / f"{seal.video_id}.{ending}" for ending in ("mp4", "png"))
+    record = mixed_run.video_records()["one_product.mp4"]
+    movie, sheet = (tmp_path / "out" / f"{record.video_id}.{ending}" for ending in ("mp4", "png"))
     num_frames = num_good_frames(mixed_run.videos / "one_product.mp4")
     assert f"{num_frames} frames: {movie}" in ended.out
     with movie.open("rb") as file:

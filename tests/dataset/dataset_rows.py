@@ -1,7 +1,7 @@
 """Small rows of the dataset for these tests."""
 
 from pvtt_flow.core import ids
-from pvtt_flow.types import Masklet, MaskletFrame, Measurements, Prompt, Seal
+from pvtt_flow.types import Masklet, MaskletFrame, Measurements, Prompt, VideoRecord
 
 
 def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes) -> Masklet:
@@ -60,7 +60,7 @@ def measurements(presence: float, num_frames: int = 3) -> Measurements:
     )
 
 
-def seal(video_id: str, **changes) -> Seal:
+def video_record(video_id: str, **changes) -> VideoRecord:
     values = {
         "video_id": video_id,
         "uri": f"/videos/{video_id}.mp4",
@@ -100,4 +100,4 @@ def seal(video_id: str, **changes) -> Seal:
         "code_version": "0",
         "finished_at_ns": 1,
     }
-    return Seal(**(values | changes))
+    return VideoRecord(**(values | changes))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pvtt_flow.dataset.arrow import from_table
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.types import Masklet, Seal
-from tests.dataset.dataset_rows import masklet, seal
+from pvtt_flow.types import Masklet, VideoRecord
+from tests.dataset.dataset_rows import masklet, video_record
 
 
 def new_dataset(folder: Path) -> Dataset:
@@ -20,9 +20,9 @@ def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes:
     """Write and commit masklets with a seal for each of their videos; returns the version."""
     files = dataset.write_masklets(masklets)
     videos = dict.fromkeys(m.video_id for m in masklets)
-    seals = [seal(video, run_id=run_id, **changes) for video in videos]
+    records = [video_record(video, run_id=run_id, **changes) for video in videos]
     seen = {known.video_id: known.run_id for known in dataset.ledger().entries(videos) if known}
-    return dataset.commit(files, seals, run_id=run_id, seen=seen).version
+    return dataset.commit(files, records, run_id=run_id, seen=seen).version
 
 
 def publish_videos(dataset: Dataset, names: Iterable[str], **changes: object) -> int:
@@ -36,6 +36,6 @@ def masklets_of(dataset: Dataset) -> list[Masklet]:
     return sorted(rows, key=lambda row: row.masklet_id)
 
 
-def seals_of(dataset: Dataset) -> dict[str, Seal]:
+def videos_of(dataset: Dataset) -> dict[str, VideoRecord]:
     """All rows, by video."""
-    return {row.video_id: row for row in from_table(Seal, dataset.videos().to_table())}
+    return {row.video_id: row for row in from_table(VideoRecord, dataset.videos().to_table())}

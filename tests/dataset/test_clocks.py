@@ -16,7 +16,7 @@ from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
 from pvtt_flow.errors import PreflightError
 from tests.dataset.clocks import clock
 from tests.dataset.dataset_rows import masklet
-from tests.dataset.datasets import masklets_of, publish, seals_of
+from tests.dataset.datasets import masklets_of, publish, videos_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BEHIND, AHEAD = -DAY, DAY
@@ -42,7 +42,7 @@ def labels(dataset: Dataset) -> dict[str, str | None]:
     rows = masklets_of(dataset)
     found = {row.video_id: row.label for row in rows}
     assert len(rows) == len(found)
-    assert found.keys() == seals_of(dataset).keys()
+    assert found.keys() == videos_of(dataset).keys()
     return found
 
 

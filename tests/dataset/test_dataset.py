@@ -15,8 +15,8 @@ from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.ledger import LedgerEntry
 from pvtt_flow.dataset.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
 from pvtt_flow.errors import PreflightError, StoreError
-from pvtt_flow.types import Seal
-from tests.dataset.dataset_rows import masklet, seal
+from pvtt_flow.types import VideoRecord
+from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import masklets_of, publish
 
 
@@ -52,13 +52,17 @@ def test_what_is_committed_is_read(dataset):
     assert not Dataset(f"{dataset.uri}/elsewhere").exists()
     dataset.ensure()
     rows = [masklet("a"), masklet("a", 1, qc=None, verdict=None), masklet("b", reasons=("x", "y"))]
-    seals = [seal("a", num_masklets=2), seal("b"), seal("c", status="empty", num_masklets=0)]
+    records = [
+        video_record("a", num_masklets=2),
+        video_record("b"),
+        video_record("c", status="empty", num_masklets=0),
+    ]
     files = dataset.write_masklets(rows)
     assert dataset.masklets().count_rows() == 0
-    version = dataset.commit(files, seals, run_id="r1").version
+    version = dataset.commit(files, records, run_id="r1").version
     assert version == 1
     assert masklets_of(dataset) == rows
-    assert from_table(Seal, dataset.videos().to_table()) == seals
+    assert from_table(VideoRecord, dataset.videos().to_table()) == records
     assert entry(dataset, "c") == LedgerEntry(
         video_id="c", etag="e1", size_bytes=1000, status="empty", attempts=0,
         input_uri="/videos", gone_at_ns=None, work_key="k1", run_id="r1",
@@ -76,8 +80,8 @@ def test_a_video_is_replaced_and_its_neighbours_stay(dataset):
         [masklet(one, label="new"), masklet(two)], key=lambda row: row.masklet_id
     )
     assert dataset.videos().count_rows() == before
-    seals = from_table(Seal, dataset.videos().to_table())
-    assert {row.video_id: row.run_id for row in seals} == {one: "r2", two: "r1"}
+    records = from_table(VideoRecord, dataset.videos().to_table())
+    assert {row.video_id: row.run_id for row in records} == {one: "r2", two: "r1"}
 
 
 def test_a_crash_between_the_two_commits_is_never_read(dataset, monkeypatch):
@@ -111,7 +115,9 @@ def test_a_crash_in_the_very_first_commit(local, monkeypatch):
 
 def test_a_failure_takes_the_earlier_masklets_away(local):
     publish(local, masklet("a"), masklet("b"))
-    failed = seal("a", status="failed", failure_kind="undecodable", attempts=1, num_masklets=0)
+    failed = video_record(
+        "a", status="failed", failure_kind="undecodable", attempts=1, num_masklets=0
+    )
     local.commit((), [failed], run_id="r2", seen={"a": "r1"})
     assert masklets_of(local) == [masklet("b")]
     assert (entry(local, "a").status, entry(local, "a").attempts) == ("failed", 1)
@@ -164,9 +170,9 @@ def test_reading_one_video_opens_one_file(local):
 def test_what_does_not_belong_together_is_refused(local):
     files = local.write_masklets([masklet("a")])
     with pytest.raises(ValueError, match=r"must be committed with their seals, got none: \{'a'\}"):
-        local.commit(files, [seal("b")], run_id="r")
+        local.commit(files, [video_record("b")], run_id="r")
     with pytest.raises(ValueError, match=r"sealed once in a commit, got twice: \['a'\]"):
-        local.commit((), [seal("a"), seal("a")], run_id="r")
+        local.commit((), [video_record("a"), video_record("a")], run_id="r")
 
 
 @pytest.mark.parametrize(
@@ -177,11 +183,13 @@ def test_what_does_not_belong_together_is_refused(local):
 def test_two_runs_finish_the_same_video(local, theirs, ours, winner):
     """The second learns it from the log; a result beats a failure."""
     first = publish(local, masklet("a"), masklet("b"))
-    local.commit((), [seal("a", run_id="early", **as_(theirs))], run_id="early", seen={"a": "r1"})
+    local.commit(
+        (), [video_record("a", run_id="early", **as_(theirs))], run_id="early", seen={"a": "r1"}
+    )
     files = local.write_masklets([masklet("a", label="late"), masklet("b", label="late")])
     done = local.commit(
         files if ours == "ok" else local.write_masklets([masklet("b", label="late")]),
-        [seal("a", run_id="late", **as_(ours)), seal("b", run_id="late")],
+        [video_record("a", run_id="late", **as_(ours)), video_record("b", run_id="late")],
         run_id="late",
         seen={"a": "r1", "b": "r1"},
     )
@@ -202,7 +210,7 @@ def as_(status):
 def test_nothing_is_committed_when_all_has_been_done(local):
     first = publish(local, masklet("a"))
     files = local.write_masklets([masklet("a", label="late")])
-    done = local.commit(files, [seal("a", run_id="late")], run_id="late")
+    done = local.commit(files, [video_record("a", run_id="late")], run_id="late")
     assert done == Committed(first, frozenset({"a"}))
     assert masklets_of(local) == [masklet("a")]
 

@@ -9,7 +9,7 @@ from pvtt_flow.core import rle
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.diff import diff
 from pvtt_flow.types import Masklet, MaskletFrame
-from tests.dataset.dataset_rows import masklet, seal
+from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import new_dataset
 
 
@@ -28,8 +28,8 @@ def with_mask(video: str, width_px: int, **changes: object) -> Masklet:
 
 
 def commit(dataset: Dataset, *rows: Masklet, **changes: object) -> int:
-    seals = [seal(row.video_id, run_id="r", **changes) for row in rows]
-    return dataset.commit(dataset.write_masklets(rows), seals, run_id="r").version
+    records = [video_record(row.video_id, run_id="r", **changes) for row in rows]
+    return dataset.commit(dataset.write_masklets(rows), records, run_id="r").version
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def test_every_kind_of_difference(dataset: Dataset) -> None:
     commit(dataset, with_mask("b", 10, verdict="reject"), work_key="k2")
     commit(dataset, with_mask("c", 10), etag="e2", work_key="k3")
     commit(dataset, with_mask("new", 10))
-    failed = seal("d", run_id="r", status="failed", failure_kind="unreadable", num_masklets=0)
+    failed = video_record(
+        "d", run_id="r", status="failed", failure_kind="unreadable", num_masklets=0
+    )
     after = dataset.commit((), [failed], run_id="r").version
     found = diff(dataset.uri, 1, after)
     uri = "/videos/{}.mp4".format

@@ -10,8 +10,8 @@ import pytest
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import PvttFlowError
 from pvtt_flow.storage.files import write_bytes
-from tests.dataset.dataset_rows import masklet, seal
-from tests.dataset.datasets import masklets_of, publish_videos, seals_of
+from tests.dataset.dataset_rows import masklet, video_record
+from tests.dataset.datasets import masklets_of, publish_videos, videos_of
 from tests.disks import Disk, small_disk
 
 NO_SPACE = "cannot be written (No space left on device): make room there, then run again"
@@ -62,7 +62,7 @@ def test_when_the_tables_are_made(disk: Disk, dataset: Dataset) -> None:
     assert all(NO_SPACE in text for text in said)
     check_whole(dataset)
     publish_videos(dataset, "ab")
-    assert sorted(seals_of(dataset)) == ["a", "b"]
+    assert sorted(videos_of(dataset)) == ["a", "b"]
 
 
 def test_when_a_worker_writes(disk: Disk, dataset: Dataset) -> None:
@@ -77,20 +77,20 @@ def test_when_a_worker_writes(disk: Disk, dataset: Dataset) -> None:
 def test_when_the_driver_commits(disk: Disk, dataset: Dataset) -> None:
     dataset.ensure()
     publish_videos(dataset, "ab")
-    before = masklets_of(dataset), seals_of(dataset)
+    before = masklets_of(dataset), videos_of(dataset)
     files = dataset.write_masklets([masklet(video) for video in VIDEOS])
-    seals = [seal(video) for video in VIDEOS]
+    records = [video_record(video) for video in VIDEOS]
     places = set()
-    for text in refusals(disk, lambda: dataset.commit(files, seals, run_id="r2")):
+    for text in refusals(disk, lambda: dataset.commit(files, records, run_id="r2")):
         assert text.startswith("$.output.uri: expected to ")
         assert NO_SPACE in text
         places.add(text.partition(f"{dataset.uri}/")[2].rpartition("/")[0])
         check_whole(dataset)
         latest = Dataset.existing(dataset.uri)
-        assert (masklets_of(latest), seals_of(latest)) == before
+        assert (masklets_of(latest), videos_of(latest)) == before
     assert places == {"videos", "masklets/_delta_log", "videos/_delta_log"}, "each of its writes"
     check_whole(dataset)
-    assert seals_of(dataset).keys() == {"a", "b", *VIDEOS}
+    assert videos_of(dataset).keys() == {"a", "b", *VIDEOS}
     assert len(masklets_of(dataset)) == 2 + len(VIDEOS)
 
 

@@ -13,7 +13,7 @@ from pvtt_flow.dataset.history import grouped, history, restore, version_at
 from pvtt_flow.dataset.maintenance.row_updates import clear
 from pvtt_flow.errors import PreflightError
 from tests.dataset.dataset_rows import masklet
-from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
+from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, videos_of
 
 
 @pytest.fixture
@@ -74,16 +74,16 @@ def test_a_clock_that_went_back(dataset: Dataset, monkeypatch: pytest.MonkeyPatc
 
 def test_a_restored_version_holds_the_same(dataset: Dataset) -> None:
     version = publish_videos(dataset, "ab")
-    rows, seals = masklets_of(dataset), seals_of(dataset)
+    rows, records = masklets_of(dataset), videos_of(dataset)
     publish(dataset, masklet("a", label="new"), masklet("c"), run_id="r2")
     clear(dataset.uri, ["b"])
     assert restore(dataset.uri, version) == version + 3
     assert masklets_of(dataset) == rows
-    assert seals_of(dataset) == seals
+    assert videos_of(dataset) == records
     publish_videos(dataset, "d")
-    assert sorted(seals_of(dataset)) == ["a", "b", "d"]
+    assert sorted(videos_of(dataset)) == ["a", "b", "d"]
     restore(dataset.uri, 0)
-    assert (seals_of(dataset), masklets_of(dataset)) == ({}, [])
+    assert (videos_of(dataset), masklets_of(dataset)) == ({}, [])
 
 
 @pytest.mark.parametrize("version", [-1, 9])

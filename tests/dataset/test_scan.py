@@ -11,7 +11,7 @@ import pytest
 
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
-from tests.dataset.dataset_rows import masklet, measurements, seal
+from tests.dataset.dataset_rows import masklet, measurements, video_record
 from tests.dataset.datasets import new_dataset, publish
 
 PRESENCE, AREA_JUMP = ds.field("qc", "presence"), ds.field("qc", "area_jump_max")
@@ -81,7 +81,7 @@ def test_bounds_go_through_the_log_to_the_last_digit(tmp_path: Path) -> None:
         for name, presence in presences.items()
         for file in made.write_masklets([masklet(name, qc=measurements(presence))])
     ]
-    made.commit(files, [seal(name) for name in presences], run_id="r1")
+    made.commit(files, [video_record(name) for name in presences], run_id="r1")
     open_table(made.uri, "masklets").create_checkpoint()
     rows = made.masklets()
     for name, presence in presences.items():

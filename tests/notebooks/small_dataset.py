@@ -16,7 +16,7 @@ from pvtt_flow.stages.judge import Judge
 from pvtt_flow.stages.write import Write
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
-from pvtt_flow.types import Lineage, Masklet, MaskletFrame, Prompt, Work
+from pvtt_flow.types import Lineage, Masklet, MaskletFrame, Prompt, ShotRecord
 from pvtt_flow.video.limits import Limits
 
 NUM_FRAMES = 12
@@ -34,38 +34,38 @@ def make_dataset(folder: Path, video: Path) -> str:
     shutil.copy(video, videos)
     (videos / "empty.mp4").touch()
     sources = list_sources(InputParams(uri=str(videos)))
-    works = Inspect(ShotParams(), Limits())([Work(source=source) for source in sources])
-    judged = Judge(QcThresholds())([tracked(work) for work in works])
+    records = Inspect(ShotParams(), Limits())([ShotRecord(source=source) for source in sources])
+    judged = Judge(QcThresholds())([tracked(record) for record in records])
     dataset = Dataset(str(folder / "dataset"))
     dataset.ensure()
     sealer = Sealer(_LINEAGE, max_attempts=3)
-    for receipt in Write(dataset, _LINEAGE)(judged):
-        done = sealer.add(receipt, finished_at_ns=1)
+    for shot_result in Write(dataset, _LINEAGE)(judged):
+        done = sealer.add(shot_result, finished_at_ns=1)
         assert done is not None
-        seal, files = done
-        dataset.commit(files, [seal], run_id=_LINEAGE.run_id)
+        record, files = done
+        dataset.commit(files, [record], run_id=_LINEAGE.run_id)
     return dataset.uri
 
 
-def tracked(work: Work) -> Work:
+def tracked(record: ShotRecord) -> ShotRecord:
     """The row as a tracker would leave it; a failed one as it is."""
-    if work.failure is not None:
-        return work
-    masklets = tuple(walking_square(work, object_id) for object_id in (0, 1))
-    return replace(work, masklets=masklets, num_frames=NUM_FRAMES)
+    if record.failure is not None:
+        return record
+    masklets = tuple(walking_square(record, object_id) for object_id in (0, 1))
+    return replace(record, masklets=masklets, num_frames=NUM_FRAMES)
 
 
-def walking_square(work: Work, object_id: int) -> Masklet:
+def walking_square(record: ShotRecord, object_id: int) -> Masklet:
     """A square that walks to the right, and is absent once."""
-    assert work.video is not None
-    assert work.shot is not None
-    size_px = (work.video.width_px, work.video.height_px)
+    assert record.video is not None
+    assert record.shot is not None
+    size_px = (record.video.width_px, record.video.height_px)
     frames = tuple(square(index, object_id, *size_px) for index in range(NUM_FRAMES))
     box_xyxy = tuple(float(side) for side in frames[0].box_xyxy or ())
     return Masklet(
-        masklet_id=ids.masklet_id(work.shot.shot_id, object_id),
-        shot_id=work.shot.shot_id,
-        video_id=work.source.video_id,
+        masklet_id=ids.masklet_id(record.shot.shot_id, object_id),
+        shot_id=record.shot.shot_id,
+        video_id=record.source.video_id,
         object_id=object_id,
         label="product",
         shot_index=0,

@@ -10,8 +10,8 @@ import yaml
 
 import pvtt_flow as package
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.queries import seals_like
-from pvtt_flow.types import Seal
+from pvtt_flow.dataset.queries import find_videos
+from pvtt_flow.types import VideoRecord
 from pvtt_flow.video.decode import DecodeBreakError, read_frames
 from tests.commands.terminal import Ended, pvtt_flow
 from tests.stages.bad_videos import BAD_VIDEOS
@@ -30,9 +30,11 @@ class MixedRun:
     dataset: str
     ended: Ended
 
-    def seals(self) -> dict[str, Seal]:
+    def video_records(self) -> dict[str, VideoRecord]:
         """The rows of `videos`, by file name."""
-        return {Path(seal.uri).name: seal for seal in seals_like(open_dataset(self.dataset), "")}
+        return {
+            Path(record.uri).name: record for record in find_videos(open_dataset(self.dataset), "")
+        }
 
 
 def sample(name: str) -> Path:

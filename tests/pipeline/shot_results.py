@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pvtt_flow.dataset.tables import MaskletFile
-from pvtt_flow.stages.write import Receipt
+from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.types import Failure, Lineage, Source, Timings, Video
 
 LINEAGE = Lineage(
@@ -32,7 +32,7 @@ def file(name: str) -> MaskletFile:
     )
 
 
-SHOT = Receipt(
+SHOT = ShotResult(
     source=Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9, work_key="key"),
     video=VIDEO,
     num_shots=1,

@@ -4,7 +4,7 @@ import pytest
 
 from pvtt_flow.pipeline.assemble import Sealer
 from pvtt_flow.pipeline.summary import Summary
-from pvtt_flow.stages.write import Receipt
+from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.types import Status
 from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT, file
 
@@ -16,12 +16,29 @@ def sealer() -> Sealer:
 def test_a_video_of_one_shot_is_sealed_at_once() -> None:
     done = sealer().add(SHOT, finished_at_ns=7)
     assert done is not None
-    seal, files = done
+    record, files = done
     assert files == SHOT.files
-    assert (seal.status, seal.num_shots, seal.num_frames, seal.num_masklets) == ("ok", 1, 10, 2)
-    assert (seal.width_px, seal.coded_width_px, seal.rotation_deg) == (64, 96, 90)
-    assert (seal.work_key, seal.run_id, seal.tracker_hash) == ("key", "run", "t")
-    assert (seal.failure_kind, seal.attempts, seal.finished_at_ns) == (None, 0, 7)
+    assert (
+        record.status,
+        record.num_shots,
+        record.num_frames,
+        record.num_masklets,
+    ) == ("ok", 1, 10, 2)
+    assert (record.width_px, record.coded_width_px, record.rotation_deg) == (
+        64,
+        96,
+        90,
+    )
+    assert (record.work_key, record.run_id, record.tracker_hash) == (
+        "key",
+        "run",
+        "t",
+    )
+    assert (record.failure_kind, record.attempts, record.finished_at_ns) == (
+        None,
+        0,
+        7,
+    )
 
 
 def test_a_video_waits_for_its_last_shot() -> None:
@@ -36,11 +53,15 @@ def test_a_video_waits_for_its_last_shot() -> None:
     assert waiting.add(shots[1], finished_at_ns=3) is None
     done = waiting.add(shots[2], finished_at_ns=4)
     assert done is not None
-    seal, files = done
+    record, files = done
     assert [f.path for f in files] == ["a", "b", "c"]
-    assert (seal.num_shots, seal.num_frames, seal.num_masklets) == (3, 30, 6)
-    assert (seal.inspect_s, seal.detect_s, seal.propagate_s) == (3, 6, 9)
-    assert seal.flags == ("truncated",)
+    assert (record.num_shots, record.num_frames, record.num_masklets) == (
+        3,
+        30,
+        6,
+    )
+    assert (record.inspect_s, record.detect_s, record.propagate_s) == (3, 6, 9)
+    assert record.flags == ("truncated",)
 
 
 def test_one_failed_shot_fails_its_video() -> None:
@@ -48,15 +69,22 @@ def test_one_failed_shot_fails_its_video() -> None:
     assert waiting.add(replace(FAILED_SHOT, num_shots=2), finished_at_ns=1) is None
     done = waiting.add(replace(SHOT, num_shots=2), finished_at_ns=2)
     assert done is not None
-    seal, files = done
+    record, files = done
     assert files == (), "a video is in the dataset with all of its shots or with none"
-    assert (seal.status, seal.num_masklets, seal.attempts) == ("failed", 0, 1)
-    assert (seal.failure_stage, seal.failure_kind) == ("propagate", "bad_prompt")
-    assert (seal.failure_message, seal.failure_traceback) == ("it does not fit", "tb")
+    assert (record.status, record.num_masklets, record.attempts) == (
+        "failed",
+        0,
+        1,
+    )
+    assert (record.failure_stage, record.failure_kind) == ("propagate", "bad_prompt")
+    assert (record.failure_message, record.failure_traceback) == (
+        "it does not fit",
+        "tb",
+    )
 
 
 @pytest.mark.parametrize(
-    ("receipt", "before", "status", "attempts"),
+    ("shot_result", "before", "status", "attempts"),
     [
         (FAILED_SHOT, 0, "failed", 1),
         (FAILED_SHOT, 1, "failed", 2),
@@ -66,17 +94,19 @@ def test_one_failed_shot_fails_its_video() -> None:
         (replace(FAILED_SHOT, video=None), 0, "failed", 1),
     ],
 )
-def test_status_and_attempts(receipt: Receipt, before: int, status: Status, attempts: int) -> None:
-    source = replace(receipt.source, attempts=before)
-    done = sealer().add(replace(receipt, source=source), finished_at_ns=1)
+def test_status_and_attempts(
+    shot_result: ShotResult, before: int, status: Status, attempts: int
+) -> None:
+    source = replace(shot_result.source, attempts=before)
+    done = sealer().add(replace(shot_result, source=source), finished_at_ns=1)
     assert done is not None
     assert (done[0].status, done[0].attempts) == (status, attempts)
 
 
 def test_the_summary_counts_what_was_sealed() -> None:
     summary = Summary(run_id="run", num_planned=3, plan={"new": 3}, wall_s=10)
-    for name, receipt in (("a", SHOT), ("b", FAILED_SHOT), ("c", replace(SHOT, verdicts=()))):
-        shot = replace(receipt, source=replace(receipt.source, video_id=name))
+    for name, shot_result in (("a", SHOT), ("b", FAILED_SHOT), ("c", replace(SHOT, verdicts=()))):
+        shot = replace(shot_result, source=replace(shot_result.source, video_id=name))
         summary.add_shot(shot)
         done = sealer().add(shot, finished_at_ns=1)
         assert done is not None

@@ -6,7 +6,7 @@ import pytest
 
 from pvtt_flow.dataset.arrow import from_table
 from pvtt_flow.pipeline.pipeline import _blocks
-from pvtt_flow.types import Work
+from pvtt_flow.types import ShotRecord
 from tests.pipeline.shot_results import SHOT
 
 
@@ -19,6 +19,6 @@ def test_few_videos_run_beside_each_other_and_many_fit_into_the_store(
     sources = [replace(SHOT.source, video_id=str(n)) for n in range(num_videos)]
     blocks = list(_blocks(sources))
     assert len(blocks) == num_blocks
-    rows = [work.source for block in blocks[:3] for work in from_table(Work, block)]
+    rows = [record.source for block in blocks[:3] for record in from_table(ShotRecord, block)]
     assert rows == sources[: len(rows)]
     assert sum(block.num_rows for block in blocks) == num_videos

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.queries import masklets_of, seals_like
-from pvtt_flow.types import Masklet, Seal
+from pvtt_flow.dataset.queries import find_videos, masklets_of
+from pvtt_flow.types import Masklet, VideoRecord
 from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.encode import write_mp4
 from tests.commands.terminal import Ended, pvtt_flow
@@ -41,7 +41,7 @@ class LanesRun:
 
     ended: Ended
     summary: Mapping[str, Any]
-    seals: Mapping[str, Seal]
+    records: Mapping[str, VideoRecord]
     masklets: Mapping[str, Masklet]
     """Of object 0, by video id; the last shot's where there are several."""
     two_shots: tuple[Masklet, ...]
@@ -67,13 +67,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LanesRun:
     ended = pvtt_flow("run", config, *(word for s in settings for word in ("--set", s)))
     assert ended.code == 0, ended.out + ended.err
     dataset = open_dataset(str(home / "dataset"))
-    seals = {seal.video_id: seal for seal in seals_like(dataset, "")}
-    (record,) = (home / "dataset" / "runs").glob("*.json")
+    records = {record.video_id: record for record in find_videos(dataset, "")}
+    (run_file,) = (home / "dataset" / "runs").glob("*.json")
     return LanesRun(
         ended=ended,
-        summary=json.loads(record.read_text())["summary"],
-        seals=seals,
-        masklets={m.video_id: m for m in masklets_of(dataset, [*seals]) if m.object_id == 0},
+        summary=json.loads(run_file.read_text())["summary"],
+        records=records,
+        masklets={m.video_id: m for m in masklets_of(dataset, [*records]) if m.object_id == 0},
         two_shots=tuple(m for m in masklets_of(dataset, ["two-shots"]) if m.object_id == 0),
     )
 
@@ -95,12 +95,12 @@ def test_shots_share_the_lanes(run: LanesRun) -> None:
 
 
 def test_a_shot_that_fails_beside_others_fails_alone(run: LanesRun) -> None:
-    failed = {video_id for video_id, seal in run.seals.items() if seal.failure_kind}
+    failed = {video_id for video_id, record in run.records.items() if record.failure_kind}
     assert failed == {"past-the-end"}
-    seal = run.seals["past-the-end"]
-    assert (seal.failure_stage, seal.failure_kind) == ("inspect", "bad_prompt")
-    assert "got frames [9999]" in (seal.failure_message or "")
-    assert len(run.seals) == len(list(sample("").glob("*.mp4"))) + len(PROMPTS)
+    record = run.records["past-the-end"]
+    assert (record.failure_stage, record.failure_kind) == ("inspect", "bad_prompt")
+    assert "got frames [9999]" in (record.failure_message or "")
+    assert len(run.records) == len(list(sample("").glob("*.mp4"))) + len(PROMPTS)
 
 
 def test_an_object_is_followed_back_from_a_late_prompt(run: LanesRun) -> None:
@@ -122,8 +122,8 @@ def test_a_correction_is_stored_as_one(run: LanesRun) -> None:
 
 
 def test_nothing_is_carried_across_a_cut(run: LanesRun) -> None:
-    seal = run.seals["two-shots"]
-    assert (seal.status, seal.num_shots, seal.num_masklets) == ("ok", 2, 2)
+    record = run.records["two-shots"]
+    assert (record.status, record.num_shots, record.num_masklets) == ("ok", 2, 2)
     first, second = run.two_shots
     num_frames = 2 * CUT_FRAME
     assert [(m.shot_index, m.start_frame, m.stop_frame) for m in run.two_shots] == [
@@ -135,5 +135,5 @@ def test_nothing_is_carried_across_a_cut(run: LanesRun) -> None:
         assert [frame.frame_index for frame in masklet.frames] == list(expected)
         assert "prompted" in masklet.frames[0].flags
         assert masklet.frames[0].pts_ns == masklet.start_ns
-    assert seal.num_frames == sum(len(m.frames) for m in run.two_shots)
+    assert record.num_frames == sum(len(m.frames) for m in run.two_shots)
     assert [m.prompts[0].origin for m in run.two_shots] == ["manifest", "detector"]

@@ -20,22 +20,36 @@ from tests.stages.bad_videos import BAD_VIDEOS
 @pytest.fixture(scope="module")
 def masklets(mixed_run: MixedRun) -> list[Masklet]:
     dataset = open_dataset(mixed_run.dataset)
-    return masklets_of(dataset, [seal.video_id for seal in mixed_run.seals().values()])
+    return masklets_of(dataset, [record.video_id for record in mixed_run.video_records().values()])
 
 
 def test_every_input_is_accounted_for(mixed_run: MixedRun) -> None:
-    seals = mixed_run.seals()
-    assert seals.keys() == {*GOOD_VIDEOS, *BAD_VIDEOS}
+    records = mixed_run.video_records()
+    assert records.keys() == {*GOOD_VIDEOS, *BAD_VIDEOS}
     for name in GOOD_VIDEOS:
-        assert (seals[name].status, seals[name].failure_kind) == ("ok", None), name
-        assert (seals[name].container, seals[name].codec) == ("mov,mp4,m4a,3gp,3g2,mj2", "h264")
-        assert min(seals[name].inspect_s, seals[name].detect_s, seals[name].propagate_s) > 0
+        assert (records[name].status, records[name].failure_kind) == ("ok", None), name
+        assert (records[name].container, records[name].codec) == (
+            "mov,mp4,m4a,3gp,3g2,mj2",
+            "h264",
+        )
+        assert (
+            min(
+                records[name].inspect_s,
+                records[name].detect_s,
+                records[name].propagate_s,
+            )
+            > 0
+        )
     for name, bad in BAD_VIDEOS.items():
-        seal = seals[name]
-        assert (seal.status, seal.failure_stage, seal.attempts) == ("failed", "inspect", 1), name
-        assert seal.failure_kind == bad.kind, name
-        assert bad.message in (seal.failure_message or ""), name
-        assert seal.failure_traceback is None, name
+        record = records[name]
+        assert (record.status, record.failure_stage, record.attempts) == (
+            "failed",
+            "inspect",
+            1,
+        ), name
+        assert record.failure_kind == bad.kind, name
+        assert bad.message in (record.failure_message or ""), name
+        assert record.failure_traceback is None, name
 
 
 def test_the_run_fails_past_its_failure_budget(mixed_run: MixedRun) -> None:
@@ -57,17 +71,19 @@ def test_the_run_says_what_came_of_it(mixed_run: MixedRun) -> None:
 
 
 def test_a_truncated_video_keeps_its_good_frames(mixed_run: MixedRun) -> None:
-    seals = mixed_run.seals()
-    assert seals["truncated.mp4"].flags == ("truncated",)
-    assert seals["one_product.mp4"].flags == ()
+    records = mixed_run.video_records()
+    assert records["truncated.mp4"].flags == ("truncated",)
+    assert records["one_product.mp4"].flags == ()
     for name in GOOD_VIDEOS:
-        assert seals[name].num_frames == num_processed(sample(name)), name
-    assert seals["truncated.mp4"].num_frames < seals["one_product.mp4"].num_frames
+        assert records[name].num_frames == num_processed(sample(name)), name
+    assert records["truncated.mp4"].num_frames < records["one_product.mp4"].num_frames
 
 
 def test_masklets_decode(mixed_run: MixedRun, masklets: list[Masklet]) -> None:
-    num_frames = {seal.video_id: seal.num_frames for seal in mixed_run.seals().values()}
-    sealed = {seal.video_id: seal.num_masklets for seal in mixed_run.seals().values()}
+    num_frames = {
+        record.video_id: record.num_frames for record in mixed_run.video_records().values()
+    }
+    sealed = {record.video_id: record.num_masklets for record in mixed_run.video_records().values()}
     assert {v: n for v, n in sealed.items() if n} == {
         v: sum(m.video_id == v for m in masklets) for v in {m.video_id for m in masklets}
     }
@@ -88,18 +104,18 @@ def test_masklets_decode(mixed_run: MixedRun, masklets: list[Masklet]) -> None:
 def test_masklets_are_judged_and_say_where_they_come_from(
     mixed_run: MixedRun, masklets: list[Masklet]
 ) -> None:
-    seals = {seal.video_id: seal for seal in mixed_run.seals().values()}
-    assert len({seal.run_id for seal in seals.values()}) == 1
+    records = {record.video_id: record for record in mixed_run.video_records().values()}
+    assert len({record.run_id for record in records.values()}) == 1
     for masklet in masklets:
-        seal = seals[masklet.video_id]
+        record = records[masklet.video_id]
         assert masklet.qc is not None
-        assert masklet.qc.num_frames == seal.num_frames
+        assert masklet.qc.num_frames == record.num_frames
         assert (masklet.verdict == "accept") == (masklet.reasons == ())
-        assert (masklet.work_key, masklet.run_id) == (seal.work_key, seal.run_id)
+        assert (masklet.work_key, masklet.run_id) == (record.work_key, record.run_id)
         assert (masklet.detector_hash, masklet.tracker_hash, masklet.config_hash) == (
-            seal.detector_hash,
-            seal.tracker_hash,
-            seal.config_hash,
+            record.detector_hash,
+            record.tracker_hash,
+            record.config_hash,
         )
         assert masklet.code_version == __version__
         (prompt,) = masklet.prompts
@@ -127,7 +143,7 @@ def test_duckdb_unnests_the_frames(mixed_run: MixedRun, masklets: list[Masklet])
 
 
 def test_a_run_leaves_its_parameters_and_a_picture(mixed_run: MixedRun) -> None:
-    (run_id,) = {seal.run_id for seal in mixed_run.seals().values()}
+    (run_id,) = {record.run_id for record in mixed_run.video_records().values()}
     runs = Path(mixed_run.dataset, "runs")
     record = json.loads((runs / f"{run_id}.json").read_text())
     assert record["config"]["sampling"]["stride"] == STRIDE
@@ -160,8 +176,8 @@ def planned(ended: Ended) -> dict[str, int]:
     assert ended.code == 0, ended.err
     rows = [line.split("│") for line in ended.out.splitlines() if line.count("│") == 4]
     counts = {name.strip(): int(count) for _, name, count, *_ in rows if count.strip().isdigit()}
-    todo = counts.pop("to process")
-    assert todo == sum(counts[reason] for reason in ("new", "changed", "failed"))
+    to_process = counts.pop("to process")
+    assert to_process == sum(counts[reason] for reason in ("new", "changed", "failed"))
     return {reason: count for reason, count in counts.items() if count}
 
 

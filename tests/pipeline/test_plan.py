@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from pvtt_flow.config.schema import Reason, Todo
+from pvtt_flow.config.schema import PlanReason, ProcessReason
 from pvtt_flow.dataset.arrow import to_table
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
 from pvtt_flow.dataset.tables import bucket_of
@@ -36,7 +36,7 @@ def entry(status: Status = "ok", attempts: int = 0, **changes: object) -> Ledger
 def plan_of(
     sources: Sequence[Source],
     *known: LedgerEntry,
-    process: tuple[Todo, ...] = ("new", "changed", "failed"),
+    process: tuple[ProcessReason, ...] = ("new", "changed", "failed"),
     limit: int | None = None,
 ) -> Plan:
     ledger = Ledger(to_table(LedgerEntry, known))
@@ -73,7 +73,7 @@ def plan_of(
     ],
 )
 def test_every_input_has_a_reason(
-    known: LedgerEntry | None, reason: Reason, attempts: int, because: str
+    known: LedgerEntry | None, reason: PlanReason, attempts: int, because: str
 ) -> None:
     plan = plan_of([SOURCE], *([] if known is None else [known]))
     (planned,) = plan.videos
@@ -81,10 +81,12 @@ def test_every_input_has_a_reason(
     assert plan.counts[reason] == sum(plan.counts.values()) == 1
     if reason not in ("unchanged", "quarantined"):
         seen = None if known is None else "before"
-        todo = replace(SOURCE, work_key=KEY, attempts=attempts, seen_run_id=seen)
-        assert planned.source == todo
-        assert plan_of([SOURCE], *filter(None, [known]), process=("stale", reason)).todo == (todo,)
-    assert bool(plan.todo) == (reason in ("new", "changed", "failed"))
+        to_process = replace(SOURCE, work_key=KEY, attempts=attempts, seen_run_id=seen)
+        assert planned.source == to_process
+        assert plan_of([SOURCE], *filter(None, [known]), process=("stale", reason)).to_process == (
+            to_process,
+        )
+    assert bool(plan.to_process) == (reason in ("new", "changed", "failed"))
 
 
 def test_the_limit_counts_what_is_to_do() -> None:
@@ -92,24 +94,24 @@ def test_the_limit_counts_what_is_to_do() -> None:
     sources = [replace(SOURCE, video_id=name, uri=f"/{name}.mp4") for name in names]
     known = entry(video_id="b")
     plan = plan_of(sources, known, limit=2)
-    assert [source.video_id for source in plan.todo] == ["a", "c"]
+    assert [source.video_id for source in plan.to_process] == ["a", "c"]
     assert {reason: n for reason, n in plan.counts.items() if n} == {"new": 2, "unchanged": 1}
     assert list(plan.counts) == [
         "new", "changed", "stale", "failed", "quarantined", "gone", "unchanged",
     ]  # fmt: skip
-    assert plan_of(sources, known, limit=0).todo == ()
+    assert plan_of(sources, known, limit=0).to_process == ()
 
 
 def test_what_is_replaced_comes_last_and_in_the_order_of_the_files() -> None:
     names = [f"v{number}" for number in range(40)]
     sources = [replace(SOURCE, video_id=name, etag="changed") for name in names]
     known = [entry(video_id=name) for name in names if name not in ("v7", "v3")]
-    todo = [source.video_id for source in plan_of(sources, *known).todo]
-    assert todo[:2] == ["v3", "v7"]
-    buckets = [bucket_of(name) for name in todo[2:]]
+    to_process = [source.video_id for source in plan_of(sources, *known).to_process]
+    assert to_process[:2] == ["v3", "v7"]
+    buckets = [bucket_of(name) for name in to_process[2:]]
     assert len(set(buckets)) > 1
     assert buckets == sorted(buckets)
-    first = [name for name in todo[2:] if bucket_of(name) == buckets[0]]
+    first = [name for name in to_process[2:] if bucket_of(name) == buckets[0]]
     assert first == sorted(first)
 
 
@@ -124,7 +126,7 @@ def test_what_has_gone_from_this_input_and_what_is_back() -> None:
     assert plan.counts["gone"] == 2
     assert plan.newly_gone == ("left",)
     assert plan.returned == ("mug",)
-    assert plan.todo == (), "it came back as it was"
+    assert plan.to_process == (), "it came back as it was"
 
 
 @pytest.mark.parametrize(

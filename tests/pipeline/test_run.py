@@ -19,10 +19,10 @@ from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.ray_session import Capacity
 from pvtt_flow.pipeline.run import Prepared, execute
 from pvtt_flow.pipeline.summary import Summary
-from pvtt_flow.stages.write import Receipt, Write
-from pvtt_flow.types import Failure, Seal, Source, Work
+from pvtt_flow.stages.write import ShotResult, Write
+from pvtt_flow.types import Failure, ShotRecord, Source, VideoRecord
 from tests.dataset.clocks import clock
-from tests.dataset.dataset_rows import masklet, seal
+from tests.dataset.dataset_rows import masklet, video_record
 from tests.pipeline.shot_results import LINEAGE
 
 SOURCES = [
@@ -35,14 +35,14 @@ class Recorder:
     """A watcher that remembers what it was shown."""
 
     def __init__(self) -> None:
-        self.todo: list[str] = []
+        self.to_process: list[str] = []
         self.seen: list[tuple[str, int]] = []
 
     def planned(self, plan: Plan) -> None:
-        self.todo = [source.video_id for source in plan.todo]
+        self.to_process = [source.video_id for source in plan.to_process]
 
-    def finished(self, seal: Seal, summary: Summary) -> None:
-        self.seen.append((seal.video_id, summary.num_videos))
+    def finished(self, record: VideoRecord, summary: Summary) -> None:
+        self.seen.append((record.video_id, summary.num_videos))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     def connected() -> Iterator[Capacity]:
         yield Capacity(num_cpus=8, num_gpus=0)
 
-    def receipts(_: Prepared) -> Iterator[object]:
+    def shot_results(_: Prepared) -> Iterator[object]:
         for batch in batches:
             if isinstance(batch, Exception):
                 raise batch
@@ -67,7 +67,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
             time.sleep(0.02)
 
     monkeypatch.setattr(run, "connected", connected)
-    monkeypatch.setattr(run, "_receipts", receipts)
+    monkeypatch.setattr(run, "_receipts", shot_results)
     return batches
 
 
@@ -92,11 +92,11 @@ def prepared(
     return Prepared(config=config, lineage=LINEAGE, plan=plan)
 
 
-def receipt(dataset: Dataset, source: Source, *, failure: Failure | None = None) -> Receipt:
+def shot_result(dataset: Dataset, source: Source, *, failure: Failure | None = None) -> ShotResult:
     dataset.ensure()
     masklets = () if failure else (masklet(source.video_id),)
-    work = Work(source=source, masklets=masklets, failure=failure)
-    return Write(dataset, LINEAGE)([work])[0]
+    record = ShotRecord(source=source, masklets=masklets, failure=failure)
+    return Write(dataset, LINEAGE)([record])[0]
 
 
 def statuses(dataset: Dataset) -> dict[str, str]:
@@ -105,14 +105,14 @@ def statuses(dataset: Dataset) -> dict[str, str]:
 
 def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[object]) -> None:
     ready = prepared(dataset)
-    a, b, c = ready.plan.todo
+    a, b, c = ready.plan.to_process
     workers += [
-        [receipt(dataset, b), receipt(dataset, a, failure=FAILURE)],
-        [receipt(dataset, c)],
+        [shot_result(dataset, b), shot_result(dataset, a, failure=FAILURE)],
+        [shot_result(dataset, c)],
     ]
     watcher = Recorder()
     summary = execute(ready, watcher)
-    assert watcher.todo == ["a", "b", "c"]
+    assert watcher.to_process == ["a", "b", "c"]
     assert watcher.seen == [("b", 1), ("a", 2), ("c", 3)]
     assert statuses(dataset) == {"a": "failed", "b": "ok", "c": "ok"}
     assert sorted(dataset.masklets().to_table()["video_id"].to_pylist()) == ["b", "c"]
@@ -124,7 +124,7 @@ def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[obj
 def test_a_short_interval_commits_as_videos_finish(dataset: Dataset, workers: list[object]) -> None:
     # Over whenever one looks, however late a busy machine lets the next video come.
     ready = prepared(dataset, commit_interval_s=1e-9)
-    workers += [[receipt(dataset, source)] for source in ready.plan.todo]
+    workers += [[shot_result(dataset, source)] for source in ready.plan.to_process]
     assert execute(ready, Recorder()).version == 3
 
 
@@ -132,9 +132,9 @@ def test_a_run_that_breaks_off_keeps_what_is_finished(
     dataset: Dataset, workers: list[object]
 ) -> None:
     ready = prepared(dataset)
-    a, b, _ = ready.plan.todo
-    half = replace(receipt(dataset, b), num_shots=2)
-    workers += [[receipt(dataset, a), half], RuntimeError("the cluster is gone")]
+    a, b, _ = ready.plan.to_process
+    half = replace(shot_result(dataset, b), num_shots=2)
+    workers += [[shot_result(dataset, a), half], RuntimeError("the cluster is gone")]
     with pytest.raises(RuntimeError, match="the cluster is gone"):
         execute(ready, Recorder())
     assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not sealed"
@@ -146,9 +146,11 @@ def test_a_store_that_fails_stops_the_run_and_blames_no_video(
     dataset: Dataset, workers: list[object]
 ) -> None:
     ready = prepared(dataset)
-    a, b, c = ready.plan.todo
+    a, b, c = ready.plan.to_process
     full = Failure(stage="write", kind="store", message="$.output.uri: the disk is full")
-    workers += [[receipt(dataset, a), receipt(dataset, b, failure=full), receipt(dataset, c)]]
+    workers += [
+        [shot_result(dataset, a), shot_result(dataset, b, failure=full), shot_result(dataset, c)]
+    ]
     with pytest.raises(StoreError, match="the disk is full"):
         execute(ready, Recorder())
     assert statuses(dataset) == {"a": "ok"}
@@ -159,9 +161,11 @@ def test_what_another_run_has_finished_first_stays(
     dataset: Dataset, workers: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     ready = prepared(dataset)
-    a, b, c = ready.plan.todo
-    workers += [[receipt(dataset, a), receipt(dataset, b), receipt(dataset, c)]]
-    dataset.commit(dataset.write_masklets([masklet("b")]), [seal("b", run_id="other")], run_id="o")
+    a, b, c = ready.plan.to_process
+    workers += [[shot_result(dataset, a), shot_result(dataset, b), shot_result(dataset, c)]]
+    dataset.commit(
+        dataset.write_masklets([masklet("b")]), [video_record("b", run_id="other")], run_id="o"
+    )
     with caplog.at_level("WARNING"):
         summary = execute(ready, Recorder())
     assert (summary.num_videos, summary.num_overtaken) == (3, 1)
@@ -176,7 +180,7 @@ def test_what_has_gone_is_marked_and_unmarked_when_it_is_back(
     dataset: Dataset, workers: list[object]
 ) -> None:
     ready = prepared(dataset, [replace(source, input_uri="/") for source in SOURCES])
-    workers += [[receipt(dataset, source) for source in ready.plan.todo]]
+    workers += [[shot_result(dataset, source) for source in ready.plan.to_process]]
     execute(ready, Recorder())
     workers[:] = []
     execute(prepared(dataset, SOURCES[:2]), Recorder())
@@ -199,14 +203,14 @@ def test_a_driver_whose_clock_is_wrong_plans_like_any_other(
     """What is new, failed, gone or back is told by etags, work keys and ids, never by times."""
     inputs = [replace(source, input_uri="/") for source in SOURCES]
     first = prepared(dataset, inputs[:2])
-    a, b = first.plan.todo
-    workers.append([receipt(dataset, a), receipt(dataset, b, failure=FAILURE)])
+    a, b = first.plan.to_process
+    workers.append([shot_result(dataset, a), shot_result(dataset, b, failure=FAILURE)])
     with clock(dataset, skew):
         execute(first, Recorder())
     second = prepared(dataset, inputs)
     counts = {reason: n for reason, n in second.plan.counts.items() if n}
     assert counts == {"new": 1, "failed": 1, "unchanged": 1}
-    workers[:] = [[receipt(dataset, source) for source in second.plan.todo]]
+    workers[:] = [[shot_result(dataset, source) for source in second.plan.to_process]]
     execute(second, Recorder())
     workers[:] = []
     with clock(dataset, skew):
@@ -221,14 +225,14 @@ def test_masklets_without_their_seals_are_not_built_upon(
     dataset: Dataset, workers: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = prepared(dataset)
-    a, b, _ = ready.plan.todo
-    workers.append([receipt(dataset, a)])
+    a, b, _ = ready.plan.to_process
+    workers.append([shot_result(dataset, a)])
     with monkeypatch.context() as patch:
         patch.setattr(transactions, "_commit_videos", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             execute(ready, Recorder())
     assert statuses(dataset) == {}
-    workers[:] = [[receipt(dataset, b)]]
+    workers[:] = [[shot_result(dataset, b)]]
     execute(ready, Recorder())
     assert statuses(dataset) == {"b": "ok"}
     assert dataset.masklets().to_table()["video_id"].to_pylist() == ["b"]

@@ -11,7 +11,7 @@ from pvtt_flow.core import ids, rle
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.types import Frame, Masklet, MaskletFrame
-from tests.dataset.dataset_rows import masklet, measurements, seal
+from tests.dataset.dataset_rows import masklet, measurements, video_record
 from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, read, write_clip
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def processed(folder: Path, s3: "S3Server | None" = None) -> Processed:
         rows = [_masklet(name, object_id, frames, presence) for object_id in range(num_objects)]
         (found,) = stat_all([uri])
         facts = {"uri": uri, "etag": found.etag, "size_bytes": found.size_bytes}
-        video = seal(name, num_masklets=num_objects, **facts)
+        video = video_record(name, num_masklets=num_objects, **facts)
         dataset.commit(dataset.write_masklets(rows), [video], run_id="r1")
     return Processed(dataset.uri, videos)
 

@@ -38,8 +38,8 @@ def test_a_submitted_run_fills_the_dataset_and_the_plain_way_finds_nothing_new(
     assert first.returncode == 0, first.stdout
     assert "2 of 2 videos" in first.stdout
     assert "SUCCEEDED" in first.stdout
-    seals = open_dataset(str(tmp_path / "dataset")).videos().to_table().to_pylist()
-    assert [seal["status"] for seal in seals] == ["ok", "ok"]
+    records = open_dataset(str(tmp_path / "dataset")).videos().to_table().to_pylist()
+    assert [record["status"] for record in records] == ["ok", "ok"]
 
     plain = ("--address", cluster.address, "--", "pvtt-flow", "run", str(config))
     second = cluster.shell.run("ray", "job", "submit", *plain)

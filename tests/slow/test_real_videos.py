@@ -18,11 +18,11 @@ def test_every_file_is_accounted_for(shared_data: Path, shell: Shell, tmp_path: 
     done = shell.run("pvtt-flow", "run", str(config), *sampling, timeout_s=350)
     assert done.returncode == 0, done.stdout
 
-    seals = {row["uri"]: row for row in open_dataset(output).videos().to_table().to_pylist()}
-    assert set(seals) == {str(path) for path in videos.rglob("*") if path.is_file()}
-    failed = {Path(uri).name: row for uri, row in seals.items() if row["failure_kind"]}
+    records = {row["uri"]: row for row in open_dataset(output).videos().to_table().to_pylist()}
+    assert set(records) == {str(path) for path in videos.rglob("*") if path.is_file()}
+    failed = {Path(uri).name: row for uri, row in records.items() if row["failure_kind"]}
     assert failed["zero_length.mp4"]["failure_kind"] == "empty_file"
     assert all(row["failure_message"] for row in failed.values())
     assert not [row for row in failed.values() if row["failure_kind"] == "internal"]
-    tracked = [row for row in seals.values() if row["status"] == "ok"]
+    tracked = [row for row in records.values() if row["status"] == "ok"]
     assert all(row["num_frames"] > 0 for row in tracked)

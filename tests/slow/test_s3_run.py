@@ -27,12 +27,12 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     first = shell.run("pvtt-flow", "run", str(config))
     assert first.returncode == 0, first.stdout
     dataset = open_dataset(f"{datasets}/masklets")
-    seals = rows_by_name(dataset.uri)
-    assert seals["one_product.mp4"]["status"] == "ok"
-    assert seals["no_product.mp4"]["status"] in ("ok", "empty")
-    assert seals["truncated.mp4"]["flags"] == ["truncated"]
-    assert dataset.masklets().count_rows() == sum(row["num_masklets"] for row in seals.values())
-    sheet = f"{datasets}/masklets/runs/{seals['one_product.mp4']['run_id']}.png"
+    records = rows_by_name(dataset.uri)
+    assert records["one_product.mp4"]["status"] == "ok"
+    assert records["no_product.mp4"]["status"] in ("ok", "empty")
+    assert records["truncated.mp4"]["flags"] == ["truncated"]
+    assert dataset.masklets().count_rows() == sum(row["num_masklets"] for row in records.values())
+    sheet = f"{datasets}/masklets/runs/{records['one_product.mp4']['run_id']}.png"
     with open_binary(sheet) as file:
         assert file.read(4) == b"\x89PNG"
 
@@ -47,12 +47,14 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     assert mug["uri"] == f"{incoming}/new/mug/#fps=25"
     assert (mug["status"], mug["codec"], mug["num_masklets"]) == ("ok", "png", 1)
     (masklet,) = masklets_of(open_dataset(dataset.uri), [mug["video_id"]])
-    (same,) = masklets_of(dataset, [seals["one_product.mp4"]["video_id"]])
+    (same,) = masklets_of(dataset, [records["one_product.mp4"]["video_id"]])
     assert masklet.frames[0].rle == same.frames[0].rle
     assert [f.frame_index for f in masklet.frames] == [0, 12]
     assert masklet.frames[1].rle is not None
-    assert after.pop("two_products.mp4")["run_id"] not in {row["run_id"] for row in seals.values()}
-    assert after == seals, "the others are as the first run left them"
+    assert after.pop("two_products.mp4")["run_id"] not in {
+        row["run_id"] for row in records.values()
+    }
+    assert after == records, "the others are as the first run left them"
     shown = shell.run("pvtt-flow", "show", f"{datasets}/masklets")
     assert shown.returncode == 0, shown.stdout
 
@@ -77,15 +79,18 @@ def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ig
     assert "error: $.output.uri: expected to write a file, but access to" in refused.stdout
     ended = reader.run("pvtt-flow", "run", config)
     assert ended.returncode == 0, ended.stdout
-    seals = rows_by_name(dataset)
-    assert (seals["mug.mp4"]["status"], seals["mug.mp4"]["uri"]) == ("ok", f"{bucket}/in/mug.mp4")
-    missing = seals["missing.mp4"]
+    records = rows_by_name(dataset)
+    assert (records["mug.mp4"]["status"], records["mug.mp4"]["uri"]) == (
+        "ok",
+        f"{bucket}/in/mug.mp4",
+    )
+    missing = records["missing.mp4"]
     assert (missing["status"], missing["failure_kind"]) == ("failed", "unreadable")
     assert f"there is nothing at {bucket}/in/missing.mp4" in missing["failure_message"]
     (masklet,) = masklets_of(open_dataset(dataset), ["mug", "missing"])
     (prompt,) = masklet.prompts
     assert (masklet.label, prompt.origin, prompt.box_xyxy) == ("mug", "manifest", BOX)
-    assert len(masklet.frames) == seals["mug.mp4"]["num_frames"]
+    assert len(masklet.frames) == records["mug.mp4"]["num_frames"]
 
 
 def pictures(folder: Path) -> list[Path]:

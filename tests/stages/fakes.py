@@ -12,35 +12,35 @@ from numpy.typing import NDArray
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackedObject
 from pvtt_flow.stages.inspect import Inspect
-from pvtt_flow.types import Detections, Failure, Frame, Prompt, Source, Work
+from pvtt_flow.types import Detections, Failure, Frame, Prompt, ShotRecord, Source
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 
 WHOLE = ShotParams(detect_cuts=False)
 Box = tuple[int, int, int, int]
 
-FAILED = Work(
+FAILED = ShotRecord(
     source=Source(video_id="broken", uri="/broken.mp4", etag="e", size_bytes=1),
     failure=Failure(stage="inspect", kind="not_a_video", message="it is text"),
 )
 
 
-def work_of(path: Path, *prompts: Prompt) -> Work:
+def record_of(path: Path, *prompts: Prompt) -> ShotRecord:
     """A video that nobody has opened yet; `prompts` are its manifest's."""
     size_bytes = path.stat().st_size if path.exists() else 0
     source = Source(
         video_id=path.stem, uri=str(path), etag="e", size_bytes=size_bytes, prompts=prompts
     )
-    return Work(source=source)
+    return ShotRecord(source=source)
 
 
-def inspected(path: Path, *prompts: Prompt) -> Work:
+def inspected(path: Path, *prompts: Prompt) -> ShotRecord:
     """The same after `inspect`, as one shot."""
-    (work,) = Inspect(WHOLE, DEFAULT_LIMITS)([work_of(path, *prompts)])
-    assert work.failure is None, work.failure
-    return work
+    (record,) = Inspect(WHOLE, DEFAULT_LIMITS)([record_of(path, *prompts)])
+    assert record.failure is None, record.failure
+    return record
 
 
-def prompted(path: Path, *prompts: Prompt) -> Work:
+def prompted(path: Path, *prompts: Prompt) -> ShotRecord:
     """The same after `detect` has settled on these prompts."""
     return replace(inspected(path), prompts=prompts)
 

@@ -20,7 +20,7 @@ from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.types import Detections, Work
+from pvtt_flow.types import Detections, ShotRecord
 from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.encode import write_mp4
 from pvtt_flow.video.limits import DEFAULT_LIMITS
@@ -56,14 +56,14 @@ class Sure(FakeDetector):
 
 
 def detect(
-    works: Sequence[Work],
+    records: Sequence[ShotRecord],
     detector: Detector,
     *,
     sampling: SamplingParams = EVERY_FRAME,
     **params: object,
-) -> list[Work]:
+) -> list[ShotRecord]:
     chosen = DetectParams.model_validate(params)
-    return Detect(detector, chosen, sampling, DEFAULT_LIMITS)(works)
+    return Detect(detector, chosen, sampling, DEFAULT_LIMITS)(records)
 
 
 @pytest.fixture(scope="module")
@@ -89,26 +89,26 @@ def test_the_first_sharp_frame(tmp_path: Path, spoil: Callable[[Rgb], Rgb]) -> N
     pictures = [moving_picture(i) for i in range(13)]
     for rgb in pictures[:2]:
         rgb[8:] = spoil(rgb)[8:]
-    work = inspected(write_pictures(tmp_path / "late.mp4", pictures, options={"crf": "10"}))
+    record = inspected(write_pictures(tmp_path / "late.mp4", pictures, options={"crf": "10"}))
     detector = Sure(lambda _: (0.5,))
-    (late,) = detect([work], detector, prompt_frame="sharp", num_candidates=13)
+    (late,) = detect([record], detector, prompt_frame="sharp", num_candidates=13)
     assert detector.seen == [[2]], "the others are not looked at"
     assert [p.frame_index for p in late.prompts] == [2]
 
 
 def test_the_sharp_frames_of_several_shots_are_one_batch(clip: Path) -> None:
     detector = Sure(lambda _: (0.5,))
-    works = [inspected(clip), FAILED, *[inspected(clip)] * 8]
-    done = detect(works, detector, prompt_frame="sharp")
+    records = [inspected(clip), FAILED, *[inspected(clip)] * 8]
+    done = detect(records, detector, prompt_frame="sharp")
     assert detector.seen == [[0] * 9]
     assert done[1] is FAILED
 
 
 def test_the_most_confident_frame(clip: Path) -> None:
     detector = Sure(lambda number: (0.9 - abs(number - 13) / 100,))
-    (work,) = detect([inspected(clip)], detector, prompt_frame="confident")
+    (record,) = detect([inspected(clip)], detector, prompt_frame="confident")
     assert detector.seen == [[0, 3, 6, 9, 12, 15, 18, 21]]
-    assert [(p.frame_index, p.score) for p in work.prompts] == [(12, pytest.approx(0.89))]
+    assert [(p.frame_index, p.score) for p in record.prompts] == [(12, pytest.approx(0.89))]
 
 
 def test_more_products_count_for_more(clip: Path) -> None:
@@ -116,9 +116,9 @@ def test_more_products_count_for_more(clip: Path) -> None:
         return {6: (0.9, 0.8, 0.2), 9: (0.7, 0.7, 0.7)}.get(number, (0.95,))
 
     found = {
-        num: {p.frame_index for p in work.prompts}
+        num: {p.frame_index for p in record.prompts}
         for num in (1, 2, 3)
-        for work in detect(
+        for record in detect(
             [inspected(clip)], Sure(scores), prompt_frame="confident", max_products=num
         )
     }
@@ -146,18 +146,18 @@ def test_only_products_that_are_chosen_count(clip: Path) -> None:
 
 
 def test_a_shot_without_a_product_on_any_candidate(clip: Path) -> None:
-    (work,) = detect([inspected(clip)], Sure(lambda _: ()), prompt_frame="confident")
-    assert (work.failure, work.prompts) == (None, ())
+    (record,) = detect([inspected(clip)], Sure(lambda _: ()), prompt_frame="confident")
+    assert (record.failure, record.prompts) == (None, ())
 
 
 @pytest.mark.parametrize("choice", ["sharp", "confident"])
 def test_it_is_a_frame_that_is_processed(clip: Path, choice: str) -> None:
     detector = Sure(lambda number: (0.5 + number / 100,))
     every_fifth = SamplingParams(stride=5)
-    (work,) = detect([inspected(clip)], detector, sampling=every_fifth, prompt_frame=choice)
+    (record,) = detect([inspected(clip)], detector, sampling=every_fifth, prompt_frame=choice)
     expected = [0, 5, 10, 15, 20] if choice == "confident" else [0]
     assert detector.seen == [expected]
-    assert {p.frame_index for p in work.prompts} == {expected[-1]}
+    assert {p.frame_index for p in record.prompts} == {expected[-1]}
 
 
 @pytest.mark.parametrize(("num_shots", "pictures_a_call"), [(9, [16, 16, 4]), (32, [32] * 4)])
@@ -178,9 +178,9 @@ def test_a_detector_that_breaks_costs_the_shots_that_it_looked_at_together(clip:
                 raise RuntimeError("no memory")
             return super().detect(pictures)
 
-    works = [inspected(clip)] * 9
-    done = detect(works, Breaks(lambda _: (0.5,)), prompt_frame="confident", num_candidates=4)
-    assert [work.failure is None for work in done] == [True] * 4 + [False] * 4 + [True]
+    records = [inspected(clip)] * 9
+    done = detect(records, Breaks(lambda _: (0.5,)), prompt_frame="confident", num_candidates=4)
+    assert [record.failure is None for record in done] == [True] * 4 + [False] * 4 + [True]
     assert done[4].failure is not None
     assert done[4].failure.message == "RuntimeError: no memory"
 
@@ -192,9 +192,9 @@ def test_of_a_second_shot_only_its_own_frames_are_candidates(clip: Path) -> None
         whole, shot=replace(whole.shot, start_frame=12, times_ns=whole.shot.times_ns[12:])
     )
     detector = Sure(lambda number: (0.5 + number / 100,))
-    (work,) = detect([half], detector, prompt_frame="confident", num_candidates=3)
+    (record,) = detect([half], detector, prompt_frame="confident", num_candidates=3)
     assert detector.seen == [[12, 16, 20]]
-    assert [p.frame_index for p in work.prompts] == [20]
+    assert [p.frame_index for p in record.prompts] == [20]
 
 
 def beginning(path: Path, spoil: Callable[[Rgb], Rgb]) -> Path:
@@ -215,14 +215,14 @@ def test_masks_reach_the_shots_first_frame(tmp_path: Path) -> None:
     whole, lost = detect([clear, late], detector, min_score=0.38)
     choices = ("sharp", "confident")
     found = [
-        work
+        record
         for choice in choices
-        for work in detect([late], detector, min_score=0.38, prompt_frame=choice)
+        for record in detect([late], detector, min_score=0.38, prompt_frame=choice)
     ]
     assert lost.prompts == (), "nothing can be seen on the first frame"
 
-    for work in propagate(found):
-        (masklet,) = work.masklets
+    for record in propagate(found):
+        (masklet,) = record.masklets
         (prompt,) = masklet.prompts
         assert prompt.frame_index >= NUM_SPOILED
         assert [f.frame_index for f in masklet.frames] == list(range(NUM_FRAMES))

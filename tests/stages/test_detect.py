@@ -13,9 +13,9 @@ from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
-from pvtt_flow.types import Detections, Prompt, Work
+from pvtt_flow.types import Detections, Prompt, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
-from tests.stages.fakes import FAILED, Box, FakeDetector, box_prompt, inspected, work_of
+from tests.stages.fakes import FAILED, Box, FakeDetector, box_prompt, inspected, record_of
 from tests.video.clip_maker import moving_picture, number_of, write_clip, write_pictures
 
 CUP: tuple[Box, float, str] = ((40, 20, 60, 40), 0.9, "cup")
@@ -29,9 +29,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 3)
 
 
-def detect(works: Sequence[Work], detector: FakeDetector, **params: object) -> list[Work]:
+def detect(
+    records: Sequence[ShotRecord], detector: FakeDetector, **params: object
+) -> list[ShotRecord]:
     chosen = DetectParams.model_validate(params)
-    return Detect(detector, chosen, EVERY_FRAME, DEFAULT_LIMITS)(works)
+    return Detect(detector, chosen, EVERY_FRAME, DEFAULT_LIMITS)(records)
 
 
 def test_prompt_frames_of_several_videos_are_one_batch(tmp_path: Path, clip: Path) -> None:
@@ -39,20 +41,20 @@ def test_prompt_frames_of_several_videos_are_one_batch(tmp_path: Path, clip: Pat
     gone = inspected(write_clip(tmp_path / "gone.mp4", 2))
     Path(gone.source.uri).unlink()
     detector = FakeDetector(CUP, BOTTLE, UNSURE)
-    works = [inspected(clip), FAILED, gone, inspected(wide)]
-    first, failed, missing, last = detect(works, detector, max_products=2)
+    records = [inspected(clip), FAILED, gone, inspected(wide)]
+    first, failed, missing, last = detect(records, detector, max_products=2)
 
     assert detector.calls == [[(64, 96, 3), (64, 128, 3)]]
     assert failed is FAILED
     assert missing.failure is not None
     assert (missing.failure.stage, missing.failure.kind) == ("detect", "unreadable")
-    for work in (first, last):
-        assert work.failure is None
-        assert [(p.object_id, p.label, p.box_xyxy) for p in work.prompts] == [
+    for record in (first, last):
+        assert record.failure is None
+        assert [(p.object_id, p.label, p.box_xyxy) for p in record.prompts] == [
             (0, "cup", CUP[0]),
             (1, "bottle", BOTTLE[0]),
         ]
-        assert work.timings.detect_s > 0
+        assert record.timings.detect_s > 0
     assert first.source.video_id == "clip"
 
 
@@ -64,17 +66,17 @@ def test_nothing_to_look_at_asks_nothing_of_the_detector() -> None:
 
 @pytest.mark.parametrize("seen", [(), (UNSURE,)])
 def test_no_product_is_no_failure(clip: Path, seen: tuple[tuple[Box, float, str], ...]) -> None:
-    (work,) = detect([inspected(clip)], FakeDetector(*seen))
-    assert work.failure is None
-    assert work.prompts == ()
+    (record,) = detect([inspected(clip)], FakeDetector(*seen))
+    assert record.failure is None
+    assert record.prompts == ()
 
 
 def test_manifest_prompts_override_and_add(clip: Path) -> None:
     better, added = box_prompt(0, (1, 2, 30, 40)), box_prompt(7, (5, 5, 9, 9), frame_index=2)
-    (work,) = detect([inspected(clip, better, added)], FakeDetector(CUP, BOTTLE), max_products=2)
-    assert work.prompts[:2] == (better, added)
-    assert [(p.object_id, p.origin) for p in work.prompts[2:]] == [(1, "detector")]
-    assert work.prompts[2].box_xyxy == BOTTLE[0]
+    (record,) = detect([inspected(clip, better, added)], FakeDetector(CUP, BOTTLE), max_products=2)
+    assert record.prompts[:2] == (better, added)
+    assert [(p.object_id, p.origin) for p in record.prompts[2:]] == [(1, "detector")]
+    assert record.prompts[2].box_xyxy == BOTTLE[0]
 
 
 def mask_rle(height_px: int, width_px: int) -> str:
@@ -108,8 +110,8 @@ def test_a_manifest_prompt_that_does_not_fit(clip: Path, prompt: Prompt, message
 
 def test_a_mask_prompt_of_the_pictures_size_is_taken(clip: Path) -> None:
     prompt = Prompt(object_id=0, frame_index=0, mask_rle=mask_rle(64, 96))
-    (work,) = detect([inspected(clip, prompt)], FakeDetector(CUP))
-    assert work.prompts == (prompt,)
+    (record,) = detect([inspected(clip, prompt)], FakeDetector(CUP))
+    assert record.prompts == (prompt,)
 
 
 def test_a_class_that_the_detector_does_not_know() -> None:
@@ -125,9 +127,9 @@ def test_a_detector_that_breaks_fails_its_batch_only(clip: Path) -> None:
         def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
             raise RuntimeError(f"no memory for {len(pictures)}")
 
-    works = detect([inspected(clip), FAILED], Broken())
-    assert works[1] is FAILED
-    failure = works[0].failure
+    records = detect([inspected(clip), FAILED], Broken())
+    assert records[1] is FAILED
+    failure = records[0].failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("detect", "internal")
     assert failure.message == "RuntimeError: no memory for 1"
@@ -137,8 +139,8 @@ def test_a_detector_that_breaks_fails_its_batch_only(clip: Path) -> None:
 def test_each_shot_is_looked_at_on_its_first_frame_and_has_its_own_prompts(tmp_path: Path) -> None:
     path = write_pictures(tmp_path / "mug.mp4", [moving_picture(i) for i in range(39)])
     early, late = box_prompt(0, CUP[0], 5), replace(BOX_CORRECTION, frame_index=30)
-    source = replace(work_of(path, early, late).source, shots=((0, 13), (13, 26), (26, 39)))
-    shots = Inspect(ShotParams(), DEFAULT_LIMITS)([Work(source=source)])
+    source = replace(record_of(path, early, late).source, shots=((0, 13), (13, 26), (26, 39)))
+    shots = Inspect(ShotParams(), DEFAULT_LIMITS)([ShotRecord(source=source)])
     seen: list[int] = []
 
     class Reader(FakeDetector):

@@ -5,19 +5,19 @@ import pytest
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.stages._failures import guarded
-from pvtt_flow.types import Work
+from pvtt_flow.types import ShotRecord
 from tests.stages.fakes import FAILED, box_prompt
 
 WORK = replace(FAILED, failure=None, prompts=(box_prompt(0, (1, 2, 3, 4)),), num_frames=5)
 
 
 def test_what_the_step_returns() -> None:
-    assert guarded("judge", lambda work: [work, work], WORK) == [WORK, WORK]
+    assert guarded("judge", lambda record: [record, record], WORK) == [WORK, WORK]
 
 
 def test_failed_work_never_reaches_the_step() -> None:
-    def step(work: Work) -> Sequence[Work]:
-        pytest.fail(f"called with {work}")
+    def step(record: ShotRecord) -> Sequence[ShotRecord]:
+        pytest.fail(f"called with {record}")
 
     assert guarded("judge", step, FAILED) == [FAILED]
 
@@ -32,13 +32,13 @@ def test_failed_work_never_reaches_the_step() -> None:
 def test_an_exception_becomes_a_row(
     error: Exception, kind: str, message: str, *, has_traceback: bool
 ) -> None:
-    def step(work: Work) -> Sequence[Work]:
+    def step(record: ShotRecord) -> Sequence[ShotRecord]:
         raise error
 
-    (work,) = guarded("propagate", step, WORK)
-    assert work.failure is not None
-    assert (work.failure.stage, work.failure.kind) == ("propagate", kind)
-    assert work.failure.message == message
-    assert ("in step" in (work.failure.traceback or "")) == has_traceback
-    assert (work.source, work.num_frames) == (WORK.source, 5)
-    assert (work.prompts, work.masklets) == ((), ()), "half-made results go no further"
+    (record,) = guarded("propagate", step, WORK)
+    assert record.failure is not None
+    assert (record.failure.stage, record.failure.kind) == ("propagate", kind)
+    assert record.failure.message == message
+    assert ("in step" in (record.failure.traceback or "")) == has_traceback
+    assert (record.source, record.num_frames) == (WORK.source, 5)
+    assert (record.prompts, record.masklets) == ((), ()), "half-made results go no further"

@@ -12,11 +12,11 @@ from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
-from pvtt_flow.types import Work
+from pvtt_flow.types import ShotRecord
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Isolated
 from pvtt_flow.video.worker.pool import Pool
-from tests.stages.fakes import FakeDetector, FakeTracker, box_prompt, inspected, prompted, work_of
+from tests.stages.fakes import FakeDetector, FakeTracker, box_prompt, inspected, prompted, record_of
 from tests.video.clip_maker import write_clip
 from tests.video.worker.hostile import crash, hang
 
@@ -66,7 +66,7 @@ def test_one_row_fails(
     boxed = [prompted(path, box_prompt(0, BOX)) for path in clips]
     detector = FakeDetector((BOX, 0.9, "cup"))
     done = {
-        "inspect": Inspect(ShotParams(), LIMITS, decoder)([work_of(path) for path in clips]),
+        "inspect": Inspect(ShotParams(), LIMITS, decoder)([record_of(path) for path in clips]),
         "detect": Detect(detector, DetectParams(), EVERY_FRAME, LIMITS, decoder)(
             [inspected(path) for path in clips]
         ),
@@ -81,6 +81,6 @@ def test_one_row_fails(
     assert_complete(done["propagate"][1])
 
 
-def assert_complete(work: Work) -> None:
-    assert work.num_frames == NUM_FRAMES
-    assert len(work.masklets[0].frames) == NUM_FRAMES
+def assert_complete(record: ShotRecord) -> None:
+    assert record.num_frames == NUM_FRAMES
+    assert len(record.masklets[0].frames) == NUM_FRAMES

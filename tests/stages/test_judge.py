@@ -4,13 +4,13 @@ import pytest
 
 from pvtt_flow.core.qc import QcThresholds
 from pvtt_flow.stages.judge import Judge
-from pvtt_flow.types import Masklet, MaskletFrame, Prompt, Work
+from pvtt_flow.types import Masklet, MaskletFrame, Prompt, ShotRecord
 from tests.stages.fakes import FAILED
 
 BOX = (20, 10, 40, 30)
 
 
-def tracked(*, present: int, absent: int = 0) -> Work:
+def tracked(*, present: int, absent: int = 0) -> ShotRecord:
     """A shot of one masklet that is there for some frames and then away."""
     here = MaskletFrame(
         frame_index=0,
@@ -42,11 +42,11 @@ def tracked(*, present: int, absent: int = 0) -> Work:
         prompts=(Prompt(object_id=0, frame_index=0, box_xyxy=BOX),),
         frames=tuple(replace(f, frame_index=i, pts_ns=i) for i, f in enumerate(frames)),
     )
-    return Work(source=FAILED.source, masklets=(masklet,))
+    return ShotRecord(source=FAILED.source, masklets=(masklet,))
 
 
 @pytest.mark.parametrize(
-    ("work", "verdict", "reasons"),
+    ("record", "verdict", "reasons"),
     [
         (tracked(present=10), "accept", ()),
         (tracked(present=8, absent=2), "review", ("presence_low",)),
@@ -54,9 +54,9 @@ def tracked(*, present: int, absent: int = 0) -> Work:
     ],
 )
 def test_a_masklet_gets_its_verdict_and_reasons(
-    work: Work, verdict: str, reasons: tuple[str, ...]
+    record: ShotRecord, verdict: str, reasons: tuple[str, ...]
 ) -> None:
-    ((masklet,),) = (w.masklets for w in Judge(QcThresholds())([work]))
+    ((masklet,),) = (w.masklets for w in Judge(QcThresholds())([record]))
     assert (masklet.verdict, masklet.reasons) == (verdict, reasons)
     assert masklet.qc is not None
     assert masklet.qc.num_frames == 10
@@ -64,9 +64,9 @@ def test_a_masklet_gets_its_verdict_and_reasons(
 
 
 def test_thresholds_change_the_verdict_and_not_the_measurements() -> None:
-    work = tracked(present=8, absent=2)
+    record = tracked(present=8, absent=2)
     mild, strict = (
-        Judge(QcThresholds(presence_review=bound, presence_reject=bound))([work])[0].masklets[0]
+        Judge(QcThresholds(presence_review=bound, presence_reject=bound))([record])[0].masklets[0]
         for bound in (0.5, 0.9)
     )
     assert (mild.verdict, strict.verdict) == ("accept", "reject")

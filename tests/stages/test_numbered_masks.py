@@ -23,7 +23,7 @@ from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Masklet
 from pvtt_flow.video.limits import DEFAULT_LIMITS
-from tests.stages.fakes import Box, box_prompt, work_of
+from tests.stages.fakes import Box, box_prompt, record_of
 from tests.video.clip_edits import edited
 from tests.video.clip_maker import write_pictures
 
@@ -87,10 +87,10 @@ def tracker() -> Tracker:
 
 def masklet_of(tracker: Tracker, path: Path, case: Case) -> Masklet:
     prompt = box_prompt(0, box_of(case.numbers[case.prompt_frame]), case.prompt_frame)
-    source = replace(work_of(path, prompt).source, shots=(case.shot,))
-    (work,) = Inspect(ShotParams(), DEFAULT_LIMITS)([replace(work_of(path), source=source)])
+    source = replace(record_of(path, prompt).source, shots=(case.shot,))
+    (record,) = Inspect(ShotParams(), DEFAULT_LIMITS)([replace(record_of(path), source=source)])
     sampling = SamplingParams(stride=case.stride) if case.stride > 1 else EVERY_FRAME
-    (done,) = Propagate(tracker, sampling, DEFAULT_LIMITS)([replace(work, prompts=(prompt,))])
+    (done,) = Propagate(tracker, sampling, DEFAULT_LIMITS)([replace(record, prompts=(prompt,))])
     assert done.failure is None, done.failure
     (masklet,) = done.masklets
     return masklet

@@ -14,9 +14,9 @@ from pvtt_flow.models.tracker import Clip, TrackedFrame
 from pvtt_flow.stages._shot_frames import MAX_PROMPTED_FRAMES
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
-from pvtt_flow.types import Masklet, Prompt, Work
+from pvtt_flow.types import Masklet, Prompt, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
-from tests.stages.fakes import FAILED, Box, FakeTracker, box_prompt, inspected, prompted, work_of
+from tests.stages.fakes import FAILED, Box, FakeTracker, box_prompt, inspected, prompted, record_of
 from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, write_clip
 
 NUM_FRAMES = 8
@@ -37,8 +37,8 @@ def box_at(object_id: int, frame_index: int) -> Box | None:
     return 10 * object_id + 20, 10, 10 * object_id + 26, 20
 
 
-def propagate(work: Work, *, sampling: SamplingParams = EVERY_FRAME) -> Work:
-    (done,) = Propagate(FakeTracker(box_at), sampling, DEFAULT_LIMITS)([work])
+def propagate(record: ShotRecord, *, sampling: SamplingParams = EVERY_FRAME) -> ShotRecord:
+    (done,) = Propagate(FakeTracker(box_at), sampling, DEFAULT_LIMITS)([record])
     return done
 
 
@@ -49,21 +49,21 @@ def flags_of(masklet: Masklet) -> list[tuple[str, ...]]:
 def test_one_masklet_for_each_object(clip: Path) -> None:
     first = Prompt(object_id=0, frame_index=0, label="mug", box_xyxy=(20, 10, 26, 20), score=0.9)
     second = box_prompt(5, (70, 10, 76, 20))
-    work = propagate(prompted(clip, second, first))
-    assert work.failure is None
-    assert [(m.object_id, m.label, m.masklet_id) for m in work.masklets] == [
+    record = propagate(prompted(clip, second, first))
+    assert record.failure is None
+    assert [(m.object_id, m.label, m.masklet_id) for m in record.masklets] == [
         (0, "mug", "mug/s0000@0/o000"),
         (5, "product", "mug/s0000@0/o005"),
     ]
-    mug = work.masklets[0]
+    mug = record.masklets[0]
     assert mug.prompts == (first,)
     assert (mug.video_id, mug.shot_id, mug.shot_index) == ("mug", "mug/s0000@0", 0)
     assert (mug.width_px, mug.height_px) == (WIDTH_PX, HEIGHT_PX)
     assert (mug.start_frame, mug.stop_frame) == (0, NUM_FRAMES)
     assert (mug.start_ns, mug.stop_ns) == (0, NUM_FRAMES * FRAME_NS)
-    assert work.num_frames == NUM_FRAMES
-    assert work.flags == ()
-    assert work.timings.propagate_s > 0
+    assert record.num_frames == NUM_FRAMES
+    assert record.flags == ()
+    assert record.timings.propagate_s > 0
 
 
 def test_frames_say_what_was_seen_when(clip: Path) -> None:
@@ -85,8 +85,8 @@ def test_frames_say_what_was_seen_when(clip: Path) -> None:
 
 
 def test_an_object_may_be_prompted_later(clip: Path) -> None:
-    work = prompted(clip, box_prompt(0, (20, 10, 26, 20)), box_prompt(1, (30, 10, 36, 20), 6))
-    early, late = propagate(work).masklets
+    record = prompted(clip, box_prompt(0, (20, 10, 26, 20)), box_prompt(1, (30, 10, 36, 20), 6))
+    early, late = propagate(record).masklets
     for masklet in (early, late):
         assert [f.frame_index for f in masklet.frames] == list(range(NUM_FRAMES))
     assert flags_of(late) == [()] * 6 + [("prompted",), ()], "it is followed back as well"
@@ -101,8 +101,8 @@ def test_every_object_may_be_prompted_late(clip: Path) -> None:
 
 
 def test_sampling_keeps_frame_indices(clip: Path) -> None:
-    work = prompted(clip, box_prompt(0, (20, 10, 26, 20)), box_prompt(0, (20, 10, 26, 20), 6))
-    done = propagate(work, sampling=SamplingParams(stride=3))
+    record = prompted(clip, box_prompt(0, (20, 10, 26, 20)), box_prompt(0, (20, 10, 26, 20), 6))
+    done = propagate(record, sampling=SamplingParams(stride=3))
     (masklet,) = done.masklets
     assert [f.frame_index for f in masklet.frames] == [0, 3, 6]
     assert flags_of(masklet) == [("prompted",), ("border",), ("prompted",)]
@@ -124,8 +124,8 @@ def test_prompts_on_too_many_frames_are_refused(clip: Path) -> None:
 def test_a_prompt_on_a_frame_that_is_not_processed(
     clip: Path, frame_index: int, stride: int
 ) -> None:
-    work = prompted(clip, box_prompt(0, (20, 10, 26, 20), frame_index))
-    failure = propagate(work, sampling=SamplingParams(stride=stride)).failure
+    record = prompted(clip, box_prompt(0, (20, 10, 26, 20), frame_index))
+    failure = propagate(record, sampling=SamplingParams(stride=stride)).failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("propagate", "bad_prompt")
     assert f"got frames [{frame_index}]" in failure.message
@@ -136,20 +136,20 @@ def test_a_truncated_video_keeps_its_good_frames(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", 48).read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) // 2])
-    work = propagate(prompted(cut, box_prompt(1, (30, 10, 36, 20))))
-    assert work.failure is None
-    assert work.flags == ("truncated",)
-    assert 12 <= work.num_frames < 36
-    (masklet,) = work.masklets
-    assert [f.frame_index for f in masklet.frames] == list(range(work.num_frames))
-    assert masklet.stop_frame == work.num_frames
+    record = propagate(prompted(cut, box_prompt(1, (30, 10, 36, 20))))
+    assert record.failure is None
+    assert record.flags == ("truncated",)
+    assert 12 <= record.num_frames < 36
+    (masklet,) = record.masklets
+    assert [f.frame_index for f in masklet.frames] == list(range(record.num_frames))
+    assert masklet.stop_frame == record.num_frames
 
 
 def test_frames_are_decoded_as_they_are_asked_for(tmp_path: Path) -> None:
     tracker = FakeTracker(box_at)
     path = write_clip(tmp_path / "long.mp4", 60)
-    work = prompted(path, box_prompt(1, (30, 10, 36, 20)))
-    (done,) = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)([work])
+    record = prompted(path, box_prompt(1, (30, 10, 36, 20)))
+    (done,) = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)([record])
     assert done.num_frames == 60
     assert tracker.most_alive <= 3
 
@@ -163,11 +163,11 @@ def test_shots_are_tracked_side_by_side(clip: Path) -> None:
             return super().track(clip)
 
     stage = Propagate(Meeting(box_at), EVERY_FRAME, DEFAULT_LIMITS)
-    works = [prompted(clip, box_prompt(i, (30, 10, 36, 20))) for i in (1, 2)]
+    records = [prompted(clip, box_prompt(i, (30, 10, 36, 20))) for i in (1, 2)]
     with ThreadPoolExecutor(2) as pool:
-        done = [work for (work,) in pool.map(stage, [[work] for work in works])]
-    assert [m.object_id for work in done for m in work.masklets] == [1, 2]
-    assert [work.masklets[0].frames[0].box_xyxy for work in done] == [
+        done = [record for (record,) in pool.map(stage, [[record] for record in records])]
+    assert [m.object_id for record in done for m in record.masklets] == [1, 2]
+    assert [record.masklets[0].frames[0].box_xyxy for record in done] == [
         (30, 10, 36, 20), (40, 10, 46, 20),
     ]  # fmt: skip
 
@@ -202,15 +202,15 @@ def test_a_tracker_that_breaks_fails_one_shot_only(clip: Path) -> None:
 
 def test_shots_of_a_video_are_tracked_apart(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "mug.mp4", 60)
-    source = replace(work_of(path).source, shots=((0, 20), (20, 41), (41, 60)))
-    shots = Inspect(ShotParams(), DEFAULT_LIMITS)([Work(source=source)])
+    source = replace(record_of(path).source, shots=((0, 20), (20, 41), (41, 60)))
+    shots = Inspect(ShotParams(), DEFAULT_LIMITS)([ShotRecord(source=source)])
     boxed = [
         replace(s, prompts=(box_prompt(1, (30, 10, 36, 20), s.shot.start_frame + 2),))
         for s in shots
         if s.shot is not None
     ]
-    done = [propagate(work, sampling=SamplingParams(stride=2)) for work in boxed]
-    masklets = [m for work in done for m in work.masklets]
+    done = [propagate(record, sampling=SamplingParams(stride=2)) for record in boxed]
+    masklets = [m for record in done for m in record.masklets]
     assert [m.masklet_id for m in masklets] == [
         "mug/s0000@0/o001", "mug/s0001@20/o001", "mug/s0002@41/o001",
     ]  # fmt: skip
@@ -219,4 +219,4 @@ def test_shots_of_a_video_are_tracked_apart(tmp_path: Path) -> None:
         assert (m.start_frame, m.stop_frame) == (start, stop)
         assert (m.start_ns, m.stop_ns) == (start * FRAME_NS, stop * FRAME_NS)
         assert [f.pts_ns for f in m.frames] == [f.frame_index * FRAME_NS for f in m.frames]
-    assert [work.num_frames for work in done] == [10, 11, 10]
+    assert [record.num_frames for record in done] == [10, 11, 10]

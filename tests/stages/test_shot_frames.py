@@ -23,10 +23,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shot_of(path: Path, sampling: SamplingParams = EVERY_FRAME) -> ShotFrames:
-    work = inspected(path)
-    assert work.video is not None
-    assert work.shot is not None
-    return ShotFrames(str(path), work.video, work.shot, sampling, DEFAULT_LIMITS)
+    record = inspected(path)
+    assert record.video is not None
+    assert record.shot is not None
+    return ShotFrames(str(path), record.video, record.shot, sampling, DEFAULT_LIMITS)
 
 
 def is_open(path: Path) -> bool:
@@ -97,12 +97,12 @@ def test_going_back_does_not_start_over_each_time(
 
 
 def test_a_late_shot_is_sought(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work = inspected(long)
-    assert work.video is not None
-    assert work.shot is not None
-    times_ns = work.shot.times_ns
-    (late,) = shots_of("long", [(200, 240)], times_ns, work.shot.stop_ns)
-    shot = ShotFrames(str(long), work.video, late, SamplingParams(stride=4), DEFAULT_LIMITS)
+    record = inspected(long)
+    assert record.video is not None
+    assert record.shot is not None
+    times_ns = record.shot.times_ns
+    (late,) = shots_of("long", [(200, 240)], times_ns, record.shot.stop_ns)
+    shot = ShotFrames(str(long), record.video, late, SamplingParams(stride=4), DEFAULT_LIMITS)
     num_decoded = count_decoded(monkeypatch)
     frames = list(shot.read(0, 3))
     assert [f.frame_index for f in frames] == [200, 204, 208]

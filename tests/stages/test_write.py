@@ -9,7 +9,7 @@ import pytest
 from pvtt_flow.dataset.arrow import from_table, to_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.stages.write import Write
-from pvtt_flow.types import Lineage, Source, Timings, Work
+from pvtt_flow.types import Lineage, ShotRecord, Source, Timings
 from tests.dataset.dataset_rows import masklet
 from tests.stages.fakes import FAILED
 
@@ -21,7 +21,7 @@ LINEAGE = Lineage(
     code_version="7.0",
 )
 SOURCE = Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9, work_key="key7")
-TRACKED = Work(
+TRACKED = ShotRecord(
     source=SOURCE,
     masklets=(masklet("mug", 0), masklet("mug", 1, verdict="reject")),
     num_frames=3,
@@ -39,8 +39,8 @@ def dataset(tmp_path: Path) -> Iterator[Dataset]:
 
 
 def test_masklets_are_written_with_their_lineage(dataset: Dataset) -> None:
-    (receipt,) = Write(dataset, LINEAGE)([TRACKED])
-    (file,) = receipt.files
+    (shot_result,) = Write(dataset, LINEAGE)([TRACKED])
+    (file,) = shot_result.files
     assert (file.num_rows, file.video_ids) == (2, ("mug",))
     path = Path(dataset.uri, "masklets", file.path)
     assert path.stat().st_size == file.size_bytes
@@ -53,18 +53,18 @@ def test_masklets_are_written_with_their_lineage(dataset: Dataset) -> None:
 
 
 def test_a_receipt_tells_everything_but_the_masks(dataset: Dataset) -> None:
-    (receipt,) = Write(dataset, LINEAGE)([TRACKED])
-    assert (receipt.source, receipt.num_shots, receipt.num_frames) == (SOURCE, 1, 3)
-    assert receipt.verdicts == ("accept", "reject")
-    assert receipt.flags == ("truncated",)
-    assert receipt.timings == TRACKED.timings
-    assert receipt.failure is None
-    table = to_table(type(receipt), [receipt])
-    assert from_table(type(receipt), table) == [receipt], "it crosses operators as Arrow"
+    (shot_result,) = Write(dataset, LINEAGE)([TRACKED])
+    assert (shot_result.source, shot_result.num_shots, shot_result.num_frames) == (SOURCE, 1, 3)
+    assert shot_result.verdicts == ("accept", "reject")
+    assert shot_result.flags == ("truncated",)
+    assert shot_result.timings == TRACKED.timings
+    assert shot_result.failure is None
+    table = to_table(type(shot_result), [shot_result])
+    assert from_table(type(shot_result), table) == [shot_result], "it crosses operators as Arrow"
 
 
 def test_failed_and_empty_videos_write_no_file(dataset: Dataset) -> None:
-    failed, empty = Write(dataset, LINEAGE)([FAILED, Work(source=SOURCE)])
+    failed, empty = Write(dataset, LINEAGE)([FAILED, ShotRecord(source=SOURCE)])
     assert (failed.failure, failed.files) == (FAILED.failure, ())
     assert (empty.failure, empty.files, empty.verdicts) == (None, (), ())
 

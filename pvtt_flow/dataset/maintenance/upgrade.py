@@ -11,7 +11,7 @@ from pvtt_flow.dataset.file_actions import Edit, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, read_file, write_file
 from pvtt_flow.dataset.transactions import Base, Step, advance
-from pvtt_flow.types import Masklet, Seal
+from pvtt_flow.types import Masklet, VideoRecord
 
 _THREADS = 4
 
@@ -29,7 +29,7 @@ def upgrade(uri: str) -> int:
             return None
         return Step(
             name="upgrade",
-            videos=_conformed(f"{uri}/{VIDEOS}", base.videos, Seal),
+            videos=_conformed(f"{uri}/{VIDEOS}", base.videos, VideoRecord),
             masklets=_conformed(f"{uri}/{MASKLETS}", base.masklets, Masklet),
         )
 

@@ -12,7 +12,7 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.compact import RUNNING, THOROUGH, File, Merging, compact, groups
 from pvtt_flow.dataset.tables import MASKLETS, NUM_BUCKETS
 from tests.dataset.dataset_rows import masklet
-from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
+from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, videos_of
 
 FILES = st.lists(
     st.builds(
@@ -74,12 +74,12 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def test_the_rows_are_the_same_in_fewer_files(dataset: Dataset) -> None:
-    rows, seals, before = masklets_of(dataset), seals_of(dataset), dataset.num_files()
+    rows, records, before = masklets_of(dataset), videos_of(dataset), dataset.num_files()
     version = compact(dataset.uri, THOROUGH, {})
     assert dataset.num_files() < before
     assert len(list(dataset.videos().get_fragments())) == 1
-    assert dataset.videos().to_table()["video_id"].to_pylist() == sorted(seals)
-    assert (masklets_of(dataset), seals_of(dataset)) == (rows, seals)
+    assert dataset.videos().to_table()["video_id"].to_pylist() == sorted(records)
+    assert (masklets_of(dataset), videos_of(dataset)) == (rows, records)
     assert compact(dataset.uri, THOROUGH, {}) == version, "there is nothing left to do"
     assert masklets_of(Dataset.existing(dataset.uri, version - 1)) == rows
 

@@ -9,7 +9,7 @@ from pvtt_flow.dataset.history import history
 from pvtt_flow.dataset.maintenance.rejudge import Verdict, rejudge
 from pvtt_flow.types import Measurements
 from tests.dataset.dataset_rows import masklet, measurements
-from tests.dataset.datasets import masklets_of, new_dataset, publish, seals_of
+from tests.dataset.datasets import masklets_of, new_dataset, publish, videos_of
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def presence(measured: Measurements) -> Verdict:
 
 
 def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
-    before, seals = masklets_of(dataset), seals_of(dataset)
+    before, records = masklets_of(dataset), videos_of(dataset)
     done = rejudge(dataset.uri, presence, {"thresholds": {"presence": 0.5}})
     assert done.changes == {("accept", "reject"): 1, ("review", "reject"): 1}
     assert (done.num_masklets, done.version) == (4, 2)
@@ -39,7 +39,7 @@ def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
         ("accept", ()), ("reject", ("presence_low",)), ("reject", ("presence_low",)), (None, ()),
     ]  # fmt: skip
     assert [m.frames for m in after] == [m.frames for m in before]
-    assert seals_of(dataset) == seals
+    assert videos_of(dataset) == records
     assert masklets_of(Dataset.existing(dataset.uri, 1)) == before
     (newest,) = history(dataset.uri, 1)
     assert newest.step == "judge"

@@ -7,7 +7,7 @@ import pytest
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import history
 from pvtt_flow.dataset.maintenance.row_updates import clear, mark, retry
-from tests.dataset.datasets import masklets_of, new_dataset, publish_videos, seals_of
+from tests.dataset.datasets import masklets_of, new_dataset, publish_videos, videos_of
 
 
 @pytest.fixture
@@ -19,16 +19,16 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def test_what_is_gone_is_marked_and_unmarked(dataset: Dataset) -> None:
-    before, masklets = seals_of(dataset), masklets_of(dataset)
+    before, masklets = videos_of(dataset), masklets_of(dataset)
     version = mark(dataset.uri, gone=["a", "d"], returned=[], at_ns=7, run_id="r3")
-    assert {i: s.gone_at_ns for i, s in seals_of(dataset).items()} == {
+    assert {i: s.gone_at_ns for i, s in videos_of(dataset).items()} == {
         "a": 7, "b": None, "c": None, "d": 7, "e": None,
     }  # fmt: skip
     assert mark(dataset.uri, gone=["e"], returned=["a"], at_ns=9, run_id="r4") == version + 1
-    marked = {i for i, s in seals_of(dataset).items() if s.gone_at_ns is not None}
+    marked = {i for i, s in videos_of(dataset).items() if s.gone_at_ns is not None}
     assert marked == {"d", "e"}
     mark(dataset.uri, gone=[], returned=["d", "e"], at_ns=0, run_id="r5")
-    assert seals_of(dataset) == before
+    assert videos_of(dataset) == before
     assert masklets_of(dataset) == masklets
     assert [(v.step, v.run_id) for v in history(dataset.uri, 3)] == [
         ("gone", "r5"), ("gone", "r4"), ("gone", "r3"),
@@ -43,20 +43,24 @@ def test_a_retry_gives_all_attempts_again(dataset: Dataset) -> None:
     failure = {"failure_kind": "unreadable", "failure_message": "it is dark", "num_masklets": 0}
     publish_videos(dataset, "x", status="quarantined", attempts=3, **failure)
     retry(dataset.uri, ["x"])
-    seal = seals_of(dataset)["x"]
-    assert (seal.status, seal.attempts, seal.failure_message) == ("failed", 0, "it is dark")
-    assert seals_of(dataset)["a"].status == "ok"
+    record = videos_of(dataset)["x"]
+    assert (record.status, record.attempts, record.failure_message) == (
+        "failed",
+        0,
+        "it is dark",
+    )
+    assert videos_of(dataset)["a"].status == "ok"
 
 
 def test_a_retry_leaves_alone_what_is_well(dataset: Dataset) -> None:
     """Another run may have been faster than the one who types."""
-    before = seals_of(dataset)
+    before = videos_of(dataset)
     assert retry(dataset.uri, ["a", "nobody"]) == dataset.latest() == 2
-    assert seals_of(dataset) == before
+    assert videos_of(dataset) == before
 
 
 def test_a_cleared_video_was_never_there(dataset: Dataset) -> None:
     clear(dataset.uri, ["a", "e"])
-    assert sorted(seals_of(dataset)) == ["b", "c", "d"]
+    assert sorted(videos_of(dataset)) == ["b", "c", "d"]
     assert [m.video_id for m in masklets_of(dataset)] == ["b", "c", "d"]
     assert next(dataset.ledger().entries(["a"])) is None

@@ -12,11 +12,11 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import restore
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.dataset.maintenance.upgrade import upgrade
-from pvtt_flow.dataset.queries import masklets_of, seals_like
+from pvtt_flow.dataset.queries import find_videos, masklets_of
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.types import Masklet, Seal
-from tests.dataset.dataset_rows import masklet, seal
+from pvtt_flow.types import Masklet, VideoRecord
+from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import new_dataset
 
 
@@ -40,7 +40,7 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     schemas = {name: older(schema) for name, schema in SCHEMAS.items()}
 
     def to_older(cls: type, rows: list[object]) -> pa.Table:
-        name = VIDEOS if cls is Seal else MASKLETS
+        name = VIDEOS if cls is VideoRecord else MASKLETS
         table = to_table(cls, rows)
         wanted = pa.schema([f for f in schemas[name] if f.name in table.column_names])
         return pa.Table.from_pylist(table.to_pylist(), schema=wanted)
@@ -51,14 +51,14 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
         patch.setattr(tables, "to_table", to_older)
         patch.setattr("pvtt_flow.dataset.upsert.to_table", to_older)
         made = new_dataset(tmp_path)
-        made.commit(made.write_masklets([masklet("a")]), [seal("a")], run_id="r1")
+        made.commit(made.write_masklets([masklet("a")]), [video_record("a")], run_id="r1")
     return made
 
 
 def test_an_older_dataset_is_read(dataset: Dataset) -> None:
     opened = Dataset.existing(dataset.uri)
     assert "gone_at_ns" not in opened.videos().schema.names
-    assert seals_like(opened, "a") == [seal("a", input_uri="")]
+    assert find_videos(opened, "a") == [video_record("a", input_uri="")]
     assert masklets_of(opened, ["a"]) == [masklet("a")]
     (entry,) = opened.ledger().entries(["a"])
     assert entry is not None
@@ -75,9 +75,12 @@ def test_it_is_not_written_before_it_is_upgraded(dataset: Dataset) -> None:
     )
     assert upgrade(dataset.uri) == 2
     dataset.ensure()
-    dataset.commit(dataset.write_masklets([masklet("b")]), [seal("b")], run_id="r2")
+    dataset.commit(dataset.write_masklets([masklet("b")]), [video_record("b")], run_id="r2")
     assert masklets_of(dataset, ["a", "b"]) == [masklet("a"), masklet("b")]
-    assert seals_like(dataset, "") == [seal("a", input_uri=""), seal("b", run_id="r1")]
+    assert find_videos(dataset, "") == [
+        video_record("a", input_uri=""),
+        video_record("b", run_id="r1"),
+    ]
     assert dataset.videos().count_rows() == 2
     assert upgrade(dataset.uri) == 3, "once is enough"
 

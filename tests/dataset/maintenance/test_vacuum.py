@@ -14,7 +14,7 @@ from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
 from pvtt_flow.errors import PreflightError
 from tests.dataset.clocks import clock
 from tests.dataset.dataset_rows import masklet
-from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, seals_of
+from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, videos_of
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def test_nothing_young_is_deleted(dataset: Dataset) -> None:
 def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
     publish_videos(dataset, "ab")
     publish(dataset, masklet("a", label="new"), run_id="r2")
-    rows, seals = masklets_of(dataset), seals_of(dataset)
+    rows, records = masklets_of(dataset), videos_of(dataset)
     before = files(dataset)
     expected = vacuum(dataset.uri, keep=timedelta(0), dry_run=True)
     assert files(dataset) == before
     done = vacuum(dataset.uri, keep=timedelta(0))
     assert done == expected
     assert len(before - files(dataset)) == done.num_files > 0
-    assert (masklets_of(dataset), seals_of(dataset)) == (rows, seals)
+    assert (masklets_of(dataset), videos_of(dataset)) == (rows, records)
     assert done.oldest == 2
     assert {v.step for v in history(dataset.uri) if v.version > 2} == {"vacuum"}
     with pytest.raises(PreflightError, match=r"a version from 2 to .* the files of 1 have been"):
