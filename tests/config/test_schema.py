@@ -9,7 +9,7 @@ from pvtt_flow.config.schema import RunConfig, dump, load, parse, schema_at
 from pvtt_flow.errors import ConfigError
 
 SMALLEST = "input: {uri: videos}\noutput: {uri: dataset}\n"
-SHIPPED = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
 
 @pytest.fixture

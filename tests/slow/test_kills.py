@@ -111,7 +111,7 @@ def test_between_the_two_commits(tmp_path: Path) -> None:
     dataset = Dataset(str(tmp_path / "dataset"))
     dataset.ensure()
     commit = [sys.executable, "-c", _COMMIT, dataset.uri]
-    tests = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    tests = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run([*commit, "first", "live"], check=True, env=tests)
     for _ in range(3):
         died = subprocess.run([*commit, "second", "die"], check=False, env=tests)
@@ -123,7 +123,7 @@ def test_between_the_two_commits(tmp_path: Path) -> None:
 
 _COMMIT = """
 import os, signal, sys
-from tests.dataset.dataset_rows import masklet, seal
+from tests.dataset.dataset_rows import masklet, video_record
 from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
 
@@ -132,7 +132,7 @@ if fate == "die":
     transactions._commit_videos = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 dataset = Dataset(uri)
 files = dataset.write_masklets([masklet(video, run_id=video)])
-dataset.commit(files, [seal(video, run_id=video)], run_id=video)
+dataset.commit(files, [video_record(video, run_id=video)], run_id=video)
 """
 
 

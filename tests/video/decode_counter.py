@@ -25,6 +25,6 @@ def count_decoded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         taken, count = count, 0
         return taken
 
-    for user in ("coded", "landing"):
-        monkeypatch.setattr(f"pvtt_flow.media.{user}.shown", shown)
+    for user in ("decoded", "verified_seek"):
+        monkeypatch.setattr(f"pvtt_flow.video.{user}.shown", shown)
     return taken
