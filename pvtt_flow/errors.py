@@ -1,17 +1,17 @@
-"""What can go wrong, as families with a fate each.
+"""Families of errors, each with its consequence.
 
     PvttFlowError
-    ├── ConfigError      the config, a flag or a manifest is wrong   -> stops before work begins
-    ├── PreflightError   the world is not ready: weights, bucket,    -> stops before work begins
-    │                    credentials, too small a cluster
-    ├── StoreError       the store went away, is full, refuses       -> stops the run; what is
-    │                                                                   committed stays
-    ├── ClusterError     Ray lost what the run needs                 -> the same
-    └── DataError        one video is bad                            -> a row, the run goes on
+    ├── ConfigError      the config, a flag or a manifest is wrong    -> stops before work begins
+    ├── PreflightError   weights, a bucket or credentials are         -> stops before work begins
+    │                    missing, or the cluster is too small
+    ├── StoreError       a store is gone, full or refuses requests    -> stops the run; committed
+    │                                                                   results stay
+    ├── ClusterError     Ray lost resources that the run needs        -> stops the run, likewise
+    └── DataError        one video is bad                             -> a row, the run goes on
 
-Foreign exceptions are translated once, at the edge that meets them (media, storage, models).
-Anything else that escapes a stage is a bug or the infrastructure; the stage guard records it
-as a failure of kind `internal` with its traceback.
+Exceptions of libraries are translated once, where the library is called (video, storage, models).
+Any other exception in a stage is a bug or a fault of the machine; it becomes a failure row of kind
+`internal` with its traceback.
 """
 
 from typing import Literal
@@ -19,41 +19,41 @@ from typing import Literal
 FailureKind = Literal[
     "unreadable",  # storage gave no bytes: missing object, no permission, network
     "empty_file",  # zero bytes
-    "not_a_video",  # no demuxer recognises the content, or the container is broken
+    "not_a_video",  # no demuxer recognizes the content, or the container is broken
     "no_video_stream",  # a container without a video track
-    "undecodable",  # a video track from which not one frame could be decoded
-    "decoder_crash",  # the process that decoded it died
+    "undecodable",  # a video track of which no frame could be decoded
+    "decoder_crash",  # the decoder process died
     "over_limit",  # more bytes, pixels, frames, streams or seconds than the limits allow
-    "source_changed",  # not the file any more that was processed
+    "source_changed",  # the content is not that of the processed video
     "bad_prompt",  # a manifest prompt that does not fit this video
     "bad_shot",  # a manifest shot that does not fit this video
-    "store",  # not the video's fault: never sealed, the run stops
+    "store",  # a fault of the store and not of the video: not recorded, the run stops
     "internal",  # an unexpected exception: a bug, or the machine
 ]
 
 
 class PvttFlowError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of the errors that this package raises on purpose."""
 
 
 class ConfigError(PvttFlowError):
-    """The run's description is wrong; the message starts with the path of the bad value."""
+    """Wrong config, flag or manifest; the message starts with the path of the bad value."""
 
 
 class PreflightError(PvttFlowError):
-    """The description is fine but cannot run here; the message says what to provide or change."""
+    """Correct config that cannot run here; the message says what to provide or change."""
 
 
 class StoreError(PvttFlowError):
-    """The input's or the output's store does not do its part any more; says which and how."""
+    """Failure of the store of the input or the output; the message says which and how."""
 
 
 class ClusterError(PvttFlowError):
-    """Ray cannot go on with the run; says what it has lost."""
+    """Loss of Ray resources without which the run cannot go on."""
 
 
 class DataError(PvttFlowError):
-    """One video cannot be processed; carries the kind that its failure row will show."""
+    """Video that cannot be processed; `kind` goes to its failure row."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:
         super().__init__(message)

@@ -1,13 +1,13 @@
-"""The nouns of the flow, in the order in which it makes them.
+"""Value types of the pipeline, in the order in which its stages make them.
 
-Everything here is frozen and carries no behaviour beyond its checks. All of it except `Frame`
-and `Detections` crosses operators as Arrow (`storage.arrow` derives the schemas from these
-classes), so fields are plain: str, int, float, bool, bytes, tuples and other nouns.
+Types here are frozen and have no behavior except their checks. All but `Frame` and `Detections`
+cross operators as Arrow rows (`dataset.arrow` derives the schemas from these classes), so their
+fields are plain: str, int, float, bool, bytes, tuples and other types of this module.
 
-Conventions. Time is int64 nanoseconds of presentation time (`_ns`); `frame_index` counts a
-video's frames in presentation order from 0, before any sampling; intervals are `[start, stop)`;
-boxes are `box_xyxy` in display pixels with exclusive max. The display is what people are meant to
-see: the coded picture stretched to square pixels, mirrored where it says so, and turned.
+Conventions. Times are int64 nanoseconds of presentation time (`_ns`). `frame_index` counts a
+video's frames in presentation order from 0, before sampling. Intervals are `[start, stop)`. Boxes
+are `box_xyxy` in display pixels with exclusive max. The display picture is the coded picture,
+stretched to square pixels, then mirrored, then rotated, as the file says.
 """
 
 from dataclasses import dataclass, field
@@ -28,10 +28,10 @@ VerdictName = Literal["accept", "review", "reject"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One instruction to the tracker: this object is here, on this frame."""
+    """Instruction to the tracker: this object is here, on this frame."""
 
     object_id: int
-    """Stable within a shot, from 0."""
+    """Number of the object within its shot, from 0."""
     frame_index: int
     label: str = "product"
     box_xyxy: tuple[float, ...] | None = None
@@ -39,12 +39,12 @@ class Prompt:
     points_xy: tuple[tuple[float, ...], ...] = ()
     """Pairs, display pixels."""
     point_labels: tuple[int, ...] = ()
-    """One a point: 1 on the object, 0 not on it."""
+    """A label for each point: 1 on the object, 0 on the background."""
     mask_rle: str | None = None
     """COCO compressed RLE counts at display size."""
     correction: bool = False
-    """Whether points and box are read together with what was tracked up to this frame, rather than
-    alone."""
+    """True if points and box refine the mask that was tracked up to this frame; False if they
+    replace it."""
     score: float | None = None
     """The detector's confidence; null for a manifest prompt."""
     origin: Origin = "detector"
@@ -60,35 +60,36 @@ class Prompt:
         if self.box_xyxy is None and not self.points_xy and self.mask_rle is None:
             raise ValueError("a prompt must have a box, points or a mask, got none of them")
         if self.correction and self.mask_rle is not None:
-            raise ValueError("a correction must have points or a box alone, got a mask")
+            raise ValueError("a correction must have points or a box and no mask, got a mask")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A video that can be found again, before anyone has opened it."""
+    """Video that was listed but not opened yet."""
 
     video_id: str
     uri: str
     etag: str
-    """Changes when the content changes: the store's ETag, or a content hash."""
+    """Store's ETag or a content hash; another one means that the content changed."""
     size_bytes: int
     prompts: tuple[Prompt, ...] = ()
     """From the manifest."""
     shots: tuple[tuple[int, ...], ...] = ()
-    """Frames `[start, stop)`, from the manifest; empty where cuts are to be looked for."""
+    """Frames `[start, stop)`, from the manifest; if empty, cuts are detected."""
     work_key: str = ""
-    """Hash of content, result-changing config, weights and schema; set by the plan."""
+    """Hash of content, of the settings that change results, of weights and of the schema version;
+    set by the plan."""
     attempts: int = 0
     """Failed attempts at this work_key so far."""
     input_uri: str = ""
-    """The `$.input.uri` that it was found by."""
+    """Value of `$.input.uri` under which the video was listed."""
     seen_run_id: str | None = None
-    """The run that had sealed it when this one was planned, whose results this one replaces."""
+    """Run whose committed results this run replaces, as the plan found them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """What the container and the first decoded frame say about a source."""
+    """Facts of a source from its container and its first decoded frame."""
 
     container: str
     codec: str
@@ -100,22 +101,22 @@ class Video:
     coded_height_px: int
     sample_aspect_num: int = 1
     sample_aspect_den: int = 1
-    """Width over height of a coded pixel: a picture of wide ones is stretched to the right, of tall
-    ones downwards, and rounded to whole pixels."""
+    """Width of a coded pixel divided by its height. The picture is stretched horizontally if pixels
+    are wide, vertically if they are tall, and its size is rounded to whole pixels."""
     mirrored: bool = False
-    """Whether it is flipped left to right after that."""
+    """True if the stretched picture is then flipped left to right."""
     rotation_deg: int
-    """Clockwise turn that comes last: 0, 90, 180 or 270."""
+    """Clockwise rotation, applied last: 0, 90, 180 or 270."""
     fps_num: int
     fps_den: int
     duration_ns: int | None
-    """From the header; null when the container does not know."""
+    """Duration from the header; null if the container has none."""
     num_frames_from_header: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """A cut-free interval of one video; no pixels."""
+    """Interval of one video without a cut; holds no pixels."""
 
     shot_id: str
     index: int
@@ -123,14 +124,14 @@ class Shot:
     stop_frame: int
     start_ns: int
     stop_ns: int
-    """When the frame after it is shown; at the video's end, when the last one has lasted 1/fps."""
+    """Time of the frame after the shot; at the video's end, the last frame's time plus 1/fps."""
     times_ns: tuple[int, ...]
-    """Presentation time of each of its frames, by which they are found again."""
+    """Presentation time of each frame of the shot, by which a frame is found again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One decoded frame, upright. Lives only where it is used; never crosses an operator."""
+    """Decoded frame in display orientation; never leaves the process that decoded it."""
 
     frame_index: int
     pts_ns: int
@@ -140,14 +141,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """What the detector saw on one frame (structure of arrays), best score first."""
+    """Detections on one frame (structure of arrays), best score first."""
 
     boxes_xyxy: NDArray[np.float32]
     """float32 (N, 4), display pixels."""
     scores: NDArray[np.float32]
     """float32 (N,) in [0, 1]."""
     labels: tuple[str, ...]
-    """N class names."""
+    """Class names, N of them."""
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -160,46 +161,46 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskletFrame:
-    """One object on one frame."""
+    """Object on one frame: its mask, its box and the tracker's scores."""
 
     frame_index: int
     pts_ns: int
     rle: str | None
-    """COCO compressed RLE counts at display size; null when the object is absent."""
+    """COCO compressed RLE counts at display size; null if the object is absent."""
     box_xyxy: tuple[int, ...] | None
-    """Tight box of the mask, display pixels, exclusive max; null when absent."""
+    """Tight box of the mask, display pixels, exclusive max; null if the object is absent."""
     area_px: int
     object_score: float | None
-    """SAM 2's object score logit, above 0 means present; null where it did not look, on the side
-    of the prompts that `tracker.direction` leaves out."""
+    """Object score logit of SAM 2, above 0 if the object is present; null on frames that
+    `tracker.direction` leaves out."""
     predicted_iou: float | None
-    """SAM 2's own estimate for the chosen mask; null where a mask prompt replaced it."""
+    """Predicted IoU of SAM 2 for the chosen mask; null if a mask prompt replaced the mask."""
     fragments: int
-    """8-connected pieces of the mask; 0 when absent."""
+    """Number of 8-connected pieces of the mask; 0 if the object is absent."""
     flags: tuple[FrameFlag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """QC of one masklet, before any threshold. Fractions are of the shot's processed frames."""
+    """QC measurements of one masklet; fractions are of the shot's processed frames."""
 
     num_frames: int
     presence: float
     """Fraction of frames with a mask."""
     visibility_flips: int
-    """Changes between present and absent from frame to frame."""
+    """Number of changes between present and absent from frame to frame."""
     area_median: float | None
     """Median mask area over frames with a mask, as a fraction of the picture."""
     area_jump_max: float | None
-    """Largest |ln(area[t+1] / area[t])| over neighbouring present frames."""
+    """Largest |ln(area[t+1] / area[t])| over consecutive frames with a mask."""
     box_jump_max: float | None
-    """Largest move of the box centre between neighbouring present frames, in box diagonals."""
+    """Largest move of the box center between consecutive frames with a mask, in box diagonals."""
     object_score_p05: float | None
     """5th percentile over frames with a mask."""
     predicted_iou_mean: float | None
     predicted_iou_p05: float | None
     border_contact: float
-    """Fraction of present frames whose mask touches the picture's border."""
+    """Fraction of frames with a mask whose mask touches the picture's border."""
     fragments_mean: float | None
     prompt_iou: float | None
     """IoU of the prompt box and the mask's box on the prompted frame."""
@@ -207,7 +208,7 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masklet:
-    """One object's masks through one shot: a row of the `masklets` table."""
+    """Masks of one object through one shot: a row of the `masklets` table."""
 
     masklet_id: str
     shot_id: str
@@ -236,7 +237,7 @@ class Masklet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a video could not be processed."""
+    """Reason why a video could not be processed."""
 
     stage: Stage
     kind: FailureKind
@@ -246,24 +247,24 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Seconds spent on this shot in each stage's own code, and how well they were used."""
+    """Seconds that each stage spent on this shot, and how well they were used."""
 
     inspect_s: float = 0.0
     detect_s: float = 0.0
     propagate_s: float = 0.0
-    """From the shot's start to its end; those that are tracked beside it spend the same seconds."""
+    """Wall time from the shot's first frame to its last; concurrent shots share these seconds."""
     lanes_busy: float = 0.0
     """The share of its tracker's lanes that were at work, on average over the shot's frames."""
     retries: int = 0
-    """Requests to stores that were made again, by this shot or those beside it."""
+    """Repeated storage requests of this shot and of those that ran at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotRecord:
-    """The one row type between operators: a shot (before `inspect`, a whole video) on its way.
+    """Row between operators: a shot, or a whole video before `inspect`.
 
-    Fields fill from top to bottom, one stage each; a `failure` stops the filling and the row
-    then only travels on, so that every input reaches the ledger.
+    Stages fill the fields from top to bottom. After a `failure`, later stages pass the row on
+    unchanged, so that the outcome of each input is recorded.
     """
 
     source: Source
@@ -273,7 +274,7 @@ class ShotRecord:
     prompts: tuple[Prompt, ...] = ()
     masklets: tuple[Masklet, ...] = ()
     num_frames: int = 0
-    """Frames that were decoded and tracked in this shot."""
+    """Number of frames that were decoded and tracked in this shot."""
     flags: tuple[VideoFlag, ...] = ()
     failure: Failure | None = None
     timings: Timings = field(default_factory=Timings)
@@ -281,20 +282,20 @@ class ShotRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """What made a row: stamped on everything that a run writes."""
+    """Origin of a row: the run, the settings, the weights and the code that made it."""
 
     run_id: str
     config_hash: str
-    """Of the settings that change results, and only those."""
+    """Hash of the settings that change results, and of no others."""
     detector_hash: str
-    """SHA-256 of the weights, as is `tracker_hash`."""
+    """SHA-256 of the weights; `tracker_hash` likewise."""
     tracker_hash: str
     code_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoRecord:
-    """A row of the `videos` table: a video is in the dataset when its seal is."""
+    """Row of the `videos` table; a video is in the dataset if its row is."""
 
     video_id: str
     uri: str
@@ -315,7 +316,7 @@ class VideoRecord:
     fps_den: int | None
     duration_ns: int | None
     num_frames: int
-    """Frames that were decoded and tracked."""
+    """Number of frames that were decoded and tracked."""
     num_shots: int
     num_masklets: int
     flags: tuple[VideoFlag, ...]
@@ -328,11 +329,12 @@ class VideoRecord:
     failure_message: str | None
     failure_traceback: str | None
     attempts: int
-    """Failed attempts at this work_key, this one included; 0 when it did not fail."""
+    """Failed attempts at this work_key, with the current one; 0 if it did not fail."""
     input_uri: str = ""
-    """The `$.input.uri` of the run that found it: what is gone, is gone from there."""
+    """Value of `$.input.uri` of the run that listed the video; a later run of the same input marks
+    the video if it is gone."""
     gone_at_ns: int | None = None
-    """When a run first missed the video in its input; null while it is there."""
+    """Unix time at which a run first missed the video in its input; null while it is there."""
     work_key: str
     run_id: str
     config_hash: str

@@ -1,4 +1,4 @@
-"""Geometry of `box_xyxy` arrays: float (N, 4) in pixels, exclusive max."""
+"""Geometry of `box_xyxy` arrays: float (N, 4) in display pixels, exclusive max."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,19 +7,19 @@ Boxes = NDArray[np.floating]
 
 
 def areas(boxes_xyxy: Boxes) -> NDArray[np.float64]:
-    """float64 (N,): areas in square pixels; inverted boxes count as 0."""
+    """Return the areas in square pixels, float64 (N,); an inverted box has area 0."""
     sizes = np.clip(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], 0, None).astype(np.float64)
     return np.asarray(sizes[:, 0] * sizes[:, 1])
 
 
 def clip(boxes_xyxy: Boxes, width_px: int, height_px: int) -> Boxes:
-    """The boxes cut to the picture."""
+    """Clip boxes to the picture, (N, 4) of the same dtype."""
     edges = np.array([width_px, height_px] * 2, boxes_xyxy.dtype)
     return np.minimum(np.maximum(boxes_xyxy, 0), edges)
 
 
 def iou(a_xyxy: Boxes, b_xyxy: Boxes) -> NDArray[np.float64]:
-    """float64 (N, M): intersection over union of every pair; 0 where both are empty."""
+    """Return intersection over union of each pair, float64 (N, M); 0 where both are empty."""
     low = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
     high = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
     sides = np.clip(high - low, 0, None).astype(np.float64)
@@ -29,7 +29,7 @@ def iou(a_xyxy: Boxes, b_xyxy: Boxes) -> NDArray[np.float64]:
 
 
 def centrality(boxes_xyxy: Boxes, width_px: int, height_px: int) -> NDArray[np.float64]:
-    """float64 (N,): 1 at the picture's centre, 0 at its corners."""
+    """Return 1 for a box at the picture's center and 0 at its corners, float64 (N,)."""
     size = np.array([width_px, height_px], np.float64)
     centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     return np.asarray(1 - np.linalg.norm((centers - size / 2) / (size / 2), axis=1) / np.sqrt(2))

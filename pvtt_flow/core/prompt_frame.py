@@ -1,8 +1,8 @@
-"""The frame of a shot that its products are looked for on: what may be it, and which of them is.
+"""Choice of the prompt frame: the frame of a shot on which the detector looks for products.
 
 first       o · · · · · · · · · · · · · · ·   the first frame, whatever it shows
-sharp       o · o · · o · · · · · · · · · o   the earliest that is sharp beside the sharpest
-confident   o · · · o · · · o · · · o · · ·   the one with the surest products
+sharp       o · o · · o · · · · · · · · · o   the earliest that is about as sharp as the sharpest
+confident   o · · · o · · · o · · · o · · ·   the one with the highest total detection score
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,19 @@ from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.types import Prompt
 
-# Of the sharpest candidate's variance; a smaller share passes for movement in what is shown.
+# Fraction of the sharpest candidate's variance. A drop to half of it may come from motion in the
+# scene alone, so the bound is no higher.
 _SHARP_SHARE = 0.5
 
 
 def candidates(times: Sequence[FrameTime], params: DetectParams) -> tuple[FrameTime, ...]:
-    """Those of a shot's processed frames that may be the one: some, in order, the first included.
+    """Return the candidates among a shot's processed frames, in order; the first is one of them.
 
-    A confident one is best in the middle of things, so its candidates begin equal parts of the
-    shot. A sharp one is to be early: its candidates lie ever further apart, up to the last frame,
-    so that little is passed over at the start and the whole shot is there to compare with.
+    For `confident`, candidates are evenly spaced: the best view may be anywhere in the shot. For
+    `sharp`, their distance grows exponentially up to the last frame: the prompt frame should be
+    early, and the later candidates only show how sharp this shot can be.
 
-    Example: of 16 frames and with 4 candidates, 0, 4, 8, 12, and for a sharp one 0, 2, 5, 15.
+    Example: 4 candidates of 16 frames are 0, 4, 8, 12 for `confident` and 0, 2, 5, 15 for `sharp`.
     """
     num_frames, num = len(times), params.num_candidates
     match params.prompt_frame:
@@ -36,23 +37,23 @@ def candidates(times: Sequence[FrameTime], params: DetectParams) -> tuple[FrameT
 
 
 def first_sharp(sharpness: Sequence[float]) -> int:
-    """The place of the first value that is at least half of the largest.
+    """Return the position of the first value that is at least half of the largest.
 
-    What is sharp depends on what is shown, so a shot is compared with itself: no bound would do
-    for both a studio's white and a crowded street.
+    Sharpness depends on the scene, so a shot is compared with itself: no fixed bound fits both a
+    white studio and a crowded street.
     """
     bound = _SHARP_SHARE * max(sharpness)
     return next(place for place, value in enumerate(sharpness) if value >= bound)
 
 
-def most_confident(looks: Sequence[tuple[Prompt, ...]]) -> tuple[Prompt, ...]:
-    """The prompts, of those that each candidate would give, whose detections' scores add up to
-    most; the earliest among equals.
+def most_confident(prompts_by_candidate: Sequence[tuple[Prompt, ...]]) -> tuple[Prompt, ...]:
+    """Return the prompts of the candidate frame with the highest sum of scores.
 
-    The sum, because a product that is not prompted is lost for the whole shot: a frame that shows
-    two of them beats one that shows a single one more clearly.
+    The earliest candidate wins a tie. Scores are added, because a product without a prompt is lost
+    for the whole shot: a frame that shows two products is better than one that shows one of them
+    more clearly.
     """
-    return max(looks, key=_confidence)
+    return max(prompts_by_candidate, key=_confidence)
 
 
 def _confidence(prompts: tuple[Prompt, ...]) -> float:

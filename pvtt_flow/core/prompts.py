@@ -1,4 +1,4 @@
-"""Detections to prompts: which boxes are the products, and in what order."""
+"""Choice of the products among detections, and their prompts."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -38,21 +38,21 @@ class DetectParams(BaseModel):
 
 
 def choose_products(
-    seen: Detections, *, frame_index: int, width_px: int, height_px: int, params: DetectParams
+    detections: Detections, *, frame_index: int, width_px: int, height_px: int, params: DetectParams
 ) -> tuple[Prompt, ...]:
-    """Box prompts for the products on one frame, best first; object ids count from 0."""
-    boxes_xyxy = boxes.clip(seen.boxes_xyxy, width_px, height_px)
-    keep = _allowed(seen, boxes_xyxy, width_px * height_px, params)
-    rank = _rank(seen, boxes_xyxy, width_px, height_px, params)
+    """Return box prompts for the products on one frame, best first; object ids count from 0."""
+    boxes_xyxy = boxes.clip(detections.boxes_xyxy, width_px, height_px)
+    keep = _is_product(detections, boxes_xyxy, width_px * height_px, params)
+    rank = _rank(detections, boxes_xyxy, width_px, height_px, params)
     order = [int(i) for i in np.argsort(-rank, kind="stable") if keep[i]]
-    chosen = _distinct(order, boxes_xyxy, params.max_iou)[: params.max_products]
+    chosen = _suppress_overlaps(order, boxes_xyxy, params.max_iou)[: params.max_products]
     return tuple(
         Prompt(
             object_id=object_id,
             frame_index=frame_index,
-            label=seen.labels[i],
+            label=detections.labels[i],
             box_xyxy=tuple(float(v) for v in boxes_xyxy[i]),
-            score=float(seen.scores[i]),
+            score=float(detections.scores[i]),
         )
         for object_id, i in enumerate(chosen)
     )
@@ -61,14 +61,16 @@ def choose_products(
 def prompts_within(
     prompts: Iterable[Prompt], start_frame: int, stop_frame: int
 ) -> tuple[Prompt, ...]:
-    """Those on frames `[start_frame, stop_frame)`, a shot's.
+    """Return the prompts of one shot, which has the frames `[start_frame, stop_frame)`.
 
-    An object that has only corrections there has not been tracked so far in this shot: what was to
-    correct it, on the other side of a cut, starts it.
+    A correction needs a track to correct. An object that has only corrections in this shot has no
+    track before them, so the earliest becomes its initial prompt.
     """
     within = tuple(p for p in prompts if start_frame <= p.frame_index < stop_frame)
     started = {p.object_id for p in within if not p.correction}
-    first = {p.object_id: p.frame_index for p in sorted(within, key=_late)}
+    first: dict[int, int] = {}
+    for p in within:
+        first[p.object_id] = min(p.frame_index, first.get(p.object_id, p.frame_index))
     return tuple(
         replace(p, correction=False)
         if p.object_id not in started and p.frame_index == first[p.object_id]
@@ -77,26 +79,23 @@ def prompts_within(
     )
 
 
-def _late(prompt: Prompt) -> int:
-    return -prompt.frame_index
-
-
 def merge_prompts(manifest: tuple[Prompt, ...], detected: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
-    """Manifest prompts override detections of the same object id, the others stay beside them."""
-    named = {prompt.object_id for prompt in manifest}
-    return manifest + tuple(p for p in detected if p.object_id not in named)
+    """Add detected prompts to those of the manifest, which win where the object id is equal."""
+    prompted = {prompt.object_id for prompt in manifest}
+    return manifest + tuple(p for p in detected if p.object_id not in prompted)
 
 
-def _allowed(
-    seen: Detections, boxes_xyxy: boxes.Boxes, picture_px: int, params: DetectParams
+def _is_product(
+    detections: Detections, boxes_xyxy: boxes.Boxes, picture_px: int, params: DetectParams
 ) -> NDArray[np.bool_]:
-    wanted = np.array([params.classes is None or n in params.classes for n in seen.labels], bool)
-    large = boxes.areas(boxes_xyxy) >= max(params.min_area * picture_px, 1)
-    return np.asarray(wanted & large & (seen.scores >= params.min_score))
+    classes = params.classes
+    in_class = np.array([classes is None or n in classes for n in detections.labels], bool)
+    is_large = boxes.areas(boxes_xyxy) >= max(params.min_area * picture_px, 1)
+    return np.asarray(in_class & is_large & (detections.scores >= params.min_score))
 
 
 def _rank(
-    seen: Detections,
+    detections: Detections,
     boxes_xyxy: boxes.Boxes,
     width_px: int,
     height_px: int,
@@ -104,15 +103,15 @@ def _rank(
 ) -> NDArray[np.floating]:
     match params.choose:
         case "score":
-            return seen.scores
+            return detections.scores
         case "area":
             return boxes.areas(boxes_xyxy)
         case "centrality":
             return boxes.centrality(boxes_xyxy, width_px, height_px)
 
 
-def _distinct(order: list[int], boxes_xyxy: boxes.Boxes, max_iou: float) -> list[int]:
-    """Greedy non-maximum suppression, in the given order."""
+def _suppress_overlaps(order: list[int], boxes_xyxy: boxes.Boxes, max_iou: float) -> list[int]:
+    """Apply greedy non-maximum suppression, in the given order."""
     overlap = boxes.iou(boxes_xyxy, boxes_xyxy)
     kept: list[int] = []
     for i in order:

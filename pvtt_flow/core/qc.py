@@ -1,8 +1,8 @@
-"""Quality of a masklet without ground truth: measure once, judge as often as you like.
+"""Quality control of a masklet without ground truth: measurements, and a verdict on them.
 
-`measure` needs the tracked frames only and `judge` needs the measurements only, so thresholds
-can be changed on a stored dataset without a GPU. Defaults are cautious starting points, not
-calibrated claims.
+`measure` needs only the tracked frames and `judge` needs only the measurements, so thresholds can
+be changed on a stored dataset without a GPU. The default thresholds are cautious starting points;
+they are not calibrated.
 """
 
 import itertools
@@ -43,17 +43,17 @@ class QcThresholds(BaseModel):
 def measure(
     frames: Sequence[MaskletFrame], prompts: Sequence[Prompt], *, width_px: int, height_px: int
 ) -> Measurements:
-    """The measurements of one object over the processed frames of its shot."""
+    """Measure one object over the processed frames of its shot."""
     present = [f for f in frames if f.box_xyxy is not None]
-    seen = np.array([f.box_xyxy is not None for f in frames], bool)
+    visible = np.array([f.box_xyxy is not None for f in frames], bool)
     area = np.array([f.area_px for f in present], np.float64)
     iou = np.array([f.predicted_iou for f in present if f.predicted_iou is not None], np.float64)
     scores = [f.object_score for f in present]
     border = [f for f in present if "border" in f.flags]
     return Measurements(
         num_frames=len(frames),
-        presence=float(seen.mean()) if len(frames) else 0.0,
-        visibility_flips=int(np.count_nonzero(seen[1:] != seen[:-1])),
+        presence=float(visible.mean()) if len(frames) else 0.0,
+        visibility_flips=int(np.count_nonzero(visible[1:] != visible[:-1])),
         area_median=float(np.median(area)) / (width_px * height_px) if present else None,
         area_jump_max=_max_area_jump(frames),
         box_jump_max=_max_box_jump(frames),
@@ -67,7 +67,7 @@ def measure(
 
 
 def judge(m: Measurements, thresholds: QcThresholds) -> tuple[VerdictName, tuple[str, ...]]:
-    """The verdict and the names of the rules that fired, the rejecting ones first."""
+    """Return the verdict and the names of the rules that fired, rejecting rules first."""
     t = thresholds
     reject = _fired(
         presence_low=_below(m.presence, t.presence_reject),
@@ -132,7 +132,7 @@ def _box_jump(before: tuple[int, ...], after: tuple[int, ...]) -> float:
 
 
 def _prompt_iou(frames: Sequence[MaskletFrame], prompts: Sequence[Prompt]) -> float | None:
-    """IoU of the first box prompt and the mask's box there: 0 when the mask is empty."""
+    """Return the IoU of the first box prompt and the mask's box there; 0 if the mask is empty."""
     tracked = {f.frame_index: f for f in frames}
     for prompt in prompts:
         if prompt.box_xyxy is not None and prompt.frame_index in tracked:

@@ -1,7 +1,7 @@
-"""Masks as COCO compressed run lengths, the form in which they are stored and travel.
+"""Masks as COCO compressed run-length encoding (RLE), the form in which they are stored.
 
-The counts are kept as text; together with the picture's size they make the dictionary that
-pycocotools and every COCO reader take: `{"size": [height, width], "counts": rle}`.
+The counts are text. With the picture's size they make the dictionary that pycocotools and every
+COCO reader take: `{"size": [height, width], "counts": rle}`.
 """
 
 import cv2
@@ -13,34 +13,35 @@ Mask = NDArray[np.bool_]
 
 
 def encode(mask: Mask) -> str:
-    """COCO compressed counts of a bool (H, W) mask."""
-    # Columns first, as COCO counts; the encoder wants to be able to write.
+    """Return the COCO compressed counts of a bool (H, W) mask."""
+    # COCO counts column by column, and its encoder asks for a writable array.
     columns = np.require(mask, np.bool_, ["F", "W"])
     return str(coco.encode(columns.view(np.uint8))["counts"], "ascii")
 
 
 def decode(rle: str, height_px: int, width_px: int) -> Mask:
-    """The bool (H, W) mask of compressed counts."""
-    found = coco.decode({"size": [height_px, width_px], "counts": rle.encode("ascii")})
-    return np.asarray(found, dtype=np.bool_)
+    """Return the bool (H, W) mask of compressed counts."""
+    mask = coco.decode({"size": [height_px, width_px], "counts": rle.encode("ascii")})
+    return np.asarray(mask, dtype=np.bool_)
 
 
 def iou(a: str | None, b: str | None, height_px: int, width_px: int) -> float:
-    """Intersection over union of two masks' counts; None is empty, and two empty masks agree."""
+    """Return intersection over union of two masks; None is empty, and two empty masks give 1."""
     if a is None or b is None:
         return float(a is b)
     size = [height_px, width_px]
-    one, other = ({"size": size, "counts": counts.encode("ascii")} for counts in (a, b))
-    if not coco.area(one) and not coco.area(other):
+    rle_a, rle_b = ({"size": size, "counts": counts.encode("ascii")} for counts in (a, b))
+    if not coco.area(rle_a) and not coco.area(rle_b):
         return 1.0
-    return float(coco.iou([one], [other], [0])[0, 0])
+    return float(coco.iou([rle_a], [rle_b], [0])[0, 0])
 
 
 def fits(rle: str, height_px: int, width_px: int) -> bool:
-    """Whether the counts are well formed and cover exactly such a picture.
+    """Return whether the counts are well formed and cover exactly a picture of this size.
 
-    For counts from outside: the decoder trusts its input. The form is COCO's (`rleToString` in
-    cocoapi's maskApi.c): base 32 with a continuation bit, from the third run on as differences.
+    Counts from outside must pass this first, since COCO's decoder trusts its input. The format is
+    that of `rleToString` in cocoapi's maskApi.c: base 32 with a continuation bit; from the third
+    run on, a count is stored as the difference from the count two runs before.
     """
     runs: list[int] = []
     value = shift = 0
@@ -60,7 +61,7 @@ def fits(rle: str, height_px: int, width_px: int) -> bool:
 
 
 def box_of(mask: Mask) -> tuple[int, int, int, int] | None:
-    """The tight `box_xyxy` (exclusive max) of a bool (H, W) mask; None when it is empty."""
+    """Return the tight `box_xyxy` (exclusive max) of a bool (H, W) mask; None if it is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
@@ -68,16 +69,16 @@ def box_of(mask: Mask) -> tuple[int, int, int, int] | None:
 
 
 def touches_border(box_xyxy: tuple[int, ...], height_px: int, width_px: int) -> bool:
-    """Whether a tight box reaches the edge of the picture."""
+    """Return whether a tight box touches the border of the picture."""
     x0, y0, x1, y1 = box_xyxy
     return x0 == 0 or y0 == 0 or x1 == width_px or y1 == height_px
 
 
 def num_fragments(mask: Mask, box_xyxy: tuple[int, ...]) -> int:
-    """8-connected pieces of a mask; `box_xyxy` is its tight box, so that only that is scanned."""
+    """Count the 8-connected pieces of a mask; only its tight box `box_xyxy` is scanned."""
     x0, y0, x1, y1 = box_xyxy
     inside = mask[y0:y1, x0:x1].view(np.uint8)
-    # OpenCV wants rows together in memory; a transposed mask has as many pieces.
+    # OpenCV needs contiguous rows; the transposed mask has the same number of pieces.
     rows = inside if inside.strides[1] == 1 else inside.T
     num_labels, _ = cv2.connectedComponents(rows, connectivity=8)
     return int(num_labels) - 1

@@ -1,4 +1,4 @@
-"""Where shots begin and end: cuts, or given intervals, to a video cut into shots."""
+"""Partition of a video into shots, from its cuts or from the intervals of a manifest."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -41,31 +41,34 @@ class ShotParams(BaseModel):
 def partition(
     cuts: Iterable[int], times_ns: Sequence[int], end_ns: int, params: ShotParams
 ) -> list[Interval]:
-    """Intervals that follow one another from frame 0 to the last of `times_ns`.
+    """Return consecutive intervals that cover all frames of `times_ns`.
 
-    A cut is the first frame of what follows it. Of several in a row, each too close to the next,
-    the last one counts: a shot must begin with the picture that it goes on with, since that is
-    where products are looked for, and may well end with a few frames of something else.
+    A cut is the first frame of the new scene. Where cuts lie closer together than the minimum
+    length, the last one counts and the short intervals go to the shot before it: products are
+    looked for on a shot's first frame, so a shot must begin with its own scene, while a few foreign
+    frames at its end do little harm.
     """
     edges_ns = (*times_ns, end_ns)
     num_frames = len(times_ns)
     inside = sorted({cut for cut in cuts if 0 < cut < num_frames})
-    found: list[Interval] = []
+    shots: list[Interval] = []
     for start, stop in pairwise([0, *inside, num_frames]):
         is_stub = edges_ns[stop] - edges_ns[start] < params.min_length_s * NS_PER_S
-        if is_stub and found:
-            found[-1] = found[-1][0], stop
+        if is_stub and shots:
+            shots[-1] = shots[-1][0], stop
         else:
-            found.append((start, stop))
-    return [part for whole in found for part in _parts(whole, edges_ns, params.max_length_s)]
+            shots.append((start, stop))
+    return [part for shot in shots for part in _split(shot, edges_ns, params.max_length_s)]
 
 
-def given(intervals: Sequence[Interval], num_frames: int, *, is_cut_off: bool) -> list[Interval]:
-    """A manifest's intervals, as far as the video goes: one that breaks may have fewer frames.
+def clip_intervals(
+    intervals: Sequence[Interval], num_frames: int, *, is_truncated: bool
+) -> list[Interval]:
+    """Clip a manifest's intervals to the frames of the video, which damage may have truncated.
 
-    Raises DataError of kind `bad_shot` when a video that is whole is too short for them.
+    Raises DataError of kind `bad_shot` if a complete video is too short for them.
     """
-    if not is_cut_off and intervals[-1][1] > num_frames:
+    if not is_truncated and intervals[-1][1] > num_frames:
         raise DataError(
             "bad_shot",
             f"shots must lie within the video, which has {num_frames} frames, "
@@ -77,7 +80,7 @@ def given(intervals: Sequence[Interval], num_frames: int, *, is_cut_off: bool) -
 def shots_of(
     video_id: str, intervals: Iterable[Interval], times_ns: Sequence[int], end_ns: int
 ) -> list[Shot]:
-    """The shots, each with the times of its frames; a shot ends when the next frame comes."""
+    """Return the shots with the times of their frames; a shot ends when the next frame is shown."""
     edges_ns = (*times_ns, end_ns)
     return [
         Shot(
@@ -93,22 +96,23 @@ def shots_of(
     ]
 
 
-def _parts(whole: Interval, edges_ns: Sequence[int], max_length_s: float | None) -> list[Interval]:
-    """The fewest equal parts that are short enough, to a frame."""
-    start, stop = whole
+def _split(shot: Interval, edges_ns: Sequence[int], max_length_s: float | None) -> list[Interval]:
+    """Split a shot into the fewest parts that are short enough, equal up to a frame."""
+    start, stop = shot
     length_ns = edges_ns[stop] - edges_ns[start]
     if max_length_s is None or length_ns <= max_length_s * NS_PER_S:
-        return [whole]
+        return [shot]
     part_ns = length_ns / ceil(length_ns / (max_length_s * NS_PER_S))
-    return list(pairwise([start, *_steps(whole, edges_ns, part_ns), stop]))
+    return list(pairwise([start, *_part_starts(shot, edges_ns, part_ns), stop]))
 
 
-def _steps(whole: Interval, edges_ns: Sequence[int], part_ns: float) -> Iterator[int]:
-    """The first frame at or after each multiple of `part_ns`."""
-    start, stop = whole
+def _part_starts(shot: Interval, edges_ns: Sequence[int], part_ns: float) -> Iterator[int]:
+    """Yield the first frame at or after each multiple of `part_ns`."""
+    start, stop = shot
     due_ns = edges_ns[start] + part_ns
     for frame in range(start + 1, stop):
-        # Half a nanosecond, since the end of the last part is due at the end of the shot.
+        # The sum of parts carries a rounding error, and times are whole nanoseconds: half of one is
+        # a tolerance that no two frames can share.
         if due_ns - 0.5 <= edges_ns[frame]:
             yield frame
             due_ns += part_ns

@@ -1,8 +1,8 @@
-"""Time: from a stream's ticks to nanoseconds, and which frames to take on that axis.
+"""Presentation times in nanoseconds, and sampling of frames by their times.
 
-Times are int nanoseconds of presentation time; ticks become nanoseconds by exact fractions, so
-that equal ticks are equal nanoseconds on every machine. Frames are chosen by their times, not by
-a nominal rate, so variable frame rates come out right.
+Ticks of a stream's time base become nanoseconds by exact fractions, so that they are equal on
+every machine. Frames are sampled by their times and not by a nominal rate, so videos with a
+variable frame rate are sampled correctly.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,15 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NS_PER_S = 1_000_000_000
 
-# Matroska and WebM round every time to a millisecond: a frame that is early by no more than
-# that is the one that the grid means.
+# Matroska and WebM round times to milliseconds: a frame that is at most this early still belongs
+# to its grid time.
 _ROUNDING_NS = 1_000_000
 
 T = TypeVar("T")
 
 
 class FrameTime(NamedTuple):
-    """Which frame, and when: where it was found once and can be found again."""
+    """Index and presentation time of a frame, by which it is found again in its video."""
 
     frame_index: int
     pts_ns: int
@@ -51,15 +51,15 @@ EVERY_FRAME = SamplingParams()
 
 
 def to_ns(ticks: int, time_base: Fraction) -> int:
-    """The nearest whole nanosecond to `ticks` of `time_base` seconds; exact halves go up."""
+    """Return `ticks` of `time_base` seconds in whole nanoseconds; exact halves round up."""
     doubled = 2 * ticks * time_base.numerator * NS_PER_S + time_base.denominator
     return doubled // (2 * time_base.denominator)
 
 
 def to_ticks(time_ns: int, time_base: Fraction) -> int:
-    """The nearest tick of `time_base` seconds; undoes `to_ns` where a tick is a nanosecond or more.
+    """Return the nearest tick of `time_base` seconds; exact halves round up.
 
-    Exact halves go up.
+    Inverts `to_ns` if a tick is at least a nanosecond.
     """
     doubled = 2 * time_ns * time_base.denominator + time_base.numerator * NS_PER_S
     return doubled // (2 * time_base.numerator * NS_PER_S)
@@ -68,13 +68,13 @@ def to_ticks(time_ns: int, time_base: Fraction) -> int:
 def sample(
     frames: Iterable[T], sampling: SamplingParams, *, pts_ns: Callable[[T], int]
 ) -> Iterator[T]:
-    """The chosen ones among `frames`, lazily and in order; `pts_ns` tells the time of one.
+    """Yield the sampled frames, lazily and in order; `pts_ns` gives a frame's time.
 
-    The first frame is always taken. With a target rate a grid of times starts there, and the
-    first frame at or after each grid time is taken, once: a source slower than the target
-    gives all of its frames and never a repeated one.
+    The first frame is always taken. With a target rate, a grid of times starts there, and the
+    first frame at or after each grid time is taken. No frame is repeated, so a source that is
+    slower than the target gives all of its frames.
 
-    Example: at 10 fps the times (in ms) 0, 33, 67, 100, 133, 250 give 0, 100, 250.
+    Example: at 10 fps, the times (in ms) 0, 33, 67, 100, 133, 250 give 0, 100, 250.
     """
     if sampling.target_fps is None:
         for position, frame in enumerate(frames):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pvtt_flow.core.shots import Interval, ShotParams, given, partition, shots_of
+from pvtt_flow.core.shots import Interval, ShotParams, clip_intervals, partition, shots_of
 from pvtt_flow.errors import DataError
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.types import Prompt, ShotRecord, Source, Timings, VideoFlag
@@ -50,7 +50,9 @@ class Inspect:
         if not source.shots:
             return partition(found.cuts, found.times_ns, found.end_ns, self._params)
         asked = [(start, stop) for start, stop in source.shots]
-        intervals = given(asked, len(found.times_ns), is_cut_off=found.broken is not None)
+        intervals = clip_intervals(
+            asked, len(found.times_ns), is_truncated=found.broken is not None
+        )
         if not intervals and found.broken:
             raise found.broken
         return intervals

@@ -141,7 +141,7 @@ BAD_LINES = [
     ),
     (
         '{"uri": "a", "prompts": [{"frame": 2, "mask_rle": "0", "correction": true}]}',
-        "line 1: prompts: a correction must have points or a box alone, got a mask",
+        "line 1: prompts: a correction must have points or a box and no mask, got a mask",
     ),
     (
         '{"uri": "a", "prompts": [{"points_xy": [[1, 2]], "correction": true}]}',
