@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given as all_of
 from hypothesis import strategies as st
 
-from pvtt_flow.core.shots import ShotParams, given, partition, shots_of
+from pvtt_flow.core.shots import ShotParams, clip_intervals, partition, shots_of
 from pvtt_flow.core.timeline import NS_PER_S
 from pvtt_flow.errors import DataError
 
@@ -90,13 +90,13 @@ def test_a_shot_ends_when_the_next_begins() -> None:
 
 
 def test_given_intervals_must_fit_a_video_that_is_whole() -> None:
-    assert given([(2, 5), (7, 10)], 10, is_cut_off=False) == [(2, 5), (7, 10)]
+    assert clip_intervals([(2, 5), (7, 10)], 10, is_truncated=False) == [(2, 5), (7, 10)]
     with pytest.raises(DataError, match=r"which has 9 frames, got \[7, 10\]") as caught:
-        given([(2, 5), (7, 10)], 9, is_cut_off=False)
+        clip_intervals([(2, 5), (7, 10)], 9, is_truncated=False)
     assert caught.value.kind == "bad_shot"
 
 
 def test_a_broken_video_gives_what_it_has_of_them() -> None:
-    assert given([(2, 5), (7, 10)], 8, is_cut_off=True) == [(2, 5), (7, 8)]
-    assert given([(2, 5), (7, 10)], 7, is_cut_off=True) == [(2, 5)]
-    assert given([(2, 5)], 2, is_cut_off=True) == []
+    assert clip_intervals([(2, 5), (7, 10)], 8, is_truncated=True) == [(2, 5), (7, 8)]
+    assert clip_intervals([(2, 5), (7, 10)], 7, is_truncated=True) == [(2, 5)]
+    assert clip_intervals([(2, 5)], 2, is_truncated=True) == []
