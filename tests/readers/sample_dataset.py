@@ -15,7 +15,7 @@ from tests.dataset.dataset_rows import masklet, measurements, video_record
 from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, read, write_clip
 
 if TYPE_CHECKING:
-    from tests.readers.conftest import S3Server
+    from tests.conftest import S3Server
 
 NUM_FRAMES, STRIDE = 40, 2
 # Where an object is not to be seen.

@@ -27,7 +27,7 @@ from tests.readers.sample_dataset import (
 from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, number_of
 
 if TYPE_CHECKING:
-    from tests.readers.conftest import S3Server
+    from tests.conftest import S3Server
 
 Sample = dict[str, Any]
 
