@@ -29,19 +29,19 @@ Make = Callable[..., Step]
 
 def inspect(config: RunConfig) -> Inspect:
     """Opens videos and finds their shots."""
-    return Inspect(config.shots, config.limits, _decoder(config))
+    return Inspect(config.shots, config.limits, make_decoder(config))
 
 
 def detect(config: RunConfig) -> Detect:
     """Finds products; loads its detector here."""
     detector = build_detector(config.detector, config.run.models, open_binary)
-    return Detect(detector, config.detect, config.sampling, config.limits, _decoder(config))
+    return Detect(detector, config.detect, config.sampling, config.limits, make_decoder(config))
 
 
 def propagate(config: RunConfig) -> Propagate:
     """Tracks; loads its SAM 2 here."""
     tracker = build_tracker(config.tracker, config.run.models, open_binary)
-    return Propagate(tracker, config.sampling, config.limits, _decoder(config))
+    return Propagate(tracker, config.sampling, config.limits, make_decoder(config))
 
 
 def judge(config: RunConfig) -> Judge:
@@ -54,5 +54,6 @@ def write(config: RunConfig, lineage: Lineage) -> Write:
     return Write(Dataset(config.output.uri), lineage)
 
 
-def _decoder(config: RunConfig) -> Decoder:
+def make_decoder(config: RunConfig) -> Decoder:
+    """Decode in worker processes, or in this one when `run.isolate_decoders` is off."""
     return Isolated() if config.run.isolate_decoders else InProcess()
