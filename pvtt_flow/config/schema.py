@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from pvtt_flow.core.ids import hash_of
@@ -22,6 +22,7 @@ from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.detector import DetectorParams
 from pvtt_flow.models.tracker import TrackerParams
+from pvtt_flow.params import Params
 from pvtt_flow.storage.params import InputParams, OutputParams
 from pvtt_flow.video.limits import Limits
 
@@ -33,11 +34,7 @@ PlanReason = ProcessReason | Literal["quarantined", "gone", "unchanged"]
 """Why it is, or is not."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
-
-
-class PoolParams(_Section):
+class PoolParams(Params):
     """How many actors an operator has, and what each of them holds."""
 
     actors: Annotated[int, Field(ge=1)] = 1
@@ -54,7 +51,7 @@ class DetectPoolParams(PoolParams):
     """Shots a call."""
 
 
-class ResourceParams(_Section):
+class ResourceParams(Params):
     """What the operators ask of the cluster."""
 
     inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.5
@@ -66,7 +63,7 @@ class ResourceParams(_Section):
     write_num_cpus: Annotated[float, Field(gt=0)] = 0.25
 
 
-class RunParams(_Section):
+class RunParams(Params):
     """How a run behaves; nothing here changes results."""
 
     process: tuple[ProcessReason, ...] = ("new", "changed", "failed")
@@ -90,7 +87,7 @@ class RunParams(_Section):
     """Videos on the contact sheet; 0 makes none."""
 
 
-class RunConfig(_Section):
+class RunConfig(Params):
     """Everything that describes a run."""
 
     version: Literal[1] = 1
@@ -225,7 +222,7 @@ def _explain(error: ErrorDetails) -> str:
 
 def _rule(error: ErrorDetails) -> str:
     bounds = _bounds(error["loc"])
-    if error["type"].startswith(("greater_than", "less_than")) and bounds:
+    if error["type"].startswith(("greater_than", "less_than", "finite")) and bounds:
         return f"be in {bounds}"
     return error["msg"].removeprefix("Input should ").removeprefix("String should ")
 

@@ -6,16 +6,15 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pvtt_flow.core import boxes
+from pvtt_flow.params import Params
 from pvtt_flow.types import Detections, Prompt
 
 
-class DetectParams(BaseModel):
+class DetectParams(Params):
     """How products are chosen among what the detector saw."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Detections below this confidence are dropped."""

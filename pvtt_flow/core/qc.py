@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pvtt_flow.core import boxes
+from pvtt_flow.params import Params
 from pvtt_flow.types import MaskletFrame, Measurements, Prompt, VerdictName
 
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 
 
-class QcThresholds(BaseModel):
+class QcThresholds(Params):
     """Where a measurement becomes a reason. Each rule has a bound for review and one for reject."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     presence_review: Fraction01 = 0.9
     presence_reject: Fraction01 = 0.2

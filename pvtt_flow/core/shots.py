@@ -5,27 +5,26 @@ from itertools import pairwise
 from math import ceil
 from typing import Annotated, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from pvtt_flow.core import ids
 from pvtt_flow.core.timeline import NS_PER_S
 from pvtt_flow.errors import DataError
+from pvtt_flow.params import Params
 from pvtt_flow.types import Shot
 
 Interval: TypeAlias = tuple[int, int]
 """Frames `[start, stop)`."""
 
 
-class ShotParams(BaseModel):
+class ShotParams(Params):
     """How a video is cut into shots; a manifest's `shots` come before all of this."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     detect_cuts: bool = True
     """Whether cuts, dissolves and fades end shots; else the whole video is one."""
-    min_length_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    min_length_s: Annotated[float, Field(ge=0)] = 0.5
     """What is shorter belongs to the shot before it; a video's first shot may be shorter."""
-    max_length_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_length_s: Annotated[float, Field(gt=0)] | None = None
     """What is longer is split into equal parts; null tracks every shot whole."""
 
     @model_validator(mode="after")

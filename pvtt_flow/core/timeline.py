@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Annotated, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from pvtt_flow.params import Params
 
 NS_PER_S = 1_000_000_000
 
@@ -27,14 +29,12 @@ class FrameTime(NamedTuple):
     pts_ns: int
 
 
-class SamplingParams(BaseModel):
+class SamplingParams(Params):
     """Which frames of a shot to process; every one unless told otherwise."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     stride: Annotated[int, Field(ge=1)] = 1
     """Take every n-th frame, the shot's first one included."""
-    target_fps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    target_fps: Annotated[float, Field(gt=0)] | None = None
     """Take this many frames a second of presentation time; null takes them by stride."""
 
     @model_validator(mode="after")

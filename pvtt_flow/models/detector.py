@@ -14,18 +14,17 @@ from typing import Annotated, Any, Literal, Protocol
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.params import Params
 from pvtt_flow.types import Detections
 
 Device = Literal["auto", "cpu", "cuda"]
 
 
-class DetectorParams(BaseModel):
+class DetectorParams(Params):
     """Which detector runs, and how."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", protected_namespaces=())
 
     weights: str = "embedded_detector"
     """`embedded_detector`, or a path: `.pt`, `.onnx`, an OpenVINO folder, whatever ultralytics

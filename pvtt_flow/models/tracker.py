@@ -6,16 +6,15 @@ from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pvtt_flow.models.detector import Device
+from pvtt_flow.params import Params
 from pvtt_flow.types import Frame, Prompt
 
 
-class TrackerParams(BaseModel):
+class TrackerParams(Params):
     """Which SAM 2 runs, and how."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     weights: str = "embedded_tracker"
     """A name of `pvtt-flow models list`, or a path to a SAM 2 state dict (`.pt`)."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids
+from pvtt_flow.params import Params
 from pvtt_flow.storage.frame_folders.folders import without_rate
 from pvtt_flow.storage.manifest_rows import rows_of, wrong
 from pvtt_flow.storage.uris import normal
@@ -25,10 +26,8 @@ MAX_SHOTS = 10_000
 _MAX_QUOTED_CHARS = 80
 
 
-class ManifestPrompt(BaseModel):
+class ManifestPrompt(Params):
     """One instruction for the tracker, in display pixels; needs a box, points or a mask."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     object_id: int | None = Field(default=None, ge=0)
     """Prompts with the same id are about one object; without an id, each prompt is its own."""
@@ -58,10 +57,8 @@ FrameInterval = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2,
 """`[start_frame, stop_frame]`: frames from 0, the second one excluded."""
 
 
-class ManifestRow(BaseModel):
+class ManifestRow(Params):
     """One line of a manifest."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     uri: str = Field(min_length=1)
     """Ends in `/` for a folder of frames, in `/#fps=24` for one with a rate of its own."""

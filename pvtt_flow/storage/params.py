@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
+
+from pvtt_flow.params import Params
 
 
 def _ending(text: str) -> str:
@@ -16,10 +18,8 @@ MIN_FPS, MAX_FPS = 0.01, 1000.0
 Ending = Annotated[str, AfterValidator(_ending)]
 
 
-class InputParams(BaseModel):
+class InputParams(Params):
     """Which videos to process."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     uri: str = Field(min_length=1)
     """A video, a folder (recursive), a glob, a folder of frames (`mug/#fps=25`), or a manifest
@@ -29,7 +29,7 @@ class InputParams(BaseModel):
     """Endings that count as videos in a folder, besides the usual ones."""
     frame_folders: bool = False
     """Whether folders of numbered JPEG or PNG pictures (`00000.jpg`) are videos, too."""
-    frames_fps: Annotated[float, Field(ge=MIN_FPS, le=MAX_FPS, allow_inf_nan=False)] = 25.0
+    frames_fps: Annotated[float, Field(ge=MIN_FPS, le=MAX_FPS)] = 25.0
     """Frames a second of such folders, which have no times of their own; another value makes them
     changed videos."""
     identity: Literal["etag", "content"] = "etag"
@@ -37,10 +37,8 @@ class InputParams(BaseModel):
     size), or a hash of the content, which reads every byte of every video before each run."""
 
 
-class OutputParams(BaseModel):
+class OutputParams(Params):
     """Where the dataset is."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     uri: str = Field(min_length=1)
     """The dataset's folder: local, `s3://` or `gs://`."""

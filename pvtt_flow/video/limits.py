@@ -2,25 +2,24 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pvtt_flow.core.timeline import NS_PER_S
 from pvtt_flow.errors import DataError
+from pvtt_flow.params import Params
 
 
-class Limits(BaseModel):
+class Limits(Params):
     """Bounds on one video; more than these is a failure of kind `over_limit`."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     max_bytes: Annotated[int, Field(ge=1)] = 50_000_000_000
     max_pixels: Annotated[int, Field(ge=1)] = 8192 * 8192
     """Of one frame, width times height."""
     max_frames: Annotated[int, Field(ge=1)] = 200_000
-    max_duration_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 6 * 3600.0
+    max_duration_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
     max_streams: Annotated[int, Field(ge=1)] = 100
     """Of all sorts: pictures, sound, subtitles, data."""
-    max_frame_s: Annotated[float, Field(ge=0.01, allow_inf_nan=False)] = 60.0
+    max_frame_s: Annotated[float, Field(ge=0.01)] = 60.0
     """For decoding one frame, and for opening the file before the first; waiting for the store does
     not count. Held only where videos are decoded in a process of their own, as is the next one."""
     max_decoder_bytes: Annotated[int, Field(ge=1_000_000_000)] = 8_000_000_000

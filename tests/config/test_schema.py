@@ -200,6 +200,21 @@ def test_candidates_count_where_there_is_a_choice(path: Path, choice: str) -> No
     assert fewer.results_hash() != load(path, [chosen]).results_hash()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "digest"),
+    [
+        ([], "d04d218bc72ac7d6"),
+        (["detect.prompt_frame=sharp"], "7f9e90733ec8886b"),
+    ],
+)
+def test_results_hash_is_stable(path: Path, overrides: list[str], digest: str) -> None:
+    """Guard the digests in existing datasets: a new one makes every video stale.
+
+    If this fails, restore the hashed names and values, or raise RESULTS_VERSION on purpose.
+    """
+    assert load(path, overrides).results_hash() == digest
+
+
 def test_every_section_is_in_the_table_above() -> None:
     named = {override.split(".")[0] for override in CHANGES_RESULTS}
     assert named | {"version"} == set(RunConfig.model_fields)
