@@ -37,13 +37,10 @@ def _picture(config: RunConfig, summary: Summary, uri: str) -> str | None:
     if not config.run.contact_sheet_videos:
         return None
     dataset = Dataset(config.output.uri)
-    records = videos_of_run(dataset, summary.run_id)
-    # Those with masks first: they are what one wants to look at.
-    shown = sorted(records, key=lambda record: record.num_masklets == 0)
     picture = sheet_png(
         f"{summary.run_id}: {summary.num_videos} videos, {summary.num_masklets} masklets",
         dataset,
-        shown[: config.run.contact_sheet_videos],
+        videos_of_run(dataset, summary.run_id, limit=config.run.contact_sheet_videos),
     )
     write_bytes(uri, picture)
     return uri

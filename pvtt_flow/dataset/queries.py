@@ -25,10 +25,26 @@ class Tables(Protocol):
         ...
 
 
-def videos_of_run(dataset: Tables, run_id: str) -> list[VideoRecord]:
-    """The videos that a run sealed last, by uri."""
-    table = dataset.videos().to_table(filter=ds.field("run_id") == run_id)
-    return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
+def videos_of_run(dataset: Tables, run_id: str, *, limit: int) -> list[VideoRecord]:
+    """Return at most `limit` videos that a run committed last: with masklets first, then by uri.
+
+    Holds at most a batch of the table and `limit` rows at a time.
+    """
+    order = [("is_empty", "ascending"), ("uri", "ascending")]
+    columns = {
+        "video_id": ds.field("video_id"),
+        "uri": ds.field("uri"),
+        "is_empty": ds.field("num_masklets") == 0,
+    }
+    scanner = dataset.videos().scanner(columns=columns, filter=ds.field("run_id") == run_id)
+    first = scanner.projected_schema.empty_table()
+    for batch in scanner.to_batches():
+        both = pa.concat_tables([first, pa.Table.from_batches([batch])])
+        first = both.sort_by(order).slice(0, limit)
+    video_ids = first["video_id"].to_pylist()
+    table = dataset.videos().to_table(filter=_is_one_of("video_id", video_ids))
+    places = {video_id: place for place, video_id in enumerate(video_ids)}
+    return sorted(rows_as(VideoRecord, table), key=lambda record: places[record.video_id])
 
 
 def find_videos(dataset: Tables, part: str) -> list[VideoRecord]:

@@ -1,0 +1,37 @@
+"""Rows of a dataset, by run."""
+
+from pathlib import Path
+
+import pytest
+
+from pvtt_flow.dataset import queries
+from pvtt_flow.dataset.queries import videos_of_run
+from tests.dataset.dataset_rows import video_record
+from tests.dataset.datasets import new_dataset
+
+
+def test_videos_of_a_run_with_masklets_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = new_dataset(tmp_path)
+    records = [
+        video_record(f"v{i:03d}", run_id="r1", num_masklets=int(i % 50 == 49)) for i in range(200)
+    ]
+    # Several files, in the opposite order of the uris.
+    for start in (100, 0):
+        dataset.commit((), records[start : start + 100][::-1], run_id="r1", seen={})
+    dataset.commit((), [video_record("a", run_id="r2")], run_id="r2", seen={})
+
+    converted: list[int] = []
+    rows_as = queries.rows_as
+
+    def counting_rows_as(cls, table):
+        converted.append(table.num_rows)
+        return rows_as(cls, table)
+
+    monkeypatch.setattr(queries, "rows_as", counting_rows_as)
+    found = [record.video_id for record in videos_of_run(dataset, "r1", limit=6)]
+    assert found == ["v049", "v099", "v149", "v199", "v000", "v001"]
+    assert converted == [6], "no more rows become Python objects than are asked for"
+    assert len(videos_of_run(dataset, "r1", limit=300)) == 200
+    assert videos_of_run(dataset, "r3", limit=12) == []
