@@ -14,11 +14,17 @@ Videos = Annotated[
 ]
 
 
-def show(dataset: DatasetUri) -> None:
+def show(
+    dataset: DatasetUri,
+    videos: Annotated[bool, typer.Option("--videos", help="List the videos instead.")] = False,  # noqa: FBT002
+) -> None:
     """Print what a dataset holds."""
-    from pvtt_flow.commands.show import show_dataset
+    from pvtt_flow.commands.show import list_videos, show_dataset
 
-    show_dataset(dataset, console())
+    if videos:
+        list_videos(dataset)
+    else:
+        show_dataset(dataset, console())
 
 
 def preview(

@@ -1,16 +1,15 @@
 """`pvtt-flow retry` and `clear`: what is to become of failed, gone or unwanted videos."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
 
+from pvtt_flow.commands.find import find_video
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import clear, retry
-from pvtt_flow.dataset.queries import find_videos, seals_where
+from pvtt_flow.dataset.queries import seals_where
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.types import VideoRecord
-
-_NUM_SHOWN = 5
 
 
 def retry_videos(
@@ -22,7 +21,7 @@ def retry_videos(
     dataset = Dataset.existing(uri)
     failed = [
         record
-        for record in _chosen(dataset, videos, lambda: seals_where(dataset, failed=True))
+        for record in _named(dataset, videos) or seals_where(dataset, failed=True)
         if record.failure_kind is not None and kind in (None, record.failure_kind)
     ]
     if not failed:
@@ -37,7 +36,7 @@ def clear_videos(uri: str, videos: Sequence[str], console: Console, *, gone: boo
     if bool(videos) == gone:
         raise ConfigError("clear: give either VIDEO or --gone")
     dataset = Dataset.existing(uri)
-    chosen = _chosen(dataset, videos, lambda: seals_where(dataset, gone=True))
+    chosen = _named(dataset, videos) or seals_where(dataset, gone=True)
     if not chosen:
         console.print("no video is gone")
         return
@@ -49,21 +48,7 @@ def clear_videos(uri: str, videos: Sequence[str], console: Console, *, gone: boo
     )
 
 
-def _chosen(
-    dataset: Dataset, names: Sequence[str], otherwise: Callable[[], list[VideoRecord]]
-) -> list[VideoRecord]:
-    if not names:
-        return otherwise()
-    chosen: dict[str, VideoRecord] = {}
-    for name in names:
-        found = find_videos(dataset, name)
-        if len(found) != 1:
-            ids = (
-                ": " + ", ".join(record.video_id for record in found[:_NUM_SHOWN]) if found else ""
-            )
-            raise ConfigError(
-                f"VIDEO: expected an id, or a part of one id or uri, but {name!r} fits "
-                f"{len(found)} videos{ids}"
-            )
-        chosen[found[0].video_id] = found[0]
-    return list(chosen.values())
+def _named(dataset: Dataset, names: Sequence[str]) -> list[VideoRecord]:
+    """Return the videos with these names, each of them once."""
+    records = [find_video(dataset, name) for name in names]
+    return list({record.video_id: record for record in records}.values())

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pvtt_flow.commands.find import find_video
 from pvtt_flow.commands.sheet import strip_of
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.queries import find_videos, masklets_of
-from pvtt_flow.errors import ConfigError
+from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
-from pvtt_flow.types import VideoRecord
 from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.worker.decoder import Isolated
 
@@ -22,7 +21,7 @@ from pvtt_flow.video.worker.decoder import Isolated
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
     """Write `<video_id>.mp4` and `<video_id>.png` into the folder `out`."""
     dataset = Dataset.existing(uri)
-    record = _only(find_videos(dataset, part), part)
+    record = find_video(dataset, part)
     check_same(record.uri, asdict(record))
     masklets = masklets_of(dataset, [record.video_id])
     out.mkdir(parents=True, exist_ok=True)
@@ -37,13 +36,3 @@ def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
     with closing(Isolated().iterate(read_frames, record.uri, stop_frame=stop_frame)) as frames:
         num_frames = write_preview(out / f"{record.video_id}.mp4", frames, masklets, fps)
     console.print(f"{num_frames} frames: {out / f'{record.video_id}.mp4'}", soft_wrap=True)
-
-
-def _only(found: list[VideoRecord], part: str) -> VideoRecord:
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(record.video_id for record in found[:10])
-    raise ConfigError(
-        f"VIDEO must name one video of the dataset, got {part!r}: "
-        + (f"{len(found)} have it: {names}" if found else "none has it; `show` lists them")
-    )

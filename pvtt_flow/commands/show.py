@@ -1,5 +1,6 @@
 """`pvtt-flow show`: what a dataset holds."""
 
+import typer
 from rich.console import Console
 
 from pvtt_flow import open_dataset
@@ -22,6 +23,17 @@ _FAILURES = """
 SELECT uri, failure_stage AS stage, failure_kind AS kind, failure_message AS message
 FROM videos WHERE failure_kind IS NOT NULL ORDER BY uri LIMIT 50
 """
+_VIDEO_LIST = "SELECT video_id, status, num_masklets, uri FROM videos ORDER BY uri"
+_ROWS_AT_ONCE = 10_000
+
+
+def list_videos(uri: str) -> None:
+    """Print a line for each video, by uri: id, status, number of masklets and uri, with tabs."""
+    with open_dataset(uri).duckdb() as db:
+        rows = db.execute(_VIDEO_LIST)
+        while batch := rows.fetchmany(_ROWS_AT_ONCE):
+            for row in batch:
+                typer.echo("\t".join(map(str, row)))
 
 
 def show_dataset(uri: str, console: Console) -> None:

@@ -6,6 +6,7 @@ from functools import reduce
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
@@ -47,12 +48,17 @@ def videos_of_run(dataset: Tables, run_id: str, *, limit: int) -> list[VideoReco
     return sorted(rows_as(VideoRecord, table), key=lambda record: places[record.video_id])
 
 
-def find_videos(dataset: Tables, part: str) -> list[VideoRecord]:
-    """The videos whose id is `part`; if there is none, those whose id or uri contains it."""
-    ids = dataset.videos().to_table(columns=["video_id", "uri"]).to_pylist()
-    exact = [row["video_id"] for row in ids if row["video_id"] == part]
-    found = exact or [r["video_id"] for r in ids if part in r["video_id"] or part in r["uri"]]
-    table = dataset.videos().to_table(filter=_is_one_of("video_id", found))
+def find_videos(dataset: Tables, part: str, *, limit: int | None = None) -> list[VideoRecord]:
+    """Return the video with id `part`, else those whose id or uri contains it, by uri.
+
+    At most `limit` of them, which then are not the first ones by uri.
+    """
+    videos = dataset.videos()
+    matches = ds.field("video_id") == part
+    if not videos.count_rows(filter=matches):
+        matches = pc.match_substring(ds.field("video_id"), part)
+        matches |= pc.match_substring(ds.field("uri"), part)
+    table = videos.to_table(filter=matches) if limit is None else videos.head(limit, filter=matches)
     return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 

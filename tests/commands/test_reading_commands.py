@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from pvtt_flow.video.decode import read_frames
@@ -64,16 +63,3 @@ def test_preview_of_a_video_that_has_changed(tmp_path: Path) -> None:
     ended = pvtt_flow("preview", made.uri, "b", "--out", tmp_path)
     assert ended.code == 2
     assert "b.mp4: expected the video that was processed (" in ended.err
-
-
-@pytest.mark.parametrize(
-    ("part", "message"),
-    [
-        ("product", "VIDEO must name one video of the dataset, got 'product': 2 have it: one-"),
-        ("teapot", "VIDEO must name one video of the dataset, got 'teapot': none has it; `show` "),
-    ],
-)
-def test_preview_needs_one_video(mixed_run: MixedRun, part: str, message: str) -> None:
-    ended = pvtt_flow("preview", mixed_run.dataset, part)
-    assert ended.code == 2
-    assert ended.err.startswith(f"error: {message}")
