@@ -12,6 +12,9 @@ from pvtt_flow.models.detector import Device
 from pvtt_flow.params import Params
 from pvtt_flow.types import Frame, Prompt
 
+# Prompted frames of one shot; each is held, decoded, while its shot is tracked.
+MAX_PROMPTED_FRAMES = 64
+
 
 class TrackerParams(Params):
     """Which SAM 2 runs, and how."""
@@ -27,8 +30,9 @@ class TrackerParams(Params):
     """From an object's first prompt forward, from its last one backward, or both from the first."""
     lanes: Annotated[int, Field(ge=1, le=256)] = 8
     """Shots that are tracked together; what is kept of each is a few MB an object."""
-    max_prompted_frames: Annotated[int, Field(ge=1, le=64)] = 8
-    """Prompted frames an object; all of them stay in its memory for the whole shot."""
+    max_prompted_frames: Annotated[int, Field(ge=1, le=MAX_PROMPTED_FRAMES)] = 8
+    """Prompted frames an object; all of them stay in its memory for the whole shot. The prompts of
+    all objects of a shot may be on at most 64 frames."""
     fill_holes_px: Annotated[int, Field(ge=0)] = 0
     """Holes of a mask up to this area are filled, in pixels of the model's mask (a quarter of its
     image side). The official predictor fills 8 where its CUDA extension was built."""

@@ -4,14 +4,11 @@ from collections.abc import Generator, Sequence
 
 from pvtt_flow.core.timeline import FrameTime, SamplingParams, sample
 from pvtt_flow.errors import DataError
-from pvtt_flow.models.tracker import Clip
+from pvtt_flow.models.tracker import MAX_PROMPTED_FRAMES, Clip
 from pvtt_flow.types import Frame, Prompt, Shot, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.seek import read_known_frames
 from pvtt_flow.video.worker.decoder import Decoder, InProcess
-
-# Each of them is held, decoded, while its shot is tracked.
-MAX_PROMPTED_FRAMES = 32
 
 
 def processed(shot: Shot, sampling: SamplingParams) -> tuple[FrameTime, ...]:

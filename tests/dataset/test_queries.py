@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.dataset import queries
+from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.queries import videos_of_run
 from tests.dataset.dataset_rows import video_record
 from tests.dataset.datasets import new_dataset
@@ -23,13 +23,12 @@ def test_videos_of_a_run_with_masklets_come_first(
     dataset.commit((), [video_record("a", run_id="r2")], run_id="r2", seen={})
 
     converted: list[int] = []
-    rows_as = queries.rows_as
 
     def counting_rows_as(cls, table):
         converted.append(table.num_rows)
         return rows_as(cls, table)
 
-    monkeypatch.setattr(queries, "rows_as", counting_rows_as)
+    monkeypatch.setattr("pvtt_flow.dataset.queries.rows_as", counting_rows_as)
     found = [record.video_id for record in videos_of_run(dataset, "r1", limit=6)]
     assert found == ["v049", "v099", "v149", "v199", "v000", "v001"]
     assert converted == [6], "no more rows become Python objects than are asked for"

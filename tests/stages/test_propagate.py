@@ -10,8 +10,7 @@ import pytest
 from pvtt_flow.core import rle
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
-from pvtt_flow.models.tracker import Clip, TrackedFrame
-from pvtt_flow.stages._shot_frames import MAX_PROMPTED_FRAMES
+from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackerParams
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.types import Masklet, Prompt, ShotRecord
@@ -109,13 +108,18 @@ def test_sampling_keeps_frame_indices(clip: Path) -> None:
     assert (masklet.stop_frame, done.num_frames) == (NUM_FRAMES, 3), "a shot is all its frames"
 
 
-def test_prompts_on_too_many_frames_are_refused(clip: Path) -> None:
-    box = (20, 10, 26, 20)
-    prompts = [box_prompt(0, box, i) for i in range(MAX_PROMPTED_FRAMES + 1)]
+def test_as_many_prompted_frames_as_the_settings_allow(tmp_path: Path) -> None:
+    most = 64
+    assert TrackerParams(max_prompted_frames=most).max_prompted_frames == most
+    clip = write_clip(tmp_path / "long.mp4", most + 1)
+    prompts = [box_prompt(0, (20, 10, 26, 20), i) for i in range(most + 1)]
+    done = propagate(prompted(clip, *prompts[:most]))
+    assert done.failure is None
+    assert [f.flags[:1] for f in done.masklets[0].frames][: most + 1].count(("prompted",)) == most
     failure = propagate(prompted(clip, *prompts)).failure
     assert failure is not None
     assert failure.kind == "bad_prompt"
-    assert "at most 32 frames of a shot, got 33" in failure.message
+    assert "at most 64 frames of a shot, got 65" in failure.message
 
 
 @pytest.mark.parametrize(
