@@ -253,8 +253,8 @@ class Timings:
     detect_s: float = 0.0
     propagate_s: float = 0.0
     """Wall time from the shot's first frame to its last; concurrent shots share these seconds."""
-    lanes_busy: float = 0.0
-    """The share of its tracker's lanes that were at work, on average over the shot's frames."""
+    slot_utilization: float = 0.0
+    """Share of the tracker's slots in use, averaged over the shot's frames."""
     retries: int = 0
     """Repeated storage requests of this shot and of those that ran at the same time."""
 

@@ -59,7 +59,7 @@ class ResourceParams(Params):
     detect: DetectPoolParams = DetectPoolParams()
     propagate: PoolParams = PoolParams(num_cpus=1.0)
     """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are. A call
-    is one shot, and an actor has `tracker.lanes` of them at work at once."""
+    is one shot, and an actor has `tracker.max_concurrent_shots` of them at work at once."""
     write_num_cpus: Annotated[float, Field(gt=0)] = 0.25
 
 

@@ -47,7 +47,10 @@ def summary_table(summary: Summary) -> Table:
     table.add_row("failures", str(len(summary.failures)))
     table.add_row("frames", str(summary.num_frames))
     table.add_row("frames/s", f"{summary.frames_per_s:.1f} over {summary.wall_s:.0f} s")
-    table.add_row("lanes busy", f"{100 * summary.lanes_busy:.0f} % of {summary.num_lanes}")
+    table.add_row(
+        "slot utilization",
+        f"{100 * summary.slot_utilization:.0f} % of {summary.max_concurrent_shots}",
+    )
     if summary.num_retries:
         table.add_row("requests made again", str(summary.num_retries))
     if summary.num_overtaken:

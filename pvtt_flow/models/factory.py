@@ -53,10 +53,10 @@ def build_detector(params: DetectorParams, folder: str | None, open_uri: Opener)
 
 def build_tracker(params: TrackerParams, folder: str | None, open_uri: Opener) -> Tracker:
     """A resident tracker."""
-    from pvtt_flow.models.sam2.threaded_tracker import EngineTracker
+    from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 
     weights = tracker_weights(params, folder, open_uri)
-    return EngineTracker(weights, tracker_config(params), params)
+    return ThreadedTracker(weights, tracker_config(params), params)
 
 
 def _shipped_config(name: str) -> Path:

@@ -28,8 +28,9 @@ class TrackerParams(Params):
     device: Device = "auto"
     direction: Literal["forward", "backward", "both"] = "both"
     """From an object's first prompt forward, from its last one backward, or both from the first."""
-    lanes: Annotated[int, Field(ge=1, le=256)] = 8
-    """Shots that are tracked together; what is kept of each is a few MB an object."""
+    max_concurrent_shots: Annotated[int, Field(ge=1, le=256)] = 8
+    """Number of shots that one tracker processes together (its slots); each object of a shot needs
+    a few MB of device memory."""
     max_prompted_frames: Annotated[int, Field(ge=1, le=MAX_PROMPTED_FRAMES)] = 8
     """Prompted frames an object; all of them stay in its memory for the whole shot. The prompts of
     all objects of a shot may be on at most 64 frames."""
@@ -64,12 +65,12 @@ class TrackedFrame:
     frame_index: int
     pts_ns: int
     objects: tuple[TrackedObject, ...]
-    lanes_busy: float = 1.0
-    """The share of the tracker's lanes that were at work on this frame."""
+    slot_utilization: float = 1.0
+    """Share of the tracker's slots that were in use when this frame was tracked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clip:
+class PromptedShot:
     """One shot to track: what can be read of it, and what is asked.
 
     A position counts the frames of the shot that are processed, from 0.
@@ -86,7 +87,7 @@ class Clip:
 class Tracker(Protocol):
     """Follows the prompted objects of shots; may be called from several threads at once."""
 
-    def track(self, clip: Clip) -> Iterator[TrackedFrame]:
+    def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
         """What is seen on each frame, forward, then going back before the first prompts.
 
         Every position comes once going forward. Going back, those that hold more come again with

@@ -23,7 +23,7 @@ from pvtt_flow.stages.factory import Make
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Lineage, ShotRecord, Source
 
-# Shots that an actor opens while its lanes are full.
+# Shots that an actor queues while `tracker.max_concurrent_shots` are being tracked.
 _SPARE_CALLS = 2
 # Enough to fill a cluster's cores, and few enough for the object store to hold at once.
 _MIN_BLOCKS, _MAX_BLOCK_ROWS = 1024, 64
@@ -40,9 +40,9 @@ def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Row
     # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
     rows = _actors(rows, factory.detect, config, need.detect, batch_size=need.detect.batch_size)
     # 1 : 1. Actors, because SAM 2 stays loaded; one shot a call, because shots differ in length;
-    # many calls at once, because one engine tracks them together, and some to spare, so that a
-    # lane that ends finds its next shot open.
-    calls = config.tracker.lanes + _SPARE_CALLS
+    # many calls at once, because one scheduler tracks them together, and some to spare, so that
+    # a waiting shot takes the slot of a finished one at once.
+    calls = config.tracker.max_concurrent_shots + _SPARE_CALLS
     rows = _actors(rows, factory.propagate, config, need.propagate, calls=calls)
     # 1 : 1, twice; Ray fuses the two, so masks are not copied once more.
     rows = _tasks(rows, factory.judge, config, num_cpus=need.write_num_cpus)

@@ -74,7 +74,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
         run_id=prepared.lineage.run_id,
         num_planned=len(plan.to_process),
         plan={str(reason): n for reason, n in plan.counts.items()},
-        num_lanes=config.tracker.lanes,
+        max_concurrent_shots=config.tracker.max_concurrent_shots,
     )
     watcher.planned(plan)
     dataset = Dataset(config.output.uri)

@@ -27,10 +27,10 @@ class Summary:
     """From the first row entering the flow to the last commit; models are loaded in it."""
     propagate_s: float = 0.0
     """Seconds in trackers, over all shots; shots that are tracked together spend the same ones."""
-    num_lanes: int = 0
-    """Of each tracker."""
-    lanes_busy: float = 0.0
-    """The share of its tracker's lanes that were at work, on average over the tracker's steps."""
+    max_concurrent_shots: int = 0
+    """Slots of each tracker: `tracker.max_concurrent_shots`."""
+    slot_utilization: float = 0.0
+    """Share of the tracker's slots that a step advances, averaged over its steps."""
     statuses: dict[str, int] = field(default_factory=dict)
     """Videos by status."""
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Summary:
         self.num_shots += 1
         self.num_retries += shot_result.timings.retries
         self.num_frames += shot_result.num_frames
-        self._add_lanes(shot_result.num_frames, shot_result.timings.lanes_busy)
+        self._add_slot_utilization(shot_result.num_frames, shot_result.timings.slot_utilization)
         self.propagate_s += shot_result.timings.propagate_s
         if shot_result.failure is None:
             for verdict in shot_result.verdicts:
@@ -66,12 +66,14 @@ class Summary:
                 }
             )
 
-    def _add_lanes(self, num_frames: int, lanes_busy: float) -> None:
-        """A harmonic mean over frames: a step with many lanes has many of them."""
-        if num_frames and lanes_busy:
+    def _add_slot_utilization(self, num_frames: int, slot_utilization: float) -> None:
+        """Update the harmonic mean over frames: a step that uses more slots has more frames."""
+        if num_frames and slot_utilization:
             before = self.num_frames - num_frames
-            steps = (before / self.lanes_busy if before else 0) + num_frames / lanes_busy
-            self.lanes_busy = self.num_frames / steps
+            steps = (
+                before / self.slot_utilization if before else 0
+            ) + num_frames / slot_utilization
+            self.slot_utilization = self.num_frames / steps
 
     @property
     def failure_fraction(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 
 from pvtt_flow.core.timeline import FrameTime, SamplingParams, sample
 from pvtt_flow.errors import DataError
-from pvtt_flow.models.tracker import MAX_PROMPTED_FRAMES, Clip
+from pvtt_flow.models.tracker import MAX_PROMPTED_FRAMES, PromptedShot
 from pvtt_flow.types import Frame, Prompt, Shot, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.seek import read_known_frames
@@ -56,7 +56,7 @@ class ShotFrames:
         )
 
 
-def clip_of(shot: ShotFrames, prompts: Sequence[Prompt]) -> Clip:
+def clip_of(shot: ShotFrames, prompts: Sequence[Prompt]) -> PromptedShot:
     """The shot with its prompts, by position, and the frames that they are on.
 
     Raises DataError of kind `bad_prompt` when there are too many such frames, or one is not
@@ -79,4 +79,4 @@ def clip_of(shot: ShotFrames, prompts: Sequence[Prompt]) -> Clip:
     placed = {
         positions[index]: [p for p in prompts if p.frame_index == index] for index in sorted(wanted)
     }
-    return Clip(read=shot.read, prompts=placed, prompt_frames=shot.at(list(placed)))
+    return PromptedShot(read=shot.read, prompts=placed, prompt_frames=shot.at(list(placed)))

@@ -22,7 +22,7 @@ class Track:
     _prompted: set[tuple[int, int]] = field(init=False)
     """Object id and frame_index of every prompt."""
     _num_tracked: int = 0
-    _frames_per_busy: float = 0.0
+    _sum_of_inverse_utilization: float = 0.0
 
     def __post_init__(self) -> None:
         self._prompted = {(p.object_id, p.frame_index) for p in self.prompts}
@@ -31,18 +31,18 @@ class Track:
         """Keep what is seen on a frame; going back, frames come again with other objects."""
         self.times.setdefault(tracked.frame_index, tracked.pts_ns)
         self._num_tracked += 1
-        self._frames_per_busy += 1 / tracked.lanes_busy
+        self._sum_of_inverse_utilization += 1 / tracked.slot_utilization
         for found in tracked.objects:
             place = found.object_id, tracked.frame_index
             self._seen[place] = self._frame(found.object_id, tracked.frame_index, found)
 
     @property
-    def lanes_busy(self) -> float:
-        """The share of the tracker's lanes that were at work, on average over its steps.
+    def slot_utilization(self) -> float:
+        """Share of the tracker's slots that a step advances, averaged over its steps.
 
-        A step with many lanes has many frames, so this is the harmonic mean over frames.
+        A step that uses more slots processes more frames: this is the harmonic mean over frames.
         """
-        return self._num_tracked / self._frames_per_busy if self._num_tracked else 0.0
+        return self._num_tracked / self._sum_of_inverse_utilization if self._num_tracked else 0.0
 
     def masklets(self, video_id: str, video: Video, shot: Shot) -> tuple[Masklet, ...]:
         """One for each prompted object, by id."""

@@ -58,6 +58,6 @@ class Propagate:
             timings=replace(
                 record.timings,
                 propagate_s=time.perf_counter() - started,
-                lanes_busy=track.lanes_busy,
+                slot_utilization=track.slot_utilization,
             ),
         )

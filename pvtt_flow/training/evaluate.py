@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pvtt_flow.models.sam2.threaded_tracker import EngineTracker
-from pvtt_flow.models.tracker import Clip, Tracker, TrackerParams
+from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
+from pvtt_flow.models.tracker import PromptedShot, Tracker, TrackerParams
 from pvtt_flow.training import stills as pictures
 from pvtt_flow.training.corpus import SEEDS, seed_of
 from pvtt_flow.training.measure import Hits, match, region_similarity
@@ -53,7 +53,7 @@ def follow(
     stream = [Frame(index, index, rgb) for index, rgb in enumerate(frames)]
     box = tuple(float(side) for side in box_xyxy)
     prompt = Prompt(object_id=0, frame_index=0, box_xyxy=box)
-    clip = Clip(
+    clip = PromptedShot(
         read=lambda start, stop: iter(stream[start:stop]),
         prompts={0: [prompt]},
         prompt_frames={0: stream[0]},
@@ -61,8 +61,8 @@ def follow(
     return np.stack([frame.objects[0].mask for frame in tracker.track(clip)])
 
 
-def _shipped() -> EngineTracker:
-    return EngineTracker(WEIGHTS, CONFIG, TrackerParams(device="cpu", lanes=1))
+def _shipped() -> ThreadedTracker:
+    return ThreadedTracker(WEIGHTS, CONFIG, TrackerParams(device="cpu", max_concurrent_shots=1))
 
 
 def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.models.tracker import Clip
+from pvtt_flow.models.tracker import PromptedShot
 from pvtt_flow.training.corpus import SEEDS
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.types import Frame, Prompt
@@ -41,9 +41,9 @@ class Filmed:
         """The same clip with only the first objects prompted."""
         return Filmed(self.frames, self.prompts[:num_objects])
 
-    def clip(self) -> Clip:
+    def clip(self) -> PromptedShot:
         """As the project's tracker takes it."""
-        return Clip(self._read, {0: self.prompts}, {0: self.frames[0]})
+        return PromptedShot(self._read, {0: self.prompts}, {0: self.frames[0]})
 
     def _read(self, start: int, stop: int | None) -> Iterator[Frame]:
         return iter(self.frames[start:stop])

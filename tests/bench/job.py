@@ -2,7 +2,7 @@
 
 A run's time goes from the start of its first shot to its last receipt, so neither Ray's start nor
 the loading of models is in it. Each is timed on some videos and on more; the additional frames
-over the additional seconds are its steady state, in which the filling and emptying of the lanes
+over the additional seconds are its steady state, in which the filling and emptying of the slots
 and the first use of everything cancel.
 
 The job also reads, decodes, detects, encodes masks to RLE, measures and judges them, and writes.

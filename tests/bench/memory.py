@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pvtt_flow.models.tracker import Clip
+from pvtt_flow.models.tracker import PromptedShot
 from pvtt_flow.types import Frame, Prompt
 from tests.bench.clips import FRAME_NS
 
@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Peaks of two processes that track one object in one lane, all of torch included."""
+    """Peaks of two processes that track one object of one shot, all of torch included."""
 
     short_frames: int
     short_bytes: int
@@ -53,12 +53,12 @@ def _track(num_frames: int) -> None:
 
     first = next(_frames())
     box = (0.0, 0.0, float(_SIDE_PX), float(_SIDE_PX))
-    clip = Clip(
+    clip = PromptedShot(
         read=lambda start, stop: islice(_frames(), start, num_frames if stop is None else stop),
         prompts={0: [Prompt(object_id=0, frame_index=0, box_xyxy=box)]},
         prompt_frames={0: first},
     )
-    seen = sum(1 for _ in tracker(embedded(), lanes=1).track(clip))
+    seen = sum(1 for _ in tracker(embedded(), max_concurrent_shots=1).track(clip))
     if seen != num_frames:
         raise RuntimeError(f"expected {num_frames} tracked frames, got {seen}")
 

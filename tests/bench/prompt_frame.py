@@ -42,7 +42,7 @@ OUTPUT = Path(__file__).with_name("prompt_frame.json")
 CHOICES = ("first", "sharp", "confident")
 # What configs/quickstart.yaml has for the embedded detector.
 _MIN_SCORE = 0.38
-_LANES = 8
+_MAX_CONCURRENT_SHOTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +127,12 @@ def main() -> None:
 def _processed(works: Sequence[ShotRecord]) -> Mapping[str, Sequence[ShotRecord]]:
     """The same shots by choice, tracked."""
     detector = build_detector(DetectorParams(device="cpu"), None, open_binary)
-    tracker = build_tracker(TrackerParams(device="cpu", lanes=_LANES), None, open_binary)
+    tracker = build_tracker(
+        TrackerParams(device="cpu", max_concurrent_shots=_MAX_CONCURRENT_SHOTS), None, open_binary
+    )
     propagate = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)
     done = {}
-    with ThreadPoolExecutor(_LANES) as pool:
+    with ThreadPoolExecutor(_MAX_CONCURRENT_SHOTS) as pool:
         for choice in CHOICES:
             params = DetectParams.model_validate({"min_score": _MIN_SCORE, "prompt_frame": choice})
             prompted = Detect(detector, params, EVERY_FRAME, DEFAULT_LIMITS)(works)

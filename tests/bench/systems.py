@@ -14,11 +14,11 @@ from PIL import Image
 
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.official import build_predictor
-from pvtt_flow.models.sam2.threaded_tracker import EngineTracker
+from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import TrackerParams
 from tests.bench.clips import Filmed
 
-LANES = 8
+MAX_CONCURRENT_SHOTS = 8
 TINY_SIZE_PX = 256
 _CPU = torch.device("cpu")
 _MEAN = torch.tensor((0.485, 0.456, 0.406))[:, None, None]
@@ -53,16 +53,16 @@ class System(Protocol):
 
 
 class Engine:
-    """The project's tracker, called from as many threads as it has lanes."""
+    """The project's tracker, called from one thread for each concurrent shot."""
 
     name = "engine"
 
     def __init__(self, model: Model) -> None:
-        self._tracker = tracker(model, LANES)
+        self._tracker = tracker(model, MAX_CONCURRENT_SHOTS)
 
     def track(self, clips: Sequence[Filmed], see: See) -> None:
         """See `System`."""
-        with ThreadPoolExecutor(LANES) as pool:
+        with ThreadPoolExecutor(MAX_CONCURRENT_SHOTS) as pool:
             for _ in pool.map(self._track, range(len(clips)), clips, [see] * len(clips)):
                 pass
 
@@ -99,9 +99,13 @@ class Official:
             return self._predictor.init_state("in memory")
 
 
-def tracker(model: Model, lanes: int) -> EngineTracker:
+def tracker(model: Model, max_concurrent_shots: int) -> ThreadedTracker:
     """The project's tracker on the CPU."""
-    return EngineTracker(model.weights, model.config, TrackerParams(device="cpu", lanes=lanes))
+    return ThreadedTracker(
+        model.weights,
+        model.config,
+        TrackerParams(device="cpu", max_concurrent_shots=max_concurrent_shots),
+    )
 
 
 def loaded(clip: Filmed, size_px: int) -> torch.Tensor:

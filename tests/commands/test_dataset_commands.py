@@ -64,7 +64,7 @@ def test_judge(dataset: Dataset) -> None:
         "judge", dataset.uri, "--set", "qc.presense_reject=0.5"
     )
     assert "--set must be qc.KEY=VALUE here, got tracker" in refused(
-        "judge", dataset.uri, "--set", "tracker.lanes=2"
+        "judge", dataset.uri, "--set", "tracker.max_concurrent_shots=2"
     )
 
 

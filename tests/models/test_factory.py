@@ -9,7 +9,7 @@ from pvtt_flow.errors import ConfigError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import sha256_of
 from pvtt_flow.models.factory import build_tracker, tracker_config
-from pvtt_flow.models.tracker import Clip, TrackerParams
+from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame, Prompt
 
@@ -61,7 +61,7 @@ def test_the_embedded_tracker_is_one_with_a_path_to_it() -> None:
     rgb[30:60, 50:100] = (220, 180, 40)
     frames = [Frame(i, i, np.roll(rgb, 3 * i, axis=1)) for i in range(3)]
     prompts = {0: [Prompt(object_id=4, frame_index=0, box_xyxy=(50, 30, 100, 60))]}
-    clip = Clip(lambda start, stop: iter(frames[start:stop]), prompts, {0: frames[0]})
+    clip = PromptedShot(lambda start, stop: iter(frames[start:stop]), prompts, {0: frames[0]})
     one, other = (
         list(build_tracker(params, None, open_binary).track(clip)) for params in (named, by_path)
     )

@@ -41,6 +41,6 @@ SHOT = ShotResult(
     files=(file("one"),),
     flags=(),
     failure=None,
-    timings=Timings(inspect_s=1, detect_s=2, propagate_s=3, lanes_busy=0.5),
+    timings=Timings(inspect_s=1, detect_s=2, propagate_s=3, slot_utilization=0.5),
 )
 FAILED_SHOT = replace(SHOT, verdicts=(), files=(), failure=FAILURE)

@@ -126,15 +126,15 @@ def test_the_summary_counts_what_was_sealed() -> None:
     assert (summary.num_frames, summary.frames_per_s, summary.propagate_s) == (30, 3.0, 9.0)
 
 
-def test_lanes_are_averaged_over_frames() -> None:
+def test_slot_utilization_is_averaged_over_frames() -> None:
     summary = Summary(run_id="run", num_planned=3, plan={})
-    for num_frames, lanes_busy in ((0, 0.0), (10, 0.5), (30, 1.0), (0, 0.0)):
-        timings = replace(SHOT.timings, lanes_busy=lanes_busy)
+    for num_frames, slot_utilization in ((0, 0.0), (10, 0.5), (30, 1.0), (0, 0.0)):
+        timings = replace(SHOT.timings, slot_utilization=slot_utilization)
         summary.add_shot(replace(SHOT, num_frames=num_frames, timings=timings))
-    assert summary.lanes_busy == pytest.approx(40 / (10 / 0.5 + 30 / 1.0))
+    assert summary.slot_utilization == pytest.approx(40 / (10 / 0.5 + 30 / 1.0))
 
 
 def test_a_summary_of_nothing() -> None:
     summary = Summary(run_id="run", num_planned=0, plan={})
     assert (summary.failure_fraction, summary.frames_per_s) == (0.0, 0.0)
-    assert summary.lanes_busy == 0.0
+    assert summary.slot_utilization == 0.0

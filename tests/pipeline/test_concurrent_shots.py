@@ -20,7 +20,7 @@ from tests.pipeline.runs import sample, write_config
 
 pytestmark = pytest.mark.slow
 
-NUM_LANES = 4
+MAX_CONCURRENT_SHOTS = 4
 STRIDE = 4
 LATE_FRAME = 3 * STRIDE
 CUT_FRAME = 9 * STRIDE + 2
@@ -36,7 +36,7 @@ PROMPTS: Mapping[str, list[dict[str, object]]] = {
 
 
 @dataclass(frozen=True)
-class LanesRun:
+class FinishedRun:
     """What the run left."""
 
     ended: Ended
@@ -49,9 +49,9 @@ class LanesRun:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> LanesRun:
+def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """The sample clips, and copies of one with prompts of their own."""
-    home = tmp_path_factory.mktemp("lanes")
+    home = tmp_path_factory.mktemp("concurrent-shots")
     rows: list[dict[str, object]] = [
         {"uri": str(path), "id": path.stem.replace("_", "-")}
         for path in sorted(sample("").glob("*.mp4"))
@@ -63,13 +63,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LanesRun:
     manifest = home / "videos.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     config = write_config(home / "config.yaml", manifest, home / "dataset")
-    settings = (f"tracker.lanes={NUM_LANES}", f"sampling.stride={STRIDE}", "detect.max_products=1")
+    settings = (
+        f"tracker.max_concurrent_shots={MAX_CONCURRENT_SHOTS}",
+        f"sampling.stride={STRIDE}",
+        "detect.max_products=1",
+    )
     ended = pvtt_flow("run", config, *(word for s in settings for word in ("--set", s)))
     assert ended.code == 0, ended.out + ended.err
     dataset = open_dataset(str(home / "dataset"))
     records = {record.video_id: record for record in find_videos(dataset, "")}
     (run_file,) = (home / "dataset" / "runs").glob("*.json")
-    return LanesRun(
+    return FinishedRun(
         ended=ended,
         summary=json.loads(run_file.read_text())["summary"],
         records=records,
@@ -87,14 +91,18 @@ def _write_two_shots(path: Path) -> None:
     write_mp4(path, pictures, Fraction(24))
 
 
-def test_shots_share_the_lanes(run: LanesRun) -> None:
-    assert run.summary["num_lanes"] == NUM_LANES
-    assert run.summary["lanes_busy"] > 1 / NUM_LANES, "one shot at a time would give exactly that"
-    told = next(line for line in run.ended.out.splitlines() if "lanes busy" in line)
-    assert told.endswith(f"{100 * run.summary['lanes_busy']:.0f} % of {NUM_LANES} │")
+def test_shots_are_tracked_concurrently(run: FinishedRun) -> None:
+    assert run.summary["max_concurrent_shots"] == MAX_CONCURRENT_SHOTS
+    assert run.summary["slot_utilization"] > 1 / MAX_CONCURRENT_SHOTS, (
+        "one shot at a time would give exactly that"
+    )
+    line = next(text for text in run.ended.out.splitlines() if "slot utilization" in text)
+    assert line.endswith(
+        f"{100 * run.summary['slot_utilization']:.0f} % of {MAX_CONCURRENT_SHOTS} │"
+    )
 
 
-def test_a_shot_that_fails_beside_others_fails_alone(run: LanesRun) -> None:
+def test_a_shot_that_fails_beside_others_fails_alone(run: FinishedRun) -> None:
     failed = {video_id for video_id, record in run.records.items() if record.failure_kind}
     assert failed == {"past-the-end"}
     record = run.records["past-the-end"]
@@ -103,7 +111,7 @@ def test_a_shot_that_fails_beside_others_fails_alone(run: LanesRun) -> None:
     assert len(run.records) == len(list(sample("").glob("*.mp4"))) + len(PROMPTS)
 
 
-def test_an_object_is_followed_back_from_a_late_prompt(run: LanesRun) -> None:
+def test_an_object_is_followed_back_from_a_late_prompt(run: FinishedRun) -> None:
     masklet = run.masklets["late"]
     frames = [frame.frame_index for frame in masklet.frames]
     assert frames == list(range(0, masklet.stop_frame, STRIDE))
@@ -112,7 +120,7 @@ def test_an_object_is_followed_back_from_a_late_prompt(run: LanesRun) -> None:
     assert prompted == [LATE_FRAME]
 
 
-def test_a_correction_is_stored_as_one(run: LanesRun) -> None:
+def test_a_correction_is_stored_as_one(run: FinishedRun) -> None:
     masklet = run.masklets["corrected"]
     assert [(p.frame_index, p.correction) for p in masklet.prompts] == [
         (0, False), (LATE_FRAME, True),
@@ -121,7 +129,7 @@ def test_a_correction_is_stored_as_one(run: LanesRun) -> None:
     assert prompted == [0, LATE_FRAME]
 
 
-def test_nothing_is_carried_across_a_cut(run: LanesRun) -> None:
+def test_nothing_is_carried_across_a_cut(run: FinishedRun) -> None:
     record = run.records["two-shots"]
     assert (record.status, record.num_shots, record.num_masklets) == ("ok", 2, 2)
     first, second = run.two_shots

@@ -65,7 +65,7 @@ def test_a_server_that_goes_away(proxy: FaultyS3, bucket: str, tmp_path: Path) -
     proxy.rate = 0
     shell = Shell.new(AWS_ENDPOINT_URL=proxy.url)
     config = write_config(tmp_path / "config.yaml", f"{bucket}/in", f"{bucket}/out")
-    slow = ("--set", "sampling.stride=2", "--set", "tracker.lanes=1")
+    slow = ("--set", "sampling.stride=2", "--set", "tracker.max_concurrent_shots=1")
     log = tmp_path / "run.log"
     process = shell.start("pvtt-flow", "run", str(config), *slow, log=log)
     assert wait_until(lambda: num_sealed(f"{bucket}/out"), timeout_s=120), log.read_text()

@@ -23,7 +23,7 @@ def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
         uri = str(disk.path / "dataset")
         config = write_config(tmp_path / "config.yaml", str(videos), uri)
         # More frames than in other tests and one shot at a time, so that there is a middle.
-        settings = ("--set", "sampling.stride=3", "--set", "tracker.lanes=1")
+        settings = ("--set", "sampling.stride=3", "--set", "tracker.max_concurrent_shots=1")
         command = ("pvtt-flow", "run", str(config), *settings)
         process = shell.start(*command, log=log)
         assert wait_until(partial(has_sealed, uri, 2), timeout_s=180), log.read_text()

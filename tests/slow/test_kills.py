@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 NUM_VIDEOS, NUM_KILLS = 30, 20
 # One shot at a time in every batch, so that even the last digit of a score is the same.
 SETTINGS = (
-    *("--set", "tracker.lanes=1", "--set", "resources.detect.batch_size=1"),
+    *("--set", "tracker.max_concurrent_shots=1", "--set", "resources.detect.batch_size=1"),
     # All frames, so that there is a middle.
     *("--set", "sampling.stride=1"),
 )

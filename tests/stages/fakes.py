@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core.shots import ShotParams
-from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackedObject
+from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackedObject
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.types import Detections, Failure, Frame, Prompt, ShotRecord, Source
 from pvtt_flow.video.limits import DEFAULT_LIMITS
@@ -76,29 +76,32 @@ class FakeTracker:
     CHUNK_FRAMES = 3
 
     def __init__(
-        self, box_at: Callable[[int, int], Box | None], *, lanes_busy: Sequence[float] = (1.0,)
+        self,
+        box_at: Callable[[int, int], Box | None],
+        *,
+        slot_utilization: Sequence[float] = (1.0,),
     ) -> None:
-        """`lanes_busy` are told in turn."""
+        """Frames report the values of `slot_utilization` in turn."""
         self._box_at = box_at
-        self._lanes_busy = lanes_busy
+        self._slot_utilization = slot_utilization
         self.most_alive = 0
         """Frames of the stream that were held at once, going forward."""
 
-    def track(self, clip: Clip) -> Iterator[TrackedFrame]:
+    def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
         assert clip.prompts.keys() == clip.prompt_frames.keys()
         first: dict[int, int] = {}
         for position in sorted(clip.prompts):
             for prompt in clip.prompts[position]:
                 first.setdefault(prompt.object_id, position)
-        busy = cycle(self._lanes_busy)
+        utilization = cycle(self._slot_utilization)
         for position, frame in self._forward(clip):
             seen = [i for i, start in first.items() if start <= position]
-            yield self._frame(frame, seen, next(busy))
+            yield self._frame(frame, seen, next(utilization))
         for position, frame in self._back(clip, max(first.values())):
             seen = [i for i, start in first.items() if position < start]
-            yield self._frame(frame, seen, next(busy))
+            yield self._frame(frame, seen, next(utilization))
 
-    def _forward(self, clip: Clip) -> Iterator[tuple[int, Frame]]:
+    def _forward(self, clip: PromptedShot) -> Iterator[tuple[int, Frame]]:
         pictures: list[weakref.ref[NDArray[np.uint8]]] = []
         for position, frame in enumerate(clip.read(0, None)):
             pictures.append(weakref.ref(frame.rgb))
@@ -107,16 +110,16 @@ class FakeTracker:
                 assert clip.prompt_frames[position].frame_index == frame.frame_index
             yield position, frame
 
-    def _back(self, clip: Clip, stop: int) -> Iterator[tuple[int, Frame]]:
+    def _back(self, clip: PromptedShot, stop: int) -> Iterator[tuple[int, Frame]]:
         """From before `stop` down to 0, in chunks that are read forward."""
         for end in range(stop, 0, -self.CHUNK_FRAMES):
             start = max(0, end - self.CHUNK_FRAMES)
             chunk = zip(range(start, end), clip.read(start, end), strict=True)
             yield from reversed(list(chunk))
 
-    def _frame(self, frame: Frame, seen: Iterable[int], lanes_busy: float) -> TrackedFrame:
+    def _frame(self, frame: Frame, seen: Iterable[int], slot_utilization: float) -> TrackedFrame:
         objects = tuple(self._object(i, frame) for i in sorted(seen))
-        return TrackedFrame(frame.frame_index, frame.pts_ns, objects, lanes_busy)
+        return TrackedFrame(frame.frame_index, frame.pts_ns, objects, slot_utilization)
 
     def _object(self, object_id: int, frame: Frame) -> TrackedObject:
         mask = np.zeros(frame.rgb.shape[:2], np.bool_)

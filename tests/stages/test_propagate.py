@@ -10,7 +10,7 @@ import pytest
 from pvtt_flow.core import rle
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
-from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackerParams
+from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackerParams
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.types import Masklet, Prompt, ShotRecord
@@ -162,7 +162,7 @@ def test_shots_are_tracked_side_by_side(clip: Path) -> None:
     both_here = threading.Barrier(2, timeout=60)
 
     class Meeting(FakeTracker):
-        def track(self, clip: Clip) -> Iterator[TrackedFrame]:
+        def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
             both_here.wait()
             return super().track(clip)
 
@@ -176,11 +176,11 @@ def test_shots_are_tracked_side_by_side(clip: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_share_of_busy_lanes_is_told(clip: Path) -> None:
-    tracker = FakeTracker(box_at, lanes_busy=(0.5,))
+def test_slot_utilization_is_reported(clip: Path) -> None:
+    tracker = FakeTracker(box_at, slot_utilization=(0.5,))
     stage = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)
     (done,) = stage([prompted(clip, box_prompt(1, (30, 10, 36, 20)))])
-    assert done.timings.lanes_busy == 0.5
+    assert done.timings.slot_utilization == 0.5
 
 
 def test_what_has_failed_or_shows_no_product_passes_by(clip: Path) -> None:

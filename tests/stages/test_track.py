@@ -36,8 +36,10 @@ def seen(object_id: int, score: float = 4.0) -> TrackedObject:
     return TrackedObject(object_id, mask, object_score=score, predicted_iou=None)
 
 
-def tracked(frame_index: int, *objects: TrackedObject, lanes_busy: float = 1.0) -> TrackedFrame:
-    return TrackedFrame(frame_index, 100 + 10 * frame_index, objects, lanes_busy)
+def tracked(
+    frame_index: int, *objects: TrackedObject, slot_utilization: float = 1.0
+) -> TrackedFrame:
+    return TrackedFrame(frame_index, 100 + 10 * frame_index, objects, slot_utilization)
 
 
 def test_both_passes_become_frames_in_order() -> None:
@@ -83,10 +85,10 @@ def test_masks_may_be_in_either_order_in_memory(order: str) -> None:
     assert (frame.box_xyxy, frame.area_px, frame.fragments) == (BOX, 6, 1)
 
 
-def test_lanes_are_averaged_over_the_steps() -> None:
+def test_slot_utilization_is_averaged_over_steps() -> None:
     track = Track((box_prompt(0, BOX),))
-    assert track.lanes_busy == 0.0
-    # A step with few lanes has few frames and counts as much as one with many.
-    for busy in (0.25, 1.0, 1.0):
-        track.add(tracked(0, lanes_busy=busy))
-    assert track.lanes_busy == pytest.approx(3 / (4 + 1 + 1))
+    assert track.slot_utilization == 0.0
+    # A step that uses few slots has few frames and counts as much as one that uses many.
+    for utilization in (0.25, 1.0, 1.0):
+        track.add(tracked(0, slot_utilization=utilization))
+    assert track.slot_utilization == pytest.approx(3 / (4 + 1 + 1))

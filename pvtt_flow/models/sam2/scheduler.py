@@ -47,7 +47,7 @@ class Seen:
     """float32 (objects,), object score logits."""
     ious: Tensor
     """float32 (objects,), predicted; NaN where the mask was given."""
-    lanes_busy: float
+    slot_utilization: float
     """The share of the engine's lanes that this step advanced."""
 
 
@@ -221,7 +221,7 @@ def _seen(due: Due, found: Sequence[Found], busy: float) -> Seen:
         logits=_joined([s.logits for s in own]),
         scores=_joined([s.score for s in own]),
         ious=_joined([s.iou for s in own]),
-        lanes_busy=busy,
+        slot_utilization=busy,
     )
 
 

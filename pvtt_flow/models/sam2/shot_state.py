@@ -17,7 +17,7 @@ from pvtt_flow.models.sam2.memory_bank import Bank, Memory
 from pvtt_flow.models.sam2.prefetch import LOOK_AHEAD, Feed, Picture, square
 from pvtt_flow.models.sam2.prompt_encoding import Ask, asks_of
 from pvtt_flow.models.sam2.tensors import Sight
-from pvtt_flow.models.tracker import Clip, TrackerParams
+from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.types import Frame
 
 # Read at once when going backward, where a decoder cannot.
@@ -59,7 +59,7 @@ class Lane:
 
     def __init__(
         self,
-        clip: Clip,
+        clip: PromptedShot,
         params: TrackerParams,
         size_px: int,
         wake: Callable[[], None],

@@ -17,7 +17,7 @@ from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.sam2.scheduler import Ended, Engine, Seen
 from pvtt_flow.models.sam2.shot_state import Lane
-from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackedObject, TrackerParams
+from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackedObject, TrackerParams
 
 # Frames of a lane that may wait for whoever encodes their masks; then it stands still.
 _MAX_RESULTS = 32
@@ -40,11 +40,11 @@ class _Result:
                 TrackedObject(object_id, mask, score, None if math.isnan(iou) else iou)
                 for object_id, mask, score, iou in objects
             ),
-            lanes_busy=self.seen.lanes_busy,
+            slot_utilization=self.seen.slot_utilization,
         )
 
 
-class EngineTracker:
+class ThreadedTracker:
     """A resident SAM 2 that tracks many shots at once."""
 
     def __init__(self, weights: Path | None, config: Path, params: TrackerParams) -> None:
@@ -60,7 +60,7 @@ class EngineTracker:
         self._model = Sam2(build_predictor(weights, config, device), compile_steps=compile_steps)
         self._engine = Engine(
             self._model,
-            params.lanes,
+            params.max_concurrent_shots,
             fill_holes_px=params.fill_holes_px,
             memory_dtype=torch.bfloat16 if self._bfloat16 else torch.float32,
         )
@@ -74,7 +74,7 @@ class EngineTracker:
         """Ends the engine's thread; whoever still tracks gets an error."""
         self._ask(self._close)
 
-    def track(self, clip: Clip) -> Iterator[TrackedFrame]:
+    def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
         """See `Tracker.track`."""
         if self._closed:
             raise _closed_error()

@@ -27,14 +27,14 @@ class Pair:
         shots: Sequence[Shot],
         direction: Direction,
         *,
-        num_lanes: int = 4,
+        max_concurrent_shots: int = 4,
         fill_holes_px: int = 0,
         rounded: bool = False,
     ) -> Difference:
         """Of these shots, tracked together by the engine and object by object by the official
         predictor; without the rounding of memories, unless `rounded`."""
         with nullcontext() if rounded else unrounded():
-            engine = Engine(self.model, num_lanes, fill_holes_px=fill_holes_px)
+            engine = Engine(self.model, max_concurrent_shots, fill_holes_px=fill_holes_px)
             seen = run(self.model, shots, direction, engine=engine)
             found = [sights(shot, own) for shot, own in zip(shots, seen, strict=True)]
             expected = [self.expected(shot, direction) for shot in shots]

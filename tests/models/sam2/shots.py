@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core import rle
-from pvtt_flow.models.tracker import Clip
+from pvtt_flow.models.tracker import PromptedShot
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.types import Frame, Prompt
 
@@ -31,8 +31,8 @@ class Shot:
         return height, width
 
     @property
-    def clip(self) -> Clip:
-        return Clip(
+    def clip(self) -> PromptedShot:
+        return PromptedShot(
             read=lambda start, stop: iter(self.frames[start:stop]),
             prompts=self.prompts,
             prompt_frames={position: self.frames[position] for position in self.prompts},

@@ -71,7 +71,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Reader]]:
 
 
 def test_shots_that_share_lanes(embedded: Pair, batches: list[Sequence[Reader]]) -> None:
-    embedded.difference(staggered(), "both", num_lanes=3).check()
+    embedded.difference(staggered(), "both", max_concurrent_shots=3).check()
     assert any(len({reader.frame for reader in batch}) >= 3 for batch in batches)
     assert any({reader.step for reader in batch} == {1, -1} for batch in batches)
     lengths = [{min(reader.num_frames, 16) for reader in batch} for batch in batches]
@@ -79,11 +79,11 @@ def test_shots_that_share_lanes(embedded: Pair, batches: list[Sequence[Reader]])
 
 
 def test_shots_that_share_lanes_of_an_untrained_model(untrained: Pair) -> None:
-    untrained.difference(staggered()[:-1], "forward", num_lanes=3).check()
+    untrained.difference(staggered()[:-1], "forward", max_concurrent_shots=3).check()
 
 
 def test_shots_that_share_lanes_going_back(untrained: Pair) -> None:
-    untrained.difference(staggered(), "backward", num_lanes=3).check()
+    untrained.difference(staggered(), "backward", max_concurrent_shots=3).check()
 
 
 def test_memories_as_they_are_stored(embedded: Pair) -> None:

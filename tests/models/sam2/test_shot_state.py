@@ -8,7 +8,7 @@ import pytest
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.models.sam2.shot_state import Lane
-from pvtt_flow.models.tracker import Clip, TrackerParams
+from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.types import Frame, Prompt
 from tests.models.sam2.run_engine import Direction
 from tests.models.sam2.shots import ON, box, clicks, frame, shot, square_box
@@ -28,13 +28,13 @@ def reads() -> list[tuple[int, int | None]]:
 
 
 @pytest.fixture
-def clip(reads: list[tuple[int, int | None]]) -> Clip:
+def clip(reads: list[tuple[int, int | None]]) -> PromptedShot:
     def read(start: int, stop: int | None) -> Iterator[Frame]:
         reads.append((start, stop))
         return (picture(i) for i in range(start, NUM_FRAMES if stop is None else stop))
 
     prompts = {PROMPTED: [box(0, 0, 0, 4, 4)]}
-    return Clip(read=read, prompts=prompts, prompt_frames={PROMPTED: picture(PROMPTED)})
+    return PromptedShot(read=read, prompts=prompts, prompt_frames={PROMPTED: picture(PROMPTED)})
 
 
 def drained(lane: Lane, news: News) -> Iterator[int]:
@@ -48,7 +48,7 @@ def drained(lane: Lane, news: News) -> Iterator[int]:
         lane.take()
 
 
-def test_it_goes_back_in_pieces(clip: Clip, reads: list[tuple[int, int | None]]) -> None:
+def test_it_goes_back_in_pieces(clip: PromptedShot, reads: list[tuple[int, int | None]]) -> None:
     """A decoder reads forward only: each piece is read so, and then turned."""
     news = News()
     lane = Lane(clip, TrackerParams(direction="both"), 8, news)
@@ -62,7 +62,7 @@ def test_it_goes_back_in_pieces(clip: Clip, reads: list[tuple[int, int | None]])
     assert not lane.turn()
 
 
-def test_backward_starts_at_the_prompt(clip: Clip) -> None:
+def test_backward_starts_at_the_prompt(clip: PromptedShot) -> None:
     news = News()
     lane = Lane(clip, TrackerParams(direction="backward"), 8, news)
     lane.open()
@@ -71,7 +71,7 @@ def test_backward_starts_at_the_prompt(clip: Clip) -> None:
     assert list(drained(lane, news)) == list(range(PROMPTED, -1, -1))
 
 
-def test_forward_does_not_turn(clip: Clip) -> None:
+def test_forward_does_not_turn(clip: PromptedShot) -> None:
     news = News()
     lane = Lane(clip, TrackerParams(direction="forward"), 8, news)
     lane.open()
@@ -80,7 +80,7 @@ def test_forward_does_not_turn(clip: Clip) -> None:
     assert not lane.turn()
 
 
-def test_a_lane_whose_results_nobody_takes_stands_still(clip: Clip) -> None:
+def test_a_lane_whose_results_nobody_takes_stands_still(clip: PromptedShot) -> None:
     news, full = News(), True
     lane = Lane(clip, TrackerParams(), 8, news, full=lambda: full)
     lane.open()
@@ -101,7 +101,7 @@ def test_no_frame_is_tracked_before_it_is_known_whether_there_are_sixteen(num_fr
         assert more.wait(60)
         yield from (picture(i) for i in range(14, num_frames))
 
-    clip = Clip(read=read, prompts={0: [box(0, 0, 0, 4, 4)]}, prompt_frames={0: picture(0)})
+    clip = PromptedShot(read=read, prompts={0: [box(0, 0, 0, 4, 4)]}, prompt_frames={0: picture(0)})
     lane = Lane(clip, TrackerParams(), 8, news)
     lane.open()
     news.until(lambda: lane.num_frames == 14)

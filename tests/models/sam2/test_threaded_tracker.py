@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pvtt_flow.errors import DataError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.threaded_tracker import EngineTracker
-from pvtt_flow.models.tracker import Clip, TrackedFrame, TrackerParams
+from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
+from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackerParams
 from pvtt_flow.types import Frame, Prompt
 from tests.models.sam2.shots import (
     ON,
@@ -30,24 +30,26 @@ from tests.models.sam2.wait_until import News
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-LANES = 2
+MAX_CONCURRENT_SHOTS = 2
 # Results that wait for their reader, and pictures that wait for the engine.
 MAX_AHEAD = 32 + 16 + 4
 
 
-def tracker_of(config: Path, **params: object) -> EngineTracker:
+def tracker_of(config: Path, **params: object) -> ThreadedTracker:
     weights = checkpoints.embedded_file("sam2_embedded.pt")
-    chosen = TrackerParams.model_validate({"device": "cpu", "lanes": LANES, **params})
-    return EngineTracker(weights, config, chosen)
+    chosen = TrackerParams.model_validate(
+        {"device": "cpu", "max_concurrent_shots": MAX_CONCURRENT_SHOTS, **params}
+    )
+    return ThreadedTracker(weights, config, chosen)
 
 
 @pytest.fixture(scope="module")
-def tracker(config: Path) -> EngineTracker:
+def tracker(config: Path) -> ThreadedTracker:
     return tracker_of(config)
 
 
 @pytest.fixture(scope="module")
-def forward(config: Path) -> EngineTracker:
+def forward(config: Path) -> ThreadedTracker:
     return tracker_of(config, direction="forward")
 
 
@@ -62,9 +64,9 @@ class Reading:
         self._error_at = error_at
 
     @property
-    def clip(self) -> Clip:
+    def clip(self) -> PromptedShot:
         first = frame(0, self._ground)
-        return Clip(read=self._read, prompts=dict([prompted(0)]), prompt_frames={0: first})
+        return PromptedShot(read=self._read, prompts=dict([prompted(0)]), prompt_frames={0: first})
 
     def _read(self, start: int, stop: int | None) -> Generator[Frame]:
         try:
@@ -107,18 +109,21 @@ def several() -> list[Shot]:
     ]
 
 
-def test_shots_of_several_threads_are_as_one_after_the_other(tracker: EngineTracker) -> None:
+def test_shots_of_several_threads_are_as_one_after_the_other(tracker: ThreadedTracker) -> None:
     clips = [shot.clip for shot in several()]
     alone = [list(tracker.track(clip)) for clip in clips]
     with ThreadPoolExecutor(len(clips)) as threads:
         together = list(threads.map(lambda clip: list(tracker.track(clip)), clips))
     for first, second in zip(alone, together, strict=True):
         assert_alike(first, second)
-    assert {t.lanes_busy for tracked in alone for t in tracked} == {1 / LANES}
-    assert {t.lanes_busy for tracked in together for t in tracked} <= {1 / LANES, 1}
+    assert {t.slot_utilization for tracked in alone for t in tracked} == {1 / MAX_CONCURRENT_SHOTS}
+    assert {t.slot_utilization for tracked in together for t in tracked} <= {
+        1 / MAX_CONCURRENT_SHOTS,
+        1,
+    }
 
 
-def test_every_frame_is_reported_with_its_time(tracker: EngineTracker) -> None:
+def test_every_frame_is_reported_with_its_time(tracker: ThreadedTracker) -> None:
     """Once going forward; those with more to say once more, going back."""
     frames = several()[2].frames
     tracked = list(tracker.track(several()[2].clip))
@@ -127,13 +132,13 @@ def test_every_frame_is_reported_with_its_time(tracker: EngineTracker) -> None:
     assert [len(t.objects) for t in tracked] == [0] * 3 + [1] * 9 + [1] * 3
 
 
-def test_going_forward_nothing_is_seen_before_the_prompts(forward: EngineTracker) -> None:
+def test_going_forward_nothing_is_seen_before_the_prompts(forward: ThreadedTracker) -> None:
     tracked = list(forward.track(shot(6, square_box(4, 2), square_box(1, 4)).clip))
     ids = [[o.object_id for o in t.objects] for t in tracked]
     assert ids == [[], [], [4], [4], [1, 4], [1, 4]]
 
 
-def test_scores_are_reported_where_the_model_has_them(tracker: EngineTracker) -> None:
+def test_scores_are_reported_where_the_model_has_them(tracker: ThreadedTracker) -> None:
     given = shot(3, square_box(0, 0), (0, mask_of(1, 0)))
     first, second, _ = tracker.track(given.clip)
     assert first.objects[0].predicted_iou is not None
@@ -146,7 +151,7 @@ def test_scores_are_reported_where_the_model_has_them(tracker: EngineTracker) ->
         assert found.mask.dtype == np.bool_
 
 
-def test_frames_are_let_go(forward: EngineTracker) -> None:
+def test_frames_are_let_go(forward: ThreadedTracker) -> None:
     reading, most = Reading(60), 0
     for count, _ in enumerate(forward.track(reading.clip)):
         if count % 20 == 0:
@@ -156,7 +161,7 @@ def test_frames_are_let_go(forward: EngineTracker) -> None:
     assert most <= 2
 
 
-def test_a_slow_reader_holds_up_its_own_shot_alone(forward: EngineTracker) -> None:
+def test_a_slow_reader_holds_up_its_own_shot_alone(forward: ThreadedTracker) -> None:
     reading = Reading(500)
     slow = forward.track(reading.clip)
     next(slow)
@@ -167,7 +172,7 @@ def test_a_slow_reader_holds_up_its_own_shot_alone(forward: EngineTracker) -> No
 
 
 def test_an_iterator_that_is_given_up_makes_room(config: Path) -> None:
-    tracker = tracker_of(config, lanes=1, direction="forward")
+    tracker = tracker_of(config, max_concurrent_shots=1, direction="forward")
     reading = Reading(10**6)
     tracked = tracker.track(reading.clip)
     assert [next(tracked).frame_index for _ in range(3)] == [0, 3, 6]
@@ -177,7 +182,7 @@ def test_an_iterator_that_is_given_up_makes_room(config: Path) -> None:
 
 
 def test_one_that_was_never_started_takes_none(config: Path) -> None:
-    tracker = tracker_of(config, lanes=1, direction="forward")
+    tracker = tracker_of(config, max_concurrent_shots=1, direction="forward")
     reading = Reading(100)
     close(tracker.track(reading.clip))
     assert len(list(tracker.track(shot(4, square_box(0, 0)).clip))) == 4
@@ -185,7 +190,7 @@ def test_one_that_was_never_started_takes_none(config: Path) -> None:
 
 
 def test_one_that_is_given_up_while_it_waits(config: Path) -> None:
-    tracker = tracker_of(config, lanes=1, direction="forward")
+    tracker = tracker_of(config, max_concurrent_shots=1, direction="forward")
     ahead = tracker.track(Reading(100).clip)
     next(ahead)
     with ThreadPoolExecutor(2) as threads:
@@ -195,7 +200,7 @@ def test_one_that_is_given_up_while_it_waits(config: Path) -> None:
         assert [len(tracked.result()) for tracked in behind] == [4, 5]
 
 
-def test_what_reading_raises_comes_after_the_frames_before_it(forward: EngineTracker) -> None:
+def test_what_reading_raises_comes_after_the_frames_before_it(forward: ThreadedTracker) -> None:
     """And others go on."""
     broken = Reading(40, error_at=7)
     seen: list[int] = []
@@ -233,7 +238,7 @@ def test_a_closed_tracker_ends_what_it_tracks(config: Path) -> None:
         list(tracker.track(shot(2, square_box(0, 0)).clip))
 
 
-def test_bfloat16_is_nearly_the_same(config: Path, forward: EngineTracker) -> None:
+def test_bfloat16_is_nearly_the_same(config: Path, forward: ThreadedTracker) -> None:
     clip = shot(5, square_box(0, 0)).clip
     exact = masks_of(list(forward.track(clip)))
     coarse = list(tracker_of(config, direction="forward", precision="bfloat16").track(clip))
@@ -241,7 +246,7 @@ def test_bfloat16_is_nearly_the_same(config: Path, forward: EngineTracker) -> No
         assert (mask & exact[key]).sum() >= 0.9 * (mask | exact[key]).sum()
 
 
-def test_prompts_that_cannot_be_followed(tracker: EngineTracker) -> None:
+def test_prompts_that_cannot_be_followed(tracker: ThreadedTracker) -> None:
     given = shot(3, square_box(0, 0), square_box(0, 0))
     with pytest.raises(DataError, match="at most one box") as caught:
         list(tracker.track(given.clip))
