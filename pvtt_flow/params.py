@@ -1,6 +1,9 @@
 """The base class of config sections and of other values that come from outside."""
 
+from typing import get_args
+
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 
 class Params(BaseModel):
@@ -17,3 +20,22 @@ class Params(BaseModel):
         allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
+
+
+def value_range(field: FieldInfo) -> str | None:
+    """Return the interval that a number must lie in, as `[0, 1]`; None if there are no bounds."""
+    # The bounds of `Annotated[int, Field(ge=1)] | None` belong to the first option.
+    options = get_args(field.annotation)
+    infos = (info for option in options for info in getattr(option, "__metadata__", ()))
+    rules = [*field.metadata, *(rule for info in infos for rule in getattr(info, "metadata", ()))]
+    bounds = {
+        name: getattr(rule, name)
+        for rule in rules
+        for name in ("ge", "gt", "le", "lt")
+        if hasattr(rule, name)
+    }
+    if not bounds:
+        return None
+    low = f"[{bounds['ge']}" if "ge" in bounds else f"({bounds.get('gt', '-inf')}"
+    high = f"{bounds['le']}]" if "le" in bounds else f"{bounds.get('lt', 'inf')})"
+    return f"{low}, {high}"

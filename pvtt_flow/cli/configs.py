@@ -12,7 +12,7 @@ app = typer.Typer(help="What a config holds.", no_args_is_help=True)
 @app.command("show")
 def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
     """Print the whole config, defaults and overrides included."""
-    from pvtt_flow.config.schema import dump
+    from pvtt_flow.config.loading import dump
 
     typer.echo(dump(loaded_config(config, overrides)))
 

@@ -39,7 +39,7 @@ EXIT_STOPPED = 3
 
 def loaded_config(config: Path, overrides: list[str] | None) -> "RunConfig":
     """The config of a file and its overrides."""
-    from pvtt_flow.config.schema import load
+    from pvtt_flow.config.loading import load
 
     return load(config, overrides or [])
 

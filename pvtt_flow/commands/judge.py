@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pvtt_flow.config.schema import load, thresholds_of
+from pvtt_flow.config.loading import load, load_thresholds
 from pvtt_flow.console.tables import counts_table
 from pvtt_flow.core.qc import judge
 from pvtt_flow.dataset.dataset import Dataset
@@ -16,7 +16,7 @@ def judge_dataset(
     uri: str, config: Path | None, overrides: Sequence[str], console: Console
 ) -> None:
     """Judge with the config's thresholds, or the defaults, and the overrides on top."""
-    thresholds = thresholds_of(overrides) if config is None else load(config, overrides).qc
+    thresholds = load_thresholds(overrides) if config is None else load(config, overrides).qc
     dataset = Dataset.existing(uri)
     done = rejudge(
         dataset.uri,

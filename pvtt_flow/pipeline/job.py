@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pvtt_flow.config.schema import RunConfig, dump
+from pvtt_flow.config.loading import dump
+from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.core.ids import digest
 from pvtt_flow.errors import PreflightError
 

@@ -19,7 +19,7 @@ class Limits(Params):
     max_duration_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
     max_streams: Annotated[int, Field(ge=1)] = 100
     """Of all sorts: pictures, sound, subtitles, data."""
-    max_frame_s: Annotated[float, Field(ge=0.01)] = 60.0
+    frame_timeout_s: Annotated[float, Field(ge=0.01)] = 60.0
     """For decoding one frame, and for opening the file before the first; waiting for the store does
     not count. Held only where videos are decoded in a process of their own, as is the next one."""
     max_decoder_bytes: Annotated[int, Field(ge=1_000_000_000)] = 8_000_000_000

@@ -33,7 +33,7 @@ class Bounds:
     def apply(self, limits: Limits) -> None:
         """A video is about to be opened: the time for its first frame begins."""
         if self._enforced:
-            self._frame_s = limits.max_frame_s
+            self._frame_s = limits.frame_timeout_s
             self.renew()
             _refuse_memory_past(limits.max_decoder_bytes)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pvtt_flow.config.schema import ResourceParams, load
+from pvtt_flow.config.loading import load
+from pvtt_flow.config.schema import ResourceParams
 from tests.infra.fit import fit_reasons
 from tests.infra.manifests import MISSING, ROOT, Key, changed, rayjob
 

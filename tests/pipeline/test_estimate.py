@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.config.schema import RunConfig, load
+from pvtt_flow.config.loading import load
+from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.pipeline.estimate import estimate_frames
 from pvtt_flow.types import Source
 from tests.pipeline.runs import write_config

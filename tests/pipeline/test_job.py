@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pvtt_flow.config import schema
+from pvtt_flow.config import loading
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.pipeline.job import CONFIG_VARIABLE, Follower, job_of
 
-CONFIG = schema.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
+CONFIG = loading.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
 NOW = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
 LOST = ConnectionError("connection refused")
 
@@ -62,7 +62,7 @@ def slept_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_the_job_carries_the_whole_config_and_names_itself() -> None:
     job = job_of(CONFIG, now=NOW)
     text = job.runtime_env["env_vars"][CONFIG_VARIABLE]
-    assert schema.parse(yaml.safe_load(text)) == CONFIG
+    assert loading.parse(yaml.safe_load(text)) == CONFIG
     assert job == job_of(CONFIG, now=NOW)
     assert job.submission_id.startswith("pvtt-flow-20261121t140509z-")
     assert "working_dir" not in job.runtime_env

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.config.schema import ResourceParams, RunConfig, parse
+from pvtt_flow.config.loading import parse
+from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import sha256_of

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.config.schema import RunConfig, parse
+from pvtt_flow.config.loading import parse
+from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger

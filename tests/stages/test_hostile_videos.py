@@ -20,7 +20,7 @@ from tests.stages.fakes import FakeDetector, FakeTracker, box_prompt, inspected,
 from tests.video.clip_maker import write_clip
 from tests.video.worker.hostile import crash, hang
 
-LIMITS = Limits(max_frame_s=1)
+LIMITS = Limits(frame_timeout_s=1)
 BOX = (20, 10, 26, 20)
 NUM_FRAMES = 5
 
@@ -57,7 +57,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("instead", "kind", "words"),
-    [(crash, "decoder_crash", "died of SIGSEGV"), (hang, "over_limit", "(max_frame_s)")],
+    [(crash, "decoder_crash", "died of SIGSEGV"), (hang, "over_limit", "(frame_timeout_s)")],
 )
 def test_one_row_fails(
     pool: Pool, clips: list[Path], instead: Callable[..., Any], kind: str, words: str

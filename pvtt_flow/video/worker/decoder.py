@@ -82,7 +82,7 @@ class Isolated:
     """Decodes in processes apart, so that a crash or a hang in FFmpeg costs one video.
 
     Functions, arguments and results are pickled; frames come through shared memory. Also raises
-    DataError of kind `decoder_crash`, and `over_limit` for `max_frame_s`.
+    DataError of kind `decoder_crash`, and `over_limit` for `frame_timeout_s`.
     """
 
     def __init__(self, pool: Pool = _POOL) -> None:

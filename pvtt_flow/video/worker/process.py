@@ -161,8 +161,8 @@ def _death(exit_code: int, job: Job, frame_index: int | None) -> DataError:
     if exit_code == -signal.SIGALRM:
         return DataError(
             "over_limit",
-            f"a frame must decode in at most {job.limits.max_frame_s:g} s (max_frame_s), but "
-            f"{where} the decoder took longer, and was ended; raise the limit or transcode the "
+            f"a frame must decode in at most {job.limits.frame_timeout_s:g} s (frame_timeout_s), "
+            f"but {where} the decoder took longer, and was ended; raise the limit or transcode the "
             f"video",
         )
     return DataError(

@@ -25,7 +25,7 @@ from tests.video.worker import hostile
 
 URI = str(sample("one_product.mp4"))
 NUM_FRAMES = 72
-SHORT = Limits(max_frame_s=1)
+SHORT = Limits(frame_timeout_s=1)
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +95,17 @@ def test_a_kill_between_two_videos_is_nobodys_failure(isolated: Isolated) -> Non
 def test_a_hang(isolated: Isolated, num_frames: int, *, lock: bool) -> None:
     read = isolated.iterate(hostile.hang_after, URI, num_frames, limits=SHORT, lock=lock)
     started_s = time.monotonic()
-    assert_fails(lambda: list(read), "over_limit", "at most 1 s (max_frame_s)", "was ended")
+    assert_fails(lambda: list(read), "over_limit", "at most 1 s (frame_timeout_s)", "was ended")
     assert time.monotonic() - started_s < 10
 
 
 def test_waiting_is_no_hang(isolated: Isolated) -> None:
-    slowly = isolated.iterate(hostile.read_slowly, URI, 2 * SHORT.max_frame_s, limits=SHORT)
+    slowly = isolated.iterate(hostile.read_slowly, URI, 2 * SHORT.frame_timeout_s, limits=SHORT)
     assert sum(1 for _ in slowly) == NUM_FRAMES
     with closing(isolated.iterate(read_frames, URI, limits=SHORT)) as frames:
         for _ in range(2):
             next(frames)
-            time.sleep(2 * SHORT.max_frame_s)
+            time.sleep(2 * SHORT.frame_timeout_s)
         assert sum(1 for _ in frames) == NUM_FRAMES - 2
 
 
