@@ -16,7 +16,7 @@ from pvtt_flow.stages import factory
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame, ShotRecord
-from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.seek import read_frames_at_times
 
 _NUM_FRAMES = 6
 
@@ -98,4 +98,4 @@ def _frames(record: ShotRecord, frame_indices: Sequence[int]) -> tuple[Frame, ..
     times = dict(enumerate(record.shot.times_ns, record.shot.start_frame))
     wanted = [FrameTime(index, times[index]) for index in frame_indices]
     with open_binary(record.source.uri) as file:
-        return tuple(read_known_frames(file, wanted, video=record.video))
+        return tuple(read_frames_at_times(file, wanted, video=record.video))

@@ -14,8 +14,8 @@ from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
-from pvtt_flow.video.decode import read_frames
-from pvtt_flow.video.worker.decoder import Isolated
+from pvtt_flow.video.read import read_frames
+from pvtt_flow.video.worker.decoder import IsolatedDecoder
 
 
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
@@ -33,6 +33,8 @@ def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
         return
     stop_frame = max(m.stop_frame for m in masklets)
     fps = Fraction(record.fps_num or 25, record.fps_den or 1)
-    with closing(Isolated().iterate(read_frames, record.uri, stop_frame=stop_frame)) as frames:
+    with closing(
+        IsolatedDecoder().iterate(read_frames, record.uri, stop_frame=stop_frame)
+    ) as frames:
         num_frames = write_preview(out / f"{record.video_id}.mp4", frames, masklets, fps)
     console.print(f"{num_frames} frames: {out / f'{record.video_id}.mp4'}", soft_wrap=True)

@@ -8,8 +8,8 @@ from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.errors import DataError
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
 from pvtt_flow.types import Masklet, VideoRecord
-from pvtt_flow.video.seek import read_known_frames
-from pvtt_flow.video.worker.decoder import Isolated
+from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.worker.decoder import IsolatedDecoder
 
 _FRAMES_A_STRIP = 6
 
@@ -31,7 +31,11 @@ def strip_of(record: VideoRecord, masklets: Sequence[Masklet]) -> Strip:
     note = record.status if record.failure_message is None else record.failure_message
     try:
         # Not in this process, which has a run to end.
-        frames = tuple(Isolated().iterate(read_known_frames, record.uri, chosen)) if chosen else ()
+        frames = (
+            tuple(IsolatedDecoder().iterate(read_frames_at_times, record.uri, chosen))
+            if chosen
+            else ()
+        )
     except DataError as error:
         return Strip(video_id=record.video_id, note=str(error))
     return Strip(

@@ -9,7 +9,7 @@ from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import public
 from pvtt_flow.types import Frame
-from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.seek import read_frames_at_times
 
 Locate: TypeAlias = Callable[[str], str]
 """From a source's uri in the dataset to where it is now."""
@@ -21,12 +21,12 @@ def frames_of(
     """The frames of a source (`uri`, `etag`, `size_bytes`) at some times, in order, as asked for.
 
     Raises DataError of kind `source_changed` when the file is not the one that the masks are of,
-    and what `open_binary` and `read_known_frames` raise.
+    and what `open_binary` and `read_frames_at_times` raise.
     """
     uri = locate(source["uri"]) if locate else source["uri"]
     check_same(uri, source)
     with open_binary(uri) as file:
-        yield from read_known_frames(file, wanted)
+        yield from read_frames_at_times(file, wanted)
 
 
 def check_same(uri: str, source: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pvtt_flow.stages._shot_frames import processed
 from pvtt_flow.types import Frame, Shot, ShotRecord
 from pvtt_flow.video.color.sharpness import sharpness
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.seek import read_frames_at_times
 from pvtt_flow.video.worker.decoder import Decoder
 
 
@@ -31,12 +31,16 @@ class CandidateFrames:
     def of(self, record: ShotRecord, shot: Shot) -> Sequence[Frame]:
         """In order, at least one; all candidates are held for a moment.
 
-        Raises what `read_known_frames` raises.
+        Raises what `read_frames_at_times` raises.
         """
         wanted = candidates(processed(shot, self.sampling), self.params)
         frames = tuple(
             self.decoder.iterate(
-                read_known_frames, record.source.uri, wanted, video=record.video, limits=self.limits
+                read_frames_at_times,
+                record.source.uri,
+                wanted,
+                video=record.video,
+                limits=self.limits,
             )
         )
         if self.params.prompt_frame == "sharp":

@@ -7,8 +7,8 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.models.tracker import MAX_PROMPTED_FRAMES, PromptedShot
 from pvtt_flow.types import Frame, Prompt, Shot, Video
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.seek import read_known_frames
-from pvtt_flow.video.worker.decoder import Decoder, InProcess
+from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 
 def processed(shot: Shot, sampling: SamplingParams) -> tuple[FrameTime, ...]:
@@ -32,7 +32,7 @@ class ShotFrames:
         self._uri = uri
         self._video = video
         self._limits = limits
-        self._decoder = decoder or InProcess()
+        self._decoder = decoder or InProcessDecoder()
         self.times = processed(shot, sampling)
         """Which frames these are, by position."""
 
@@ -40,7 +40,7 @@ class ShotFrames:
         """The frames at positions `[start, stop)`, in order; to the end when `stop` is null.
 
         Each reading has a file of its own, which closes with the iterator, and is sought where
-        that can be trusted. Raises what `read_known_frames` raises: DataError of kind
+        that can be trusted. Raises what `read_frames_at_times` raises: DataError of kind
         `source_changed`, say, when the video is no longer what it was.
         """
         yield from self._read(self.times[start:stop])
@@ -52,7 +52,7 @@ class ShotFrames:
 
     def _read(self, times: Sequence[FrameTime]) -> Generator[Frame]:
         yield from self._decoder.iterate(
-            read_known_frames, self._uri, times, video=self._video, limits=self._limits
+            read_frames_at_times, self._uri, times, video=self._video, limits=self._limits
         )
 
 

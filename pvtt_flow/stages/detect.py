@@ -15,7 +15,7 @@ from pvtt_flow.stages._candidates import CandidateFrames
 from pvtt_flow.stages._failures import failed
 from pvtt_flow.types import Detections, Frame, Prompt, ShotRecord
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.worker.decoder import Decoder, InProcess
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 # Decoding one frame is mostly waiting for storage.
 _DECODE_THREADS = 4
@@ -35,7 +35,7 @@ class Detect:
         check_classes(detector, params.classes)
         self._detector = detector
         self._params = params
-        self._candidates = CandidateFrames(params, sampling, limits, decoder or InProcess())
+        self._candidates = CandidateFrames(params, sampling, limits, decoder or InProcessDecoder())
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The same shots in the same order, with prompts."""

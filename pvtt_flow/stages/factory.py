@@ -13,7 +13,7 @@ from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.stages.write import Write
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Lineage, ShotRecord
-from pvtt_flow.video.worker.decoder import Decoder, InProcess, Isolated
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
 
 
 class Step(Protocol):
@@ -56,4 +56,4 @@ def write(config: RunConfig, lineage: Lineage) -> Write:
 
 def make_decoder(config: RunConfig) -> Decoder:
     """Decode in worker processes, or in this one when `run.isolate_decoders` is off."""
-    return Isolated() if config.run.isolate_decoders else InProcess()
+    return IsolatedDecoder() if config.run.isolate_decoders else InProcessDecoder()

@@ -10,8 +10,8 @@ from pvtt_flow.stages._failures import guarded
 from pvtt_flow.types import Prompt, ShotRecord, Source, Timings, VideoFlag
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.scan import Survey, survey
-from pvtt_flow.video.worker.decoder import Decoder, InProcess
+from pvtt_flow.video.scan import VideoScan, scan_video
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 
 class Inspect:
@@ -20,7 +20,7 @@ class Inspect:
     def __init__(self, params: ShotParams, limits: Limits, decoder: Decoder | None = None) -> None:
         self._params = params
         self._limits = limits
-        self._decoder = decoder or InProcess()
+        self._decoder = decoder or InProcessDecoder()
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The shots of all the videos; a bad one is one failed row."""
@@ -32,7 +32,7 @@ class Inspect:
         uri, call = source.uri, self._decoder.call
         detect_cuts = self._params.detect_cuts and not source.shots
         video = call(probe, uri, size_bytes=source.size_bytes, limits=limits)
-        found = call(survey, uri, video=video, detect_cuts=detect_cuts, limits=limits)
+        found = call(scan_video, uri, video=video, detect_cuts=detect_cuts, limits=limits)
         intervals = self._intervals(source, found)
         _check_prompts(source.prompts, intervals, found)
         shots = shots_of(source.video_id, intervals, found.times_ns, found.end_ns)
@@ -46,7 +46,7 @@ class Inspect:
         # Where the video breaks is the end of its last shot.
         return [*records[:-1], replace(records[-1], flags=flags)]
 
-    def _intervals(self, source: Source, found: Survey) -> list[Interval]:
+    def _intervals(self, source: Source, found: VideoScan) -> list[Interval]:
         if not source.shots:
             return partition(found.cuts, found.times_ns, found.end_ns, self._params)
         asked = [(start, stop) for start, stop in source.shots]
@@ -58,7 +58,9 @@ class Inspect:
         return intervals
 
 
-def _check_prompts(prompts: Sequence[Prompt], intervals: Sequence[Interval], found: Survey) -> None:
+def _check_prompts(
+    prompts: Sequence[Prompt], intervals: Sequence[Interval], found: VideoScan
+) -> None:
     """Raise for prompts on frames of no shot, before anything is tracked."""
     outside = sorted({p.frame_index for p in prompts if not _is_in(intervals, p.frame_index)})
     if not outside:

@@ -11,7 +11,7 @@ from pvtt_flow.stages._shot_frames import ShotFrames, clip_of
 from pvtt_flow.stages._track import Track
 from pvtt_flow.types import Shot, ShotRecord, Video
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.worker.decoder import Decoder, InProcess
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 
 class Propagate:
@@ -30,7 +30,7 @@ class Propagate:
         self._tracker = tracker
         self._sampling = sampling
         self._limits = limits
-        self._decoder = decoder or InProcess()
+        self._decoder = decoder or InProcessDecoder()
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """The same shots, tracked one after the other; a shot without prompts passes by."""

@@ -16,7 +16,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.formats.matroska import promised_bytes
+from pvtt_flow.video.formats.matroska import declared_size
 from pvtt_flow.video.formats.webp import HEAD_BYTES, AnimatedWebp, is_animated
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.process_limits import BOUNDS
@@ -35,7 +35,7 @@ _NOT_THE_VIDEO = (
 FFMPEG_ERRORS = (av.FFmpegError, OSError)
 
 
-class WatchedFile:
+class ErrorRecordingFile:
     """A file that remembers why a read failed.
 
     FFmpeg turns a failed read into its own error or into an early end of the stream. Neither may
@@ -86,7 +86,7 @@ class WatchedFile:
 
         None when the header promises nothing. Keeps the position.
         """
-        promised = promised_bytes(self.peek(0, _HEAD_BYTES))
+        promised = declared_size(self.peek(0, _HEAD_BYTES))
         if promised is None:
             return None
         position = self.tell()
@@ -99,7 +99,7 @@ class WatchedFile:
 class OpenVideo:
     """A container that is open at its main video stream."""
 
-    file: WatchedFile
+    file: ErrorRecordingFile
     container: InputContainer
     stream: VideoStream
 
@@ -112,7 +112,7 @@ def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
     knows), `over_limit` or `unreadable`.
     """
     file.seek(0)
-    watched = WatchedFile(file)
+    watched = ErrorRecordingFile(file)
     BOUNDS.apply(limits)
     try:
         # A playlist may name other files: FFmpeg must open nothing but what it was given.
@@ -142,7 +142,7 @@ def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
         yield OpenVideo(watched, container, stream)
 
 
-def _for_ffmpeg(file: WatchedFile, limits: Limits) -> WatchedFile | AnimatedWebp:
+def _for_ffmpeg(file: ErrorRecordingFile, limits: Limits) -> ErrorRecordingFile | AnimatedWebp:
     """The file, or what stands for one that FFmpeg does not decode."""
     return AnimatedWebp(file, limits) if is_animated(file.peek(0, HEAD_BYTES)) else file
 

@@ -10,10 +10,10 @@ from av.video.stream import VideoStream
 from pvtt_flow.core.timeline import NS_PER_S, to_ns
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Frame
-from pvtt_flow.video.color.rgb import Painter
+from pvtt_flow.video.color.rgb import RgbConverter
 from pvtt_flow.video.container import OpenVideo
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.packet_decoder import DamageError, shown
+from pvtt_flow.video.packet_decoder import DamageError, decode_packets
 
 # What FFmpeg assumes of a stream that says nothing.
 _FALLBACK_FPS = Fraction(25)
@@ -44,13 +44,13 @@ class DecodeBreakError(DataError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CodedFrame:
+class DecodedFrame:
     """One decoded frame in FFmpeg's hands."""
 
     frame_index: int
     pts_ns: int
     picture: VideoFrame
-    painter: Painter
+    painter: RgbConverter
     """That of the first frame, for the whole video."""
 
     def painted(self) -> Frame:
@@ -64,12 +64,12 @@ def fps_of(stream: VideoStream) -> Fraction:
     return stream.average_rate or stream.guessed_rate or _FALLBACK_FPS
 
 
-def coded_frames(
+def decode_frames(
     opened: OpenVideo,
     limits: Limits,
     *,
     size_px: tuple[int, int] | None = None,
-) -> Iterator[CodedFrame]:
+) -> Iterator[DecodedFrame]:
     """All frames in presentation order; each is alive until the next one is asked for.
 
     A frame without a time is put one frame duration after the one before it, the first at 0.
@@ -88,17 +88,17 @@ def coded_frames(
     packets = opened.container.demux(stream)
     frame_index, first_ns, painter, rotation_deg = 0, 0, None, 0
     try:
-        for picture, pts_ns in _timed(shown(opened, packets), stream):
+        for picture, pts_ns in _timed(decode_packets(opened, packets), stream):
             size_px = _same_size(picture, size_px)
             if painter is None:
                 limits.check_size(*size_px)
-                first_ns, painter = pts_ns, Painter(picture, stream)
+                first_ns, painter = pts_ns, RgbConverter(picture, stream)
                 limits.check_size(*painter.display.size_px)
                 rotation_deg = picture.rotation
             elif codec in _STRICT:
                 _same_turn(picture, rotation_deg)
             limits.check_length(frame_index + 1, pts_ns - first_ns)
-            yield CodedFrame(frame_index, pts_ns, picture, painter)
+            yield DecodedFrame(frame_index, pts_ns, picture, painter)
             frame_index += 1
     except DamageError as broken:
         if frame_index:

@@ -5,13 +5,13 @@ starts anew: a seek would find the first one's frames in place of the second's. 
 that tell each frame's time, and that tell that they hold one recording, have one clock.
 """
 
-from pvtt_flow.video.container import OpenVideo, WatchedFile
+from pvtt_flow.video.container import ErrorRecordingFile, OpenVideo
 
 # A movie has a handful of boxes; a file made of nothing but tiny ones is not worth the walk.
 _MAX_BOXES = 1000
 
 
-def has_one_clock(opened: OpenVideo) -> bool:
+def timestamps_are_unique(opened: OpenVideo) -> bool:
     """Whether this is MP4 (or MOV) in one piece, or Matroska that ends where it says, or before."""
     name = opened.container.format.name
     if "matroska" in name:
@@ -20,7 +20,7 @@ def has_one_clock(opened: OpenVideo) -> bool:
     return "mp4" in name and not _may_have_fragments(opened.file)
 
 
-def _may_have_fragments(file: WatchedFile) -> bool:
+def _may_have_fragments(file: ErrorRecordingFile) -> bool:
     """Whether an MP4 file tells some times in fragments, each on its own."""
     box_at = 0
     for _ in range(_MAX_BOXES):

@@ -18,7 +18,9 @@ class DamageError(Exception):
     """The stream is damaged here."""
 
 
-def shown(opened: OpenVideo, packets: Iterable["Packet[VideoStream]"]) -> Iterator[VideoFrame]:
+def decode_packets(
+    opened: OpenVideo, packets: Iterable["Packet[VideoStream]"]
+) -> Iterator[VideoFrame]:
     """What the decoder shows of these packets of the stream, up to the first damage.
 
     Damage shows up in three ways. Packets are missing: what the decoder still holds is given as

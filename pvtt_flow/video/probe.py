@@ -9,7 +9,7 @@ from pvtt_flow.core.timeline import NS_PER_S, to_ns
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Video
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decoded import coded_frames, fps_of
+from pvtt_flow.video.decoded import decode_frames, fps_of
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 
 # AV_TIME_BASE: the unit of a container's own duration.
@@ -33,7 +33,7 @@ def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -
     with open_container(file, limits) as opened:
         duration_ns = _duration_ns(opened.container, opened.stream)
         limits.check_length(opened.stream.frames, duration_ns or 0)
-        first = next(coded_frames(opened, limits))
+        first = next(decode_frames(opened, limits))
         display = first.painter.display
         fps = fps_of(opened.stream)
         return Video(

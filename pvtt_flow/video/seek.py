@@ -16,16 +16,16 @@ from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Frame, Video
 from pvtt_flow.video.container import OpenVideo, open_container
-from pvtt_flow.video.decoded import CodedFrame, coded_frames
+from pvtt_flow.video.decoded import DecodedFrame, decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
-from pvtt_flow.video.one_clock import has_one_clock
-from pvtt_flow.video.verified_seek import UntrustedError, keyframe_between, pictures_before
+from pvtt_flow.video.one_clock import timestamps_are_unique
+from pvtt_flow.video.verified_seek import SeekNotExactError, frames_from_keyframe, keyframe_between
 
 # Fewer frames than these are decoded and not stepped over: a seek goes back to a keyframe.
 _WORTH_A_SEEK = 16
 
 
-def read_known_frames(
+def read_frames_at_times(
     file: BinaryIO,
     wanted: Sequence[FrameTime],
     *,
@@ -53,7 +53,7 @@ def read_known_frames(
         with open_container(file, limits) as opened:
             try:
                 yield from _Reading(opened, rest, video, limits, may_seek=may_seek).frames()
-            except UntrustedError:
+            except SeekNotExactError:
                 continue
 
 
@@ -73,11 +73,11 @@ class _Reading:
         self._opened = opened
         self._rest = rest
         self._limits = limits
-        self._may_seek = may_seek and _ascending(rest) and has_one_clock(opened)
-        self._counted = coded_frames(opened, limits, size_px=size_px)
+        self._may_seek = may_seek and _ascending(rest) and timestamps_are_unique(opened)
+        self._counted = decode_frames(opened, limits, size_px=size_px)
         # Always decoded: the whole video has its size and display, and decoders learn from it
         # (from Xvid's signature, say) how to read the rest.
-        self._first: CodedFrame = next(self._counted)
+        self._first: DecodedFrame = next(self._counted)
 
     def frames(self) -> Iterator[Frame]:
         """The rest; UntrustedError when it must be counted instead."""
@@ -103,7 +103,7 @@ class _Reading:
     def _by_time(self) -> Iterator[Frame]:
         """From a keyframe before the next one, up to where another seek is better."""
         frame_index: int | None = None
-        for pts_ns, picture in pictures_before(self._opened, self._rest[0].pts_ns):
+        for pts_ns, picture in frames_from_keyframe(self._opened, self._rest[0].pts_ns):
             if frame_index is not None:
                 frame_index += 1
             expected = self._rest[0]
@@ -114,15 +114,15 @@ class _Reading:
             yield self._given(picture)
             if not self._decodes_on(expected):
                 return
-        raise UntrustedError("the video ends")
+        raise SeekNotExactError("the video ends")
 
     def _check(self, picture: VideoFrame, pts_ns: int, frame_index: int | None) -> None:
         """Whether this is the next one; `frame_index` where it could be counted."""
         expected, first = self._rest[0], self._first
         if pts_ns != expected.pts_ns or frame_index not in {None, expected.frame_index}:
-            raise UntrustedError(f"{expected} is frame {frame_index} at {pts_ns} ns")
+            raise SeekNotExactError(f"{expected} is frame {frame_index} at {pts_ns} ns")
         if (picture.width, picture.height) != (first.picture.width, first.picture.height):
-            raise UntrustedError("the picture's size changes")
+            raise SeekNotExactError("the picture's size changes")
         self._limits.check_length(expected.frame_index + 1, pts_ns - first.pts_ns)
 
     def _given(self, picture: VideoFrame) -> Frame:

@@ -18,13 +18,13 @@ from av.video.stream import VideoStream
 
 from pvtt_flow.core.timeline import to_ns, to_ticks
 from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo
-from pvtt_flow.video.packet_decoder import DamageError, shown
+from pvtt_flow.video.packet_decoder import DamageError, decode_packets
 
 # A seek goes by decoding times in MP4, so it can land on a keyframe that is shown too late.
 _MAX_SEEKS = 3
 
 
-class UntrustedError(Exception):
+class SeekNotExactError(Exception):
     """What was found after a seek need not be what a decode from the start would give."""
 
 
@@ -37,7 +37,7 @@ def keyframe_between(stream: VideoStream, after_ns: int, before_ns: int) -> bool
     return last >= 0 and to_ns(entries[last].timestamp, time_base) > after_ns
 
 
-def pictures_before(opened: OpenVideo, pts_ns: int) -> Iterator[tuple[int, VideoFrame]]:
+def frames_from_keyframe(opened: OpenVideo, pts_ns: int) -> Iterator[tuple[int, VideoFrame]]:
     """Time and picture, in order, from a keyframe before `pts_ns` on; decodes one ahead.
 
     The stream's decoder must be in use already. Raises UntrustedError when something is not as it
@@ -45,9 +45,9 @@ def pictures_before(opened: OpenVideo, pts_ns: int) -> Iterator[tuple[int, Video
     """
     try:
         keyframe, packets = _landed(opened, pts_ns)
-        yield from _in_order(_from_keyframe(shown(opened, packets), keyframe))
+        yield from _in_order(_from_keyframe(decode_packets(opened, packets), keyframe))
     except DamageError as damage:
-        raise UntrustedError(str(damage)) from damage
+        raise SeekNotExactError(str(damage)) from damage
 
 
 def _landed(
@@ -56,7 +56,7 @@ def _landed(
     """A keyframe that is shown before `pts_ns`, and all packets from it on."""
     stream = opened.stream
     if stream.time_base is None:
-        raise UntrustedError("the stream has no clock")
+        raise SeekNotExactError("the stream has no clock")
     target = to_ticks(pts_ns, stream.time_base) - 1
     for _ in range(_MAX_SEEKS):
         packets = _sought(opened, target)
@@ -66,7 +66,7 @@ def _landed(
         if to_ns(keyframe.pts, stream.time_base) < pts_ns:
             return keyframe, chain([keyframe], packets)
         target = min(target, keyframe.pts if keyframe.dts is None else keyframe.dts) - 1
-    raise UntrustedError(f"there is no keyframe before {pts_ns} ns")
+    raise SeekNotExactError(f"there is no keyframe before {pts_ns} ns")
 
 
 def _sought(opened: OpenVideo, target: int) -> "Iterator[Packet[VideoStream]]":
@@ -75,7 +75,7 @@ def _sought(opened: OpenVideo, target: int) -> "Iterator[Packet[VideoStream]]":
         yield from opened.container.demux(opened.stream)
     except FFMPEG_ERRORS as error:
         opened.file.check()
-        raise UntrustedError(str(error)) from error
+        raise SeekNotExactError(str(error)) from error
 
 
 def _from_keyframe(
@@ -85,11 +85,11 @@ def _from_keyframe(
     found = False
     for picture in pictures:
         if picture.pts is None or keyframe.pts is None:
-            raise UntrustedError("a picture has no time")
+            raise SeekNotExactError("a picture has no time")
         if picture.pts < keyframe.pts:
             continue
         if not found and (picture.pts != keyframe.pts or not picture.key_frame):
-            raise UntrustedError("the keyframe is none")
+            raise SeekNotExactError("the keyframe is none")
         found = True
         yield to_ns(picture.pts, keyframe.time_base), picture
 
@@ -100,7 +100,7 @@ def _in_order(pictures: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int,
     for pts_ns, picture in pictures:
         if held is not None:
             if pts_ns <= held[0]:
-                raise UntrustedError(f"a picture at {pts_ns} ns follows one at {held[0]} ns")
+                raise SeekNotExactError(f"a picture at {pts_ns} ns follows one at {held[0]} ns")
             yield held
         held = pts_ns, picture
     if held is not None:

@@ -11,7 +11,7 @@ from pvtt_flow.models.tracker import PromptedShot
 from pvtt_flow.training.corpus import SEEDS
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.types import Frame, Prompt
-from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.read import read_frames
 
 SAMPLES = Path(__file__).parents[2] / "pvtt_flow" / "samples"
 # Those in which there is something to track from beginning to end.

@@ -36,10 +36,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decode import read_frames
-from pvtt_flow.video.decoded import coded_frames
+from pvtt_flow.video.decoded import decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS
-from pvtt_flow.video.worker.decoder import Decoder, InProcess, Isolated
+from pvtt_flow.video.read import read_frames
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
 from tests.bench import short_videos
 from tests.bench.clips import sample
 from tests.bench.compare import Spread
@@ -50,9 +50,9 @@ SIZES_PX = (480, 270), (1280, 720), (1920, 1080)
 NUM_FRAMES = 300
 WAYS = "bare 1", "bare 2", "in process", "isolated", "2 at once"
 _DECODERS: dict[str, Decoder] = {
-    "in process": InProcess(),
-    "isolated": Isolated(),
-    "2 at once": Isolated(),
+    "in process": InProcessDecoder(),
+    "isolated": IsolatedDecoder(),
+    "2 at once": IsolatedDecoder(),
 }
 
 
@@ -113,7 +113,7 @@ def main() -> None:
 def _num_threads(path: Path) -> int:
     """With which ours decodes."""
     with path.open("rb") as file, open_container(file, DEFAULT_LIMITS) as opened:
-        next(coded_frames(opened, DEFAULT_LIMITS))
+        next(decode_frames(opened, DEFAULT_LIMITS))
         return int(opened.stream.thread_count)
 
 

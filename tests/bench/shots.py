@@ -2,7 +2,7 @@
 
 Videos with known cuts are put together from clips of the project's own renderer and, where `--data`
 (by default `shared/data` beside the repository) is there, from real single-shot videos; they are
-encoded as H.264 and surveyed as a run does it, with its default settings.
+encoded as H.264 and scanned as a run does it, with its default settings.
 
     hard      cuts from one clip to another
     dissolve  of 6 to 30 frames, both clips moving on
@@ -11,7 +11,7 @@ encoded as H.264 and surveyed as a run does it, with its default settings.
               with motion blur: every cut is wrong
     single    the real single-shot videos as they are: every cut is wrong
 
-A transition is found when a shot begins in it, or at most 3 frames from it. Also: how long a survey
+A transition is found when a shot begins in it, or at most 3 frames from it. Also: how long a scan
 takes, beside decoding alone. Prints a table, then one line of JSON; writes `shots.json` beside this
 file.
 """
@@ -34,10 +34,10 @@ from rich.table import Table
 
 from pvtt_flow.core.shots import ShotParams, partition
 from pvtt_flow.training.render.clip import random_clip
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.encode import write_mp4
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.scan import survey
+from pvtt_flow.video.read import read_frames
+from pvtt_flow.video.scan import scan_video
 from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("shots.json")
@@ -229,7 +229,7 @@ def _starts(path: Path) -> tuple[list[int], int]:
     """First frames of all shots but the first, and the number of frames."""
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
-        found = survey(file, video=video)
+        found = scan_video(file, video=video)
     shots = partition(found.cuts, found.times_ns, found.end_ns, ShotParams())
     return [start for start, _ in shots[1:]], len(found.times_ns)
 
@@ -243,7 +243,7 @@ def _cost(path: Path) -> dict[str, float]:
             took = []
             for _ in range(3):
                 started = time.process_time()
-                num_frames = len(survey(file, video=video, detect_cuts=detect_cuts).times_ns)
+                num_frames = len(scan_video(file, video=video, detect_cuts=detect_cuts).times_ns)
                 took.append(1000 * (time.process_time() - started) / num_frames)
             cost[name] = round(min(took), 3)
     return cost | {"width_px": video.width_px, "height_px": video.height_px}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.read import read_frames
 from tests.commands.terminal import pvtt_flow
 from tests.pipeline.runs import MixedRun, num_good_frames
 from tests.readers.sample_dataset import processed

@@ -12,7 +12,7 @@ import pvtt_flow as package
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.queries import find_videos
 from pvtt_flow.types import VideoRecord
-from pvtt_flow.video.decode import DecodeBreakError, read_frames
+from pvtt_flow.video.read import DecodeBreakError, read_frames
 from tests.commands.terminal import Ended, pvtt_flow
 from tests.stages.bad_videos import BAD_VIDEOS
 

@@ -13,8 +13,8 @@ import pytest
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.queries import find_videos, masklets_of
 from pvtt_flow.types import Masklet, VideoRecord
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.encode import write_mp4
+from pvtt_flow.video.read import read_frames
 from tests.commands.terminal import Ended, pvtt_flow
 from tests.pipeline.runs import sample, write_config
 

@@ -10,7 +10,7 @@ from pvtt_flow.pipeline.estimate import estimate_frames
 from pvtt_flow.types import Source
 from tests.pipeline.runs import write_config
 from tests.video.clip_maker import write_clip
-from tests.video.decode_counter import count_decoded
+from tests.video.decode_counter import count_decoded_frames
 
 NUM_FRAMES = 240
 
@@ -53,7 +53,7 @@ def test_the_estimate_follows_the_sampling(
 def test_the_estimate_decodes_the_first_frame_of_a_video_only(
     sources: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    num_decoded = count_decoded(monkeypatch)
+    num_decoded = count_decoded_frames(monkeypatch)
     estimate_frames(config_with(tmp_path), sources)
     assert num_decoded() == 2
 
@@ -61,7 +61,7 @@ def test_the_estimate_decodes_the_first_frame_of_a_video_only(
 def test_at_most_sixteen_videos_are_probed(
     sources: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    num_decoded = count_decoded(monkeypatch)
+    num_decoded = count_decoded_frames(monkeypatch)
     assert estimate_frames(config_with(tmp_path), sources[:1] * 100) == 100 * NUM_FRAMES
     assert num_decoded() == 16
 

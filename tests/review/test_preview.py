@@ -5,7 +5,7 @@ import numpy as np
 
 from pvtt_flow.review.overlay import colour_of
 from pvtt_flow.review.preview import write_preview
-from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.read import read_frames
 from tests.review.masklet_factories import HEIGHT_PX, WIDTH_PX, grey_frame, masklet_of
 
 

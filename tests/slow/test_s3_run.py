@@ -10,7 +10,7 @@ import pytest
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.read import read_frames
 from tests.slow.flow_command import SAMPLES, Shell, write_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

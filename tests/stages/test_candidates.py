@@ -21,11 +21,11 @@ from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Detections, ShotRecord
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.encode import write_mp4
 from pvtt_flow.video.limits import DEFAULT_LIMITS
+from pvtt_flow.video.read import read_frames
 from tests.stages.fakes import FAILED, FakeDetector, box_prompt, inspected
-from tests.video.clip_maker import moving_picture, number_of, write_clip, write_pictures
+from tests.video.clip_maker import encode_images, moving_image, number_of, write_clip
 
 Rgb = NDArray[np.uint8]
 SAMPLE = Path(__file__).parents[2] / "pvtt_flow" / "samples" / "one_product.mp4"
@@ -86,10 +86,10 @@ def blurred(rgb: Rgb) -> Rgb:
 @pytest.mark.parametrize("spoil", [black, dim, blurred])
 def test_the_first_sharp_frame(tmp_path: Path, spoil: Callable[[Rgb], Rgb]) -> None:
     # One scene, which moves; the code of its number is what the detector goes by, so it stays.
-    pictures = [moving_picture(i) for i in range(13)]
+    pictures = [moving_image(i) for i in range(13)]
     for rgb in pictures[:2]:
         rgb[8:] = spoil(rgb)[8:]
-    record = inspected(write_pictures(tmp_path / "late.mp4", pictures, options={"crf": "10"}))
+    record = inspected(encode_images(tmp_path / "late.mp4", pictures, options={"crf": "10"}))
     detector = Sure(lambda _: (0.5,))
     (late,) = detect([record], detector, prompt_frame="sharp", num_candidates=13)
     assert detector.seen == [[2]], "the others are not looked at"

@@ -16,7 +16,7 @@ from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.types import Detections, Prompt, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import FAILED, Box, FakeDetector, box_prompt, inspected, record_of
-from tests.video.clip_maker import moving_picture, number_of, write_clip, write_pictures
+from tests.video.clip_maker import encode_images, moving_image, number_of, write_clip
 
 CUP: tuple[Box, float, str] = ((40, 20, 60, 40), 0.9, "cup")
 BOTTLE: tuple[Box, float, str] = ((0, 10, 20, 50), 0.6, "bottle")
@@ -137,7 +137,7 @@ def test_a_detector_that_breaks_fails_its_batch_only(clip: Path) -> None:
 
 
 def test_each_shot_is_looked_at_on_its_first_frame_and_has_its_own_prompts(tmp_path: Path) -> None:
-    path = write_pictures(tmp_path / "mug.mp4", [moving_picture(i) for i in range(39)])
+    path = encode_images(tmp_path / "mug.mp4", [moving_image(i) for i in range(39)])
     early, late = box_prompt(0, CUP[0], 5), replace(BOX_CORRECTION, frame_index=30)
     source = replace(record_of(path, early, late).source, shots=((0, 13), (13, 26), (26, 39)))
     shots = Inspect(ShotParams(), DEFAULT_LIMITS)([ShotRecord(source=source)])

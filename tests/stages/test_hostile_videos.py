@@ -14,8 +14,8 @@ from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.types import ShotRecord
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.worker.decoder import Isolated
-from pvtt_flow.video.worker.pool import Pool
+from pvtt_flow.video.worker.decoder import IsolatedDecoder
+from pvtt_flow.video.worker.pool import ProcessPool
 from tests.stages.fakes import FakeDetector, FakeTracker, box_prompt, inspected, prompted, record_of
 from tests.video.clip_maker import write_clip
 from tests.video.worker.hostile import crash, hang
@@ -25,10 +25,10 @@ BOX = (20, 10, 26, 20)
 NUM_FRAMES = 5
 
 
-class Hostile(Isolated):
+class Hostile(IsolatedDecoder):
     """Does something else with the videos called `hostile`."""
 
-    def __init__(self, pool: Pool, instead: Callable[..., Any]) -> None:
+    def __init__(self, pool: ProcessPool, instead: Callable[..., Any]) -> None:
         super().__init__(pool)
         self._instead = instead
 
@@ -43,8 +43,8 @@ class Hostile(Isolated):
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
-    pool = Pool(2)
+def pool() -> Iterator[ProcessPool]:
+    pool = ProcessPool(2)
     yield pool
     pool.close()
 
@@ -60,7 +60,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     [(crash, "decoder_crash", "died of SIGSEGV"), (hang, "over_limit", "(frame_timeout_s)")],
 )
 def test_one_row_fails(
-    pool: Pool, clips: list[Path], instead: Callable[..., Any], kind: str, words: str
+    pool: ProcessPool, clips: list[Path], instead: Callable[..., Any], kind: str, words: str
 ) -> None:
     decoder = Hostile(pool, instead)
     boxed = [prompted(path, box_prompt(0, BOX)) for path in clips]

@@ -9,7 +9,7 @@ from pvtt_flow.types import ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 from tests.stages.bad_videos import BAD_VIDEOS
 from tests.stages.fakes import FAILED, WHOLE, box_prompt, record_of
-from tests.video.clip_maker import moving_picture, write_clip, write_pictures
+from tests.video.clip_maker import encode_images, moving_image, write_clip
 
 FRAME_NS = 40_000_000
 BOX = (20, 10, 26, 20)
@@ -21,7 +21,7 @@ SCENES = ShotParams(min_length_s=0.2)
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three scenes of 13 frames."""
     path = tmp_path_factory.mktemp("scenes") / "mug.mp4"
-    return write_pictures(path, [moving_picture(i) for i in range(39)])
+    return encode_images(path, [moving_image(i) for i in range(39)])
 
 
 def inspect(
@@ -42,8 +42,8 @@ def broken(path: Path, folder: Path) -> Path:
 
 
 def test_a_video_without_cuts_is_one_shot(tmp_path: Path) -> None:
-    pictures = [moving_picture(i) for i in range(10)]
-    path = write_pictures(tmp_path / "mug.mp4", pictures, rotation_deg=90)
+    pictures = [moving_image(i) for i in range(10)]
+    path = encode_images(tmp_path / "mug.mp4", pictures, rotation_deg=90)
     (record,) = inspect(record_of(path))
     assert record.failure is None
     assert record.video is not None

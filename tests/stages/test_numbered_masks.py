@@ -25,7 +25,7 @@ from pvtt_flow.types import Masklet
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import Box, box_prompt, record_of
 from tests.video.clip_edits import edited
-from tests.video.clip_maker import write_pictures
+from tests.video.clip_maker import encode_images
 
 Rgb = NDArray[np.uint8]
 NUM_PICTURES, STEP_PX = 44, 6
@@ -51,7 +51,7 @@ def picture(number: int) -> Rgb:
 
 def clip(path: Path, **options: object) -> Path:
     pictures = [picture(number) for number in range(NUM_PICTURES)]
-    return write_pictures(path, pictures, options=CLOSED, **options)
+    return encode_images(path, pictures, options=CLOSED, **options)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.stages._shot_frames import ShotFrames, clip_of
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import box_prompt, inspected
-from tests.video.clip_maker import moving_picture, number_of, write_clip, write_pictures
-from tests.video.decode_counter import count_decoded
+from tests.video.clip_maker import encode_images, moving_image, number_of, write_clip
+from tests.video.decode_counter import count_decoded_frames
 
 NUM_FRAMES = 12
 
@@ -64,10 +64,10 @@ def test_every_reading_has_a_file_of_its_own_and_closes_it(path: Path) -> None:
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """240 frames, a keyframe every 24."""
-    pictures = [moving_picture(i) for i in range(240)]
+    pictures = [moving_image(i) for i in range(240)]
     path = tmp_path_factory.mktemp("long") / "long.mp4"
     options = {"preset": "veryfast", "g": "24", "sc_threshold": "0"}
-    return write_pictures(path, pictures, options=options)
+    return encode_images(path, pictures, options=options)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_going_back_does_not_start_over_each_time(
 ) -> None:
     shot = shot_of(long)
     assert len(list(shot.read(0, None))) == 240
-    num_decoded = count_decoded(monkeypatch)
+    num_decoded = count_decoded_frames(monkeypatch)
     for start in range(216, -1, -24):
         assert [f.frame_index for f in shot.read(start, start + 24)] == [*range(start, start + 24)]
         # A chunk that begins with a keyframe is reached from the one before it.
@@ -103,7 +103,7 @@ def test_a_late_shot_is_sought(long: Path, monkeypatch: pytest.MonkeyPatch) -> N
     times_ns = record.shot.times_ns
     (late,) = shots_of("long", [(200, 240)], times_ns, record.shot.stop_ns)
     shot = ShotFrames(str(long), record.video, late, SamplingParams(stride=4), DEFAULT_LIMITS)
-    num_decoded = count_decoded(monkeypatch)
+    num_decoded = count_decoded_frames(monkeypatch)
     frames = list(shot.read(0, 3))
     assert [f.frame_index for f in frames] == [200, 204, 208]
     assert [number_of(f.rgb) for f in frames] == [200, 204, 208]

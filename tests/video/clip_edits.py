@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from tests.video.clip_maker import moving_picture, write_pictures
+from tests.video.clip_maker import encode_images, moving_image
 
 _FIRST, _SECOND = range(24), range(100, 124)
 TWO_SCENES = [*_FIRST, *_SECOND]
@@ -26,8 +26,8 @@ def joined(folder: Path, suffix: str, *, second_ms: int = 0, **options: object) 
     data = b""
     for numbers, start_ms in ((_FIRST, 0), (_SECOND, second_ms)):
         pts_ms = [start_ms + 40 * i for i in range(len(numbers))]
-        pictures = [moving_picture(number) for number in numbers]
-        data += write_pictures(path, pictures, pts_ms=pts_ms, **options).read_bytes()
+        pictures = [moving_image(number) for number in numbers]
+        data += encode_images(path, pictures, pts_ms=pts_ms, **options).read_bytes()
     path.write_bytes(data)
     return path
 
@@ -37,8 +37,8 @@ def spliced(folder: Path, suffix: str, **options: object) -> Path:
     with av.open(folder / f"clip{suffix}", "w") as file:
         stream = None
         for numbers, start_ms in ((_FIRST, 0), (_SECOND, 960)):
-            pictures = [moving_picture(number) for number in numbers]
-            path = write_pictures(folder / f"{numbers.start}.mp4", pictures, **options)
+            pictures = [moving_image(number) for number in numbers]
+            path = encode_images(folder / f"{numbers.start}.mp4", pictures, **options)
             with av.open(path) as scene:
                 source = scene.streams.video[0]
                 stream = stream or file.add_stream_from_template(source)
@@ -53,8 +53,8 @@ def spliced(folder: Path, suffix: str, **options: object) -> Path:
 
 def retimed(folder: Path, pts_ms: Sequence[int]) -> Path:
     """Motion JPEG in Matroska with these times, which no encoder takes."""
-    pictures = [moving_picture(i) for i in range(len(pts_ms))]
-    plain = write_pictures(folder / "plain.mkv", pictures, codec="mjpeg", pixel_format="yuvj420p")
+    pictures = [moving_image(i) for i in range(len(pts_ms))]
+    plain = encode_images(folder / "plain.mkv", pictures, codec="mjpeg", pixel_format="yuvj420p")
     with av.open(plain) as whole, av.open(folder / "clip.mkv", "w") as file:
         stream = file.add_stream_from_template(whole.streams.video[0])
         packets = (packet for packet in whole.demux(video=0) if packet.size)

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.types import Frame
-from pvtt_flow.video.decode import read_frames
+from pvtt_flow.video.read import read_frames
 
 WIDTH_PX, HEIGHT_PX = 96, 64
 _BLOCK_PX = 8
 _NUM_BITS = 8
 
 
-def coded_picture(
+def numbered_image(
     number: int, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX
 ) -> NDArray[np.uint8]:
     """uint8 (H, W, 3): the number's code over noise, which keeps the file from shrinking."""
@@ -41,7 +41,7 @@ def number_of(rgb: NDArray[np.uint8]) -> int:
     return sum(1 << bit for bit, level in enumerate(levels) if level > 128)
 
 
-def moving_picture(number: int) -> NDArray[np.uint8]:
+def moving_image(number: int) -> NDArray[np.uint8]:
     """uint8 (H, W, 3): the number's code over blocks that move, so that pictures build on others.
 
     Every 13 pictures a new scene begins.
@@ -49,7 +49,7 @@ def moving_picture(number: int) -> NDArray[np.uint8]:
     blocks = np.random.default_rng(number // 13).integers(0, 256, (16, 24, 3), np.uint8)
     large = blocks.repeat(8, 0).repeat(8, 1)
     rgb = np.roll(large, (2 * number, 3 * number), (0, 1))[:HEIGHT_PX, :WIDTH_PX].copy()
-    rgb[:_BLOCK_PX, : _NUM_BITS * _BLOCK_PX] = coded_picture(number)[
+    rgb[:_BLOCK_PX, : _NUM_BITS * _BLOCK_PX] = numbered_image(number)[
         :_BLOCK_PX, : _NUM_BITS * _BLOCK_PX
     ]
     return rgb
@@ -65,13 +65,13 @@ def write_clip(
 ) -> Path:
     """An H.264 clip of noise; `more` is of `write_pictures`."""
     pictures = [
-        coded_picture(i, width_px=size_px[0], height_px=size_px[1]) for i in range(num_frames)
+        numbered_image(i, width_px=size_px[0], height_px=size_px[1]) for i in range(num_frames)
     ]
     options = {"preset": "veryfast", "crf": "20", **(options or {})}
-    return write_pictures(path, pictures, options=options, **more)
+    return encode_images(path, pictures, options=options, **more)
 
 
-def write_pictures(
+def encode_images(
     path: Path,
     upright: Sequence[NDArray[np.uint8]],
     *,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pvtt_flow.types import Frame
-from pvtt_flow.video.decode import DecodeBreakError, read_frames
+from pvtt_flow.video.read import DecodeBreakError, read_frames
 from tests.video.clip_edits import TWO_SCENES, cut, edited, joined, retimed, spliced
-from tests.video.clip_maker import moving_picture, write_pictures
+from tests.video.clip_maker import encode_images, moving_image
 
 NUM_FRAMES = 48
 CLOSED = {"preset": "fast", "g": "12"}
@@ -64,8 +64,8 @@ class Clip:
 
 def moving(name: str, **options: object) -> Callable[[Path], Path]:
     """Makes a clip of moving pictures; `options` are of `write_pictures`."""
-    return lambda folder: write_pictures(
-        folder / name, [moving_picture(i) for i in range(NUM_FRAMES)], **options
+    return lambda folder: encode_images(
+        folder / name, [moving_image(i) for i in range(NUM_FRAMES)], **options
     )
 
 

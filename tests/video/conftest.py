@@ -22,6 +22,6 @@ def clip_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
 
 
 @pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+def always_seek(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeks whenever there is something to step over, so that short clips show it."""
     monkeypatch.setattr(seek, "_WORTH_A_SEEK", 0)

@@ -3,7 +3,7 @@
 import io
 
 
-class CountedFile(io.BytesIO):
+class CountingFile(io.BytesIO):
     """Bytes, counted."""
 
     num_read = 0

@@ -12,15 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.probe import probe
+from pvtt_flow.video.read import read_frames
 from tests.video.mutator import mutated
 
 HANG_S = 20.0
 
 
 @dataclass(frozen=True)
-class Fate:
+class DamageOutcome:
     seed: int
     kind: str
     """Of the failure; empty when every frame was read."""
@@ -30,7 +30,7 @@ class Fate:
     """Of this process's memory, so far."""
 
 
-def fate_of(files: list[bytes], seed: int) -> Fate:
+def outcome_of(files: list[bytes], seed: int) -> DamageOutcome:
     """Probes and reads one of them, as the flow would."""
     data = mutated(files, seed)
     kind, message, num_frames = "", "", 0
@@ -44,7 +44,7 @@ def fate_of(files: list[bytes], seed: int) -> Fate:
         kind, message = error.kind, str(error)
     except Exception as error:  # noqa: BLE001  what this is here to find
         kind, message = "internal", repr(error)
-    return Fate(seed, kind, message, num_frames, _peak_bytes())
+    return DamageOutcome(seed, kind, message, num_frames, _peak_bytes())
 
 
 def _peak_bytes() -> int:
@@ -58,7 +58,7 @@ def main(folder: str, start: str, stop: str) -> None:
     files = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
     for seed in range(int(start), int(stop)):
         faulthandler.dump_traceback_later(HANG_S, exit=True)
-        print(json.dumps(asdict(fate_of(files, seed))), flush=True)
+        print(json.dumps(asdict(outcome_of(files, seed))), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ import pytest
 import pvtt_flow.video.packet_decoder
 
 
-def count_decoded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+def count_decoded_frames(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Gives the number of pictures since it was last asked."""
     count = 0
-    really_shown = pvtt_flow.video.packet_decoder.shown
+    really_decode = pvtt_flow.video.packet_decoder.decode_packets
 
-    def shown(*args: Any) -> Iterator[av.VideoFrame]:
+    def counting(*args: Any) -> Iterator[av.VideoFrame]:
         nonlocal count
-        for picture in really_shown(*args):
+        for picture in really_decode(*args):
             count += 1
             yield picture
 
@@ -26,5 +26,5 @@ def count_decoded(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return taken
 
     for user in ("decoded", "verified_seek"):
-        monkeypatch.setattr(f"pvtt_flow.video.{user}.shown", shown)
+        monkeypatch.setattr(f"pvtt_flow.video.{user}.decode_packets", counting)
     return taken

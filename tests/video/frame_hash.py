@@ -11,7 +11,7 @@ import imageio_ffmpeg
 
 from pvtt_flow.core.timeline import to_ns
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decoded import DecodeBreakError, coded_frames
+from pvtt_flow.video.decoded import DecodeBreakError, decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 
 
@@ -27,22 +27,20 @@ class Shown(NamedTuple):
     broke_at: int | None
 
 
-def shown_here(path: Path) -> Shown:
+def decoded_hashes(path: Path) -> Shown:
     """All frames of the main stream, as this package counts and times them, up to a break."""
     frames: list[FrameHash] = []
     broke_at = None
     with path.open("rb") as file, open_container(file, DEFAULT_LIMITS) as opened:
         try:
-            decoded = coded_frames(opened, DEFAULT_LIMITS)
+            decoded = decode_frames(opened, DEFAULT_LIMITS)
             frames.extend(FrameHash(coded.pts_ns, _md5(coded.picture)) for coded in decoded)
         except DecodeBreakError as error:
             broke_at = error.frame_index
         return Shown(opened.stream.index, frames, broke_at)
 
 
-def shown_by_ffmpeg(
-    path: Path, stream_index: int, num_frames: int | None = None
-) -> list[FrameHash]:
+def ffmpeg_hashes(path: Path, stream_index: int, num_frames: int | None = None) -> list[FrameHash]:
     """The first frames of that stream, or all; FFmpeg goes on where the stream is damaged."""
     reading = ["-threads", "1", "-noautorotate", "-copyts", "-i", str(path)]
     # Without a rate of its own: else frames are dropped and repeated, and times are rounded.

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.decode import DecodeBreakError, read_frames
 from pvtt_flow.video.probe import probe
-from tests.video.clip_maker import moving_picture, number_of, read, write_clip, write_pictures
+from pvtt_flow.video.read import DecodeBreakError, read_frames
+from tests.video.clip_maker import encode_images, moving_image, number_of, read, write_clip
 
 
 def until_break(path: Path) -> tuple[list[int], DecodeBreakError]:
@@ -55,8 +55,8 @@ def test_a_cut_matroska_file_breaks_too(tmp_path: Path, fraction: float) -> None
 
 def test_a_keyframe_just_before_the_end_is_no_cut(tmp_path: Path) -> None:
     # A Matroska index tells when a keyframe is shown: here later than the last frame is decoded.
-    pictures = [moving_picture(i) for i in range(54)]
-    path = write_pictures(tmp_path / "whole.mkv", pictures, options={"g": "20", "bf": "3"})
+    pictures = [moving_image(i) for i in range(54)]
+    path = encode_images(tmp_path / "whole.mkv", pictures, options={"g": "20", "bf": "3"})
     assert [number_of(frame.rgb) for frame in read(path)] == list(range(54))
 
 
@@ -98,8 +98,8 @@ def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> N
 def test_no_frame_before_a_break_builds_upon_damage(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
-    pictures = [moving_picture(i) for i in range(20)]
-    path = write_pictures(tmp_path / name, pictures, codec=codec, options=options)
+    pictures = [moving_image(i) for i in range(20)]
+    path = encode_images(tmp_path / name, pictures, codec=codec, options=options)
     data, good = path.read_bytes(), [frame.rgb for frame in read(path)]
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size > 60][1:]
@@ -118,9 +118,9 @@ def test_no_frame_before_a_break_builds_upon_damage(
 
 
 def test_damage_in_motion_jpeg_is_no_leftover_of_other_pictures(tmp_path: Path) -> None:
-    pictures = [moving_picture(i) for i in range(6)]
+    pictures = [moving_image(i) for i in range(6)]
     path = tmp_path / "clip.mkv"
-    write_pictures(path, pictures, codec="mjpeg", pixel_format="yuvj420p")
+    encode_images(path, pictures, codec="mjpeg", pixel_format="yuvj420p")
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     at = path.read_bytes().index(bytes(packets[3]))

@@ -4,16 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.encode import write_mp4
 from pvtt_flow.video.probe import probe
-from tests.video.clip_maker import coded_picture, number_of
+from pvtt_flow.video.read import read_frames
+from tests.video.clip_maker import number_of, numbered_image
 
 
 def test_round_trip_with_odd_sizes_and_a_fractional_rate(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     fps = Fraction(30000, 1001)
-    pictures = (coded_picture(i, width_px=97, height_px=65) for i in range(12))
+    pictures = (numbered_image(i, width_px=97, height_px=65) for i in range(12))
     assert write_mp4(path, pictures, fps) == 12
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)

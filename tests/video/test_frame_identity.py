@@ -6,10 +6,10 @@ from itertools import accumulate
 import pytest
 
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.seek import read_frames_at_times
 from tests.video.clip_maker import number_of
 from tests.video.clips import CLIPS, Clip
-from tests.video.frame_hash import shown_by_ffmpeg, shown_here
+from tests.video.frame_hash import decoded_hashes, ffmpeg_hashes
 
 NS_PER_MS = 1_000_000
 
@@ -28,21 +28,21 @@ def test_every_frame_is_the_one_it_says(clip_of: Callable[[str], Clip], name: st
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_a_frame_that_is_sought_is_the_one_it_says(
-    clip_of: Callable[[str], Clip], eager: None, name: str
+    clip_of: Callable[[str], Clip], always_seek: None, name: str
 ) -> None:
     clip = clip_of(name)
     for frame in clip.frames:
         wanted = FrameTime(frame.frame_index, clip.recipe.pts_ms[frame.frame_index] * NS_PER_MS)
         with clip.path.open("rb") as file:
-            (found,) = read_known_frames(file, [wanted])
+            (found,) = read_frames_at_times(file, [wanted])
         assert number_of(found.rgb) == clip.recipe.numbers[frame.frame_index]
 
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_ffmpeg_shows_the_same_frames(clip_of: Callable[[str], Clip], name: str) -> None:
     clip = clip_of(name)
-    stream_index, frames, broke_at = shown_here(clip.path)
-    ffmpegs = shown_by_ffmpeg(clip.path, stream_index)
+    stream_index, frames, broke_at = decoded_hashes(clip.path)
+    ffmpegs = ffmpeg_hashes(clip.path, stream_index)
     if clip.recipe.is_cut:
         assert broke_at == len(frames)
         ffmpegs = ffmpegs[:broke_at]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.video import damage_outcomes as fates
-from tests.video.damage_outcomes import Fate
-from tests.video.seeds import write_seeds
+from tests.video import damage_outcomes
+from tests.video.codec_samples import write_codec_samples
+from tests.video.damage_outcomes import DamageOutcome
 
 BATCH = 50
 NUM_PROCESSES = 2
@@ -22,17 +22,23 @@ KINDS = {"", "empty_file", "not_a_video", "no_video_stream", "undecodable", "ove
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("seeds")
-    write_seeds(folder)
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    write_codec_samples(folder)
     return folder
 
 
-def batch(folder: Path, start: int) -> list[Fate]:
-    """The fates of one child's files; fails with the traceback of a crash or a hang."""
-    command = [sys.executable, fates.__file__, str(folder), str(start), str(start + BATCH)]
+def batch(folder: Path, start: int) -> list[DamageOutcome]:
+    """Return the outcomes of one child's files; fails with the traceback of a crash or a hang."""
+    command = [
+        sys.executable,
+        damage_outcomes.__file__,
+        str(folder),
+        str(start),
+        str(start + BATCH),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
-    found = [Fate(**json.loads(line)) for line in done.stdout.splitlines()]
+    found = [DamageOutcome(**json.loads(line)) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"file {start + len(found)} ended it: {done.stderr}"
     return found
 
@@ -52,10 +58,10 @@ def check(folder: Path, num_files: int) -> None:
     assert sum(fate.num_frames > 0 for fate in found) > num_files / 4
 
 
-def test_100_damaged_files(seeds: Path) -> None:
-    check(seeds, 100)
+def test_100_damaged_files(samples: Path) -> None:
+    check(samples, 100)
 
 
 @pytest.mark.slow
-def test_2000_damaged_files(seeds: Path) -> None:
-    check(seeds, 2000)
+def test_2000_damaged_files(samples: Path) -> None:
+    check(samples, 2000)

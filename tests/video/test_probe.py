@@ -10,7 +10,7 @@ from pvtt_flow.types import Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from tests.video.clip_maker import write_clip, write_sound
-from tests.video.counted_file import CountedFile
+from tests.video.counted_file import CountingFile
 
 
 def probe_path(path: Path, limits: Limits | None = None) -> Video:
@@ -69,7 +69,7 @@ def test_the_largest_long_track_is_the_video(tmp_path: Path) -> None:
 
 def test_probing_reads_a_few_ranges(tmp_path: Path) -> None:
     data = write_clip(tmp_path / "clip.mp4", 5).read_bytes() + bytes(4_000_000)
-    file = CountedFile(data)
+    file = CountingFile(data)
     probe(file, size_bytes=len(data))
     assert file.num_read < 1_000_000
 

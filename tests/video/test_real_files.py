@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.probe import probe
-from tests.video.frame_hash import shown_by_ffmpeg, shown_here
+from pvtt_flow.video.read import read_frames
+from tests.video.frame_hash import decoded_hashes, ffmpeg_hashes
 from tests.video.real_files import FILES, NO_VIDEOS, Expected
 
 _MAX_LARGE_FRAMES, _LARGE_PX = 12, 500_000
@@ -26,19 +26,19 @@ def test_outcome(shared_data: Path, expected: Expected) -> None:
     assert (video.mirrored, video.rotation_deg) == (expected.mirrored, expected.rotation_deg)
     # FFmpeg decodes a little of large pictures; the slow test has the rest.
     most = _MAX_LARGE_FRAMES if math.prod(expected.size_px) > _LARGE_PX else None
-    stream_index, frames, broke_at = shown_here(path)
+    stream_index, frames, broke_at = decoded_hashes(path)
     assert len(frames) == expected.num_frames
     assert (frames[0].pts_ns, frames[-1].pts_ns) == (expected.first_ns, expected.last_ns)
     assert broke_at == (expected.num_frames if expected.breaks else None)
-    ffmpegs = shown_by_ffmpeg(path, stream_index, most)
+    ffmpegs = ffmpeg_hashes(path, stream_index, most)
     assert frames[:most] == (ffmpegs[: len(frames)] if expected.breaks else ffmpegs)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("expected", FILES, ids=lambda expected: expected.name)
 def test_every_frame_is_ffmpegs(shared_data: Path, expected: Expected) -> None:
-    stream_index, frames, _ = shown_here(shared_data / "videos" / "codec" / expected.name)
-    ffmpegs = shown_by_ffmpeg(shared_data / "videos" / "codec" / expected.name, stream_index)
+    stream_index, frames, _ = decoded_hashes(shared_data / "videos" / "codec" / expected.name)
+    ffmpegs = ffmpeg_hashes(shared_data / "videos" / "codec" / expected.name, stream_index)
     assert frames == (ffmpegs[: len(frames)] if expected.breaks else ffmpegs)
 
 

@@ -6,24 +6,24 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.types import Video
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.scan import Survey, survey
-from tests.video.clip_maker import moving_picture, read, write_clip, write_pictures
+from pvtt_flow.video.scan import VideoScan, scan_video
+from tests.video.clip_maker import encode_images, moving_image, read, write_clip
 
 
 def surveyed(
     path: Path, *, detect_cuts: bool = True, limits: Limits = DEFAULT_LIMITS
-) -> tuple[Video, Survey]:
+) -> tuple[Video, VideoScan]:
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
-        return video, survey(file, video=video, detect_cuts=detect_cuts, limits=limits)
+        return video, scan_video(file, video=video, detect_cuts=detect_cuts, limits=limits)
 
 
 @pytest.mark.parametrize("rotation_deg", [0, 90])
 def test_times_are_those_of_the_frames(tmp_path: Path, rotation_deg: int) -> None:
     # A frame at 40 ms, then gaps of their own.
     pts_ms = [0, 40, 50, 130, 1000, *range(1040, 2000, 40)]
-    pictures = [moving_picture(i) for i in range(len(pts_ms))]
-    path = write_pictures(tmp_path / "v.mp4", pictures, pts_ms=pts_ms, rotation_deg=rotation_deg)
+    pictures = [moving_image(i) for i in range(len(pts_ms))]
+    path = encode_images(tmp_path / "v.mp4", pictures, pts_ms=pts_ms, rotation_deg=rotation_deg)
     video, found = surveyed(path)
     assert found.times_ns == tuple(frame.pts_ns for frame in read(path))
     assert found.end_ns == found.times_ns[-1] + int(10**9 * video.fps_den / video.fps_num)
@@ -32,7 +32,7 @@ def test_times_are_those_of_the_frames(tmp_path: Path, rotation_deg: int) -> Non
 
 
 def test_without_looking_for_cuts(tmp_path: Path) -> None:
-    path = write_pictures(tmp_path / "v.mp4", [moving_picture(i) for i in range(26)])
+    path = encode_images(tmp_path / "v.mp4", [moving_image(i) for i in range(26)])
     assert surveyed(path)[1].cuts == (13,)
     assert surveyed(path, detect_cuts=False)[1].cuts == ()
 

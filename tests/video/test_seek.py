@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.types import Frame
-from pvtt_flow.video.decode import DecodeBreakError, read_frames_at
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.read import DecodeBreakError, read_frames_at_indices
+from pvtt_flow.video.seek import read_frames_at_times
 from tests.video.clip_maker import number_of, write_clip
 from tests.video.clips import CLIPS, Clip
-from tests.video.counted_file import CountedFile
-from tests.video.decode_counter import count_decoded
+from tests.video.counted_file import CountingFile
+from tests.video.decode_counter import count_decoded_frames
 from tests.video.real_files import FILES, Expected
 
 # Real videos are decoded this far, large pictures a little.
@@ -39,7 +39,7 @@ def times_of(frames: Sequence[Frame]) -> list[FrameTime]:
 
 def known(path: Path, wanted: Sequence[FrameTime], **options: object) -> list[Frame]:
     with path.open("rb") as file:
-        return list(read_known_frames(file, wanted, **options))
+        return list(read_frames_at_times(file, wanted, **options))
 
 
 def assert_same(found: Sequence[Frame], expected: Sequence[Frame]) -> None:
@@ -51,7 +51,7 @@ def assert_same(found: Sequence[Frame], expected: Sequence[Frame]) -> None:
 
 @pytest.mark.parametrize("name", CLIPS)
 def test_any_frames_are_those_of_a_decode_from_the_start(
-    clip_of: Callable[[str], Clip], eager: None, name: str
+    clip_of: Callable[[str], Clip], always_seek: None, name: str
 ) -> None:
     clip = clip_of(name)
     draw = random.Random(name)
@@ -73,10 +73,10 @@ def test_any_choice(clip_of: Callable[[str], Clip], name: str, data: st.DataObje
 
 @pytest.mark.parametrize("name", SOUGHT)
 def test_the_start_is_not_decoded(
-    clip_of: Callable[[str], Clip], eager: None, monkeypatch: pytest.MonkeyPatch, name: str
+    clip_of: Callable[[str], Clip], always_seek: None, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     clip = clip_of(name)
-    num_decoded = count_decoded(monkeypatch)
+    num_decoded = count_decoded_frames(monkeypatch)
     for frame in clip.frames[26:]:
         known(clip.path, [time_of(frame)])
         # The first one; up to two groups, when it is the keyframe of the second; and one ahead.
@@ -91,19 +91,19 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def test_the_start_is_not_even_read(large: bytes) -> None:
-    file = CountedFile(large)
+    file = CountingFile(large)
     times = [FrameTime(i, 40_000_000 * i) for i in (50, 51, 85)]
-    assert [number_of(frame.rgb) for frame in read_known_frames(file, times)] == [50, 51, 85]
+    assert [number_of(frame.rgb) for frame in read_frames_at_times(file, times)] == [50, 51, 85]
     assert file.num_read < len(large) / 2
 
 
 def test_frames_are_decoded_as_they_are_asked_for(
-    clip_of: Callable[[str], Clip], eager: None, monkeypatch: pytest.MonkeyPatch
+    clip_of: Callable[[str], Clip], always_seek: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = clip_of("closed groups")
-    num_decoded = count_decoded(monkeypatch)
+    num_decoded = count_decoded_frames(monkeypatch)
     with clip.path.open("rb") as file:
-        frames = read_known_frames(file, times_of(clip.frames[14:]))
+        frames = read_frames_at_times(file, times_of(clip.frames[14:]))
         assert num_decoded() == 0
         assert number_of(next(frames).rgb) == 14
         # The first one, the keyframe of the second scene, this one and one ahead.
@@ -112,16 +112,16 @@ def test_frames_are_decoded_as_they_are_asked_for(
         assert num_decoded() == 1
         frames.close()
         assert not file.closed
-        assert number_of(next(read_known_frames(file, [time_of(clip.frames[9])])).rgb) == 9
+        assert number_of(next(read_frames_at_times(file, [time_of(clip.frames[9])])).rgb) == 9
 
 
 def test_no_frame_comes_twice_when_trust_ends_midway(
-    clip_of: Callable[[str], Clip], eager: None, monkeypatch: pytest.MonkeyPatch
+    clip_of: Callable[[str], Clip], always_seek: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = clip_of("repeated times")
     # Their times ascend, so a seek is tried; only what lies between them repeats itself.
     chosen = [*clip.frames[10:21], clip.frames[24], clip.frames[45]]
-    num_decoded = count_decoded(monkeypatch)
+    num_decoded = count_decoded_frames(monkeypatch)
     assert_same(known(clip.path, times_of(chosen)), chosen)
     assert num_decoded() > 46
 
@@ -144,7 +144,7 @@ def test_frames_that_are_missing_are_another_file(clip_of: Callable[[str], Clip]
     clip = clip_of("closed groups")
     wanted = [time_of(clip.frames[40]), FrameTime(48, 1_920_000_000)]
     with clip.path.open("rb") as file:
-        frames = read_known_frames(file, wanted)
+        frames = read_frames_at_times(file, wanted)
         assert number_of(next(frames).rgb) == 40
         with pytest.raises(DataError, match=r"frame 48 .* but it has 48 frames") as caught:
             next(frames)
@@ -165,7 +165,7 @@ def test_a_break_before_a_wanted_frame_is_raised(clip_of: Callable[[str], Clip],
     clip = clip_of(name)
     wanted = [time_of(clip.frames[-1]), FrameTime(47, 1_880_000_000)]
     with clip.path.open("rb") as file:
-        frames = read_known_frames(file, wanted)
+        frames = read_frames_at_times(file, wanted)
         assert number_of(next(frames).rgb) == len(clip.frames) - 1
         with pytest.raises(DecodeBreakError) as caught:
             next(frames)
@@ -222,17 +222,17 @@ def test_a_failed_read_is_not_a_broken_video(
             return super().read(size)
 
     with pytest.raises(raised, match=message):
-        list(read_known_frames(Flaky(large), [FrameTime(80, 3_200_000_000)]))
+        list(read_frames_at_times(Flaky(large), [FrameTime(80, 3_200_000_000)]))
 
 
 @pytest.mark.parametrize("expected", FILES, ids=lambda expected: expected.name)
-def test_real_files(shared_data: Path, eager: None, expected: Expected) -> None:
+def test_real_files(shared_data: Path, always_seek: None, expected: Expected) -> None:
     path = shared_data / "videos" / "codec" / expected.name
     most = _MAX_LARGE_FRAMES if math.prod(expected.size_px) > _LARGE_PX else _MAX_FRAMES
     last = min(expected.num_frames, most) - 1
     run = range(last // 2, min(last // 2 + 5, last))
     with path.open("rb") as file:
-        frames = read_frames_at(file, {0, *run, last})
+        frames = read_frames_at_indices(file, {0, *run, last})
         for chosen in ([0, last // 2, last], [last], run):
             wanted = [frames[index] for index in chosen if index in frames]
-            assert_same(list(read_known_frames(file, times_of(wanted))), wanted)
+            assert_same(list(read_frames_at_times(file, times_of(wanted))), wanted)

@@ -35,7 +35,7 @@ _CUBE_STEPS = 33
 _WHITE = 255
 
 
-class Painter:
+class RgbConverter:
     """Paints the pictures of one video, all in the display of its first one."""
 
     def __init__(self, first: VideoFrame, stream: VideoStream) -> None:

@@ -5,7 +5,7 @@ _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _ID_BYTES = 4
 
 
-def promised_bytes(head: bytes) -> int | None:
+def declared_size(head: bytes) -> int | None:
     """The file size that its first bytes promise; None when they do not, as in a live recording.
 
     Both outermost elements are an id of four bytes, a size in EBML's variable length and the

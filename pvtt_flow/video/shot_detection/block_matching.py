@@ -14,7 +14,7 @@ _REACH_X_PX, _REACH_Y_PX = 32, 16
 _NOISE = 4.0
 
 
-def novelty(before: Bgr, after: Bgr) -> float:
+def motion_compensated_residual(before: Bgr, after: Bgr) -> float:
     """How much of the detail of `after` is not in `before` nearby: 0 when all of it is.
 
     Block matching: each block of `after` is compared with all places in `before` that it may have

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from pvtt_flow.video.shot_detection.block_matching import Bgr, novelty
-from pvtt_flow.video.shot_detection.gradual import Dissolves
+from pvtt_flow.video.shot_detection.block_matching import Bgr, motion_compensated_residual
+from pvtt_flow.video.shot_detection.gradual import GradualTransitionDetector
 
 # PySceneDetect compares a frame's change with those of two frames on either side of it.
 _WINDOW = 2
@@ -16,7 +16,7 @@ _MIN_NOVELTY = 0.65
 _ANY_FPS = 25.0
 
 
-class CutFinder:
+class CutDetector:
     """Takes small pictures of a video's frames in order; memory does not grow with the video.
 
     Hard cuts are proposed by PySceneDetect's AdaptiveDetector, which finds what changes more than
@@ -37,7 +37,7 @@ class CutFinder:
         )
         self._black = ThresholdDetector(min_scene_len=1, fade_bias=1.0)
         self._timecode = FrameTimecode
-        self._dissolves = Dissolves()
+        self._dissolves = GradualTransitionDetector()
         self._recent: deque[Bgr] = deque(maxlen=2 * _WINDOW + 1)
         self._num_fed = 0
         self._cuts: set[int] = set()
@@ -78,4 +78,7 @@ class CutFinder:
     def _is_new(self) -> bool:
         """Whether the picture in the middle of the recent ones begins something new."""
         first, before, after, _, last = self._recent
-        return novelty(before, after) > _MIN_NOVELTY and novelty(first, last) > _MIN_NOVELTY
+        return (
+            motion_compensated_residual(before, after) > _MIN_NOVELTY
+            and motion_compensated_residual(first, last) > _MIN_NOVELTY
+        )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pvtt_flow.core.shots import Interval
 from pvtt_flow.core.timeline import NS_PER_S
-from pvtt_flow.video.shot_detection.block_matching import Bgr, novelty
+from pvtt_flow.video.shot_detection.block_matching import Bgr, motion_compensated_residual
 
 # Often enough for a dissolve of a fifth of a second.
 _STEP_NS = NS_PER_S // 15
@@ -62,7 +62,7 @@ class _Sample:
 
 
 @dataclass(slots=True)
-class Dissolves:
+class GradualTransitionDetector:
     """Takes the frames of a video in order; holds two seconds of tiny pictures."""
 
     found: list[Interval] = field(default_factory=list)
@@ -150,8 +150,10 @@ def _is_mixed(first: _Sample, middle: _Sample, last: _Sample) -> bool:
     is_plain = plain.detail < _PLAIN * rich.detail
     if is_plain and float(plain.colours.mean()) < _BLACK:
         return True
-    if novelty(plain.picture, rich.picture) < _MIN_CHANGE_OF_SCENE:
+    if motion_compensated_residual(plain.picture, rich.picture) < _MIN_CHANGE_OF_SCENE:
         return False
     # A picture that fades to a plain one keeps its detail on the way.
     ends = () if is_plain else (first, last)
-    return all(novelty(end.picture, middle.picture) > _MIN_NOVELTY for end in ends)
+    return all(
+        motion_compensated_residual(end.picture, middle.picture) > _MIN_NOVELTY for end in ends
+    )

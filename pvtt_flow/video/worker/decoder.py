@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec, Protocol, TypeVar, cas
 
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import normal
-from pvtt_flow.video.worker.pool import Pool
-from pvtt_flow.video.worker.protocol import Job
+from pvtt_flow.video.worker.pool import ProcessPool
+from pvtt_flow.video.worker.protocol import DecodeJob
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,7 +22,7 @@ T = TypeVar("T")
 # Each is a process of some 60 MB that decodes a video; more shots than that wait for their turn.
 _MAX_CHILDREN = 32
 # Of the whole process, so that one task's children are there for the next task.
-_POOL = Pool(_MAX_CHILDREN)
+_POOL = ProcessPool(_MAX_CHILDREN)
 
 
 class Decoder(Protocol):
@@ -52,7 +52,7 @@ class Decoder(Protocol):
         ...
 
 
-class InProcess:
+class InProcessDecoder:
     """Decodes in this process: nothing is started, and breakpoints work."""
 
     def iterate(
@@ -78,14 +78,14 @@ class InProcess:
             return function(file, *args, **kwargs)
 
 
-class Isolated:
+class IsolatedDecoder:
     """Decodes in processes apart, so that a crash or a hang in FFmpeg costs one video.
 
     Functions, arguments and results are pickled; frames come through shared memory. Also raises
     DataError of kind `decoder_crash`, and `over_limit` for `frame_timeout_s`.
     """
 
-    def __init__(self, pool: Pool = _POOL) -> None:
+    def __init__(self, pool: ProcessPool = _POOL) -> None:
         self._pool = pool
 
     def iterate(
@@ -96,7 +96,7 @@ class Isolated:
         **kwargs: P.kwargs,
     ) -> Generator[T]:
         """See `Decoder`; decodes a few frames ahead."""
-        yield from self._items(Job(function, normal(uri), args, kwargs))
+        yield from self._items(DecodeJob(function, normal(uri), args, kwargs))
 
     def call(
         self,
@@ -106,9 +106,9 @@ class Isolated:
         **kwargs: P.kwargs,
     ) -> T:
         """See `Decoder`."""
-        (result,) = self._items(Job(function, normal(uri), args, kwargs, iterates=False))
+        (result,) = self._items(DecodeJob(function, normal(uri), args, kwargs, iterates=False))
         return cast("T", result)
 
-    def _items(self, job: Job) -> Generator[Any]:
+    def _items(self, job: DecodeJob) -> Generator[Any]:
         with self._pool.child() as child:
             yield from child.run(job)

@@ -9,24 +9,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
-from pvtt_flow.video.worker.process import Child
+from pvtt_flow.video.worker.process import WorkerProcess
 
 
-class Pool:
+class ProcessPool:
     """Up to `size` children; whoever needs one more waits."""
 
     def __init__(self, size: int) -> None:
         self._permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(size):
             self._permits.put(None)
-        self._idle: deque[Child] = deque()
+        self._idle: deque[WorkerProcess] = deque()
 
     @contextmanager
-    def child(self) -> Iterator[Child]:
+    def child(self) -> Iterator[WorkerProcess]:
         """One that nobody else uses meanwhile; kept for the next one who asks."""
         self._permits.get()
         try:
-            child = self._kept() or Child()
+            child = self._kept() or WorkerProcess()
             try:
                 yield child
             finally:
@@ -39,7 +39,7 @@ class Pool:
         while self._idle:
             self._idle.pop().kill()
 
-    def _kept(self) -> Child | None:
+    def _kept(self) -> WorkerProcess | None:
         """The last one used, which is the warmest; those that cannot be used again are ended."""
         while True:
             try:

@@ -14,8 +14,17 @@ from typing import Any
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Frame
-from pvtt_flow.video.worker.protocol import Ended, Freed, Given, Job, Link, NewRing, Placed, Stop
-from pvtt_flow.video.worker.shared_frames import Lent, Ring
+from pvtt_flow.video.worker.protocol import (
+    CancelJob,
+    DecodeJob,
+    FrameMessage,
+    ItemMessage,
+    JobDone,
+    Link,
+    NewBuffer,
+    ReleaseSlots,
+)
+from pvtt_flow.video.worker.shared_frames import FrameBuffer, FrameLeases
 
 # A job that nobody wants any more ends with its next frame; a new process takes about as long.
 _STOP_S = 1.0
@@ -32,7 +41,7 @@ _SETTINGS = {
 _LOST = (EOFError, ConnectionError)
 
 
-class Child:
+class WorkerProcess:
     """Does one job at a time, and another one after it while it is `usable`."""
 
     def __init__(self) -> None:
@@ -49,7 +58,7 @@ class Child:
             )
         self._link = Link(ours.detach())
         self._ring_number = 0
-        self._lent: Lent | None = None
+        self._lent: FrameLeases | None = None
         self._busy = False
         try:
             self._link.recv()
@@ -70,7 +79,7 @@ class Child:
         known = self._environment == dict(os.environ)
         return known and not self._busy and self._process.poll() is None
 
-    def run(self, job: Job) -> Generator[Any]:
+    def run(self, job: DecodeJob) -> Generator[Any]:
         """What the job gives, as it comes; closing the iterator ends the job.
 
         A frame's pixels are in shared memory, and stay as they are for as long as anyone has them.
@@ -82,7 +91,7 @@ class Child:
         self._busy = True
         frame_index: int | None = None
         try:
-            while not isinstance(message := self._receive(), Ended):
+            while not isinstance(message := self._receive(), JobDone):
                 frame_index = getattr(message, "frame_index", None)
                 yield self._item(message)
             self._end(message)
@@ -105,13 +114,13 @@ class Child:
 
     def _receive(self) -> object:
         if self._lent is not None and (slots := self._lent.returned()):
-            self._link.send(Freed(self._ring_number, slots))
+            self._link.send(ReleaseSlots(self._ring_number, slots))
         message = self._link.recv()
-        if not isinstance(message, NewRing):
+        if not isinstance(message, NewBuffer):
             return message
         fd = recv_handle(self._link)
         try:
-            self._lent = Lent(Ring(fd, message.num_slots, message.slot_bytes))
+            self._lent = FrameLeases(FrameBuffer(fd, message.num_slots, message.slot_bytes))
         finally:
             os.close(fd)
         self._ring_number = message.ring
@@ -119,13 +128,13 @@ class Child:
 
     def _item(self, message: object) -> object:
         match message:
-            case Placed(slot, shape, frame_index, pts_ns) if self._lent is not None:
+            case FrameMessage(slot, shape, frame_index, pts_ns) if self._lent is not None:
                 return Frame(frame_index, pts_ns, self._lent.take(slot, shape))
-            case Given(item):
+            case ItemMessage(item):
                 return item
         raise RuntimeError(f"a decoder process must give frames or items, got {message}")
 
-    def _end(self, message: Ended) -> None:
+    def _end(self, message: JobDone) -> None:
         RETRIES.add(message.num_retries)
         self._busy = False
 
@@ -133,10 +142,10 @@ class Child:
         """Have the job end soon, or the process."""
         deadline_s = time.monotonic() + _STOP_S
         with suppress(*_LOST):
-            self._link.send(Stop())
+            self._link.send(CancelJob())
             while self._link.poll(max(0.0, deadline_s - time.monotonic())):
                 message = self._receive()
-                if isinstance(message, Ended):
+                if isinstance(message, JobDone):
                     self._end(message)
                     return
                 self._item(message)
@@ -155,7 +164,7 @@ def _childs_environment() -> dict[str, str]:
     return {**os.environ, **_SETTINGS, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-def _death(exit_code: int, job: Job, frame_index: int | None) -> DataError:
+def _death(exit_code: int, job: DecodeJob, frame_index: int | None) -> DataError:
     """What the end of the process says of the video."""
     where = "before the first frame" if frame_index is None else f"after frame {frame_index}"
     if exit_code == -signal.SIGALRM:

@@ -10,7 +10,7 @@ from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DecodeJob:
     """To the child: read this video."""
 
     function: Callable[..., Any]
@@ -28,14 +28,14 @@ class Job:
         return limits
 
 
-class Freed(NamedTuple):
+class ReleaseSlots(NamedTuple):
     """To the child: these slots of the ring may be written again."""
 
     ring: int
     slots: tuple[int, ...]
 
 
-class Stop(NamedTuple):
+class CancelJob(NamedTuple):
     """To the child: nobody wants the rest of the job."""
 
 
@@ -43,7 +43,7 @@ class Ready(NamedTuple):
     """From the child, once: it has started."""
 
 
-class NewRing(NamedTuple):
+class NewBuffer(NamedTuple):
     """From the child: frames are in another ring from now on; its file descriptor follows."""
 
     ring: int
@@ -51,7 +51,7 @@ class NewRing(NamedTuple):
     slot_bytes: int
 
 
-class Placed(NamedTuple):
+class FrameMessage(NamedTuple):
     """From the child: a frame, whose pixels are in a slot of the ring."""
 
     slot: int
@@ -60,13 +60,13 @@ class Placed(NamedTuple):
     pts_ns: int
 
 
-class Given(NamedTuple):
+class ItemMessage(NamedTuple):
     """From the child: anything else that the job gives."""
 
     item: Any
 
 
-class Ended(NamedTuple):
+class JobDone(NamedTuple):
     """From the child, after each job: nothing more comes of it."""
 
     error: Exception | None

@@ -24,17 +24,17 @@ from pvtt_flow.types import Frame
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.process_limits import BOUNDS
 from pvtt_flow.video.worker.protocol import (
-    Ended,
-    Freed,
-    Given,
-    Job,
+    CancelJob,
+    DecodeJob,
+    FrameMessage,
+    ItemMessage,
+    JobDone,
     Link,
-    NewRing,
-    Placed,
+    NewBuffer,
     Ready,
-    Stop,
+    ReleaseSlots,
 )
-from pvtt_flow.video.worker.shared_frames import Ring, new_memory, num_slots_for
+from pvtt_flow.video.worker.shared_frames import FrameBuffer, new_memory, num_slots_for
 
 
 class Server:
@@ -42,7 +42,7 @@ class Server:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._ring: Ring | None = None
+        self._ring: FrameBuffer | None = None
         self._ring_number = 0
         self._free: list[int] = []
         self._stopped = False
@@ -57,16 +57,16 @@ class Server:
     def _hear(self) -> None:
         """Wait for a message, and do what it says."""
         match self._link.recv():
-            case Job() as job:
+            case DecodeJob() as job:
                 self._stopped = False
                 error = self._error_of(job)
-                self._link.send(Ended(error, RETRIES.take()))
-            case Freed(ring, slots) if ring == self._ring_number:
+                self._link.send(JobDone(error, RETRIES.take()))
+            case ReleaseSlots(ring, slots) if ring == self._ring_number:
                 self._free.extend(slots)
-            case Stop():
+            case CancelJob():
                 self._stopped = True
 
-    def _error_of(self, job: Job) -> Exception | None:
+    def _error_of(self, job: DecodeJob) -> Exception | None:
         """Does the job; why it failed, if it did."""
         try:
             self._do(job)
@@ -77,7 +77,7 @@ class Server:
             BOUNDS.lift()
         return None
 
-    def _do(self, job: Job) -> None:
+    def _do(self, job: DecodeJob) -> None:
         with open_binary(job.uri) as file:
             result = job.function(file, *job.args, **job.kwargs)
             if not job.iterates:
@@ -94,7 +94,7 @@ class Server:
         if isinstance(item, Frame):
             self._place(item)
         else:
-            self._link.send(Given(item))
+            self._link.send(ItemMessage(item))
             while self._link.poll():
                 self._hear()
 
@@ -107,18 +107,18 @@ class Server:
             return
         slot = self._free.pop()
         np.copyto(ring.slot(slot, frame.rgb.shape), frame.rgb)
-        self._link.send(Placed(slot, frame.rgb.shape, frame.frame_index, frame.pts_ns))
+        self._link.send(FrameMessage(slot, frame.rgb.shape, frame.frame_index, frame.pts_ns))
 
-    def _ring_for(self, num_bytes: int) -> Ring:
+    def _ring_for(self, num_bytes: int) -> FrameBuffer:
         """The ring, or a new one where frames have another size; the old one's frames stay."""
         if self._ring is None or self._ring.slot_bytes != num_bytes:
             num_slots = num_slots_for(num_bytes)
             fd = new_memory(num_slots * num_bytes)
             try:
-                self._ring = Ring(fd, num_slots, num_bytes)
+                self._ring = FrameBuffer(fd, num_slots, num_bytes)
                 self._ring_number += 1
                 self._free = list(range(num_slots))
-                self._link.send(NewRing(self._ring_number, num_slots, num_bytes))
+                self._link.send(NewBuffer(self._ring_number, num_slots, num_bytes))
                 send_handle(self._link, fd, os.getppid())
             finally:
                 os.close(fd)

@@ -37,7 +37,7 @@ def new_memory(num_bytes: int) -> int:
     return fd
 
 
-class Ring:
+class FrameBuffer:
     """One process's view of it."""
 
     def __init__(self, fd: int, num_slots: int, slot_bytes: int) -> None:
@@ -51,14 +51,14 @@ class Ring:
         return np.ndarray(shape, np.uint8, self._memory, number * self.slot_bytes)
 
 
-class Lent:
+class FrameLeases:
     """The slots of a ring that are in the hands of whoever takes frames.
 
     Few are lent, so that some are always left to decode into, however long a frame is kept; where
     too many are out already, a frame is copied.
     """
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: FrameBuffer) -> None:
         self._ring = ring
         self._num_out = 0
         # Appended to wherever the last reference to a frame is dropped, in any thread.

@@ -16,12 +16,12 @@ from pvtt_flow.storage.frame_folders import stream as frame_stream
 from pvtt_flow.storage.frame_folders.stream import FrameStream
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.scan import survey
-from pvtt_flow.video.seek import read_known_frames
+from pvtt_flow.video.read import read_frames
+from pvtt_flow.video.scan import scan_video
+from pvtt_flow.video.seek import read_frames_at_times
 from tests.video.clip_maker import number_of
-from tests.video.numbered import write_frames
+from tests.video.frame_folder_maker import write_frame_folder
 
 HEAD = b"head"
 
@@ -85,7 +85,7 @@ def test_pictures_read_in_turn_are_fetched_side_by_side_within_bounds(
 
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_frames(tmp_path_factory.mktemp("frames") / "mug", range(1000), quality=75)
+    return write_frame_folder(tmp_path_factory.mktemp("frames") / "mug", range(1000), quality=75)
 
 
 def test_a_seek_in_a_thousand_frames_reads_a_few(
@@ -106,12 +106,12 @@ def test_a_seek_in_a_thousand_frames_reads_a_few(
     read.clear()
     with open_binary(f"{frames}/#fps=50") as file:
         wanted = [FrameTime(i, 20_000_000 * i) for i in (500, 501, 998)]
-        found = list(read_known_frames(file, wanted, video=video))
+        found = list(read_frames_at_times(file, wanted, video=video))
     assert [number_of(frame.rgb) for frame in found] == [500 % 256, 501 % 256, 998 % 256]
     assert len(read) <= 12
     read.clear()
     with open_binary(f"{frames}/#fps=50") as file:
-        assert len(survey(file, video=video, detect_cuts=False).times_ns) == 1000
+        assert len(scan_video(file, video=video, detect_cuts=False).times_ns) == 1000
     assert sorted(read) == list(range(1000)), "each picture is fetched once"
 
 
@@ -119,7 +119,7 @@ def test_a_seek_in_a_thousand_frames_reads_a_few(
 def test_a_bucket_has_the_same_frames(
     request: pytest.FixtureRequest, tmp_path: Path, where: str
 ) -> None:
-    folder = write_frames(tmp_path / "mug", [7, 8, 10, 100], "f_{}.png")
+    folder = write_frame_folder(tmp_path / "mug", [7, 8, 10, 100], "f_{}.png")
     root = f"memory://{tmp_path.name}"
     if where == "s3":
         root = request.getfixturevalue("s3").bucket()
@@ -148,12 +148,12 @@ def test_a_passing_error_is_borne(frames: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_pictures_that_change_while_they_are_read(tmp_path: Path) -> None:
-    folder = write_frames(tmp_path / "mug")
+    folder = write_frame_folder(tmp_path / "mug")
     with open_binary(f"{folder}/#fps=25") as file:
         (folder / "00003.jpg").write_bytes(b"short")
         with pytest.raises(DataError, match=r"00003.jpg: expected the picture of .* was listed"):
             file.read()
-    write_frames(folder)
+    write_frame_folder(folder)
     with open_binary(f"{folder}/#fps=25") as file:
         (folder / "00003.jpg").unlink()
         with pytest.raises(DataError, match="there is nothing at") as caught:
@@ -169,13 +169,13 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     assert kind_of(tmp_path / "nope") == "unreadable"
     assert kind_of(tmp_path) == "not_a_video"
-    mixed = write_frames(tmp_path / "mixed", [1])
+    mixed = write_frame_folder(tmp_path / "mixed", [1])
     (mixed / "2.png").touch()
     assert kind_of(mixed) == "not_a_video"
-    linked = write_frames(tmp_path / "linked")
+    linked = write_frame_folder(tmp_path / "linked")
     (linked / "00009.jpg").symlink_to(linked / "nowhere")
     assert kind_of(linked) == "unreadable"
-    many = write_frames(tmp_path / "many")
+    many = write_frame_folder(tmp_path / "many")
     monkeypatch.setattr(frame_stream, "MAX_SAMPLE_BYTES", 100)
     assert kind_of(many) == "over_limit"
     monkeypatch.setattr(frame_stream, "MAX_FRAMES", 5)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pvtt_flow.video.color.display import Display
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
-from tests.video.clip_maker import read, write_pictures
+from tests.video.clip_maker import encode_images, read
 
 ONE = 1 << 16
 # The first two numbers of the first two rows of a display matrix, and what it does to the rows and
@@ -53,7 +53,7 @@ def with_matrix(path: Path, a: float, b: float, c: float, d: float) -> Path:
 @pytest.mark.parametrize("name", ORIENTATIONS)
 def test_orientation(tmp_path: Path, name: str) -> None:
     matrix, shown = ORIENTATIONS[name]
-    path = with_matrix(write_pictures(tmp_path / "clip.mp4", [quarters()] * 2), *matrix)
+    path = with_matrix(encode_images(tmp_path / "clip.mp4", [quarters()] * 2), *matrix)
     frame, _ = read(path)
     expected = shown(quarters())
     assert frame.rgb.shape == expected.shape
@@ -66,7 +66,7 @@ def test_orientation(tmp_path: Path, name: str) -> None:
 
 def test_the_way_back_is_told(tmp_path: Path) -> None:
     matrix, _ = ORIENTATIONS["transposed"]
-    path = with_matrix(write_pictures(tmp_path / "clip.mp4", [quarters()] * 2), *matrix)
+    path = with_matrix(encode_images(tmp_path / "clip.mp4", [quarters()] * 2), *matrix)
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
     assert (video.width_px, video.height_px) == (48, 64)
@@ -89,7 +89,7 @@ def test_pixels_are_square(
     tmp_path: Path, sample_aspect: Fraction, size_px: tuple[int, int], suffix: str
 ) -> None:
     path = tmp_path / f"clip.{suffix}"
-    write_pictures(path, [quarters()] * 2, sample_aspect=sample_aspect)
+    encode_images(path, [quarters()] * 2, sample_aspect=sample_aspect)
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
     assert (video.width_px, video.height_px) == size_px
@@ -105,7 +105,7 @@ def test_wide_pixels_of_a_turned_picture_become_tall() -> None:
 
 
 def test_a_picture_is_not_stretched_past_the_limits(tmp_path: Path) -> None:
-    path = write_pictures(tmp_path / "c.mp4", [quarters()] * 2, sample_aspect=Fraction(40, 1))
+    path = encode_images(tmp_path / "c.mp4", [quarters()] * 2, sample_aspect=Fraction(40, 1))
     with pytest.raises(Exception, match="at most 100000 pixels") as raised:
         read(path, limits=Limits(max_pixels=100_000))
     assert getattr(raised.value, "kind", None) == "over_limit"
@@ -113,7 +113,7 @@ def test_a_picture_is_not_stretched_past_the_limits(tmp_path: Path) -> None:
 
 def test_a_word_that_pyav_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It gives no side data at all then; the turn is known all the same."""
-    path = write_pictures(tmp_path / "clip.mp4", [np.rot90(quarters())] * 2, rotation_deg=90)
+    path = encode_images(tmp_path / "clip.mp4", [np.rot90(quarters())] * 2, rotation_deg=90)
     monkeypatch.setattr(av.sidedata.sidedata, "Type", lambda _: int("unknown"))
     first, _ = read(path)
     assert first.rgb.shape[:2] == (64, 48)

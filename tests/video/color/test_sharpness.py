@@ -4,7 +4,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pvtt_flow.video.color.sharpness import sharpness
-from tests.video.clip_maker import moving_picture
+from tests.video.clip_maker import moving_image
 
 Rgb = NDArray[np.uint8]
 
@@ -12,7 +12,7 @@ Rgb = NDArray[np.uint8]
 @pytest.fixture(scope="module")
 def picture() -> Rgb:
     """uint8 (720, 1080, 3): what a camera may see."""
-    large = cv2.resize(moving_picture(0), (1080, 720), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(moving_image(0), (1080, 720), interpolation=cv2.INTER_CUBIC)
     return np.asarray(large, np.uint8)
 
 

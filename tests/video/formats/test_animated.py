@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageSequence
 
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.scan import survey
-from tests.video.clip_maker import coded_picture, moving_picture, number_of, read
+from pvtt_flow.video.scan import scan_video
+from tests.video.clip_maker import moving_image, number_of, numbered_image, read
 
 NUM_FRAMES = 8
 DURATIONS_MS = [100, 40, 200, 60, 80, 300, 20, 500]
@@ -16,7 +16,7 @@ DURATIONS_MS = [100, 40, 200, 60, 80, 300, 20, 500]
 
 def animated(path: Path, **options: object) -> Path:
     """Pictures that build upon those before them, with delays that differ, as Pillow writes it."""
-    first, *others = (Image.fromarray(moving_picture(i)) for i in range(NUM_FRAMES))
+    first, *others = (Image.fromarray(moving_image(i)) for i in range(NUM_FRAMES))
     first.save(path, save_all=True, append_images=others, duration=DURATIONS_MS, **options)
     return path
 
@@ -51,10 +51,10 @@ def test_frames_and_times(
 @pytest.mark.parametrize("name", ["s.jpg", "s.png", "s.webp", "s.gif", "s.avif"])
 def test_a_still_is_a_video_of_one_frame(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    Image.fromarray(coded_picture(5)).save(path)
+    Image.fromarray(numbered_image(5)).save(path)
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
-        found = survey(file, video=video)
+        found = scan_video(file, video=video)
     assert found.times_ns == (0,)
     assert found.end_ns > 0
     assert (video.width_px, video.height_px) == (96, 64)

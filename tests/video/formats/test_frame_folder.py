@@ -18,15 +18,15 @@ from pvtt_flow.readers.source_frames import frames_of
 from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame, Video
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.scan import Survey, survey
-from pvtt_flow.video.seek import read_known_frames
-from pvtt_flow.video.worker.decoder import InProcess, Isolated
-from pvtt_flow.video.worker.pool import Pool
-from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, coded_picture, number_of
-from tests.video.numbered import write_frames
+from pvtt_flow.video.read import read_frames
+from pvtt_flow.video.scan import VideoScan, scan_video
+from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.worker.decoder import InProcessDecoder, IsolatedDecoder
+from pvtt_flow.video.worker.pool import ProcessPool
+from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, number_of, numbered_image
+from tests.video.frame_folder_maker import write_frame_folder
 
 NUMBERS = [2, 3, 5, 9, 10, 11, 99, 100]
 
@@ -35,12 +35,12 @@ def uri_of(folder: Path, fps: float = 25) -> str:
     return f"{folder}/#fps={fps:g}"
 
 
-def surveyed(uri: str, limits: Limits | None = None) -> tuple[Video, Survey]:
+def surveyed(uri: str, limits: Limits | None = None) -> tuple[Video, VideoScan]:
     limits = limits or Limits()
     with open_binary(uri) as file:
         size_bytes = stat_all([uri])[0].size_bytes
         video = probe(file, size_bytes=size_bytes, limits=limits)
-        return video, survey(file, video=video, limits=limits)
+        return video, scan_video(file, video=video, limits=limits)
 
 
 def frames_in(uri: str) -> list[Frame]:
@@ -57,7 +57,7 @@ def turned(orientation: int) -> Image.Exif:
 
 @pytest.mark.parametrize("name", ["{:05d}.jpg", "{}.JPEG", "frame_{:06d}.png"])
 def test_frame_i_is_picture_i(tmp_path: Path, name: str) -> None:
-    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS, name), 12.5)
+    uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS, name), 12.5)
     video, found = surveyed(uri)
     assert (video.width_px, video.height_px) == (WIDTH_PX, HEIGHT_PX)
     assert Fraction(video.fps_num, video.fps_den) == Fraction(25, 2)
@@ -69,28 +69,31 @@ def test_frame_i_is_picture_i(tmp_path: Path, name: str) -> None:
 
 
 def test_a_png_comes_out_bit_by_bit_as_from_the_command_line(tmp_path: Path) -> None:
-    folder = write_frames(tmp_path / "mug", name="{:03d}.png")
+    folder = write_frame_folder(tmp_path / "mug", name="{:03d}.png")
     command = (imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", folder / "%03d.png",
                "-f", "rawvideo", "-pix_fmt", "rgb24", "-")  # fmt: skip
     raw = subprocess.run(command, check=True, capture_output=True).stdout
     expected = np.frombuffer(raw, np.uint8).reshape(6, HEIGHT_PX, WIDTH_PX, 3)
     assert np.array_equal([frame.rgb for frame in frames_in(uri_of(folder))], expected)
-    assert np.array_equal(expected[4], coded_picture(4))
+    assert np.array_equal(expected[4], numbered_image(4))
 
 
-def test_a_seek_finds_the_same_frames(tmp_path: Path, eager: None) -> None:
-    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS), 30_000 / 1001)
+def test_a_seek_finds_the_same_frames(tmp_path: Path, always_seek: None) -> None:
+    uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS), 30_000 / 1001)
     _, found = surveyed(uri)
     wanted = [FrameTime(i, found.times_ns[i]) for i in (1, 4, 7)]
     with open_binary(uri) as file:
-        assert [number_of(f.rgb) for f in read_known_frames(file, wanted)] == [3, 10, 100]
+        assert [number_of(f.rgb) for f in read_frames_at_times(file, wanted)] == [3, 10, 100]
 
 
 def test_a_process_apart_gives_the_same(tmp_path: Path) -> None:
-    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS))
-    pool = Pool(1)
+    uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS))
+    pool = ProcessPool(1)
     try:
-        frames = [decoder.iterate(read_frames, uri) for decoder in (InProcess(), Isolated(pool))]
+        frames = [
+            decoder.iterate(read_frames, uri)
+            for decoder in (InProcessDecoder(), IsolatedDecoder(pool))
+        ]
         for here, there in zip(*frames, strict=True):
             assert np.array_equal(here.rgb, there.rgb)
             assert here.pts_ns == there.pts_ns
@@ -99,7 +102,7 @@ def test_a_process_apart_gives_the_same(tmp_path: Path) -> None:
 
 
 def test_readers_find_frames_again_and_notice_changes(tmp_path: Path) -> None:
-    uri = uri_of(write_frames(tmp_path / "mug", NUMBERS))
+    uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS))
     (found,) = stat_all([uri])
     source = {"uri": uri, "etag": found.etag, "size_bytes": found.size_bytes}
     wanted = [FrameTime(i, 40_000_000 * i) for i in (6, 7)]
@@ -129,7 +132,7 @@ def truncate(path: Path) -> None:
 def test_a_bad_picture_ends_the_video(
     tmp_path: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
-    folder = write_frames(tmp_path / "mug", name=name)
+    folder = write_frame_folder(tmp_path / "mug", name=name)
     damage(folder / name.format(4))
     _, found = surveyed(uri_of(folder))
     assert len(found.times_ns) == 4
@@ -148,7 +151,7 @@ def test_nothing_but_empty_pictures(tmp_path: Path) -> None:
 def test_a_checksum_counts(tmp_path: Path) -> None:
     """One colour of a palette is another: nothing else tells."""
     for number in range(3):
-        Image.fromarray(coded_picture(number)).convert("P").save(tmp_path / f"{number}.png")
+        Image.fromarray(numbered_image(number)).convert("P").save(tmp_path / f"{number}.png")
     content = bytearray((tmp_path / "2.png").read_bytes())
     content[content.index(b"PLTE") + 10] ^= 0x40
     (tmp_path / "2.png").write_bytes(content)
@@ -157,7 +160,7 @@ def test_a_checksum_counts(tmp_path: Path) -> None:
 
 
 def test_limits_hold(tmp_path: Path) -> None:
-    folder = write_frames(tmp_path / "mug")
+    folder = write_frame_folder(tmp_path / "mug")
     for limits, told in (
         (Limits(max_frames=5), "max_frames"),
         (Limits(max_bytes=5000), "max_bytes"),
@@ -173,7 +176,7 @@ def test_limits_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["jpg", "png"])
 def test_photos_are_upright(tmp_path: Path, orientation: int, ending: str) -> None:
     options = {"exif": turned(orientation), "subsampling": 0}
-    folder = write_frames(tmp_path / "mug", [5], f"{{}}.{ending}", **options)
+    folder = write_frame_folder(tmp_path / "mug", [5], f"{{}}.{ending}", **options)
     with Image.open(folder / f"5.{ending}") as picture:
         expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
     (frame,) = frames_in(uri_of(folder))
@@ -183,7 +186,7 @@ def test_photos_are_upright(tmp_path: Path, orientation: int, ending: str) -> No
 
 def fading(mode: str) -> Image.Image:
     """Transparent on the left."""
-    picture = Image.fromarray(coded_picture(5)).convert(mode)
+    picture = Image.fromarray(numbered_image(5)).convert(mode)
     ramp = np.linspace(0, 255, WIDTH_PX).astype(np.uint8)
     picture.putalpha(Image.fromarray(np.tile(ramp, (HEIGHT_PX, 1))))
     return picture
@@ -194,13 +197,13 @@ def deep(picture: Image.Image) -> Image.Image:
 
 
 PICTURES: dict[str, tuple[Callable[[], Image.Image], str, int]] = {
-    "grey JPEG": (lambda: Image.fromarray(coded_picture(5)).convert("L"), "jpg", 1),
+    "grey JPEG": (lambda: Image.fromarray(numbered_image(5)).convert("L"), "jpg", 1),
     # Inks become light by other roundings.
-    "CMYK JPEG": (lambda: Image.fromarray(coded_picture(5)).convert("CMYK"), "jpg", 3),
-    "grey PNG": (lambda: Image.fromarray(coded_picture(5)).convert("L"), "png", 0),
-    "PNG of 16 bits": (lambda: deep(Image.fromarray(coded_picture(5))), "png", 1),
-    "PNG with a palette": (lambda: Image.fromarray(coded_picture(5)).convert("P"), "png", 0),
-    "PNG of one bit": (lambda: Image.fromarray(coded_picture(5)).convert("1"), "png", 0),
+    "CMYK JPEG": (lambda: Image.fromarray(numbered_image(5)).convert("CMYK"), "jpg", 3),
+    "grey PNG": (lambda: Image.fromarray(numbered_image(5)).convert("L"), "png", 0),
+    "PNG of 16 bits": (lambda: deep(Image.fromarray(numbered_image(5))), "png", 1),
+    "PNG with a palette": (lambda: Image.fromarray(numbered_image(5)).convert("P"), "png", 0),
+    "PNG of one bit": (lambda: Image.fromarray(numbered_image(5)).convert("1"), "png", 0),
     "transparent PNG": (lambda: fading("RGB"), "png", 0),
     "transparent grey PNG": (lambda: fading("L"), "png", 0),
 }

@@ -1,6 +1,6 @@
 import pytest
 
-from pvtt_flow.video.formats.matroska import promised_bytes
+from pvtt_flow.video.formats.matroska import declared_size
 
 HEADER = bytes.fromhex("1A45DFA3 82 4286")
 SEGMENT = bytes.fromhex("18538067")
@@ -21,9 +21,9 @@ SEGMENT = bytes.fromhex("18538067")
     ids=["1 byte", "2 bytes", "8 bytes", "live, 1", "live, 8", "zero", "cut", "none"],
 )
 def test_promised_bytes(size: bytes, promised: int | None) -> None:
-    assert promised_bytes(HEADER + SEGMENT + size) == promised
+    assert declared_size(HEADER + SEGMENT + size) == promised
 
 
 @pytest.mark.parametrize("head", [b"", b"ftypmp42", HEADER, HEADER + b"\x00" * 9])
 def test_anything_else_promises_nothing(head: bytes) -> None:
-    assert promised_bytes(head) is None
+    assert declared_size(head) is None

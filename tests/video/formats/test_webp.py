@@ -9,18 +9,18 @@ from PIL import Image
 
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.decode import DecodeBreakError, read_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.seek import read_known_frames
-from tests.video.clip_maker import moving_picture, number_of
-from tests.video.damage_outcomes import fate_of
+from pvtt_flow.video.read import DecodeBreakError, read_frames
+from pvtt_flow.video.seek import read_frames_at_times
+from tests.video.clip_maker import moving_image, number_of
+from tests.video.damage_outcomes import outcome_of
 
 NUM_FRAMES = 10
 
 
 def webp(*pictures: Image.Image, **options: object) -> bytes:
-    first, *others = pictures or [Image.fromarray(moving_picture(i)) for i in range(NUM_FRAMES)]
+    first, *others = pictures or [Image.fromarray(moving_image(i)) for i in range(NUM_FRAMES)]
     file = io.BytesIO()
     options = {"duration": 40, "lossless": True, **options}
     first.save(file, "WEBP", save_all=True, append_images=others, **options)
@@ -48,7 +48,7 @@ def test_frames_are_found_again() -> None:
     video = probe(file, size_bytes=1)
     assert (video.width_px, video.height_px, video.codec) == (96, 64, "rawvideo")
     wanted = [FrameTime(i, 40_000_000 * i) for i in (2, 3, 9)]
-    frames = list(read_known_frames(file, wanted, video=video))
+    frames = list(read_frames_at_times(file, wanted, video=video))
     assert [number_of(frame.rgb) for frame in frames] == [2, 3, 9]
 
 
@@ -88,7 +88,7 @@ def test_limits_hold(limit: dict[str, float]) -> None:
 
 def test_damaged_files_are_accounted_for() -> None:
     good = webp(quality=80, lossless=False)
-    kinds = Counter(fate_of([good], seed).kind for seed in range(150))
+    kinds = Counter(outcome_of([good], seed).kind for seed in range(150))
     assert kinds["internal"] == 0
     assert kinds[""] > 0
     assert kinds["undecodable"] > 0
@@ -96,5 +96,5 @@ def test_damaged_files_are_accounted_for() -> None:
 
 def test_a_still_is_left_to_ffmpeg() -> None:
     file = io.BytesIO()
-    Image.fromarray(moving_picture(3)).save(file, "WEBP", lossless=True)
+    Image.fromarray(moving_image(3)).save(file, "WEBP", lossless=True)
     assert probe(file, size_bytes=1).codec == "webp"

@@ -5,12 +5,12 @@ import pytest
 
 from pvtt_flow.core.shots import ShotParams, partition
 from pvtt_flow.core.timeline import NS_PER_S
-from pvtt_flow.video.shot_detection.detector import CutFinder
+from pvtt_flow.video.shot_detection.detector import CutDetector
 from tests.video.scenes import Pictures, dissolve, fade, scene
 
 
 def cuts(pictures: Pictures, fps: float = 25.0) -> list[int]:
-    finder = CutFinder()
+    finder = CutDetector()
     for i, picture in enumerate(pictures):
         finder.add(i, round(i / fps * NS_PER_S), picture)
     return finder.cuts()

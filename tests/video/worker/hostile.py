@@ -11,8 +11,8 @@ from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Frame
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
+from pvtt_flow.video.read import read_frames
 
 
 def crash(file: BinaryIO, *args: Any, **kwargs: Any) -> Any:

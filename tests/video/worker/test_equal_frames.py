@@ -9,11 +9,11 @@ import pytest
 
 from pvtt_flow.core.timeline import FrameTime, SamplingParams
 from pvtt_flow.types import Frame
-from pvtt_flow.video.decode import DecodeBreakError, read_frames, read_frames_at
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.seek import read_known_frames
-from pvtt_flow.video.worker.decoder import Decoder, InProcess, Isolated
-from pvtt_flow.video.worker.pool import Pool
+from pvtt_flow.video.read import DecodeBreakError, read_frames, read_frames_at_indices
+from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
+from pvtt_flow.video.worker.pool import ProcessPool
 from tests.pipeline.runs import sample
 from tests.video.clip_maker import write_clip
 from tests.video.worker.hostile import tell_pid
@@ -23,9 +23,9 @@ NUM_CHILDREN = 3
 
 
 @pytest.fixture(scope="module")
-def isolated() -> Iterator[Isolated]:
-    pool = Pool(NUM_CHILDREN)
-    yield Isolated(pool)
+def isolated() -> Iterator[IsolatedDecoder]:
+    pool = ProcessPool(NUM_CHILDREN)
+    yield IsolatedDecoder(pool)
     pool.close()
 
 
@@ -48,11 +48,11 @@ def assert_same(ones: Sequence[Frame], others: Sequence[Frame]) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_every_frame_of_the_samples(isolated: Isolated, name: str) -> None:
+def test_every_frame_of_the_samples(isolated: IsolatedDecoder, name: str) -> None:
     # All are kept to the end: none may be written over while someone has it.
     here, there = (
         to_the_break(decoder.iterate(read_frames, str(sample(name))))
-        for decoder in (InProcess(), isolated)
+        for decoder in (InProcessDecoder(), isolated)
     )
     assert_same(here[0], there[0])
     assert here[1] == there[1]
@@ -65,39 +65,41 @@ def test_every_frame_of_the_samples(isolated: Isolated, name: str) -> None:
         lambda d, uri: d.iterate(
             read_frames, uri, start_frame=7, sampling=SamplingParams(stride=5)
         ),
-        lambda d, uri: d.call(read_frames_at, uri, [3, 40]).values(),
-        lambda d, uri: d.iterate(read_known_frames, uri, times(uri)[30:40]),
+        lambda d, uri: d.call(read_frames_at_indices, uri, [3, 40]).values(),
+        lambda d, uri: d.iterate(read_frames_at_times, uri, times(uri)[30:40]),
     ],
     ids=["sampled", "some", "known"],
 )
 def test_every_way_to_read(
-    isolated: Isolated, read: Callable[[Decoder, str], Generator[Frame]]
+    isolated: IsolatedDecoder, read: Callable[[Decoder, str], Generator[Frame]]
 ) -> None:
     uri = str(sample("one_product.mp4"))
-    assert_same(list(read(InProcess(), uri)), list(read(isolated, uri)))
+    assert_same(list(read(InProcessDecoder(), uri)), list(read(isolated, uri)))
 
 
 def times(uri: str) -> list[FrameTime]:
-    return [FrameTime(f.frame_index, f.pts_ns) for f in InProcess().iterate(read_frames, uri)]
+    return [
+        FrameTime(f.frame_index, f.pts_ns) for f in InProcessDecoder().iterate(read_frames, uri)
+    ]
 
 
-def test_the_facts(isolated: Isolated) -> None:
+def test_the_facts(isolated: IsolatedDecoder) -> None:
     path = sample("two_products.mp4")
     here, there = (
         decoder.call(probe, str(path), size_bytes=path.stat().st_size)
-        for decoder in (InProcess(), isolated)
+        for decoder in (InProcessDecoder(), isolated)
     )
     assert here == there
 
 
-def test_another_size_of_frames(isolated: Isolated, tmp_path: Path) -> None:
+def test_another_size_of_frames(isolated: IsolatedDecoder, tmp_path: Path) -> None:
     paths = [write_clip(tmp_path / f"{w}.mp4", 20, size_px=(w, 64)) for w in (96, 128, 96)]
     kept = [list(isolated.iterate(read_frames, str(path))) for path in paths]
     for path, frames in zip(paths, kept, strict=True):
-        assert_same(frames, list(InProcess().iterate(read_frames, str(path))))
+        assert_same(frames, list(InProcessDecoder().iterate(read_frames, str(path))))
 
 
-def test_a_kept_part_of_a_frame_stays(isolated: Isolated) -> None:
+def test_a_kept_part_of_a_frame_stays(isolated: IsolatedDecoder) -> None:
     uri = str(sample("one_product.mp4"))
     first = next(isolated.iterate(read_frames, uri)).rgb[100:, :, 1]
     before = first.copy()
@@ -106,9 +108,11 @@ def test_a_kept_part_of_a_frame_stays(isolated: Isolated) -> None:
     assert np.array_equal(first, before)
 
 
-def test_more_threads_than_processes(isolated: Isolated) -> None:
+def test_more_threads_than_processes(isolated: IsolatedDecoder) -> None:
     names = [SAMPLES[i % 2] for i in range(8)]
-    expected = {n: list(InProcess().iterate(read_frames, str(sample(n)))) for n in set(names)}
+    expected = {
+        n: list(InProcessDecoder().iterate(read_frames, str(sample(n)))) for n in set(names)
+    }
 
     def read(name: str) -> list[Frame]:
         return list(isolated.iterate(read_frames, str(sample(name))))

@@ -15,11 +15,11 @@ import pytest
 
 from pvtt_flow.errors import DataError, FailureKind, StoreError
 from pvtt_flow.storage.retry import RETRIES
-from pvtt_flow.video.decode import read_frames
 from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.read import read_frames
 from pvtt_flow.video.worker import decoder
-from pvtt_flow.video.worker.decoder import Isolated
-from pvtt_flow.video.worker.pool import Pool
+from pvtt_flow.video.worker.decoder import IsolatedDecoder
+from pvtt_flow.video.worker.pool import ProcessPool
 from tests.pipeline.runs import sample
 from tests.video.worker import hostile
 
@@ -29,16 +29,16 @@ SHORT = Limits(frame_timeout_s=1)
 
 
 @pytest.fixture(scope="module")
-def isolated() -> Iterator[Isolated]:
+def isolated() -> Iterator[IsolatedDecoder]:
     """One process for everything, so that each test starts where the one before has left it."""
     decoder._POOL.close()  # of other modules' tests
-    pool = Pool(1)
-    yield Isolated(pool)
+    pool = ProcessPool(1)
+    yield IsolatedDecoder(pool)
     pool.close()
 
 
 @pytest.fixture(autouse=True)
-def _all_is_well_afterwards(isolated: Isolated) -> Iterator[None]:
+def _all_is_well_afterwards(isolated: IsolatedDecoder) -> Iterator[None]:
     yield
     assert sum(1 for _ in isolated.iterate(read_frames, URI)) == NUM_FRAMES
     assert_only_child(isolated.call(hostile.tell_pid, URI))
@@ -60,7 +60,7 @@ def assert_fails(act: Callable[[], object], kind: FailureKind, *words: str) -> N
 @pytest.mark.parametrize(
     ("num_frames", "where"), [(0, "before the first frame"), (20, "after frame 19")]
 )
-def test_a_crash(isolated: Isolated, num_frames: int, where: str) -> None:
+def test_a_crash(isolated: IsolatedDecoder, num_frames: int, where: str) -> None:
     found = []
     with closing(isolated.iterate(hostile.crash_after, URI, num_frames)) as frames:
         assert_fails(
@@ -70,12 +70,12 @@ def test_a_crash(isolated: Isolated, num_frames: int, where: str) -> None:
         )
 
 
-def test_an_exit(isolated: Isolated) -> None:
+def test_an_exit(isolated: IsolatedDecoder) -> None:
     read = isolated.iterate(hostile.exit_at_once, URI)
     assert_fails(lambda: list(read), "decoder_crash", "its process ended with exit code 3")
 
 
-def test_a_kill_from_outside(isolated: Isolated) -> None:
+def test_a_kill_from_outside(isolated: IsolatedDecoder) -> None:
     pid = isolated.call(hostile.tell_pid, URI)
     with closing(isolated.iterate(read_frames, URI)) as frames:
         next(frames)
@@ -83,7 +83,7 @@ def test_a_kill_from_outside(isolated: Isolated) -> None:
         assert_fails(lambda: list(frames), "decoder_crash", "killed with SIGKILL", "after frame ")
 
 
-def test_a_kill_between_two_videos_is_nobodys_failure(isolated: Isolated) -> None:
+def test_a_kill_between_two_videos_is_nobodys_failure(isolated: IsolatedDecoder) -> None:
     pid = isolated.call(hostile.tell_pid, URI)
     os.kill(pid, signal.SIGKILL)
     psutil.Process(pid).wait(10)
@@ -92,14 +92,14 @@ def test_a_kill_between_two_videos_is_nobodys_failure(isolated: Isolated) -> Non
 
 @pytest.mark.parametrize("lock", [False, True], ids=["", "with the interpreter's lock"])
 @pytest.mark.parametrize("num_frames", [0, 3])
-def test_a_hang(isolated: Isolated, num_frames: int, *, lock: bool) -> None:
+def test_a_hang(isolated: IsolatedDecoder, num_frames: int, *, lock: bool) -> None:
     read = isolated.iterate(hostile.hang_after, URI, num_frames, limits=SHORT, lock=lock)
     started_s = time.monotonic()
     assert_fails(lambda: list(read), "over_limit", "at most 1 s (frame_timeout_s)", "was ended")
     assert time.monotonic() - started_s < 10
 
 
-def test_waiting_is_no_hang(isolated: Isolated) -> None:
+def test_waiting_is_no_hang(isolated: IsolatedDecoder) -> None:
     slowly = isolated.iterate(hostile.read_slowly, URI, 2 * SHORT.frame_timeout_s, limits=SHORT)
     assert sum(1 for _ in slowly) == NUM_FRAMES
     with closing(isolated.iterate(read_frames, URI, limits=SHORT)) as frames:
@@ -109,7 +109,7 @@ def test_waiting_is_no_hang(isolated: Isolated) -> None:
         assert sum(1 for _ in frames) == NUM_FRAMES - 2
 
 
-def test_memory_without_end(isolated: Isolated) -> None:
+def test_memory_without_end(isolated: IsolatedDecoder) -> None:
     limits = Limits(max_decoder_bytes=1_000_000_000)
     assert_fails(
         lambda: isolated.call(hostile.take_memory, URI, 1_100_000_000, limits=limits),
@@ -119,7 +119,7 @@ def test_memory_without_end(isolated: Isolated) -> None:
     assert isolated.call(hostile.take_memory, URI, 1_100_000_000) == 1_100_000_000
 
 
-def test_who_stops_early_lets_the_file_go(isolated: Isolated) -> None:
+def test_who_stops_early_lets_the_file_go(isolated: IsolatedDecoder) -> None:
     pid = isolated.call(hostile.tell_pid, URI)
     for num_frames in (1, 2, 30):
         with closing(isolated.iterate(read_frames, URI)) as frames:
@@ -130,7 +130,7 @@ def test_who_stops_early_lets_the_file_go(isolated: Isolated) -> None:
     assert isolated.call(hostile.tell_pid, URI) == pid, "nothing had to be started"
 
 
-def test_who_stops_during_a_hang_need_not_wait(isolated: Isolated) -> None:
+def test_who_stops_during_a_hang_need_not_wait(isolated: IsolatedDecoder) -> None:
     read = isolated.iterate(hostile.hang_after, URI, 1, limits=Limits())
     next(read)
     started_s = time.monotonic()
@@ -138,7 +138,7 @@ def test_who_stops_during_a_hang_need_not_wait(isolated: Isolated) -> None:
     assert time.monotonic() - started_s < 5
 
 
-def test_an_iterator_that_is_forgotten_gives_its_process_back(isolated: Isolated) -> None:
+def test_an_iterator_that_is_forgotten_gives_its_process_back(isolated: IsolatedDecoder) -> None:
     next(isolated.iterate(read_frames, URI))
     thread = threading.Thread(target=lambda: next(isolated.iterate(read_frames, URI)))
     thread.start()
@@ -146,7 +146,7 @@ def test_an_iterator_that_is_forgotten_gives_its_process_back(isolated: Isolated
     assert not thread.is_alive()
 
 
-def test_retries_are_counted_here(isolated: Isolated) -> None:
+def test_retries_are_counted_here(isolated: IsolatedDecoder) -> None:
     RETRIES.take()
     isolated.call(hostile.ask_again, URI, 3)
     with pytest.raises(StoreError, match="it does not answer"):
@@ -154,7 +154,7 @@ def test_retries_are_counted_here(isolated: Isolated) -> None:
     assert RETRIES.take() == 4
 
 
-def test_errors_come_out_as_they_went_in(isolated: Isolated, tmp_path: Path) -> None:
+def test_errors_come_out_as_they_went_in(isolated: IsolatedDecoder, tmp_path: Path) -> None:
     assert_fails(
         lambda: list(isolated.iterate(read_frames, str(tmp_path / "gone.mp4"))),
         "unreadable",
@@ -168,7 +168,7 @@ def test_errors_come_out_as_they_went_in(isolated: Isolated, tmp_path: Path) -> 
 
 
 def test_a_process_is_of_its_environment(
-    isolated: Isolated, monkeypatch: pytest.MonkeyPatch
+    isolated: IsolatedDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid = isolated.call(hostile.tell_pid, URI)
     monkeypatch.setenv("AWS_PROFILE", "another")
@@ -178,10 +178,10 @@ def test_a_process_is_of_its_environment(
 _PARENT = f"""
 from tests.video.worker.hostile import hang_after, tell_pid
 from pvtt_flow.video.worker import decoder
-from pvtt_flow.video.worker.decoder import Isolated
+from pvtt_flow.video.worker.decoder import IsolatedDecoder
 from pvtt_flow.video.limits import Limits
-print(Isolated().call(tell_pid, {URI!r}), flush=True)
-list(Isolated().iterate(hang_after, {URI!r}, 1, limits=Limits()))
+print(IsolatedDecoder().call(tell_pid, {URI!r}), flush=True)
+list(IsolatedDecoder().iterate(hang_after, {URI!r}, 1, limits=Limits()))
 """
 
 

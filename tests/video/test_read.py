@@ -8,11 +8,11 @@ import pytest
 
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.decode import read_frames, read_frames_at
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
+from pvtt_flow.video.read import read_frames, read_frames_at_indices
 from tests.video.clip_maker import number_of, read, write_clip
-from tests.video.counted_file import CountedFile
+from tests.video.counted_file import CountingFile
 
 
 def test_every_frame_is_the_one_it_says(clip: Path) -> None:
@@ -75,14 +75,14 @@ def test_target_fps_on_variable_rate(tmp_path: Path) -> None:
 
 def test_single_frames(clip: Path) -> None:
     with clip.open("rb") as file:
-        frames = read_frames_at(file, [40, 3, 3])
-        assert read_frames_at(file, []) == {}
+        frames = read_frames_at_indices(file, [40, 3, 3])
+        assert read_frames_at_indices(file, []) == {}
     assert {index: number_of(frame.rgb) for index, frame in frames.items()} == {3: 3, 40: 40}
 
 
 def test_a_frame_past_the_end_is_a_bad_prompt(clip: Path) -> None:
     with clip.open("rb") as file, pytest.raises(DataError) as caught:
-        read_frames_at(file, [48])
+        read_frames_at_indices(file, [48])
     assert caught.value.kind == "bad_prompt"
     assert "frame_index must be below 48" in str(caught.value)
     assert "got 48" in str(caught.value)
@@ -99,7 +99,7 @@ def test_closing_midway_leaves_the_file_open_and_usable(clip: Path) -> None:
 
 
 def test_frames_are_decoded_as_they_are_asked_for(clip: Path) -> None:
-    file = CountedFile(clip.read_bytes() + bytes(2_000_000))
+    file = CountingFile(clip.read_bytes() + bytes(2_000_000))
     assert len(list(itertools.islice(read_frames(file), 3))) == 3
     assert file.num_read < 600_000
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.video.clip_maker import moving_picture, write_pictures
+from tests.video.clip_maker import encode_images, moving_image
 from tests.video.clips import FRAGMENTS
 
 SIZE_PX = (64, 48)
@@ -13,13 +13,13 @@ _REALTIME = {"g": "6", "deadline": "realtime", "cpu-used": "8"}
 _HEVC = {"preset": "fast", "x265-params": "keyint=6:open-gop=1:bframes=3:log-level=none"}
 
 
-def write_seeds(folder: Path) -> None:
+def write_codec_samples(folder: Path) -> None:
     """One clip a file; their names sort them."""
     width_px, height_px = SIZE_PX
-    pictures = [moving_picture(i)[:height_px, :width_px] for i in range(NUM_FRAMES)]
+    pictures = [moving_image(i)[:height_px, :width_px] for i in range(NUM_FRAMES)]
 
     def write(name: str, codec: str, options: dict[str, str], **more: object) -> None:
-        write_pictures(folder / name, pictures, codec=codec, options=options, **more)
+        encode_images(folder / name, pictures, codec=codec, options=options, **more)
 
     write("h264.mp4", "libx264", _BOTH_WAYS)
     write("h264.mkv", "libx264", _BOTH_WAYS)

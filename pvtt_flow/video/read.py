@@ -16,10 +16,10 @@ from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams, sample
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Frame, Video
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decoded import CodedFrame, DecodeBreakError, coded_frames
+from pvtt_flow.video.decoded import DecodeBreakError, DecodedFrame, decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["DecodeBreakError", "read_frames", "read_frames_at"]
+__all__ = ["DecodeBreakError", "read_frames", "read_frames_at_indices"]
 
 
 def read_frames(
@@ -46,7 +46,7 @@ def read_frames(
             yield coded.painted()
 
 
-def read_frames_at(
+def read_frames_at_indices(
     file: BinaryIO,
     frame_indices: Iterable[int],
     *,
@@ -80,7 +80,7 @@ def read_frames_at(
     return found
 
 
-def _decoded(file: BinaryIO, video: Video | None, limits: Limits) -> Generator[CodedFrame]:
+def _decoded(file: BinaryIO, video: Video | None, limits: Limits) -> Generator[DecodedFrame]:
     size_px = None if video is None else (video.coded_width_px, video.coded_height_px)
     with open_container(file, limits) as opened:
-        yield from coded_frames(opened, limits, size_px=size_px)
+        yield from decode_frames(opened, limits, size_px=size_px)
