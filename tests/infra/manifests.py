@@ -1,4 +1,4 @@
-"""The files under test, as plain trees, and copies of them with one value changed."""
+"""The YAML files of infra/, as plain trees, and their parts."""
 
 import copy
 import json
@@ -12,46 +12,45 @@ Key = tuple[str | int, ...]
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
-MISSING: Any = object()
+SCHEMA = Path(__file__).parent / "schemas" / "rayjob.yaml"
+MISSING = object()
 
 
 def read(path: Path) -> Tree:
-    tree = yaml.safe_load(path.read_text())
-    if not isinstance(tree, dict):
-        raise TypeError(f"{path} must hold one mapping, got {type(tree).__name__}")
-    # YAML's anchors make one object of several, and a change to one would change them all.
-    separate: Tree = json.loads(json.dumps(tree))
-    return separate
-
-
-def rayjob() -> Tree:
-    return read(INFRA / "rayjob.yaml")
-
-
-def kustomization() -> Tree:
-    return read(INFRA / "kustomization.yaml")
+    """Read a YAML mapping; YAML's anchors become separate copies, so that each can be changed."""
+    tree: Tree = json.loads(json.dumps(yaml.safe_load(path.read_text())))
+    return tree
 
 
 def changed(tree: Tree, key: Key, value: object) -> Tree:
-    """A deep copy with `value` at `key`; MISSING takes the key out."""
-    result: Any = copy.deepcopy(tree)
-    *parents, last = key
-    node = result
-    for parent in parents:
-        node = node[parent] if isinstance(parent, int) else node.setdefault(parent, {})
+    """Return a deep copy with `value` at `key`, or without that key if `value` is MISSING."""
+    result = copy.deepcopy(tree)
+    node: Any = result
+    for parent in key[:-1]:
+        node = node[parent]
     if value is MISSING:
-        del node[last]
+        del node[key[-1]]
     else:
-        node[last] = value
-    return result  # type: ignore[no-any-return]
+        node[key[-1]] = value
+    return result
+
+
+def groups(rayjob: Tree) -> dict[str, Tree]:
+    """Return the head group, as "head", and the worker groups by name."""
+    cluster = rayjob["spec"]["rayClusterSpec"]
+    workers = {group["groupName"]: group for group in cluster["workerGroupSpecs"]}
+    return {"head": cluster["headGroupSpec"], **workers}
+
+
+def ray_container(group: Tree) -> Tree:
+    """Return the container in which KubeRay starts Ray: the first one."""
+    container: Tree = group["template"]["spec"]["containers"][0]
+    return container
 
 
 def quantity(text: object) -> float:
-    """A Kubernetes quantity as a number: "500m" is 0.5, "2Gi" is 2 * 2**30."""
-    number = str(text)
-    scales = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-    scales |= {f"{letter}i": 2.0 ** (10 * power) for power, letter in enumerate("KMGT", start=1)}
-    for suffix in sorted(scales, key=len, reverse=True):
-        if number.endswith(suffix):
-            return float(number.removesuffix(suffix)) * scales[suffix]
-    return float(number)
+    """Return a Kubernetes quantity as a number: "500m" is 0.5, "2Gi" is 2 * 2**30."""
+    scales = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    scales |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+    digits = str(text).rstrip("mkKMGTi")
+    return float(digits) * scales[str(text)[len(digits) :]]

@@ -1,63 +1,61 @@
-"""The Dockerfile, the manifests and pyproject.toml agree."""
+"""The Dockerfile, the manifests, the lock and pyproject.toml agree on versions, names and paths."""
 
+import re
+import shlex
 import tomllib
-from dataclasses import replace
-
-import pytest
+from pathlib import PurePosixPath
 
 from pvtt_flow import __version__
-from tests.infra.manifests import INFRA, ROOT, Key, changed, kustomization, rayjob
-from tests.infra.pins import Project, pin_reasons
+from tests.infra.manifests import INFRA, ROOT, groups, ray_container, read
 
-HEAD = ("spec", "rayClusterSpec", "headGroupSpec", "template", "spec")
-
-
-@pytest.fixture
-def project() -> Project:
-    return Project(
-        rayjob=rayjob(),
-        kustomization=kustomization(),
-        pyproject=tomllib.loads((ROOT / "pyproject.toml").read_text()),
-        dockerfile=(INFRA / "Dockerfile").read_text(),
-        makefile=(ROOT / "Makefile").read_text(),
-        version=__version__,
-    )
+RAYJOB = read(INFRA / "rayjob.yaml")
+KUSTOMIZATION = read(INFRA / "kustomization.yaml")
+DOCKERFILE = (INFRA / "Dockerfile").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def test_the_files_agree(project: Project) -> None:
-    assert pin_reasons(project) == []
+def test_ray_has_the_version_of_the_lock() -> None:
+    locked = re.findall(r"^ray==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    assert [RAYJOB["spec"]["rayClusterSpec"]["rayVersion"]] == locked
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "reason"),
-    [
-        (("spec", "rayClusterSpec", "rayVersion"), "2.59.0", "rayVersion is 2.59.0, pyproject"),
-        (("spec", "entrypoint"), "pvtt-flow run /config/big.yaml", "reads /config/big.yaml"),
-        (("spec", "entrypoint"), "pvtt run /config/cluster.yaml", "must be `pvtt-flow run CONFIG`"),
-        ((*HEAD, "containers", 0, "volumeMounts", 0, "mountPath"), "/etc", "/config/cluster.yaml"),
-        ((*HEAD, "volumes", 0, "configMap", "name"), "pvtt-config", "/config/cluster.yaml"),
-        ((*HEAD, "containers", 0, "image"), "pvtt", "the image pvtt, which kustomization.yaml"),
-        ((*HEAD, "securityContext", "runAsUser"), 1001, "head runs as 1001:1000, the Dockerfile"),
-    ],
-)
-def test_a_rayjob_that_differs(project: Project, key: Key, value: object, reason: str) -> None:
-    broken = replace(project, rayjob=changed(project.rayjob, key, value))
-    assert any(reason in found for found in pin_reasons(broken))
+def test_the_image_has_the_oldest_python_which_the_tests_run_on() -> None:
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    images = re.findall(r"^FROM python:([\d.]+)-", DOCKERFILE, re.MULTILINE)
+    assert images == [oldest]
 
 
-def test_an_image_that_differs(project: Project) -> None:
-    dockerfile = project.dockerfile.replace("python:3.11-", "python:3.13-")
-    (found,) = pin_reasons(replace(project, dockerfile=dockerfile))
-    assert found == "the image is python:3.13-slim-bookworm, requires-python starts at 3.11"
+def test_the_image_installs_the_lock_as_make_does() -> None:
+    makefile = _install_words((ROOT / "Makefile").read_text())
+    assert "--require-hashes" in makefile
+    assert makefile - {"--quiet", "--python"} <= _install_words(DOCKERFILE)
 
 
-def test_an_install_that_differs(project: Project) -> None:
-    dockerfile = project.dockerfile.replace("--require-hashes", "").replace("uv==", "uv==0.")
-    first, second = pin_reasons(replace(project, dockerfile=dockerfile))
-    assert first == "the Makefile installs with --require-hashes, the Dockerfile does not"
-    assert second.startswith("the Makefile installs with uv==")
+def _install_words(text: str) -> set[str]:
+    """Return the pin of uv, and the options and variables of the command that installs the lock."""
+    lines = text.replace("\\\n", " ").splitlines()
+    commands = [line for line in lines if "uv pip install" in line and "requirements.lock" in line]
+    words = {word for line in commands for word in line.split() if re.match(r"--|\w+=", word)}
+    return words | set(re.findall(r"uv==[\d.]+", text))
 
 
-def test_a_tag_that_differs(project: Project) -> None:
-    found = pin_reasons(replace(project, version="9.9.9"))
-    assert f"kustomization.yaml tags pvtt-flow {__version__}, the package is 9.9.9" in found
+def test_the_pods_run_the_tagged_image_as_its_user() -> None:
+    tags = {image["name"]: image["newTag"] for image in KUSTOMIZATION["images"]}
+    user = re.findall(r"^USER (\d+):(\d+)", DOCKERFILE, re.MULTILINE)[-1]
+    for group in groups(RAYJOB).values():
+        security = group["template"]["spec"]["securityContext"]
+        assert (str(security["runAsUser"]), str(security["runAsGroup"])) == user
+        assert tags[ray_container(group)["image"]] == __version__
+
+
+def test_the_entrypoint_runs_the_config_that_the_head_mounts() -> None:
+    command, verb, config = shlex.split(RAYJOB["spec"]["entrypoint"])
+    assert command in PROJECT["scripts"]
+    assert verb == "run"
+    path = PurePosixPath(config)
+    head = groups(RAYJOB)["head"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in ray_container(head)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in head["template"]["spec"]["volumes"]}
+    config_map = volumes[mounts[str(path.parent)]]["configMap"]["name"]
+    files = {made["name"]: made["files"] for made in KUSTOMIZATION["configMapGenerator"]}
+    assert path.name in {PurePosixPath(file).name for file in files[config_map]}
