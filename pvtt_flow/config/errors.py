@@ -10,7 +10,10 @@ from pydantic_core import ErrorDetails
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.params import Params, value_range
 
-RENAMED_KEYS = {"limits.max_frame_s": "limits.frame_timeout_s"}
+RENAMED_KEYS = {
+    "limits.max_frame_s": "limits.frame_timeout_s",
+    "tracker.lanes": "tracker.max_concurrent_shots",
+}
 """Keys of older configs and their present names."""
 
 Location = Sequence[int | str]

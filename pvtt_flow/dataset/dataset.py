@@ -19,7 +19,7 @@ from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, MaskletFile, write_maskle
 from pvtt_flow.dataset.transactions import advance, base_of
 from pvtt_flow.dataset.upsert import Publication
 from pvtt_flow.storage.files import check_writable
-from pvtt_flow.storage.uris import normal
+from pvtt_flow.storage.uris import normalize_uri
 from pvtt_flow.types import Masklet, VideoRecord
 
 
@@ -41,7 +41,7 @@ class Dataset:
     """
 
     def __init__(self, uri: str, version: int | None = None) -> None:
-        self.uri = normal(uri)
+        self.uri = normalize_uri(uri)
         self.version = version
 
     @classmethod

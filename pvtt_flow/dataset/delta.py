@@ -10,8 +10,8 @@ from deltalake.exceptions import TableNotFoundError
 from pvtt_flow.dataset.tables import BUCKET, KEY, SCHEMAS
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.filesystems import delta_options, filesystem, preflight
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.uris import local_path, public
+from pvtt_flow.storage.retry import with_retries
+from pvtt_flow.storage.uris import local_path, redact_uri
 
 LOG = "_delta_log"
 
@@ -22,7 +22,7 @@ def tables_exist(uri: str) -> bool:
         files, path = filesystem(uri)
         try:
             return all(
-                bool(patiently(partial(files.ls, f"{path}/{name}/{LOG}"))) for name in SCHEMAS
+                bool(with_retries(partial(files.ls, f"{path}/{name}/{LOG}"))) for name in SCHEMAS
             )
         except FileNotFoundError as error:
             if error.__cause__ is not None:  # the store's own complaint: there is no bucket
@@ -51,9 +51,9 @@ def check_columns(uri: str) -> None:
     for name in SCHEMAS:
         if others := other_columns(uri, name):
             raise PreflightError(
-                f"{KEY}: expected the columns of this version, but in {public(uri)} the table "
+                f"{KEY}: expected the columns of this version, but in {redact_uri(uri)} the table "
                 f"{name!r} has others ({', '.join(others)}); it is older: bring it up with "
-                f"`pvtt-flow upgrade {public(uri)}`"
+                f"`pvtt-flow upgrade {redact_uri(uri)}`"
             )
 
 
@@ -63,7 +63,7 @@ def check_not_newer(uri: str) -> None:
         found = pa.struct(pa.schema(open_table(uri, name).schema().to_arrow()))
         if unknown := list(_unknown(found, pa.struct(schema), "")):
             raise PreflightError(
-                f"{KEY}: expected the columns of this version, but in {public(uri)} the table "
+                f"{KEY}: expected the columns of this version, but in {redact_uri(uri)} the table "
                 f"{name!r} has others ({', '.join(unknown)}); it was made by a newer version: "
                 "upgrade pvtt_flow, or give a new folder"
             )
@@ -97,9 +97,9 @@ def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
     """One table of the dataset at `uri`, as of `version` or the latest."""
     with preflight(KEY, "a dataset", uri):
         try:
-            return patiently(lambda: DeltaTable(f"{uri}/{name}", version, delta_options(uri)))
+            return with_retries(lambda: DeltaTable(f"{uri}/{name}", version, delta_options(uri)))
         except TableNotFoundError:
             raise PreflightError(
-                f"{KEY}: expected a dataset, but {public(uri)} has no table {name!r}: "
+                f"{KEY}: expected a dataset, but {redact_uri(uri)} has no table {name!r}: "
                 "correct the uri, or let a run make the dataset"
             ) from None

@@ -11,7 +11,7 @@ from pvtt_flow.dataset.file_actions import between
 from pvtt_flow.dataset.tables import KEY, VIDEOS
 from pvtt_flow.dataset.transactions import Base, Step, advance, base_of, oldest_version
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage.uris import public
+from pvtt_flow.storage.uris import redact_uri
 
 # What delta-rs writes, and what is only for the machine.
 _NOT_NOTES = {"timestamp", "operation", "operationParameters", "operationMetrics", "engineInfo",
@@ -51,7 +51,7 @@ def version_at(uri: str, at: datetime) -> int:
     if not before:
         raise PreflightError(
             f"{KEY}: expected a time since {times[0][1]:%Y-%m-%d %H:%M:%SZ}, when "
-            f"{public(uri)} was made, but got {at:%Y-%m-%d %H:%M:%SZ}"
+            f"{redact_uri(uri)} was made, but got {at:%Y-%m-%d %H:%M:%SZ}"
         )
     return before[-1]
 
@@ -73,12 +73,12 @@ def check_version(uri: str, version: int) -> None:
     oldest, latest = oldest_version(videos), videos.version()
     if not 0 <= version <= latest:
         raise PreflightError(
-            f"{KEY}: expected a version from {oldest} to {latest} of {public(uri)}, "
+            f"{KEY}: expected a version from {oldest} to {latest} of {redact_uri(uri)}, "
             f"but found none with number {version}"
         )
     if version < oldest:
         raise PreflightError(
-            f"{KEY}: expected a version from {oldest} to {latest} of {public(uri)}, "
+            f"{KEY}: expected a version from {oldest} to {latest} of {redact_uri(uri)}, "
             f"but the files of {version} have been vacuumed"
         )
 

@@ -19,8 +19,8 @@ from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.stats import stats_json
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.store_errors import explain
+from pvtt_flow.storage.retry import with_retries
+from pvtt_flow.storage.store_errors import describe
 from pvtt_flow.storage.uris import local_path
 from pvtt_flow.types import Masklet, VideoRecord
 
@@ -100,11 +100,11 @@ def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -
     path = f"{folder}{uuid4().hex}.zstd.parquet"
     uri = f"{root}/{path}"
     try:
-        size_bytes = patiently(lambda: _write(uri, rows))
+        size_bytes = with_retries(lambda: _write(uri, rows))
     except pa.ArrowException:
         raise  # the rows' doing, not the store's
     except Exception as error:
-        raise StoreError(f"{KEY}: expected to write rows, but {explain(error, uri)}") from error
+        raise StoreError(f"{KEY}: expected to write rows, but {describe(error, uri)}") from error
     return added(path, size_bytes, partition, stats_json(rows))
 
 
@@ -117,9 +117,9 @@ def read_file(
     """
     uri = f"{root}/{path}"
     try:
-        return patiently(lambda: _read(uri, columns, row_group))
+        return with_retries(lambda: _read(uri, columns, row_group))
     except Exception as error:
-        raise StoreError(f"{KEY}: expected to read rows, but {explain(error, uri)}") from error
+        raise StoreError(f"{KEY}: expected to read rows, but {describe(error, uri)}") from error
 
 
 def _write(uri: str, rows: pa.Table) -> int:

@@ -32,8 +32,8 @@ from pvtt_flow.dataset.tables import BUCKET, KEY, MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.files import read_bytes
 from pvtt_flow.storage.retry import RETRIES
-from pvtt_flow.storage.store_errors import explain, is_passing
-from pvtt_flow.storage.uris import public
+from pvtt_flow.storage.store_errors import describe, is_transient
+from pvtt_flow.storage.uris import redact_uri
 
 StepName = Literal[
     "run", "gone", "retry", "clear", "judge", "compact", "restore", "vacuum", "upgrade"
@@ -98,9 +98,9 @@ def advance(uri: str, make_step: Callable[[Base], Step | None]) -> int:
         pause_s = min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S)
         time.sleep(random.uniform(0, pause_s))  # noqa: S311 (writers must not keep in step)
     raced = "others got in between: run fewer at once, or raise $.run.commit_interval_s"
-    reason = explain(cause, uri) if cause is not None and is_passing(cause) else raced
+    reason = describe(cause, uri) if cause is not None and is_transient(cause) else raced
     raise StoreError(
-        f"{KEY}: expected to commit to {public(uri)}, but {_MAX_TRIES} times {reason}"
+        f"{KEY}: expected to commit to {redact_uri(uri)}, but {_MAX_TRIES} times {reason}"
     ) from cause
 
 
@@ -170,8 +170,8 @@ def _swap(
 def _look(entry: str, mark: str, error: Exception) -> None:
     """Nothing when the log's entry is ours after all: an answer can be lost on its way."""
     written = read_bytes(entry)
-    if written is None and not is_passing(error):
-        raise StoreError(f"{KEY}: expected to commit, but {explain(error, entry)}") from error
+    if written is None and not is_transient(error):
+        raise StoreError(f"{KEY}: expected to commit, but {describe(error, entry)}") from error
     if written is None:
         RETRIES.add()
     if written is None or mark.encode() not in written:

@@ -23,7 +23,7 @@ from pvtt_flow.pipeline.ray_session import connected, explained
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.retry import RETRIES
-from pvtt_flow.storage.sources import list_sources, origin_of
+from pvtt_flow.storage.sources import list_sources, redacted_input_uri
 from pvtt_flow.types import Lineage, VideoRecord
 
 _LOG = logging.getLogger("pvtt_flow")
@@ -59,7 +59,7 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
         sources,
         dataset.ledger() if dataset.exists() else empty_ledger(),
         lineage,
-        input_uri=origin_of(config.input),
+        input_uri=redacted_input_uri(config.input),
         max_attempts=config.run.max_attempts,
         process=config.run.process,
         limit=limit,

@@ -7,7 +7,7 @@ from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.storage.uris import public
+from pvtt_flow.storage.uris import redact_uri
 from pvtt_flow.types import Frame
 from pvtt_flow.video.seek import read_frames_at_times
 
@@ -39,7 +39,7 @@ def check_same(uri: str, source: Mapping[str, Any]) -> None:
     if found.size_bytes != source["size_bytes"] or (same_place and found.etag != source["etag"]):
         raise DataError(
             "source_changed",
-            f"{public(uri)}: expected the video that was processed ({source['size_bytes']} bytes, "
-            f"etag {source['etag']}), but found {found.size_bytes} bytes, etag {found.etag}: run "
-            "pvtt_flow on it again, or bring the earlier file back",
+            f"{redact_uri(uri)}: expected the video that was processed ({source['size_bytes']} "
+            f"bytes, etag {source['etag']}), but found {found.size_bytes} bytes, etag "
+            f"{found.etag}: run pvtt_flow on it again, or bring the earlier file back",
         )

@@ -6,8 +6,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.retrying_stream import PatientStream
+from pvtt_flow.storage.retry import RetryingStream, with_retries
 from pvtt_flow.storage.uris import local_path
 
 
@@ -23,5 +22,5 @@ class _Ranges(fs.FSSpecHandler):  # type: ignore[misc]
     """Reads what Arrow asks for and no more: it knows better what to read ahead."""
 
     def open_input_file(self, path: str) -> Any:
-        stream = patiently(lambda: self.fs.open(path, mode="rb", cache_type="none"))
-        return pa.PythonFile(PatientStream(stream, owns=True), mode="r")
+        stream = with_retries(lambda: self.fs.open(path, mode="rb", cache_type="none"))
+        return pa.PythonFile(RetryingStream(stream, owns=True), mode="r")

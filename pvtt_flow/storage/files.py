@@ -4,8 +4,8 @@ from contextlib import suppress
 
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.store_errors import explain
+from pvtt_flow.storage.retry import with_retries
+from pvtt_flow.storage.store_errors import describe
 from pvtt_flow.storage.uris import local_path
 
 KEY = "$.output.uri"
@@ -14,9 +14,9 @@ KEY = "$.output.uri"
 def write_bytes(uri: str, data: bytes) -> None:
     """Write a whole file, local or in a bucket; raises StoreError naming the place."""
     try:
-        patiently(lambda: _write(uri, data))
+        with_retries(lambda: _write(uri, data))
     except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
-        raise StoreError(f"{KEY}: expected to write a file, but {explain(error, uri)}") from None
+        raise StoreError(f"{KEY}: expected to write a file, but {describe(error, uri)}") from None
 
 
 def check_writable(uri: str) -> None:
@@ -40,11 +40,11 @@ def _existing(uri: str) -> str:
 def read_bytes(uri: str) -> bytes | None:
     """A whole file; None when there is none; raises StoreError when nobody can tell."""
     try:
-        return patiently(lambda: _read(uri))
+        return with_retries(lambda: _read(uri))
     except FileNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001  see above
-        raise StoreError(f"{KEY}: expected to read a file, but {explain(error, uri)}") from None
+        raise StoreError(f"{KEY}: expected to read a file, but {describe(error, uri)}") from None
 
 
 def _write(uri: str, data: bytes) -> None:

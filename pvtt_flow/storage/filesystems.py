@@ -12,7 +12,7 @@ import fsspec
 
 from pvtt_flow.errors import PreflightError, PvttFlowError
 from pvtt_flow.storage.retry import s3_options
-from pvtt_flow.storage.store_errors import explain
+from pvtt_flow.storage.store_errors import describe
 from pvtt_flow.storage.uris import endpoint
 
 _S3 = ("s3://", "s3a://")
@@ -47,4 +47,4 @@ def preflight(key: str, expected: str, uri: str) -> Iterator[None]:
     except PvttFlowError:
         raise
     except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
-        raise PreflightError(f"{key}: expected {expected}, but {explain(error, uri)}") from None
+        raise PreflightError(f"{key}: expected {expected}, but {describe(error, uri)}") from None

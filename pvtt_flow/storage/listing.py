@@ -10,12 +10,12 @@ from typing import Any
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage import object_info as objects
 from pvtt_flow.storage.filesystems import filesystem, preflight
-from pvtt_flow.storage.frame_folders.folders import frame_folder, grouped, looked_up
-from pvtt_flow.storage.object_info import Found
+from pvtt_flow.storage.frame_folders.folders import group_by_folder, parse_frame_folder, stat_folder
+from pvtt_flow.storage.object_info import ObjectInfo
 from pvtt_flow.storage.params import MAX_FPS
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.store_errors import explain
-from pvtt_flow.storage.uris import local_path, normal, public
+from pvtt_flow.storage.retry import with_retries
+from pvtt_flow.storage.store_errors import describe
+from pvtt_flow.storage.uris import local_path, normalize_uri, redact_uri
 
 VIDEO_EXTENSIONS = frozenset(
     # Of animated pictures only those that are hardly ever stills.
@@ -28,9 +28,9 @@ _EXPECTED_LISTED = "the manifest's videos"
 _STAT_THREADS = 16
 
 
-def find(
+def list_videos(
     uri: str, extensions: Iterable[str] = (), *, frames_fps: float | None = None
-) -> list[Found]:
+) -> list[ObjectInfo]:
     """The videos at a file, folder (recursive), glob or prefix, sorted by uri.
 
     A file named in full is taken whatever it is called, and so are the matches of a glob that
@@ -41,23 +41,23 @@ def find(
     """
     with preflight(KEY, _EXPECTED, uri):
         every, whole = _find(uri)
-    folders, others = ([], every) if frames_fps is None else grouped(every, frames_fps)
+    folders, others = ([], every) if frames_fps is None else group_by_folder(every, frames_fps)
     if has_magic(uri):  # which may match some of a folder's pictures only
         folders = stat_all([folder.uri for folder in folders])
     endings = VIDEO_EXTENSIONS | frozenset(extensions)
     videos = others if whole else [found for found in others if _ending(found.uri) in endings]
     if not (videos or folders):
         raise PreflightError(
-            f"{KEY}: expected at least one video in {public(uri)}, but none of its {len(every)} "
-            f"files has a video ending ({', '.join(sorted(endings))}): correct the uri, or add an "
-            f"ending with $.input.extensions{_hint(every)}"
+            f"{KEY}: expected at least one video in {redact_uri(uri)}, but none of its "
+            f"{len(every)} files has a video ending ({', '.join(sorted(endings))}): correct the "
+            f"uri, or add an ending with $.input.extensions{_hint(every)}"
         )
     return sorted([*videos, *folders], key=lambda found: found.uri)
 
 
-def _hint(every: list[Found]) -> str:
+def _hint(every: list[ObjectInfo]) -> str:
     """What is there instead, if it is frames."""
-    folders, _ = grouped(every, MAX_FPS)
+    folders, _ = group_by_folder(every, MAX_FPS)
     if not folders:
         return ""
     return (
@@ -66,7 +66,7 @@ def _hint(every: list[Found]) -> str:
     )
 
 
-def stat_all(uris: Sequence[str]) -> list[Found]:
+def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
     """What the stores know of each uri, in order.
 
     An object that is missing or refused is no error: it gets an empty etag. Raises PreflightError
@@ -75,13 +75,13 @@ def stat_all(uris: Sequence[str]) -> list[Found]:
     places = [_place(uri) for uri in uris]
     with ThreadPoolExecutor(_STAT_THREADS) as pool:
         results = list(pool.map(_stat, uris, places))
-    found = [result for result in results if isinstance(result, Found)]
+    found = [result for result in results if isinstance(result, ObjectInfo)]
     refused = [(u, r) for u, r in zip(uris, results, strict=True) if isinstance(r, PermissionError)]
     if refused and not found:
         uri, error = refused[0]
-        raise PreflightError(f"{KEY}: expected {_EXPECTED_LISTED}, but {explain(error, uri)}")
+        raise PreflightError(f"{KEY}: expected {_EXPECTED_LISTED}, but {describe(error, uri)}")
     return [
-        result if isinstance(result, Found) else Found(uri, "", 0)
+        result if isinstance(result, ObjectInfo) else ObjectInfo(uri, "", 0)
         for uri, result in zip(uris, results, strict=True)
     ]
 
@@ -92,33 +92,33 @@ def _place(uri: str) -> tuple[Any, str] | None:
         return None if local_path(uri) else filesystem(uri)
 
 
-def _stat(uri: str, place: tuple[Any, str] | None) -> Found | OSError:
+def _stat(uri: str, place: tuple[Any, str] | None) -> ObjectInfo | OSError:
     with preflight(KEY, _EXPECTED_LISTED, uri):
         try:
-            if frames := frame_folder(uri):
-                return looked_up(frames)
+            if frames := parse_frame_folder(uri):
+                return stat_folder(frames)
             if place is None:
                 return objects.local(Path(uri))
             files, path = place
-            info = patiently(lambda: files.info(path))
+            info = with_retries(lambda: files.info(path))
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             return error
         return objects.remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)
 
 
-def _find(uri: str) -> tuple[list[Found], bool]:
+def _find(uri: str) -> tuple[list[ObjectInfo], bool]:
     """Every file there, and whether they are videos whatever they are called."""
-    frames = frame_folder(uri)
+    frames = parse_frame_folder(uri)
     if frames is None:
-        return _find_local(uri) if local_path(uri) else patiently(lambda: _find_remote(uri))
-    video = looked_up(frames)
+        return _find_local(uri) if local_path(uri) else with_retries(lambda: _find_remote(uri))
+    video = stat_folder(frames)
     if not video.etag:
         raise FileNotFoundError(uri)
     return [video], True
 
 
-def _find_local(uri: str) -> tuple[list[Found], bool]:
-    path = Path(normal(uri))
+def _find_local(uri: str) -> tuple[list[ObjectInfo], bool]:
+    path = Path(normalize_uri(uri))
     if path.is_dir():
         return [objects.local(file) for file in _walk(path)], False
     if path.exists():
@@ -139,7 +139,7 @@ def _walk(folder: Path) -> Iterable[Path]:
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _find_remote(uri: str) -> tuple[list[Found], bool]:
+def _find_remote(uri: str) -> tuple[list[ObjectInfo], bool]:
     files, path = filesystem(uri)
     path = path.rstrip("/")
     is_glob = has_magic(path) and not files.exists(path)

@@ -15,9 +15,9 @@ from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids
 from pvtt_flow.params import Params
-from pvtt_flow.storage.frame_folders.folders import without_rate
-from pvtt_flow.storage.manifest_rows import rows_of, wrong
-from pvtt_flow.storage.uris import normal
+from pvtt_flow.storage.frame_folders.folders import strip_fps
+from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
+from pvtt_flow.storage.uris import normalize_uri
 from pvtt_flow.types import Prompt
 
 ENDINGS = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -94,18 +94,18 @@ def read_manifest(uri: str) -> list[Entry]:
     """Every row, checked. Raises ConfigError with the line, the key, what was expected and found;
     PreflightError when the file cannot be read.
     """
-    uri = normal(uri)
+    uri = normalize_uri(uri)
     entries: list[Entry] = []
     seen: dict[str, str] = {}
-    for where, raw in rows_of(uri):
+    for where, raw in read_rows(uri):
         entry = _entry(uri, where, raw)
         for what in (f"uri {entry.uri!r}", f"id {entry.video_id!r}"):
             if what in seen:
-                raise wrong(uri, where, f"the {what} is already on {seen[what]}")
+                raise manifest_error(uri, where, f"the {what} is already on {seen[what]}")
             seen[what] = where
         entries.append(entry)
     if not entries:
-        raise wrong(uri, "", "expected at least one row, found none")
+        raise manifest_error(uri, "", "expected at least one row, found none")
     return entries
 
 
@@ -113,17 +113,17 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
     try:
         row = ManifestRow.model_validate(raw)
     except ValidationError as error:
-        raise wrong(manifest, where, _described(error.errors()[0])) from None
+        raise manifest_error(manifest, where, _described(error.errors()[0])) from None
     try:
         prompts = _prompts(row.prompts or [])
     except ValueError as error:
-        raise wrong(manifest, where, f"prompts: {error}") from None
+        raise manifest_error(manifest, where, f"prompts: {error}") from None
     try:
         shots = _shots(row.shots or [])
     except ValueError as error:
-        raise wrong(manifest, where, f"shots: {error}") from None
+        raise manifest_error(manifest, where, f"shots: {error}") from None
     uri = _resolved(manifest, row.uri)
-    return Entry(uri, row.id or ids.video_id(without_rate(uri)), prompts, shots)
+    return Entry(uri, row.id or ids.video_id(strip_fps(uri)), prompts, shots)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
@@ -201,6 +201,6 @@ def _resolved(manifest: str, uri: str) -> str:
     """
     slash = "/" if uri.endswith("/") else ""
     if "://" in uri or uri.startswith(("/", "~")):
-        return normal(uri) + slash
+        return normalize_uri(uri) + slash
     scheme, separator, path = manifest.rpartition("://")
     return f"{scheme}{separator}{posixpath.normpath(PurePosixPath(path).parent / uri)}{slash}"

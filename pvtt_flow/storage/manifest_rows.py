@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.storage.uris import public
+from pvtt_flow.storage.uris import redact_uri
 
 KEY = "$.input.uri"
 # A manifest comes from outside: these bound what reading one can cost.
@@ -22,12 +22,12 @@ MAX_ROWS = 10_000_000
 Row = tuple[str, dict[str, Any]]
 
 
-def wrong(uri: str, where: str, what: str) -> ConfigError:
+def manifest_error(uri: str, where: str, what: str) -> ConfigError:
     """The error for one bad place of a manifest; `where` is like `line 3`, or empty."""
-    return ConfigError(f"{KEY}: manifest {public(uri)}{f' {where}' if where else ''}: {what}")
+    return ConfigError(f"{KEY}: manifest {redact_uri(uri)}{f' {where}' if where else ''}: {what}")
 
 
-def rows_of(uri: str) -> Iterator[Row]:
+def read_rows(uri: str) -> Iterator[Row]:
     """Each row as `(where, values)`; nothing about the values is checked yet.
 
     Raises ConfigError when the file is not what its ending says or exceeds a limit,
@@ -38,10 +38,10 @@ def rows_of(uri: str) -> Iterator[Row]:
             size = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             if size > MAX_BYTES:
-                raise wrong(uri, "", f"expected at most {MAX_BYTES} bytes, found {size}")
+                raise manifest_error(uri, "", f"expected at most {MAX_BYTES} bytes, found {size}")
             for number, row in enumerate(_reader(uri)(uri, stream)):
                 if number >= MAX_ROWS:
-                    raise wrong(uri, row[0], f"expected at most {MAX_ROWS} rows")
+                    raise manifest_error(uri, row[0], f"expected at most {MAX_ROWS} rows")
                 yield row
     except DataError as error:
         raise PreflightError(f"{KEY}: expected a manifest, but {error}") from None
@@ -59,16 +59,20 @@ def _csv_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
     try:
         if "uri" not in (reader.fieldnames or ()):
             found = ", ".join(reader.fieldnames or ()) or "an empty file"
-            raise wrong(uri, "line 1", f"expected a header with the column uri, found {found}")
+            raise manifest_error(
+                uri, "line 1", f"expected a header with the column uri, found {found}"
+            )
         for row in reader:
             where = f"line {reader.line_num}"
             if None in row or None in row.values():
                 expected = f"expected {len(reader.fieldnames or ())} fields"
-                raise wrong(uri, where, f"{expected}, found another number of them")
+                raise manifest_error(uri, where, f"{expected}, found another number of them")
             # CSV cannot say null: an empty field is an absent value.
             yield where, {key: value for key, value in row.items() if value != ""}
     except csv.Error as error:
-        raise wrong(uri, f"line {reader.line_num}", f"expected CSV, found {error}") from None
+        raise manifest_error(
+            uri, f"line {reader.line_num}", f"expected CSV, found {error}"
+        ) from None
 
 
 def _json_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
@@ -79,9 +83,11 @@ def _json_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
         try:
             row = from_json(text)
         except ValueError as error:
-            raise wrong(uri, where, f"expected one JSON object, found {error}") from None
+            raise manifest_error(uri, where, f"expected one JSON object, found {error}") from None
         if not isinstance(row, dict):
-            raise wrong(uri, where, f"expected one JSON object, found a {type(row).__name__}")
+            raise manifest_error(
+                uri, where, f"expected one JSON object, found a {type(row).__name__}"
+            )
         yield where, row
 
 
@@ -94,7 +100,7 @@ def _parquet_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
                 number += 1
                 yield f"row {number}", row
     except pa.ArrowException as error:
-        raise wrong(uri, "", f"expected Parquet, found {type(error).__name__}") from None
+        raise manifest_error(uri, "", f"expected Parquet, found {type(error).__name__}") from None
 
 
 def _lines(uri: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -104,8 +110,8 @@ def _lines(uri: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
         number += 1
         where = f"line {number}"
         if len(line) > MAX_LINE_BYTES:
-            raise wrong(uri, where, f"expected at most {MAX_LINE_BYTES} bytes in a line")
+            raise manifest_error(uri, where, f"expected at most {MAX_LINE_BYTES} bytes in a line")
         try:
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            raise wrong(uri, where, "expected UTF-8 text, found other bytes") from None
+            raise manifest_error(uri, where, "expected UTF-8 text, found other bytes") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObjectInfo:
     """An object in a store. One that cannot be seen has no etag, and no size."""
 
     uri: str
@@ -15,20 +15,20 @@ class Found:
     size_bytes: int
 
 
-def local(path: Path) -> Found:
+def local(path: Path) -> ObjectInfo:
     """A file's etag is its modification time and size: cheap, and good as long as clocks are."""
     try:
         stat = path.stat()
     except (FileNotFoundError, PermissionError):
-        return Found(str(path), "", 0)
+        return ObjectInfo(str(path), "", 0)
     if not S_ISREG(stat.st_mode):
-        return Found(str(path), "", 0)
-    return Found(str(path), f"{stat.st_mtime_ns}-{stat.st_size}", stat.st_size)
+        return ObjectInfo(str(path), "", 0)
+    return ObjectInfo(str(path), f"{stat.st_mtime_ns}-{stat.st_size}", stat.st_size)
 
 
-def remote(uri: str, info: dict[str, Any]) -> Found:
+def remote(uri: str, info: dict[str, Any]) -> ObjectInfo:
     """The store's own ETag; stores without one get time and size."""
     etag = info.get("ETag") or info.get("etag")
     size = int(info["size"] or 0)
     when = info.get("LastModified") or info.get("mtime") or info.get("created")
-    return Found(uri, str(etag).strip('"') if etag else f"{when}-{size}", size)
+    return ObjectInfo(uri, str(etag).strip('"') if etag else f"{when}-{size}", size)

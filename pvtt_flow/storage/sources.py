@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from pvtt_flow.core import ids
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.frame_folders.folders import FrameFolder, frame_folder, without_rate
-from pvtt_flow.storage.listing import find, stat_all
+from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder, strip_fps
+from pvtt_flow.storage.listing import list_videos, stat_all
 from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.storage.uris import normal, public
+from pvtt_flow.storage.uris import normalize_uri, redact_uri
 from pvtt_flow.types import Source
 
 _HASH_THREADS = 4
@@ -26,27 +26,27 @@ def list_sources(params: InputParams) -> list[Source]:
     becomes its row, and the etag it gets when it appears makes it a changed video.
     Raises PreflightError when the input cannot be listed, ConfigError for a bad manifest.
     """
-    input_uri = origin_of(params)
+    input_uri = redacted_input_uri(params)
     if is_manifest(params.uri):
         sources = _from_manifest(params, input_uri)
     else:
         frames_fps = params.frames_fps if params.frame_folders else None
         sources = [
             Source(
-                video_id=ids.video_id(without_rate(found.uri)),
+                video_id=ids.video_id(strip_fps(found.uri)),
                 uri=found.uri,
                 etag=found.etag,
                 size_bytes=found.size_bytes,
                 input_uri=input_uri,
             )
-            for found in find(params.uri, params.extensions, frames_fps=frames_fps)
+            for found in list_videos(params.uri, params.extensions, frames_fps=frames_fps)
         ]
     return _hashed(sources) if params.identity == "content" else sources
 
 
-def origin_of(params: InputParams) -> str:
+def redacted_input_uri(params: InputParams) -> str:
     """What the dataset remembers of where its videos were found."""
-    return public(normal(params.uri))
+    return redact_uri(normalize_uri(params.uri))
 
 
 def _from_manifest(params: InputParams, input_uri: str) -> list[Source]:
@@ -70,7 +70,7 @@ def _uri_of(entry: Entry, frames_fps: float) -> str:
     """Of the video; a folder whose row tells no rate has the usual one."""
     if entry.uri.endswith("/"):
         return FrameFolder(entry.uri.rstrip("/"), frames_fps).uri
-    frames = frame_folder(entry.uri)
+    frames = parse_frame_folder(entry.uri)
     return frames.uri if frames else entry.uri
 
 

@@ -7,7 +7,7 @@ import errno
 import os
 import re
 
-from pvtt_flow.storage.uris import endpoint, public
+from pvtt_flow.storage.uris import endpoint, redact_uri
 
 _CREDENTIAL_ERRORS = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError",
                       "ProfileNotFound", "DefaultCredentialsError"}  # fmt: skip
@@ -33,7 +33,7 @@ _REMEDIES = {
 }
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same request may well succeed in a moment."""
     if isinstance(error, ConnectionError | TimeoutError):
         return True
@@ -42,9 +42,9 @@ def is_passing(error: BaseException) -> bool:
     return _says(error, _RUST_STORES) and not _says(error, _RUST_REFUSALS + _RUST_ABSENCES)
 
 
-def explain(error: BaseException, uri: str) -> str:
+def describe(error: BaseException, uri: str) -> str:
     """What was found at `uri` instead, and what to do about it; without secrets."""
-    where, code, number = f"{public(uri)}{_at(uri)}", _code(error), _number(error)
+    where, code, number = f"{redact_uri(uri)}{_at(uri)}", _code(error), _number(error)
     reason = f" ({code})" if code else ""
     system = getattr(error, "strerror", None) or (os.strerror(number) if number else "")
     absent = isinstance(error, FileNotFoundError | NotADirectoryError)
@@ -65,7 +65,7 @@ def explain(error: BaseException, uri: str) -> str:
         ),
         (refused, f"access to {where} was refused{reason}: check {_credentials(uri)}"),
         (
-            is_passing(error),
+            is_transient(error),
             f"{where} does not answer{reason}: check the network and the server's address",
         ),
         (
@@ -93,7 +93,7 @@ def _says(error: BaseException, words: tuple[str, ...]) -> bool:
 
 def _at(uri: str) -> str:
     url = endpoint()
-    return f" (server {public(url)})" if url and uri.startswith("s3") else ""
+    return f" (server {redact_uri(url)})" if url and uri.startswith("s3") else ""
 
 
 def _credentials(uri: str) -> str:

@@ -7,11 +7,10 @@ from typing import Any, BinaryIO, cast
 
 from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.frame_folders.folders import frame_folder
+from pvtt_flow.storage.frame_folders.folders import parse_frame_folder
 from pvtt_flow.storage.frame_folders.stream import open_frames
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.retrying_stream import PatientStream
-from pvtt_flow.storage.store_errors import explain, is_passing
+from pvtt_flow.storage.retry import RetryingStream, with_retries
+from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import local_path
 
 # A demuxer jumps between the index, audio and video: a few dozen recent blocks serve all of them
@@ -31,7 +30,7 @@ def open_binary(uri: str) -> Iterator[BinaryIO]:
     object: it is missing, broken or not permitted; and StoreError when it gives nothing at all.
     """
     try:
-        inner = patiently(lambda: _open(uri))
+        inner = with_retries(lambda: _open(uri))
     except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
         raise _translated(error, uri) from None
     with inner:
@@ -39,7 +38,7 @@ def open_binary(uri: str) -> Iterator[BinaryIO]:
 
 
 def _open(uri: str) -> Any:
-    if frames := frame_folder(uri):
+    if frames := parse_frame_folder(uri):
         return open_frames(frames)
     path = local_path(uri)
     if path is not None:
@@ -56,7 +55,7 @@ def _open(uri: str) -> Any:
     )
 
 
-class _Translated(PatientStream):
+class _Translated(RetryingStream):
     """A stream whose errors are ours."""
 
     def __init__(self, inner: Any, uri: str) -> None:
@@ -74,9 +73,9 @@ def _translated(error: Exception, uri: str) -> DataError | StoreError:
     """Whose fault it is: one object can be broken in a store that is well."""
     if isinstance(error, DataError):
         return error
-    if is_passing(error) and not _answers(uri):
-        return StoreError(f"$.input.uri: expected videos, but {explain(error, uri)}")
-    return DataError("unreadable", explain(error, uri))
+    if is_transient(error) and not _answers(uri):
+        return StoreError(f"$.input.uri: expected videos, but {describe(error, uri)}")
+    return DataError("unreadable", describe(error, uri))
 
 
 def _answers(uri: str) -> bool:
@@ -85,5 +84,5 @@ def _answers(uri: str) -> bool:
     try:
         files.info(path.split("/")[0])
     except Exception as error:  # noqa: BLE001  see open_binary
-        return not is_passing(error)
+        return not is_transient(error)
     return True

@@ -13,13 +13,13 @@ def local_path(uri: str) -> Path | None:
     return Path(os.path.normpath(Path(uri).expanduser().absolute()))
 
 
-def normal(uri: str) -> str:
+def normalize_uri(uri: str) -> str:
     """The one spelling of a uri: an absolute path when local; no slash at the end."""
     path = local_path(uri)
     return str(path) if path is not None else uri.rstrip("/")
 
 
-def public(uri: str) -> str:
+def redact_uri(uri: str) -> str:
     """The uri without user names, passwords and signed queries."""
     if "://" not in uri:
         return uri

@@ -9,8 +9,8 @@ import s3fs
 from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.storage import retry
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.retry import RETRIES, patiently
-from pvtt_flow.storage.store_errors import explain, is_passing
+from pvtt_flow.storage.retry import RETRIES, with_retries
+from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import endpoint
 from tests.faulty_s3 import FaultyS3
@@ -28,7 +28,7 @@ class ClientError(Exception):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 0.5)
     RETRIES.take()
 
 
@@ -56,8 +56,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_may_pass(error: Exception, told: str, *, passing: bool) -> None:
-    assert is_passing(error) == passing
-    assert told in explain(error, "s3://b/k").replace(f" (server {endpoint()})", "")
+    assert is_transient(error) == passing
+    assert told in describe(error, "s3://b/k").replace(f" (server {endpoint()})", "")
 
 
 def test_a_passing_error_is_borne_and_counted() -> None:
@@ -68,7 +68,7 @@ def test_a_passing_error_is_borne_and_counted() -> None:
             raise failure
         return "done"
 
-    assert patiently(third_time) == "done"
+    assert with_retries(third_time) == "done"
     assert (RETRIES.take(), RETRIES.take()) == (2, 0)
 
 
@@ -80,10 +80,10 @@ def test_others_are_raised_at_once_and_passing_ones_in_the_end() -> None:
         raise error
 
     with pytest.raises(PermissionError):
-        patiently(lambda: fail(PermissionError()))
+        with_retries(lambda: fail(PermissionError()))
     assert len(calls) == 1
     with pytest.raises(ConnectionResetError):
-        patiently(lambda: fail(ConnectionResetError()))
+        with_retries(lambda: fail(ConnectionResetError()))
     assert len(calls) > 2
 
 

@@ -10,7 +10,7 @@ from pvtt_flow.storage import retry
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.storage.uris import public
+from pvtt_flow.storage.uris import redact_uri
 
 EXPECTED = "$.input.uri: expected a video, a folder of videos, a glob or a manifest, but "
 
@@ -145,7 +145,7 @@ def test_no_credentials_at_all(bucket, new_clients, monkeypatch, tmp_path):
 
 def test_the_server_is_down(new_clients, monkeypatch, s3):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:hunter2@127.0.0.1:9")
-    monkeypatch.setattr(retry, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 0.5)
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri="s3://bucket/in"))
     assert str(caught.value) == (
@@ -155,6 +155,6 @@ def test_the_server_is_down(new_clients, monkeypatch, s3):
 
 
 def test_secrets_in_uris_are_not_shown():
-    assert public("https://u:p@host/v.mp4?X-Amz-Signature=1") == "https://host/v.mp4"
-    assert public("s3://bucket/a?b@c.mp4") == "s3://bucket/a?b@c.mp4"
-    assert public("/local/a@b.mp4") == "/local/a@b.mp4"
+    assert redact_uri("https://u:p@host/v.mp4?X-Amz-Signature=1") == "https://host/v.mp4"
+    assert redact_uri("s3://bucket/a?b@c.mp4") == "s3://bucket/a?b@c.mp4"
+    assert redact_uri("/local/a@b.mp4") == "/local/a@b.mp4"

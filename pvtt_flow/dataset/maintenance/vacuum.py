@@ -12,8 +12,8 @@ from pvtt_flow.dataset.history import history, times_of
 from pvtt_flow.dataset.tables import KEY, MASKLETS, VIDEOS
 from pvtt_flow.dataset.transactions import Base, Step, advance, named_version, oldest_version
 from pvtt_flow.errors import StoreError
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.store_errors import explain
+from pvtt_flow.storage.retry import with_retries
+from pvtt_flow.storage.store_errors import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,9 @@ def _delete(uri: str, name: str, first: int, hours: int, *, dry_run: bool) -> in
         )
 
     try:
-        return len(list(patiently(delete)))
+        return len(list(with_retries(delete)))
     except Exception as error:
         where = f"{uri}/{name}"
-        raise StoreError(f"{KEY}: expected to delete files, but {explain(error, where)}") from error
+        raise StoreError(
+            f"{KEY}: expected to delete files, but {describe(error, where)}"
+        ) from error

@@ -15,11 +15,11 @@ from pathlib import Path
 from pvtt_flow.core.ids import digest
 from pvtt_flow.storage import object_info
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.frame_folders.names import name_of, parsed
-from pvtt_flow.storage.object_info import Found
+from pvtt_flow.storage.frame_folders.names import base_name, parse_frame_name
+from pvtt_flow.storage.object_info import ObjectInfo
 from pvtt_flow.storage.params import MAX_FPS, MIN_FPS
-from pvtt_flow.storage.retry import patiently
-from pvtt_flow.storage.uris import local_path, normal
+from pvtt_flow.storage.retry import with_retries
+from pvtt_flow.storage.uris import local_path, normalize_uri
 
 # Eleven hours; a bound on what a folder can cost before its limits are looked at.
 MAX_FRAMES = 1_000_000
@@ -50,21 +50,21 @@ class FrameFolder:
         return Fraction(self.fps).limit_denominator(_MAX_DENOMINATOR)
 
 
-def frame_folder(uri: str) -> FrameFolder | None:
+def parse_frame_folder(uri: str) -> FrameFolder | None:
     """The folder of frames that a uri names; None for every other uri."""
     match = _URI.fullmatch(uri)
     if match is None or not MIN_FPS <= float(match[2]) <= MAX_FPS:
         return None
-    return FrameFolder(normal(match[1]), float(match[2]))
+    return FrameFolder(normalize_uri(match[1]), float(match[2]))
 
 
-def without_rate(uri: str) -> str:
+def strip_fps(uri: str) -> str:
     """What stays the same when the frames are shown faster; other uris as they are."""
-    frames = frame_folder(uri)
+    frames = parse_frame_folder(uri)
     return f"{frames.folder}/" if frames else uri
 
 
-def pictures_in(folder: str) -> list[Found]:
+def list_frames(folder: str) -> list[ObjectInfo]:
     """The numbered pictures of a folder, in no order; on a disk, none beyond one too many.
 
     Raises what the store raises.
@@ -73,51 +73,53 @@ def pictures_in(folder: str) -> list[Found]:
     if path is not None:
         return _local_pictures(path)
     files, remote = filesystem(folder)
-    infos = patiently(lambda: files.ls(remote, detail=True))
+    infos = with_retries(lambda: files.ls(remote, detail=True))
     return [
         object_info.remote(files.unstrip_protocol(info["name"]), info)
         for info in infos
-        if info["type"] == "file" and parsed(name_of(info["name"]))
+        if info["type"] == "file" and parse_frame_name(base_name(info["name"]))
     ]
 
 
-def _local_pictures(path: Path) -> list[Found]:
+def _local_pictures(path: Path) -> list[ObjectInfo]:
     pictures = []
     with os.scandir(path) as entries:
         for entry in entries:
-            if parsed(entry.name) and not entry.is_dir():
+            if parse_frame_name(entry.name) and not entry.is_dir():
                 pictures.append(object_info.local(Path(entry.path)))
             if len(pictures) > MAX_FRAMES:
                 break
     return pictures
 
 
-def as_video(frames: FrameFolder, pictures: Iterable[Found]) -> Found:
+def folder_as_video(frames: FrameFolder, pictures: Iterable[ObjectInfo]) -> ObjectInfo:
     """The video as one object: any change to its pictures, or to its rate, is one to its etag."""
     by_name = sorted(pictures, key=lambda picture: picture.uri)
     if not by_name:
-        return Found(frames.uri, "", 0)
-    lines = [str(frames.rate), *(f"{name_of(p.uri)}\n{p.size_bytes}\n{p.etag}" for p in by_name)]
+        return ObjectInfo(frames.uri, "", 0)
+    lines = [str(frames.rate), *(f"{base_name(p.uri)}\n{p.size_bytes}\n{p.etag}" for p in by_name)]
     etag = "frames:" + digest("\n".join(lines), 32)
-    return Found(frames.uri, etag, sum(picture.size_bytes for picture in by_name))
+    return ObjectInfo(frames.uri, etag, sum(picture.size_bytes for picture in by_name))
 
 
-def looked_up(frames: FrameFolder) -> Found:
+def stat_folder(frames: FrameFolder) -> ObjectInfo:
     """The video as the store has it now; raises what the store raises."""
-    return as_video(frames, pictures_in(frames.folder))
+    return folder_as_video(frames, list_frames(frames.folder))
 
 
-def grouped(every: Iterable[Found], fps: float) -> tuple[list[Found], list[Found]]:
+def group_by_folder(
+    every: Iterable[ObjectInfo], fps: float
+) -> tuple[list[ObjectInfo], list[ObjectInfo]]:
     """Folders with at least two numbered pictures as videos, and what is in none of them."""
-    by_folder: dict[str, list[Found]] = defaultdict(list)
-    others: list[Found] = []
+    by_folder: dict[str, list[ObjectInfo]] = defaultdict(list)
+    others: list[ObjectInfo] = []
     for one in every:
-        is_frame = parsed(name_of(one.uri))
+        is_frame = parse_frame_name(base_name(one.uri))
         (by_folder[one.uri.rpartition("/")[0]] if is_frame else others).append(one)
     videos = []
     for folder, pictures in by_folder.items():
         if len(pictures) < _FEWEST:
             others += pictures
         else:
-            videos.append(as_video(FrameFolder(folder, fps), pictures))
+            videos.append(folder_as_video(FrameFolder(folder, fps), pictures))
     return videos, others

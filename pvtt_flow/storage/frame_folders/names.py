@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.object_info import Found
+from pvtt_flow.storage.object_info import ObjectInfo
 
 Coding = Literal["jpeg", "png"]
 _FRAME = re.compile(r"(?!\.)(.*?)([0-9]+)\.(jpe?g|png)", re.IGNORECASE | re.DOTALL)
@@ -21,7 +21,7 @@ class FrameName(NamedTuple):
     coding: Coding
 
 
-def parsed(name: str) -> FrameName | None:
+def parse_frame_name(name: str) -> FrameName | None:
     """None for what is no frame: another ending, no number before it, or a hidden file."""
     match = _FRAME.fullmatch(name)
     if match is None:
@@ -30,19 +30,23 @@ def parsed(name: str) -> FrameName | None:
     return FrameName(match[1], int(match[2]), coding)
 
 
-def name_of(uri: str) -> str:
+def base_name(uri: str) -> str:
     """The last part of a uri."""
     return uri.rpartition("/")[2]
 
 
-def in_order(pictures: Sequence[Found], folder: str) -> tuple[Coding, list[Found]]:
+def sorted_by_number(
+    pictures: Sequence[ObjectInfo], folder: str
+) -> tuple[Coding, list[ObjectInfo]]:
     """The frames by their number, not by their text: frame 10 comes after frame 9.
 
     Numbers that are left out are no frames. Raises DataError of kind `not_a_video` when these
     cannot be the frames of one video: there are none, JPEG beside PNG, names that begin
     differently, or a number that comes twice.
     """
-    named = [(name, found) for found in pictures if (name := parsed(name_of(found.uri)))]
+    named = [
+        (name, found) for found in pictures if (name := parse_frame_name(base_name(found.uri)))
+    ]
     if not named:
         raise _no_video(folder, "pictures whose names end in a number (00000.jpg)", "none")
     codings = Counter(name.coding for name, _ in named)
@@ -56,7 +60,7 @@ def in_order(pictures: Sequence[Found], folder: str) -> tuple[Coding, list[Found
     named.sort(key=lambda pair: pair[0].number)
     for (before, first), (after, second) in pairwise(named):
         if before.number == after.number:
-            twice = f"{name_of(first.uri)} and {name_of(second.uri)}"
+            twice = f"{base_name(first.uri)} and {base_name(second.uri)}"
             raise _no_video(folder, "each number once", twice)
     return named[0][0].coding, [found for _, found in named]
 

@@ -13,9 +13,9 @@ import numpy as np
 from pvtt_flow.core.quicktime import MAX_SAMPLE_BYTES, QuicktimeFile, head
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.frame_folders.folders import MAX_FRAMES, FrameFolder, pictures_in
-from pvtt_flow.storage.frame_folders.names import in_order, name_of
-from pvtt_flow.storage.uris import public
+from pvtt_flow.storage.frame_folders.folders import MAX_FRAMES, FrameFolder, list_frames
+from pvtt_flow.storage.frame_folders.names import base_name, sorted_by_number
+from pvtt_flow.storage.uris import redact_uri
 
 # A request waits most of its time, so pictures that are read in turn are fetched side by side.
 _MOST_AT_ONCE = 16
@@ -99,22 +99,22 @@ def open_frames(frames: FrameFolder) -> FrameStream:
     frames of one video, `over_limit` for too many or too large ones, `unreadable` where one cannot
     be seen.
     """
-    shown = public(frames.folder)
-    pictures = pictures_in(frames.folder)
+    shown = redact_uri(frames.folder)
+    pictures = list_frames(frames.folder)
     if len(pictures) > MAX_FRAMES:
         raise _over(f"a folder of frames must have at most {MAX_FRAMES} pictures", shown)
-    coding, ordered = in_order(pictures, shown)
+    coding, ordered = sorted_by_number(pictures, shown)
     for picture in ordered:
         if not picture.etag:
-            raise DataError("unreadable", f"access to {public(picture.uri)} was refused, or it is "
-                            "no regular file: check its permissions")  # fmt: skip
+            raise DataError("unreadable", f"access to {redact_uri(picture.uri)} was refused, or it "
+                            "is no regular file: check its permissions")  # fmt: skip
         if picture.size_bytes > MAX_SAMPLE_BYTES:
-            raise _over("a picture must have less than 2 GiB", public(picture.uri))
+            raise _over("a picture must have less than 2 GiB", redact_uri(picture.uri))
     files, folder = filesystem(frames.folder)
     sizes_bytes = [p.size_bytes or len(_EMPTY) for p in ordered]
     durations = [frames.rate.denominator] * len(ordered)
     start = head(coding, sizes_bytes, durations, frames.rate.numerator)
-    listed = [(f"{folder}/{name_of(p.uri)}", p.size_bytes) for p in ordered]
+    listed = [(f"{folder}/{base_name(p.uri)}", p.size_bytes) for p in ordered]
     return FrameStream(files, listed, start)
 
 

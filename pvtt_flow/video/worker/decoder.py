@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, BinaryIO, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.storage.uris import normal
+from pvtt_flow.storage.uris import normalize_uri
 from pvtt_flow.video.worker.pool import ProcessPool
 from pvtt_flow.video.worker.protocol import DecodeJob
 
@@ -96,7 +96,7 @@ class IsolatedDecoder:
         **kwargs: P.kwargs,
     ) -> Generator[T]:
         """See `Decoder`; decodes a few frames ahead."""
-        yield from self._items(DecodeJob(function, normal(uri), args, kwargs))
+        yield from self._items(DecodeJob(function, normalize_uri(uri), args, kwargs))
 
     def call(
         self,
@@ -106,7 +106,9 @@ class IsolatedDecoder:
         **kwargs: P.kwargs,
     ) -> T:
         """See `Decoder`."""
-        (result,) = self._items(DecodeJob(function, normal(uri), args, kwargs, iterates=False))
+        (result,) = self._items(
+            DecodeJob(function, normalize_uri(uri), args, kwargs, iterates=False)
+        )
         return cast("T", result)
 
     def _items(self, job: DecodeJob) -> Generator[Any]:

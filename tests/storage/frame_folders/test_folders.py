@@ -10,7 +10,7 @@ import pytest
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.storage.frame_folders import folders
-from pvtt_flow.storage.frame_folders.folders import FrameFolder, frame_folder, without_rate
+from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder, strip_fps
 from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
@@ -157,16 +157,16 @@ def test_content_is_told_by_all_bytes_and_the_rate(tmp_path: Path) -> None:
 def test_a_uri_says_all(fps: float, rate: Fraction) -> None:
     frames = FrameFolder("s3://bucket/mug", fps)
     assert frames.rate == rate
-    again = frame_folder(frames.uri)
+    again = parse_frame_folder(frames.uri)
     assert again is not None
     assert (again.folder, again.rate) == (frames.folder, rate)
-    assert without_rate(frames.uri) == "s3://bucket/mug/"
+    assert strip_fps(frames.uri) == "s3://bucket/mug/"
 
 
 @pytest.mark.parametrize("uri", ["/a/b.mp4", "/a/#fps=x", "/a/#fps=5000", "/a/b#fps=25", "s3://b/"])
 def test_other_uris_are_as_they_are(uri: str) -> None:
-    assert frame_folder(uri) is None
-    assert without_rate(uri) == uri
+    assert parse_frame_folder(uri) is None
+    assert strip_fps(uri) == uri
 
 
 def test_a_huge_folder_is_not_read_to_its_end(
@@ -175,4 +175,4 @@ def test_a_huge_folder_is_not_read_to_its_end(
     monkeypatch.setattr(folders, "MAX_FRAMES", 3)
     for number in range(9):
         (tmp_path / f"{number}.jpg").touch()
-    assert len(folders.pictures_in(str(tmp_path))) == 4
+    assert len(folders.list_frames(str(tmp_path))) == 4

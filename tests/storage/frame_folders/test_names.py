@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.frame_folders.names import FrameName, in_order, parsed
-from pvtt_flow.storage.object_info import Found
+from pvtt_flow.storage.frame_folders.names import FrameName, parse_frame_name, sorted_by_number
+from pvtt_flow.storage.object_info import ObjectInfo
 
 
-def found(*names: str) -> list[Found]:
-    return [Found(f"/data/mug/{name}", "etag", 1) for name in names]
+def found(*names: str) -> list[ObjectInfo]:
+    return [ObjectInfo(f"/data/mug/{name}", "etag", 1) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def found(*names: str) -> list[Found]:
     ],
 )
 def test_names(name: str, expected: FrameName | None) -> None:
-    assert parsed(name) == expected
+    assert parse_frame_name(name) == expected
 
 
 @given(st.sets(st.integers(0, 10**30), min_size=1), st.sampled_from(["", "frame_", "a1-"]))
@@ -40,11 +40,11 @@ def test_the_order_is_that_of_the_numbers(numbers: set[int], prefix: str) -> Non
     ordered = sorted(numbers)
     names = [f"{prefix}{number}.png" for number in ordered]
     shuffled = random.Random(0).sample(names, len(names))
-    assert in_order(found(*shuffled), "/data/mug") == ("png", found(*names))
+    assert sorted_by_number(found(*shuffled), "/data/mug") == ("png", found(*names))
 
 
 def test_leading_zeros_and_gaps_change_nothing() -> None:
-    _, frames = in_order(found("0100.jpg", "9.jpg", "00030.JPEG"), "/data/mug")
+    _, frames = sorted_by_number(found("0100.jpg", "9.jpg", "00030.JPEG"), "/data/mug")
     assert frames == found("9.jpg", "00030.JPEG", "0100.jpg")
 
 
@@ -62,6 +62,6 @@ def test_leading_zeros_and_gaps_change_nothing() -> None:
 )
 def test_what_is_no_video(names: list[str], told: str) -> None:
     with pytest.raises(DataError, match="in a folder of its own") as caught:
-        in_order(found(*names), "mug")
+        sorted_by_number(found(*names), "mug")
     assert caught.value.kind == "not_a_video"
     assert told in str(caught.value)

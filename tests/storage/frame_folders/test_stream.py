@@ -132,7 +132,7 @@ def test_a_bucket_has_the_same_frames(
 
 
 def test_a_passing_error_is_borne(frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "PATIENCE_S", 5)
+    monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 5)
     fetched, errors = FrameStream._fetched, [ConnectionResetError(), TimeoutError()]
 
     def faulty(self: FrameStream, position: int, at_once: int) -> bytes:
