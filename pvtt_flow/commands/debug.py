@@ -32,8 +32,8 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> N
     out.mkdir(parents=True, exist_ok=True)
     records = [ShotRecord(source=sources[0])]
     for number, name in enumerate(("inspect", "detect", "propagate", "judge"), 1):
-        step: factory.Step = getattr(factory, name)(config)
-        records = list(step(records))
+        stage: factory.StageFunction = getattr(factory, name)(config)
+        records = list(stage(records))
         saved = [_save_rows(out / f"{number}_{name}.json", records)]
         if name == "detect":
             saved += [

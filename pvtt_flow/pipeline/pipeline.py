@@ -19,7 +19,7 @@ from ray.util.annotations import RayDeprecationWarning
 from pvtt_flow.config.schema import PoolParams, RunConfig
 from pvtt_flow.dataset.arrow import Table, from_table, to_table
 from pvtt_flow.stages import factory
-from pvtt_flow.stages.factory import Make
+from pvtt_flow.stages.factory import StageFactory
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Lineage, ShotRecord, Source
 
@@ -52,7 +52,7 @@ def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Row
 class Operator:
     """A stage between Arrow tables, for Ray; one table out for each row, so that it flows on."""
 
-    def __init__(self, make: Make, config: RunConfig, **rest: object) -> None:
+    def __init__(self, make: StageFactory, config: RunConfig, **rest: object) -> None:
         self._step = make(config, **rest)
 
     def __call__(self, table: Table) -> Iterator[Table]:
@@ -70,13 +70,17 @@ def _blocks(sources: Sequence[Source]) -> Iterator[Table]:
         yield to_table(ShotRecord, [ShotRecord(source=s) for s in sources[start : start + size]])
 
 
-def _run_task(table: Table, make: Make, config: RunConfig, **rest: object) -> Iterator[Table]:
+def _run_task(
+    table: Table, make: StageFactory, config: RunConfig, **rest: object
+) -> Iterator[Table]:
     operator = Operator(make, config, **rest)
     for start in range(table.num_rows):
         yield from operator(table.slice(start, 1))
 
 
-def _tasks(rows: Rows, make: Make, config: RunConfig, *, num_cpus: float, **rest: object) -> Rows:
+def _tasks(
+    rows: Rows, make: StageFactory, config: RunConfig, *, num_cpus: float, **rest: object
+) -> Rows:
     return rows.map_batches(
         # Ray's type of a function leaves no room for fn_kwargs.
         _run_task,  # type: ignore[arg-type]
@@ -89,7 +93,7 @@ def _tasks(rows: Rows, make: Make, config: RunConfig, *, num_cpus: float, **rest
 
 def _actors(
     rows: Rows,
-    make: Make,
+    make: StageFactory,
     config: RunConfig,
     pool: PoolParams,
     *,

@@ -1,4 +1,4 @@
-"""The pictures of a shot in which its products may be looked for."""
+"""Decode the candidate prompt frames of a shot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pvtt_flow.core.prompt_frame import candidates, first_sharp
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import SamplingParams
-from pvtt_flow.stages._shot_frames import processed
+from pvtt_flow.stages._shot_frames import sampled_times
 from pvtt_flow.types import Frame, Shot, ShotRecord
 from pvtt_flow.video.color.sharpness import sharpness
 from pvtt_flow.video.limits import Limits
@@ -16,7 +16,7 @@ from pvtt_flow.video.worker.decoder import Decoder
 
 @dataclass(frozen=True, slots=True)
 class CandidateFrames:
-    """Decodes those that the detector is to see."""
+    """Decoder of the frames that the detector is given."""
 
     params: DetectParams
     sampling: SamplingParams
@@ -24,21 +24,23 @@ class CandidateFrames:
     decoder: Decoder
 
     @property
-    def most(self) -> int:
-        """How many pictures a shot may have."""
+    def max_frames(self) -> int:
+        """Candidates that a shot has at most."""
         return self.params.num_candidates if self.params.prompt_frame == "confident" else 1
 
-    def of(self, record: ShotRecord, shot: Shot) -> Sequence[Frame]:
-        """In order, at least one; all candidates are held for a moment.
+    def decode(self, record: ShotRecord, shot: Shot) -> Sequence[Frame]:
+        """Return the candidate frames of a shot in order, at least one.
+
+        For `sharp`, all candidates are decoded and the first sharp one is returned.
 
         Raises what `read_frames_at_times` raises.
         """
-        wanted = candidates(processed(shot, self.sampling), self.params)
+        times = candidates(sampled_times(shot, self.sampling), self.params)
         frames = tuple(
             self.decoder.iterate(
                 read_frames_at_times,
                 record.source.uri,
-                wanted,
+                times,
                 video=record.video,
                 limits=self.limits,
             )

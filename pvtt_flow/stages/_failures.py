@@ -1,4 +1,4 @@
-"""The one place where an exception becomes a failure row."""
+"""Turn an exception in a stage into the failure row of its video."""
 
 import traceback
 from collections.abc import Callable, Sequence
@@ -7,21 +7,24 @@ from dataclasses import replace
 from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.types import Failure, ShotRecord, Stage
 
-Step = Callable[[ShotRecord], Sequence[ShotRecord]]
+ProcessRecord = Callable[[ShotRecord], Sequence[ShotRecord]]
 
 
-def guarded(stage: Stage, step: Step, record: ShotRecord) -> Sequence[ShotRecord]:
-    """`step(work)`; work that has failed passes by, work that fails now comes back saying why."""
+def guarded(stage: Stage, process: ProcessRecord, record: ShotRecord) -> Sequence[ShotRecord]:
+    """Return `process(record)`, or the record with a failure when it raises.
+
+    A record that has failed in an earlier stage is returned unchanged.
+    """
     if record.failure is not None:
         return [record]
     try:
-        return step(record)
+        return process(record)
     except Exception as error:  # noqa: BLE001 (a bug in one video must not stop the others)
-        return [failed(record, stage, error)]
+        return [with_failure(record, stage, error)]
 
 
-def failed(record: ShotRecord, stage: Stage, error: Exception) -> ShotRecord:
-    """The work with its failure; only the unexpected carries a traceback."""
+def with_failure(record: ShotRecord, stage: Stage, error: Exception) -> ShotRecord:
+    """Return the record with its failure; only an unexpected error carries a traceback."""
     if isinstance(error, StoreError):
         failure = Failure(stage=stage, kind="store", message=str(error))
     elif isinstance(error, DataError):

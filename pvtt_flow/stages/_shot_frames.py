@@ -1,4 +1,4 @@
-"""The frames of one shot by their positions, for a tracker that reads ahead and goes back."""
+"""Read the frames of one shot by position, for a tracker that reads ahead and goes back."""
 
 from collections.abc import Generator, Sequence
 
@@ -11,14 +11,17 @@ from pvtt_flow.video.seek import read_frames_at_times
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 
-def processed(shot: Shot, sampling: SamplingParams) -> tuple[FrameTime, ...]:
-    """The frames of a shot that are processed, in order; its first one always is."""
-    frames = (FrameTime(*place) for place in enumerate(shot.times_ns, shot.start_frame))
-    return tuple(sample(frames, sampling, pts_ns=lambda time: time.pts_ns))
+def sampled_times(shot: Shot, sampling: SamplingParams) -> tuple[FrameTime, ...]:
+    """Return the frames of a shot that sampling takes, in order, starting with its first frame."""
+    times = (
+        FrameTime(frame_index, pts_ns)
+        for frame_index, pts_ns in enumerate(shot.times_ns, shot.start_frame)
+    )
+    return tuple(sample(times, sampling, pts_ns=lambda time: time.pts_ns))
 
 
 class ShotFrames:
-    """A shot that can be read as often as one likes; a position counts its sampled frames."""
+    """Frames of a shot, readable any number of times; a position counts its sampled frames."""
 
     def __init__(
         self,
@@ -33,20 +36,20 @@ class ShotFrames:
         self._video = video
         self._limits = limits
         self._decoder = decoder or InProcessDecoder()
-        self.times = processed(shot, sampling)
-        """Which frames these are, by position."""
+        self.times = sampled_times(shot, sampling)
+        """Sampled frames, by position."""
 
     def read(self, start: int, stop: int | None) -> Generator[Frame]:
-        """The frames at positions `[start, stop)`, in order; to the end when `stop` is null.
+        """Yield the frames at positions `[start, stop)` in order, up to the end for `stop` None.
 
-        Each reading has a file of its own, which closes with the iterator, and is sought where
-        that can be trusted. Raises what `read_frames_at_times` raises: DataError of kind
-        `source_changed`, say, when the video is no longer what it was.
+        Each call opens the file again and closes it with the iterator; it seeks where seeking is
+        exact. Raises what `read_frames_at_times` raises: DataError of kind
+        `source_changed`, for example, when the video was replaced.
         """
         yield from self._read(self.times[start:stop])
 
-    def at(self, positions: Sequence[int]) -> dict[int, Frame]:
-        """The frames at some positions, ascending, by position; holds them all."""
+    def read_at(self, positions: Sequence[int]) -> dict[int, Frame]:
+        """Decode the frames at some ascending positions; holds all of them."""
         frames = self._read([self.times[position] for position in positions])
         return dict(zip(positions, frames, strict=True))
 
@@ -56,27 +59,30 @@ class ShotFrames:
         )
 
 
-def clip_of(shot: ShotFrames, prompts: Sequence[Prompt]) -> PromptedShot:
-    """The shot with its prompts, by position, and the frames that they are on.
+def make_prompted_shot(shot: ShotFrames, prompts: Sequence[Prompt]) -> PromptedShot:
+    """Return the shot with its prompts by position, and the frames that they are on.
 
-    Raises DataError of kind `bad_prompt` when there are too many such frames, or one is not
-    processed.
+    Raises DataError of kind `bad_prompt` for more than 64 prompted frames, and for one that is
+    not processed.
     """
-    wanted = {p.frame_index for p in prompts}
-    if len(wanted) > MAX_PROMPTED_FRAMES:
+    frame_indices = {p.frame_index for p in prompts}
+    if len(frame_indices) > MAX_PROMPTED_FRAMES:
         raise DataError(
             "bad_prompt",
             f"prompts must be on at most {MAX_PROMPTED_FRAMES} frames of a shot, "
-            f"got {len(wanted)}; give fewer, or split the video",
+            f"got {len(frame_indices)}; give fewer, or split the video",
         )
     positions = {time.frame_index: position for position, time in enumerate(shot.times)}
-    if skipped := sorted(wanted - positions.keys()):
+    if skipped := sorted(frame_indices - positions.keys()):
         raise DataError(
             "bad_prompt",
             f"prompts must be on frames that are processed, got frames {skipped}: "
-            f"they are outside the shot or skipped by the sampling",
+            f"they are outside the shot or skipped by the sampling; correct their frame",
         )
-    placed = {
-        positions[index]: [p for p in prompts if p.frame_index == index] for index in sorted(wanted)
+    prompts_at: dict[int, list[Prompt]] = {
+        positions[index]: [p for p in prompts if p.frame_index == index]
+        for index in sorted(frame_indices)
     }
-    return PromptedShot(read=shot.read, prompts=placed, prompt_frames=shot.at(list(placed)))
+    return PromptedShot(
+        read=shot.read, prompts=prompts_at, prompt_frames=shot.read_at(list(prompts_at))
+    )

@@ -1,4 +1,4 @@
-"""The stages of the flow, made from the config: the same for Ray's workers and for `debug`."""
+"""Make the stages of the pipeline from the config, for Ray's workers and for `debug`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -16,44 +16,44 @@ from pvtt_flow.types import Lineage, ShotRecord
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
 
 
-class Step(Protocol):
-    """A stage: rows in, rows out, knowing nothing of Ray."""
+class StageFunction(Protocol):
+    """Callable stage: a batch of rows in, rows out, independent of Ray."""
 
     def __call__(self, records: Sequence[ShotRecord]) -> Sequence[Any]:
-        """The rows that these become."""
+        """Return the rows that the records become."""
         ...
 
 
-Make = Callable[..., Step]
+StageFactory = Callable[..., StageFunction]
 
 
 def inspect(config: RunConfig) -> Inspect:
-    """Opens videos and finds their shots."""
+    """Make the stage that opens videos and finds their shots."""
     return Inspect(config.shots, config.limits, make_decoder(config))
 
 
 def detect(config: RunConfig) -> Detect:
-    """Finds products; loads its detector here."""
+    """Make the stage that finds products; load its detector."""
     detector = build_detector(config.detector, config.run.models, open_binary)
     return Detect(detector, config.detect, config.sampling, config.limits, make_decoder(config))
 
 
 def propagate(config: RunConfig) -> Propagate:
-    """Tracks; loads its SAM 2 here."""
+    """Make the stage that tracks; load its SAM 2."""
     tracker = build_tracker(config.tracker, config.run.models, open_binary)
     return Propagate(tracker, config.sampling, config.limits, make_decoder(config))
 
 
 def judge(config: RunConfig) -> Judge:
-    """Measures and judges."""
+    """Make the stage that measures and judges masklets."""
     return Judge(config.qc)
 
 
 def write(config: RunConfig, lineage: Lineage) -> Write:
-    """Writes masklet files."""
+    """Make the stage that writes masklet files."""
     return Write(Dataset(config.output.uri), lineage)
 
 
 def make_decoder(config: RunConfig) -> Decoder:
-    """Decode in worker processes, or in this one when `run.isolate_decoders` is off."""
+    """Make a decoder in worker processes, or in this one when `run.isolate_decoders` is off."""
     return IsolatedDecoder() if config.run.isolate_decoders else InProcessDecoder()

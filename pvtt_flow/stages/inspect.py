@@ -1,4 +1,4 @@
-"""Source to shots: open the video, learn what it is, look at every frame, cut it into shots."""
+"""Inspect stage: probe a video, scan all its frames, and split it into shots."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 
 class Inspect:
-    """One video in, its shots out."""
+    """Turns a video into its shots."""
 
     def __init__(self, params: ShotParams, limits: Limits, decoder: Decoder | None = None) -> None:
         self._params = params
@@ -23,7 +23,7 @@ class Inspect:
         self._decoder = decoder or InProcessDecoder()
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
-        """The shots of all the videos; a bad one is one failed row."""
+        """Return the shots of all videos; a bad video is one failed record."""
         return [shot for record in records for shot in guarded("inspect", self._inspect, record)]
 
     def _inspect(self, record: ShotRecord) -> Sequence[ShotRecord]:
@@ -32,48 +32,48 @@ class Inspect:
         uri, call = source.uri, self._decoder.call
         detect_cuts = self._params.detect_cuts and not source.shots
         video = call(probe, uri, size_bytes=source.size_bytes, limits=limits)
-        found = call(scan_video, uri, video=video, detect_cuts=detect_cuts, limits=limits)
-        intervals = self._intervals(source, found)
-        _check_prompts(source.prompts, intervals, found)
-        shots = shots_of(source.video_id, intervals, found.times_ns, found.end_ns)
+        video_scan = call(scan_video, uri, video=video, detect_cuts=detect_cuts, limits=limits)
+        intervals = self._intervals(source, video_scan)
+        _check_prompts(source.prompts, intervals, video_scan)
+        shots = shots_of(source.video_id, intervals, video_scan.times_ns, video_scan.end_ns)
         share_s = (time.perf_counter() - started) / len(shots)
         timings = Timings(inspect_s=share_s)
         records = [
             replace(record, video=video, shot=shot, num_shots=len(shots), timings=timings)
             for shot in shots
         ]
-        flags: tuple[VideoFlag, ...] = ("truncated",) if found.broken else ()
-        # Where the video breaks is the end of its last shot.
+        flags: tuple[VideoFlag, ...] = ("truncated",) if video_scan.broken else ()
+        # A truncated video ends in its last shot.
         return [*records[:-1], replace(records[-1], flags=flags)]
 
-    def _intervals(self, source: Source, found: VideoScan) -> list[Interval]:
+    def _intervals(self, source: Source, video_scan: VideoScan) -> list[Interval]:
         if not source.shots:
-            return partition(found.cuts, found.times_ns, found.end_ns, self._params)
-        asked = [(start, stop) for start, stop in source.shots]
+            return partition(video_scan.cuts, video_scan.times_ns, video_scan.end_ns, self._params)
+        requested = [(start, stop) for start, stop in source.shots]
         intervals = clip_intervals(
-            asked, len(found.times_ns), is_truncated=found.broken is not None
+            requested, len(video_scan.times_ns), is_truncated=video_scan.broken is not None
         )
-        if not intervals and found.broken:
-            raise found.broken
+        if not intervals and video_scan.broken:
+            raise video_scan.broken
         return intervals
 
 
 def _check_prompts(
-    prompts: Sequence[Prompt], intervals: Sequence[Interval], found: VideoScan
+    prompts: Sequence[Prompt], intervals: Sequence[Interval], video_scan: VideoScan
 ) -> None:
-    """Raise for prompts on frames of no shot, before anything is tracked."""
-    outside = sorted({p.frame_index for p in prompts if not _is_in(intervals, p.frame_index)})
+    """Raise DataError for prompts on frames of no shot."""
+    outside = sorted({p.frame_index for p in prompts if not _contains(intervals, p.frame_index)})
     if not outside:
         return
-    num_frames = len(found.times_ns)
-    if found.broken and outside[-1] >= num_frames:
-        raise found.broken
+    num_frames = len(video_scan.times_ns)
+    if video_scan.broken and outside[-1] >= num_frames:
+        raise video_scan.broken
     raise DataError(
         "bad_prompt",
-        f"prompts must be on frames of a shot, got frames {outside}: they are past the end "
+        f"prompts must be on frames of a shot, got frames {outside}, which are past the end "
         f"(the video has {num_frames} frames) or outside the manifest's shots; correct their frame",
     )
 
 
-def _is_in(intervals: Sequence[Interval], frame_index: int) -> bool:
+def _contains(intervals: Sequence[Interval], frame_index: int) -> bool:
     return any(start <= frame_index < stop for start, stop in intervals)

@@ -1,4 +1,4 @@
-"""Masklets to judged masklets: measure, then compare with the thresholds. No I/O, no model."""
+"""Judge stage: measure each masklet and compare it with the thresholds; no I/O, no model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,14 +15,13 @@ class Judge:
         self._thresholds = thresholds
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
-        """The same shots with judged masklets."""
-        return [done for record in records for done in guarded("judge", self._judge, record)]
+        """Return the shots with judged masklets."""
+        return [judged for record in records for judged in guarded("judge", self._judge, record)]
 
     def _judge(self, record: ShotRecord) -> Sequence[ShotRecord]:
-        return [replace(record, masklets=tuple(self.judged(m) for m in record.masklets))]
+        return [replace(record, masklets=tuple(self._judge_masklet(m) for m in record.masklets))]
 
-    def judged(self, masklet: Masklet) -> Masklet:
-        """The masklet with QC from its own frames."""
+    def _judge_masklet(self, masklet: Masklet) -> Masklet:
         measurements = measure(
             masklet.frames,
             masklet.prompts,

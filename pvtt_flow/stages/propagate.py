@@ -1,4 +1,4 @@
-"""Prompted shots to masklets: decode where the model is, track, encode the masks there."""
+"""Propagate stage: decode a prompted shot where the model is, track it, encode its masks."""
 
 import time
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from dataclasses import replace
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.tracker import Tracker
 from pvtt_flow.stages._failures import guarded
-from pvtt_flow.stages._shot_frames import ShotFrames, clip_of
-from pvtt_flow.stages._track import Track
+from pvtt_flow.stages._masklet_builder import MaskletBuilder
+from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot
 from pvtt_flow.types import Shot, ShotRecord, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 
 class Propagate:
-    """One shot in, the same shot with one masklet per prompted object out.
+    """Adds one masklet for each prompted object to a shot.
 
-    May be called from several threads at once: their shots are then tracked together.
+    Thread-safe: shots of several threads are tracked together.
     """
 
     def __init__(
@@ -33,31 +33,33 @@ class Propagate:
         self._decoder = decoder or InProcessDecoder()
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
-        """The same shots, tracked one after the other; a shot without prompts passes by."""
+        """Track the shots one after the other; a shot without prompts is returned unchanged."""
         return [
-            done for record in records for done in guarded("propagate", self._propagate, record)
+            tracked
+            for record in records
+            for tracked in guarded("propagate", self._propagate, record)
         ]
 
     def _propagate(self, record: ShotRecord) -> Sequence[ShotRecord]:
         if not record.prompts or record.shot is None or record.video is None:
             return [record]
-        return [self._tracked(record, record.shot, record.video)]
+        return [self._track(record, record.shot, record.video)]
 
-    def _tracked(self, record: ShotRecord, shot: Shot, video: Video) -> ShotRecord:
+    def _track(self, record: ShotRecord, shot: Shot, video: Video) -> ShotRecord:
         started = time.perf_counter()
         frames = ShotFrames(
             record.source.uri, video, shot, self._sampling, self._limits, self._decoder
         )
-        track = Track(record.prompts)
-        for tracked in self._tracker.track(clip_of(frames, record.prompts)):
-            track.add(tracked)
+        builder = MaskletBuilder(record.prompts)
+        for tracked in self._tracker.track(make_prompted_shot(frames, record.prompts)):
+            builder.add(tracked)
         return replace(
             record,
-            masklets=track.masklets(record.source.video_id, video, shot),
-            num_frames=len(track.times),
+            masklets=builder.masklets(record.source.video_id, video, shot),
+            num_frames=len(builder.times),
             timings=replace(
                 record.timings,
                 propagate_s=time.perf_counter() - started,
-                slot_utilization=track.slot_utilization,
+                slot_utilization=builder.slot_utilization,
             ),
         )

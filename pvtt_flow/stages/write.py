@@ -1,49 +1,49 @@
-"""Judged shots to files: write the masklets where the table lives, hand the driver a receipt."""
+"""Write stage: write the masklets of a shot to a file, and report it to the driver."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.tables import MaskletFile
-from pvtt_flow.stages._failures import failed
+from pvtt_flow.stages._failures import with_failure
 from pvtt_flow.types import Failure, Lineage, Masklet, ShotRecord, Source, Timings, Video, VideoFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotResult:
-    """What the driver learns of one finished shot: everything of `ShotRecord` but the masks."""
+    """Result of one finished shot for the driver: a `ShotRecord` without its masks."""
 
     source: Source
     video: Video | None
     num_shots: int
     num_frames: int
     verdicts: tuple[str, ...]
-    """One a masklet."""
+    """Verdict of each masklet."""
     files: tuple[MaskletFile, ...]
-    """Written but not yet committed."""
+    """Files that are written but not committed yet."""
     flags: tuple[VideoFlag, ...]
     failure: Failure | None
     timings: Timings
 
 
 class Write:
-    """One Parquet file a shot, outside the log until the driver commits it."""
+    """Writes one Parquet file for each shot; it is in no table until the driver commits it."""
 
     def __init__(self, dataset: Dataset, lineage: Lineage) -> None:
         self._dataset = dataset
         self._lineage = asdict(lineage)
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotResult]:
-        """A receipt for each shot."""
+        """Return the result of each shot."""
         return [self._write(record) for record in records]
 
     def _write(self, record: ShotRecord) -> ShotResult:
         try:
             files = self._dataset.write_masklets(
-                [self._stamped(m, record) for m in record.masklets]
+                [self._with_lineage(m, record) for m in record.masklets]
             )
         except Exception as error:  # noqa: BLE001 (one shot's write must not stop the others)
-            record, files = failed(record, "write", error), ()
+            record, files = with_failure(record, "write", error), ()
         return ShotResult(
             source=record.source,
             video=record.video,
@@ -56,5 +56,5 @@ class Write:
             timings=record.timings,
         )
 
-    def _stamped(self, masklet: Masklet, record: ShotRecord) -> Masklet:
+    def _with_lineage(self, masklet: Masklet, record: ShotRecord) -> Masklet:
         return replace(masklet, work_key=record.source.work_key, **self._lineage)

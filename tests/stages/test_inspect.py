@@ -107,7 +107,7 @@ def test_prompts_past_the_end_are_refused_before_anything_is_tracked(scenes: Pat
     (failed,) = inspect(record_of(scenes, box_prompt(0, BOX, 38), box_prompt(0, BOX, 39)))
     assert failed.failure is not None
     assert failed.failure.kind == "bad_prompt"
-    assert "got frames [39]: they are past the end (the video has 39" in failed.failure.message
+    assert "got frames [39], which are past the end (the video has 39" in failed.failure.message
 
 
 @pytest.mark.parametrize("name", BAD_VIDEOS)

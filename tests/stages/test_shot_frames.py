@@ -8,7 +8,7 @@ import pytest
 from pvtt_flow.core.shots import shots_of
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.errors import DataError
-from pvtt_flow.stages._shot_frames import ShotFrames, clip_of
+from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import box_prompt, inspected
 from tests.video.clip_maker import encode_images, moving_image, number_of, write_clip
@@ -108,7 +108,7 @@ def test_a_late_shot_is_sought(long: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [f.frame_index for f in frames] == [200, 204, 208]
     assert [number_of(f.rgb) for f in frames] == [200, 204, 208]
     assert num_decoded() <= 1 + 24 + 9, "the first frame, and the group that it begins in"
-    clip = clip_of(shot, [box_prompt(0, (20, 10, 26, 20), 212)])
+    clip = make_prompted_shot(shot, [box_prompt(0, (20, 10, 26, 20), 212)])
     assert clip.prompt_frames[3].frame_index == 212
 
 
@@ -137,7 +137,7 @@ def test_prompts_are_placed_by_position(path: Path) -> None:
     shot = shot_of(path, SamplingParams(stride=3))
     box = (20, 10, 26, 20)
     late, early, other = box_prompt(0, box, 9), box_prompt(0, box, 3), box_prompt(1, box, 9)
-    clip = clip_of(shot, (late, early, other))
+    clip = make_prompted_shot(shot, (late, early, other))
     assert clip.prompts == {1: [early], 3: [late, other]}
     assert {k: frame.frame_index for k, frame in clip.prompt_frames.items()} == {1: 3, 3: 9}
     assert not is_open(path)
@@ -145,4 +145,6 @@ def test_prompts_are_placed_by_position(path: Path) -> None:
 
 def test_a_prompt_that_sampling_skips_is_refused(path: Path) -> None:
     with pytest.raises(DataError, match=r"got frames \[4\]: .* skipped by the sampling"):
-        clip_of(shot_of(path, SamplingParams(stride=3)), (box_prompt(0, (20, 10, 26, 20), 4),))
+        make_prompted_shot(
+            shot_of(path, SamplingParams(stride=3)), (box_prompt(0, (20, 10, 26, 20), 4),)
+        )

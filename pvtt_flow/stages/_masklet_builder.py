@@ -1,4 +1,4 @@
-"""What a tracker sees of one shot, frame by frame, to masklets without pixels."""
+"""Build the masklets of a shot from the frames that a tracker returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -11,16 +11,16 @@ from pvtt_flow.types import FrameFlag, Masklet, MaskletFrame, Prompt, Shot, Vide
 
 
 @dataclass(slots=True)
-class Track:
-    """What tracking one shot has given so far."""
+class MaskletBuilder:
+    """Collects the tracked frames of one shot; masks are stored as RLE at once."""
 
     prompts: Sequence[Prompt]
     times: dict[int, int] = field(default_factory=dict)
-    """pts_ns of every processed frame by its frame_index, in order."""
-    _seen: dict[tuple[int, int], MaskletFrame] = field(default_factory=dict)
-    """By object id and frame_index, where the tracker looked."""
+    """`pts_ns` of every processed frame by its `frame_index`, in order."""
+    _frames: dict[tuple[int, int], MaskletFrame] = field(default_factory=dict)
+    """By object id and `frame_index`, where the object was tracked."""
     _prompted: set[tuple[int, int]] = field(init=False)
-    """Object id and frame_index of every prompt."""
+    """Object id and `frame_index` of every prompt."""
     _num_tracked: int = 0
     _sum_of_inverse_utilization: float = 0.0
 
@@ -28,13 +28,15 @@ class Track:
         self._prompted = {(p.object_id, p.frame_index) for p in self.prompts}
 
     def add(self, tracked: TrackedFrame) -> None:
-        """Keep what is seen on a frame; going back, frames come again with other objects."""
+        """Add a tracked frame; in the backward pass, frames come again with other objects."""
         self.times.setdefault(tracked.frame_index, tracked.pts_ns)
         self._num_tracked += 1
         self._sum_of_inverse_utilization += 1 / tracked.slot_utilization
-        for found in tracked.objects:
-            place = found.object_id, tracked.frame_index
-            self._seen[place] = self._frame(found.object_id, tracked.frame_index, found)
+        for tracked_object in tracked.objects:
+            object_id = tracked_object.object_id
+            self._frames[object_id, tracked.frame_index] = self._make_frame(
+                object_id, tracked.frame_index, tracked_object
+            )
 
     @property
     def slot_utilization(self) -> float:
@@ -45,7 +47,7 @@ class Track:
         return self._num_tracked / self._sum_of_inverse_utilization if self._num_tracked else 0.0
 
     def masklets(self, video_id: str, video: Video, shot: Shot) -> tuple[Masklet, ...]:
-        """One for each prompted object, by id."""
+        """Return one masklet for each prompted object, by object id."""
         return tuple(
             Masklet(
                 masklet_id=ids.masklet_id(shot.shot_id, object_id),
@@ -61,45 +63,48 @@ class Track:
                 width_px=video.width_px,
                 height_px=video.height_px,
                 prompts=prompts,
-                frames=self._frames(object_id),
+                frames=self._frames_of(object_id),
             )
             for object_id in sorted({p.object_id for p in self.prompts})
             for prompts in [tuple(p for p in self.prompts if p.object_id == object_id)]
         )
 
-    def _frames(self, object_id: int) -> tuple[MaskletFrame, ...]:
-        """One for every processed frame."""
+    def _frames_of(self, object_id: int) -> tuple[MaskletFrame, ...]:
+        """Return one frame for every processed frame."""
         return tuple(
-            self._seen.get((object_id, frame_index)) or self._frame(object_id, frame_index, None)
+            self._frames.get((object_id, frame_index))
+            or self._make_frame(object_id, frame_index, None)
             for frame_index in self.times
         )
 
-    def _frame(self, object_id: int, frame_index: int, found: TrackedObject | None) -> MaskletFrame:
-        asked: tuple[FrameFlag, ...] = ()
-        if (object_id, frame_index) in self._prompted:
-            asked = ("prompted",)
+    def _make_frame(
+        self, object_id: int, frame_index: int, tracked: TrackedObject | None
+    ) -> MaskletFrame:
+        prompted: tuple[FrameFlag, ...] = (
+            ("prompted",) if (object_id, frame_index) in self._prompted else ()
+        )
         absent = MaskletFrame(
             frame_index=frame_index,
             pts_ns=self.times[frame_index],
             rle=None,
             box_xyxy=None,
             area_px=0,
-            object_score=None if found is None else found.object_score,
-            predicted_iou=None if found is None else found.predicted_iou,
+            object_score=None if tracked is None else tracked.object_score,
+            predicted_iou=None if tracked is None else tracked.predicted_iou,
             fragments=0,
-            flags=(*asked, "absent"),
+            flags=(*prompted, "absent"),
         )
-        box_xyxy = None if found is None else rle.box_of(found.mask)
-        if found is None or box_xyxy is None:
+        box_xyxy = None if tracked is None else rle.box_of(tracked.mask)
+        if tracked is None or box_xyxy is None:
             return absent
         border: tuple[FrameFlag, ...] = (
-            ("border",) if rle.touches_border(box_xyxy, *found.mask.shape) else ()
+            ("border",) if rle.touches_border(box_xyxy, *tracked.mask.shape) else ()
         )
         return replace(
             absent,
-            rle=rle.encode(found.mask),
+            rle=rle.encode(tracked.mask),
             box_xyxy=box_xyxy,
-            area_px=int(np.count_nonzero(found.mask)),
-            fragments=rle.num_fragments(found.mask, box_xyxy),
-            flags=asked + border,
+            area_px=int(np.count_nonzero(tracked.mask)),
+            fragments=rle.num_fragments(tracked.mask, box_xyxy),
+            flags=prompted + border,
         )

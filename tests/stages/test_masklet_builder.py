@@ -5,7 +5,7 @@ import pytest
 
 from pvtt_flow.core import rle
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
-from pvtt_flow.stages._track import Track
+from pvtt_flow.stages._masklet_builder import MaskletBuilder
 from pvtt_flow.types import Shot, Video
 from tests.stages.fakes import box_prompt
 
@@ -43,7 +43,7 @@ def tracked(
 
 
 def test_both_passes_become_frames_in_order() -> None:
-    track = Track((box_prompt(1, BOX, 4), box_prompt(0, BOX, 0)))
+    builder = MaskletBuilder((box_prompt(1, BOX, 4), box_prompt(0, BOX, 0)))
     for frame in (
         tracked(0, seen(0)),
         tracked(2, seen(0)),
@@ -51,8 +51,8 @@ def test_both_passes_become_frames_in_order() -> None:
         tracked(2, seen(1, 2.0)),
         tracked(0, seen(1, 1.0)),
     ):
-        track.add(frame)
-    first, second = track.masklets("v", VIDEO, SHOT)
+        builder.add(frame)
+    first, second = builder.masklets("v", VIDEO, SHOT)
     assert (first.object_id, second.object_id) == (0, 1)
     for masklet in (first, second):
         assert [(f.frame_index, f.pts_ns) for f in masklet.frames] == [(0, 100), (2, 120), (4, 140)]
@@ -63,10 +63,10 @@ def test_both_passes_become_frames_in_order() -> None:
 
 
 def test_an_object_is_absent_where_nobody_looked() -> None:
-    track = Track((box_prompt(1, BOX, 2),))
+    builder = MaskletBuilder((box_prompt(1, BOX, 2),))
     for frame in (tracked(0), tracked(2, seen(1))):
-        track.add(frame)
-    (masklet,) = track.masklets("v", VIDEO, SHOT)
+        builder.add(frame)
+    (masklet,) = builder.masklets("v", VIDEO, SHOT)
     absent, present = masklet.frames
     assert (absent.rle, absent.object_score, absent.flags) == (None, None, ("absent",))
     assert (present.box_xyxy, present.area_px, present.flags) == (BOX, 6, ("prompted",))
@@ -76,19 +76,19 @@ def test_an_object_is_absent_where_nobody_looked() -> None:
 def test_masks_may_be_in_either_order_in_memory(order: str) -> None:
     found = seen(0)
     mask = np.asarray(found.mask, order=order)
-    track = Track((box_prompt(0, BOX),))
-    track.add(tracked(0, TrackedObject(0, mask, object_score=1.0, predicted_iou=0.5)))
-    (masklet,) = track.masklets("v", VIDEO, SHOT)
+    builder = MaskletBuilder((box_prompt(0, BOX),))
+    builder.add(tracked(0, TrackedObject(0, mask, object_score=1.0, predicted_iou=0.5)))
+    (masklet,) = builder.masklets("v", VIDEO, SHOT)
     (frame,) = masklet.frames
     assert frame.rle is not None
     assert (rle.decode(frame.rle, 6, 8) == found.mask).all()
     assert (frame.box_xyxy, frame.area_px, frame.fragments) == (BOX, 6, 1)
 
 
-def test_slot_utilization_is_averaged_over_steps() -> None:
-    track = Track((box_prompt(0, BOX),))
-    assert track.slot_utilization == 0.0
-    # A step that uses few slots has few frames and counts as much as one that uses many.
-    for utilization in (0.25, 1.0, 1.0):
-        track.add(tracked(0, slot_utilization=utilization))
-    assert track.slot_utilization == pytest.approx(3 / (4 + 1 + 1))
+def test_lanes_are_averaged_over_the_steps() -> None:
+    builder = MaskletBuilder((box_prompt(0, BOX),))
+    assert builder.slot_utilization == 0.0
+    # A step with few lanes has few frames and counts as much as one with many.
+    for busy in (0.25, 1.0, 1.0):
+        builder.add(tracked(0, slot_utilization=busy))
+    assert builder.slot_utilization == pytest.approx(3 / (4 + 1 + 1))
