@@ -16,7 +16,7 @@ from pvtt_flow.stages import factory
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame, ShotRecord
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames_at_times
 
 _NUM_FRAMES = 6
 

@@ -16,6 +16,7 @@ from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
 from pvtt_flow.video.read import read_frames
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
+from pvtt_flow.video.worker.pool import SHARED_POOL
 
 
 def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
@@ -34,7 +35,7 @@ def preview_video(uri: str, part: str, out: Path, console: Console) -> None:
     stop_frame = max(m.stop_frame for m in masklets)
     fps = Fraction(record.fps_num or 25, record.fps_den or 1)
     with closing(
-        IsolatedDecoder().iterate(read_frames, record.uri, stop_frame=stop_frame)
+        IsolatedDecoder(SHARED_POOL).iterate(read_frames, record.uri, stop_frame=stop_frame)
     ) as frames:
         num_frames = write_preview(out / f"{record.video_id}.mp4", frames, masklets, fps)
     console.print(f"{num_frames} frames: {out / f'{record.video_id}.mp4'}", soft_wrap=True)

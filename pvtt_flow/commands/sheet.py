@@ -8,8 +8,9 @@ from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.errors import DataError
 from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
 from pvtt_flow.types import Masklet, VideoRecord
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames_at_times
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
+from pvtt_flow.video.worker.pool import SHARED_POOL
 
 _FRAMES_A_STRIP = 6
 
@@ -32,7 +33,7 @@ def strip_of(record: VideoRecord, masklets: Sequence[Masklet]) -> Strip:
     try:
         # Not in this process, which has a run to end.
         frames = (
-            tuple(IsolatedDecoder().iterate(read_frames_at_times, record.uri, chosen))
+            tuple(IsolatedDecoder(SHARED_POOL).iterate(read_frames_at_times, record.uri, chosen))
             if chosen
             else ()
         )

@@ -9,7 +9,7 @@ from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import redact_uri
 from pvtt_flow.types import Frame
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames_at_times
 
 Locate: TypeAlias = Callable[[str], str]
 """From a source's uri in the dataset to where it is now."""

@@ -10,7 +10,7 @@ from pvtt_flow.stages._shot_frames import sampled_times
 from pvtt_flow.types import Frame, Shot, ShotRecord
 from pvtt_flow.video.color.sharpness import sharpness
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames_at_times
 from pvtt_flow.video.worker.decoder import Decoder
 
 

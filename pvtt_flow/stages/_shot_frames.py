@@ -7,7 +7,7 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.models.tracker import MAX_PROMPTED_FRAMES, PromptedShot
 from pvtt_flow.types import Frame, Prompt, Shot, Video
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames_at_times
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 

@@ -14,6 +14,7 @@ from pvtt_flow.stages.write import Write
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Lineage, ShotRecord
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
+from pvtt_flow.video.worker.pool import SHARED_POOL
 
 
 class StageFunction(Protocol):
@@ -56,4 +57,4 @@ def write(config: RunConfig, lineage: Lineage) -> Write:
 
 def make_decoder(config: RunConfig) -> Decoder:
     """Make a decoder in worker processes, or in this one when `run.isolate_decoders` is off."""
-    return IsolatedDecoder() if config.run.isolate_decoders else InProcessDecoder()
+    return IsolatedDecoder(SHARED_POOL) if config.run.isolate_decoders else InProcessDecoder()

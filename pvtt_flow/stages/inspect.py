@@ -42,7 +42,7 @@ class Inspect:
             replace(record, video=video, shot=shot, num_shots=len(shots), timings=timings)
             for shot in shots
         ]
-        flags: tuple[VideoFlag, ...] = ("truncated",) if video_scan.broken else ()
+        flags: tuple[VideoFlag, ...] = ("truncated",) if video_scan.truncation else ()
         # A truncated video ends in its last shot.
         return [*records[:-1], replace(records[-1], flags=flags)]
 
@@ -51,10 +51,10 @@ class Inspect:
             return partition(video_scan.cuts, video_scan.times_ns, video_scan.end_ns, self._params)
         requested = [(start, stop) for start, stop in source.shots]
         intervals = clip_intervals(
-            requested, len(video_scan.times_ns), is_truncated=video_scan.broken is not None
+            requested, len(video_scan.times_ns), is_truncated=video_scan.truncation is not None
         )
-        if not intervals and video_scan.broken:
-            raise video_scan.broken
+        if not intervals and video_scan.truncation:
+            raise video_scan.truncation
         return intervals
 
 
@@ -66,8 +66,8 @@ def _check_prompts(
     if not outside:
         return
     num_frames = len(video_scan.times_ns)
-    if video_scan.broken and outside[-1] >= num_frames:
-        raise video_scan.broken
+    if video_scan.truncation and outside[-1] >= num_frames:
+        raise video_scan.truncation
     raise DataError(
         "bad_prompt",
         f"prompts must be on frames of a shot, got frames {outside}, which are past the end "

@@ -1,7 +1,7 @@
-"""An open container with its main video stream, or the reason why there is none.
+"""Open a container at its main video stream, or raise why that is impossible.
 
-The file is the caller's: any seekable binary object, local or remote. It is read in ranges,
-from its start, and is neither closed nor read as a whole.
+The caller owns the file: any seekable binary object, local or remote. FFmpeg reads ranges of it,
+starting at the first byte; the file is neither closed nor read as a whole.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.formats.matroska import declared_size
 from pvtt_flow.video.formats.webp import HEAD_BYTES, AnimatedWebp, is_animated
-from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.process_limits import BOUNDS
+from pvtt_flow.video.limits import NO_TIMER, FrameTimer, Limits
 
-# Few enough ranged reads for an object store, little enough read in vain after a seek.
+# Large enough for few ranged reads from an object store, small enough to waste little after a seek.
 _BUFFER_BYTES = 256 * 1024
-# Matroska's first two elements start well within this.
-_HEAD_BYTES = 4096
+# Both outermost Matroska elements start well within this.
+_MATROSKA_HEAD_BYTES = 4096
+_EBML_ID, _SEGMENT_ID = 0x1A45DFA3, 0x18538067
+_EBML_ID_BYTES = 4
 _NOT_THE_VIDEO = (
     Disposition.attached_pic
     | Disposition.timed_thumbnails
@@ -36,29 +36,31 @@ FFMPEG_ERRORS = (av.FFmpegError, OSError)
 
 
 class ErrorRecordingFile:
-    """A file that remembers why a read failed.
+    """File that records the error of a failed read.
 
-    FFmpeg turns a failed read into its own error or into an early end of the stream. Neither may
-    pass for a broken video: the video is fine, the storage was not.
+    FFmpeg turns a failed read into an error of its own or into an early end of the stream. Without
+    the record, a storage error would look like a broken video.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, timer: FrameTimer) -> None:
+        """Wrap a seekable file; `timer` is paused during reads."""
         self._file = file
+        self._timer = timer
         self.seek = file.seek
         self.tell = file.tell
         self._error: Exception | None = None
 
     def read(self, num_bytes: int) -> bytes:
-        """Up to `num_bytes` from the current position; empty at the end."""
+        """Return up to `num_bytes` from the current position; empty at the end."""
         try:
-            with BOUNDS.paused():
+            with self._timer.paused():
                 return self._file.read(num_bytes)
         except Exception as error:
             self._error = error
             raise
 
-    def check(self) -> None:
-        """Raises a DataError of kind `unreadable` when a read has failed."""
+    def check_reads(self) -> None:
+        """Raise a DataError of kind `unreadable` if a read has failed."""
         if self._error is not None:
             raise DataError(
                 "unreadable",
@@ -66,94 +68,97 @@ class ErrorRecordingFile:
                 f"{type(self._error).__name__}: {self._error}; check the storage and run again",
             ) from self._error
 
-    def peek(self, offset: int, num_bytes: int) -> bytes:
-        """Up to `num_bytes` from `offset` on; keeps the position.
+    def read_at(self, offset: int, num_bytes: int) -> bytes:
+        """Return up to `num_bytes` from `offset` on; keep the position.
 
-        Raises a DataError of kind `unreadable` when it cannot be read.
+        Raises a DataError of kind `unreadable` if the read fails.
         """
         position = self.tell()
         try:
             self.seek(offset)
             return self.read(num_bytes)
         except OSError:
-            self.check()
+            self.check_reads()
             raise
         finally:
             self.seek(position)
 
-    def matroska_surplus(self) -> int | None:
-        """Bytes of a Matroska file beyond those that its header promises, below 0 for a cut file.
+    def bytes_beyond_declared_size(self) -> int | None:
+        """Return the file size minus the size that a Matroska header declares; keep the position.
 
-        None when the header promises nothing. Keeps the position.
+        Negative for a truncated file; None if the header declares no size.
         """
-        promised = declared_size(self.peek(0, _HEAD_BYTES))
-        if promised is None:
+        size_bytes = declared_size(self.read_at(0, _MATROSKA_HEAD_BYTES))
+        if size_bytes is None:
             return None
         position = self.tell()
-        num_bytes = self.seek(0, SEEK_END)
+        end = self.seek(0, SEEK_END)
         self.seek(position)
-        return num_bytes - promised
+        return end - size_bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenVideo:
-    """A container that is open at its main video stream."""
+    """Container opened at its main video stream."""
 
     file: ErrorRecordingFile
     container: InputContainer
     stream: VideoStream
+    timer: FrameTimer
 
 
 @contextmanager
-def open_container(file: BinaryIO, limits: Limits) -> Iterator[OpenVideo]:
-    """The container and its main stream; the other streams are skipped unread.
+def open_container(
+    file: BinaryIO, limits: Limits, timer: FrameTimer = NO_TIMER
+) -> Iterator[OpenVideo]:
+    """Open the container at its main stream; FFmpeg discards the packets of other streams.
 
-    Raises DataError of kind `not_a_video`, `no_video_stream`, `undecodable` (a codec that nobody
-    knows), `over_limit` or `unreadable`.
+    Raises DataError of kind `not_a_video`, `no_video_stream`, `undecodable` (unknown codec),
+    `over_limit` or `unreadable`.
     """
     file.seek(0)
-    watched = ErrorRecordingFile(file)
-    BOUNDS.apply(limits)
+    recording = ErrorRecordingFile(file, timer)
+    timer.restart()
     try:
-        # A playlist may name other files: FFmpeg must open nothing but what it was given.
+        # A playlist may name other files: FFmpeg must open nothing but this file.
         container = av.open(
-            _for_ffmpeg(watched, limits),
+            _for_ffmpeg(recording, limits),
             "r",
             buffer_size=_BUFFER_BYTES,
             container_options={"protocol_whitelist": "none"},
-            # Titles and the like may be in any encoding, and are not looked at.
+            # Titles may be in any encoding; they are not used.
             metadata_errors="replace",
         )
     except FFMPEG_ERRORS as error:
-        watched.check()
+        recording.check_reads()
         raise DataError(
             "not_a_video",
-            f"the content must be a video file, but FFmpeg cannot open it ({reason_of(error)}); "
-            f"upload it again or take it out of the input",
+            f"the content must be a video file, but FFmpeg cannot open it "
+            f"({ffmpeg_message(error)}); upload it again or take it out of the input",
         ) from error
     with container:
-        watched.check()
+        recording.check_reads()
         limits.check_streams(len(container.streams))
         stream = main_stream(container)
         limits.check_size(stream.codec_context.width, stream.codec_context.height)
-        for other in container.streams:
-            if other.index != stream.index:
-                other.discard = Discard.all
-        yield OpenVideo(watched, container, stream)
+        for unused in container.streams:
+            if unused.index != stream.index:
+                unused.discard = Discard.all
+        yield OpenVideo(recording, container, stream, timer)
 
 
 def _for_ffmpeg(file: ErrorRecordingFile, limits: Limits) -> ErrorRecordingFile | AnimatedWebp:
-    """The file, or what stands for one that FFmpeg does not decode."""
-    return AnimatedWebp(file, limits) if is_animated(file.peek(0, HEAD_BYTES)) else file
+    """Return the file, or its substitute if FFmpeg cannot decode the format."""
+    return AnimatedWebp(file, limits) if is_animated(file.read_at(0, HEAD_BYTES)) else file
 
 
 def main_stream(container: InputContainer) -> VideoStream:
-    """The stream that a person would call the video.
+    """Return the stream that a player would show.
 
-    Cover pictures, thumbnails, stills and dependent views are none. Tracks with less than half
-    the frames of the longest are not either (the few large pictures of a motion photo); a track
-    whose header does not count its frames is taken for long. Of the rest the largest picture
-    wins, then the one marked as default, then the first.
+    Cover pictures, thumbnails, stills and dependent views are skipped, and so are streams with less
+    than half the frames of the longest one (the few large pictures of a motion photo); a stream
+    whose header declares no frame count passes as long. Of the rest, the stream with the largest
+    frames is chosen, then the default stream, then the first.
     """
     streams = [s for s in container.streams.video if not s.disposition & _NOT_THE_VIDEO]
     if not streams:
@@ -165,23 +170,60 @@ def main_stream(container: InputContainer) -> VideoStream:
             "the video's codec must be one that FFmpeg decodes, but it is unknown; "
             "transcode the video to H.264",
         )
-    most = max(s.frames for s in known)
-    long = [s for s in known if s.frames == 0 or 2 * s.frames >= most]
+    max_frames = max(s.frames for s in known)
+    long = [s for s in known if s.frames == 0 or 2 * s.frames >= max_frames]
     return max(
         long,
         key=lambda s: (s.width * s.height, bool(s.disposition & Disposition.default), -s.index),
     )
 
 
-def reason_of(error: Exception) -> str:
-    """FFmpeg's own words, without its error number."""
+def ffmpeg_message(error: Exception) -> str:
+    """Return FFmpeg's message without its error number."""
     return str(getattr(error, "strerror", None) or error)
 
 
+def declared_size(head: bytes) -> int | None:
+    """Return the file size that the first bytes of a Matroska or WebM file declare.
+
+    None if they declare none, as in a live recording. FFmpeg does not compare it with the real
+    size, so it takes a truncated file for complete. Both outermost elements are an id of four
+    bytes, a size of variable length and the content.
+    """
+    position = 0
+    for expected_id in (_EBML_ID, _SEGMENT_ID):
+        size_at = position + _EBML_ID_BYTES
+        if int.from_bytes(head[position:size_at], "big") != expected_id:
+            return None
+        size = _read_vint(head, size_at)
+        if size is None:
+            return None
+        value, num_bytes = size
+        content_at = size_at + num_bytes
+        position = content_at + value
+    return position
+
+
+def _read_vint(head: bytes, at: int) -> tuple[int, int] | None:
+    """Return value and length of an EBML variable-length integer (RFC 8794, section 4).
+
+    The leading zeros of the first byte count the bytes that follow it. None at the end of `head`,
+    and for the reserved value of all ones, an unknown size.
+    """
+    if at >= len(head) or head[at] == 0:
+        return None
+    num_bytes = 9 - head[at].bit_length()
+    all_ones = (1 << 7 * num_bytes) - 1
+    value = int.from_bytes(head[at : at + num_bytes], "big") & all_ones
+    if at + num_bytes > len(head) or value == all_ones:
+        return None
+    return value, num_bytes
+
+
 def _no_video(container: InputContainer) -> DataError:
-    found = sorted({s.type for s in container.streams})
+    kinds = sorted({s.type for s in container.streams})
     # A text file passes for subtitles (FFmpeg's lyrics demuxer takes any line in brackets).
-    if set(found) <= {"subtitle"}:
+    if set(kinds) <= {"subtitle"}:
         return DataError(
             "not_a_video",
             f"the content must be a video file, but FFmpeg takes it for "
@@ -190,6 +232,6 @@ def _no_video(container: InputContainer) -> DataError:
         )
     return DataError(
         "no_video_stream",
-        f"the file must have a video track, got only {', '.join(found)} tracks "
+        f"the file must have a video track, got only {', '.join(kinds)} tracks "
         f"({container.format.name}); take it out of the input",
     )

@@ -1,5 +1,6 @@
-"""What a file may ask of us. Generous for real footage; a hostile header ends here."""
+"""Limits on what one video may cost, generous enough for real footage."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 from pydantic import Field
@@ -10,40 +11,44 @@ from pvtt_flow.params import Params
 
 
 class Limits(Params):
-    """Bounds on one video; more than these is a failure of kind `over_limit`."""
+    """Limits on one video; a video beyond one of them fails with kind `over_limit`."""
 
     max_bytes: Annotated[int, Field(ge=1)] = 50_000_000_000
+    """Maximum size of the file, in bytes."""
     max_pixels: Annotated[int, Field(ge=1)] = 8192 * 8192
-    """Of one frame, width times height."""
+    """Maximum width times height of a frame."""
     max_frames: Annotated[int, Field(ge=1)] = 200_000
+    """Maximum number of frames of a video."""
     max_duration_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
+    """Maximum duration of a video, in seconds."""
     max_streams: Annotated[int, Field(ge=1)] = 100
-    """Of all sorts: pictures, sound, subtitles, data."""
+    """Maximum number of streams of a file: video, audio, subtitles and data together."""
     frame_timeout_s: Annotated[float, Field(ge=0.01)] = 60.0
-    """For decoding one frame, and for opening the file before the first; waiting for the store does
-    not count. Held only where videos are decoded in a process of their own, as is the next one."""
+    """Maximum time to decode one frame, and to open the file before the first one, in seconds;
+    waiting for the store does not count. Enforced only with `run.isolate_decoders`, as is
+    `max_decoder_bytes`."""
     max_decoder_bytes: Annotated[int, Field(ge=1_000_000_000)] = 8_000_000_000
-    """Private memory of the process that decodes."""
+    """Maximum private memory of a decoder process, in bytes."""
 
     def check_bytes(self, size_bytes: int) -> None:
-        """Raises a DataError of kind `over_limit` for a larger file."""
+        """Raise a DataError of kind `over_limit` for a larger file."""
         if size_bytes > self.max_bytes:
             raise _over(f"a file must have at most {self.max_bytes} bytes (max_bytes)", size_bytes)
 
     def check_size(self, width_px: int, height_px: int) -> None:
-        """Raises a DataError of kind `over_limit` for a larger picture."""
+        """Raise a DataError of kind `over_limit` for a larger frame."""
         if width_px * height_px > self.max_pixels:
             rule = f"a frame must have at most {self.max_pixels} pixels (max_pixels)"
             raise _over(rule, f"{width_px}x{height_px}")
 
     def check_streams(self, num_streams: int) -> None:
-        """Raises a DataError of kind `over_limit` for more streams."""
+        """Raise a DataError of kind `over_limit` for more streams."""
         if num_streams > self.max_streams:
             rule = f"a file must have at most {self.max_streams} streams (max_streams)"
             raise _over(rule, num_streams)
 
     def check_length(self, num_frames: int, duration_ns: int) -> None:
-        """Raises a DataError of kind `over_limit` for more frames or a longer time."""
+        """Raise a DataError of kind `over_limit` for more frames or a longer duration."""
         if num_frames > self.max_frames:
             rule = f"a video must have at most {self.max_frames} frames (max_frames)"
             raise _over(rule, num_frames)
@@ -57,3 +62,20 @@ def _over(rule: str, got: object) -> DataError:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+class FrameTimer:
+    """Timer for `Limits.frame_timeout_s`; does nothing, since FFmpeg cannot be interrupted here.
+
+    A decoder process passes `worker.limits.AlarmTimer`, which ends the process.
+    """
+
+    def restart(self) -> None:
+        """Start the time for the next frame."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Pause the timer inside the `with` block."""
+        return nullcontext()
+
+
+NO_TIMER = FrameTimer()

@@ -1,4 +1,4 @@
-"""What a video is: the container's header and the first decoded frame, in a few ranged reads."""
+"""Probe a video: read the container's header and decode the first frame, in a few ranged reads."""
 
 from typing import BinaryIO
 
@@ -9,17 +9,23 @@ from pvtt_flow.core.timeline import NS_PER_S, to_ns
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Video
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decoded import decode_frames, fps_of
-from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
+from pvtt_flow.video.decode import decode_frames, frame_rate
+from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
 
 # AV_TIME_BASE: the unit of a container's own duration.
 _CONTAINER_TICKS_PER_S = 1_000_000
 
 
-def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -> Video:
-    """The facts of the main video stream (`container.main_stream` says which one that is).
+def probe(
+    file: BinaryIO,
+    *,
+    size_bytes: int,
+    limits: Limits = DEFAULT_LIMITS,
+    timer: FrameTimer = NO_TIMER,
+) -> Video:
+    """Return the facts of the main video stream (see `container.main_stream`).
 
-    Size, pixel format and display are those of the first decoded frame, because headers lie.
+    Size, pixel format and display come from the first decoded frame, as headers may be wrong.
 
     Raises DataError of kind `empty_file`, `over_limit`, `not_a_video`, `no_video_stream`,
     `undecodable` or `unreadable`.
@@ -30,16 +36,16 @@ def probe(file: BinaryIO, *, size_bytes: int, limits: Limits = DEFAULT_LIMITS) -
             "the file must have content, got 0 bytes; upload it again or take it out of the input",
         )
     limits.check_bytes(size_bytes)
-    with open_container(file, limits) as opened:
+    with open_container(file, limits, timer) as opened:
         duration_ns = _duration_ns(opened.container, opened.stream)
         limits.check_length(opened.stream.frames, duration_ns or 0)
         first = next(decode_frames(opened, limits))
-        display = first.painter.display
-        fps = fps_of(opened.stream)
+        display = first.rgb_converter.display
+        fps = frame_rate(opened.stream)
         return Video(
             container=opened.container.format.name,
             codec=opened.stream.codec_context.codec.canonical_name,
-            pixel_format=first.picture.format.name,
+            pixel_format=first.av_frame.format.name,
             width_px=display.size_px[0],
             height_px=display.size_px[1],
             coded_width_px=display.coded_px[0],

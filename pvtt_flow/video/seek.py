@@ -1,156 +1,139 @@
-"""Frames that were read once, found again without decoding the video from its start.
+"""Seek to a keyframe, and verify that decoding from it equals decoding from the start.
 
-A frame's index can only be told by counting from the first frame, but its time is in the file: a
-seek goes to a keyframe before it, and decoding from there meets that time. Where `landing` finds
-that this is not sure, the video is decoded from its start and the frames are counted.
+Containers may be wrong about keyframes and timestamps, so each is checked. Callers decode from the
+start if a check fails.
 """
 
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import chain, pairwise
-from typing import BinaryIO
+from collections.abc import Iterator
+from itertools import chain
 
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.errors import DataError
-from pvtt_flow.types import Frame, Video
-from pvtt_flow.video.container import OpenVideo, open_container
-from pvtt_flow.video.decoded import DecodedFrame, decode_frames
-from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
-from pvtt_flow.video.one_clock import timestamps_are_unique
-from pvtt_flow.video.verified_seek import SeekNotExactError, frames_from_keyframe, keyframe_between
+from pvtt_flow.core.timeline import to_ns, to_ticks
+from pvtt_flow.video.container import FFMPEG_ERRORS, ErrorRecordingFile, OpenVideo
+from pvtt_flow.video.decode import DecodeError, decode_packets
 
-# Fewer frames than these are decoded and not stepped over: a seek goes back to a keyframe.
-_WORTH_A_SEEK = 16
+# MP4 is sought by decoding time, so a seek can land on a keyframe that is presented too late.
+_MAX_SEEKS = 3
+# A movie has a handful of boxes; a file with more of them is not worth the walk.
+_MAX_BOXES = 1000
 
 
-def read_frames_at_times(
-    file: BinaryIO,
-    wanted: Sequence[FrameTime],
-    *,
-    video: Video | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Generator[Frame]:
-    """Exactly these frames, by ascending index, as `read_frames` gives them; decoded as asked for.
+class SeekNotExactError(Exception):
+    """Frames after a seek may differ from those of a decode from the start."""
 
-    `wanted` is what `read_frames` has once told of them. What a seek steps over is not looked at:
-    neither damage is met there, nor that a changed file has more or fewer frames before this time.
 
-    Raises what `read_frames` raises, and DataError of kind `source_changed` when the file has no
-    such frame at that time: it is not the one that was read. Closing the iterator closes the
-    container but not the file.
+def frames_from_keyframe(opened: OpenVideo, pts_ns: int) -> Iterator[tuple[int, VideoFrame]]:
+    """Seek to a keyframe before `pts_ns`; return (pts_ns, frame) from there, in order.
+
+    A decoder that starts at a true keyframe gives what it gives on its way from the start. Checked:
+
+    - The keyframe comes out first, at its packet's pts, and the decoder marks it as a keyframe. The
+      leading frames of an open group of pictures are dropped, as they lack their references.
+    - Timestamps ascend, so a time that is not unique is noticed; this decodes one frame ahead.
+
+    The stream's decoder must be in use already. Raises SeekNotExactError before the first frame
+    that fails a check, and DataError of kind `unreadable`.
     """
-    for before, after in pairwise(wanted):
-        if before.frame_index >= after.frame_index:
-            raise ValueError(
-                f"wanted must be in ascending order of frame_index, got {before} before {after}"
-            )
-    rest = deque(wanted)
-    for may_seek in (True, False):
-        if not rest:
-            return
-        with open_container(file, limits) as opened:
-            try:
-                yield from _Reading(opened, rest, video, limits, may_seek=may_seek).frames()
-            except SeekNotExactError:
-                continue
+    try:
+        keyframe, packets = _seek_to_keyframe(opened, pts_ns)
+        yield from _checked_order(_drop_leading(decode_packets(opened, packets), keyframe))
+    except DecodeError as error:
+        raise SeekNotExactError(str(error)) from error
 
 
-class _Reading:
-    """An open video, and the frames of it that are still to be given."""
-
-    def __init__(
-        self,
-        opened: OpenVideo,
-        rest: deque[FrameTime],
-        video: Video | None,
-        limits: Limits,
-        *,
-        may_seek: bool,
-    ) -> None:
-        size_px = None if video is None else (video.coded_width_px, video.coded_height_px)
-        self._opened = opened
-        self._rest = rest
-        self._limits = limits
-        self._may_seek = may_seek and _ascending(rest) and timestamps_are_unique(opened)
-        self._counted = decode_frames(opened, limits, size_px=size_px)
-        # Always decoded: the whole video has its size and display, and decoders learn from it
-        # (from Xvid's signature, say) how to read the rest.
-        self._first: DecodedFrame = next(self._counted)
-
-    def frames(self) -> Iterator[Frame]:
-        """The rest; UntrustedError when it must be counted instead."""
-        if not (self._may_seek and self._rest[0].frame_index > _WORTH_A_SEEK):
-            yield from self._by_count()
-        while self._rest:
-            yield from self._by_time()
-
-    def _by_count(self) -> Iterator[Frame]:
-        """From the start, up to where a seek is better."""
-        num_frames = 0
-        for coded in chain([self._first], self._counted):
-            num_frames = coded.frame_index + 1
-            expected = self._rest[0]
-            if coded.frame_index == expected.frame_index:
-                if coded.pts_ns != expected.pts_ns:
-                    raise _changed(expected, f"it is at {coded.pts_ns} ns")
-                yield self._given(coded.picture)
-                if not self._decodes_on(expected):
-                    return
-        raise _changed(self._rest[0], f"it has {num_frames} frames")
-
-    def _by_time(self) -> Iterator[Frame]:
-        """From a keyframe before the next one, up to where another seek is better."""
-        frame_index: int | None = None
-        for pts_ns, picture in frames_from_keyframe(self._opened, self._rest[0].pts_ns):
-            if frame_index is not None:
-                frame_index += 1
-            expected = self._rest[0]
-            if pts_ns < expected.pts_ns:
-                continue
-            self._check(picture, pts_ns, frame_index)
-            frame_index = expected.frame_index
-            yield self._given(picture)
-            if not self._decodes_on(expected):
-                return
-        raise SeekNotExactError("the video ends")
-
-    def _check(self, picture: VideoFrame, pts_ns: int, frame_index: int | None) -> None:
-        """Whether this is the next one; `frame_index` where it could be counted."""
-        expected, first = self._rest[0], self._first
-        if pts_ns != expected.pts_ns or frame_index not in {None, expected.frame_index}:
-            raise SeekNotExactError(f"{expected} is frame {frame_index} at {pts_ns} ns")
-        if (picture.width, picture.height) != (first.picture.width, first.picture.height):
-            raise SeekNotExactError("the picture's size changes")
-        self._limits.check_length(expected.frame_index + 1, pts_ns - first.pts_ns)
-
-    def _given(self, picture: VideoFrame) -> Frame:
-        """The next one, which is then done: what has been given is never given again."""
-        rgb = self._first.painter.paint(picture)
-        frame_index, pts_ns = self._rest.popleft()
-        return Frame(frame_index=frame_index, pts_ns=pts_ns, rgb=rgb)
-
-    def _decodes_on(self, last: FrameTime) -> bool:
-        """Whether there is a next one, and decoding reaches it sooner than a seek."""
-        if not self._rest:
-            return False
-        after = self._rest[0]
-        return not (
-            self._may_seek
-            and after.frame_index - last.frame_index > _WORTH_A_SEEK
-            and keyframe_between(self._opened.stream, last.pts_ns, after.pts_ns)
-        )
+def keyframe_between(stream: VideoStream, after_ns: int, before_ns: int) -> bool:
+    """Return whether the index lists a keyframe between these times, both excluded."""
+    time_base, entries = stream.time_base, stream.index_entries
+    if time_base is None:
+        return False
+    last = entries.search_timestamp(to_ticks(before_ns, time_base) - 1)
+    return last >= 0 and to_ns(entries[last].timestamp, time_base) > after_ns
 
 
-def _ascending(times: Iterable[FrameTime]) -> bool:
-    """Whether no time comes twice, so that it tells which frame is meant."""
-    return all(before.pts_ns < after.pts_ns for before, after in pairwise(times))
+def timestamps_are_unique(opened: OpenVideo) -> bool:
+    """Return whether the container guarantees that a timestamp occurs once.
+
+    Two concatenated recordings decode as one video whose clock restarts, so a seek would find a
+    frame of the first recording instead of the second. Accepted are MP4 and MOV without fragments,
+    and Matroska that is not longer than its header declares.
+    """
+    name = opened.container.format.name
+    if "matroska" in name:
+        excess_bytes = opened.file.bytes_beyond_declared_size()
+        return excess_bytes is not None and excess_bytes <= 0
+    return "mp4" in name and not _may_be_fragmented(opened.file)
 
 
-def _changed(expected: FrameTime, found: str) -> DataError:
-    return DataError(
-        "source_changed",
-        f"the file must be the one that was processed, in which frame {expected.frame_index} is at "
-        f"{expected.pts_ns} ns, but {found}; process it again",
-    )
+def _seek_to_keyframe(
+    opened: OpenVideo, pts_ns: int
+) -> "tuple[Packet[VideoStream], Iterator[Packet[VideoStream]]]":
+    """Return the packet of a keyframe before `pts_ns`, and the packets from it on."""
+    stream = opened.stream
+    if stream.time_base is None:
+        raise SeekNotExactError("the stream has no time base")
+    target = to_ticks(pts_ns, stream.time_base) - 1
+    for _ in range(_MAX_SEEKS):
+        packets = _seek(opened, target)
+        keyframe = next((packet for packet in packets if packet.is_keyframe), None)
+        if keyframe is None or keyframe.pts is None:
+            break
+        if to_ns(keyframe.pts, stream.time_base) < pts_ns:
+            return keyframe, chain([keyframe], packets)
+        target = min(target, keyframe.pts if keyframe.dts is None else keyframe.dts) - 1
+    raise SeekNotExactError(f"there is no keyframe before {pts_ns} ns")
+
+
+def _seek(opened: OpenVideo, target: int) -> "Iterator[Packet[VideoStream]]":
+    try:
+        opened.container.seek(target, stream=opened.stream)
+        yield from opened.container.demux(opened.stream)
+    except FFMPEG_ERRORS as error:
+        opened.file.check_reads()
+        raise SeekNotExactError(str(error)) from error
+
+
+def _drop_leading(
+    frames: Iterator[VideoFrame], keyframe: "Packet[VideoStream]"
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Return (pts_ns, frame) from the keyframe on, without the leading frames before it."""
+    keyframe_was_found = False
+    for frame in frames:
+        if frame.pts is None or keyframe.pts is None:
+            raise SeekNotExactError("a frame has no timestamp")
+        if frame.pts < keyframe.pts:
+            continue
+        if not keyframe_was_found and (frame.pts != keyframe.pts or not frame.key_frame):
+            raise SeekNotExactError("the packet is marked as a keyframe, but the frame is not")
+        keyframe_was_found = True
+        yield to_ns(frame.pts, keyframe.time_base), frame
+
+
+def _checked_order(frames: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:
+    """Return each frame once the next one is known to be later."""
+    previous: tuple[int, VideoFrame] | None = None
+    for pts_ns, frame in frames:
+        if previous is not None:
+            if pts_ns <= previous[0]:
+                raise SeekNotExactError(f"a frame at {pts_ns} ns follows one at {previous[0]} ns")
+            yield previous
+        previous = pts_ns, frame
+    if previous is not None:
+        yield previous
+
+
+def _may_be_fragmented(file: ErrorRecordingFile) -> bool:
+    """Return whether an MP4 file may have fragments, each of which has its own times."""
+    box_at = 0
+    for _ in range(_MAX_BOXES):
+        head = file.read_at(box_at, 16)
+        num_bytes, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if num_bytes == 1:
+            num_bytes = int.from_bytes(head[8:], "big")
+        # A box of size 0 extends to the end of the file, and so does a damaged one.
+        if kind == b"moof" or num_bytes < 8:
+            return kind == b"moof"
+        box_at += num_bytes
+    return True

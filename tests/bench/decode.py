@@ -36,10 +36,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decoded import decode_frames
+from pvtt_flow.video.decode import decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from pvtt_flow.video.read import read_frames
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
+from pvtt_flow.video.worker.pool import SHARED_POOL
 from tests.bench import short_videos
 from tests.bench.clips import sample
 from tests.bench.compare import Spread
@@ -51,8 +52,8 @@ NUM_FRAMES = 300
 WAYS = "bare 1", "bare 2", "in process", "isolated", "2 at once"
 _DECODERS: dict[str, Decoder] = {
     "in process": InProcessDecoder(),
-    "isolated": IsolatedDecoder(),
-    "2 at once": IsolatedDecoder(),
+    "isolated": IsolatedDecoder(SHARED_POOL),
+    "2 at once": IsolatedDecoder(SHARED_POOL),
 }
 
 

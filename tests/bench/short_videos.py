@@ -16,6 +16,7 @@ from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.types import ShotRecord, Source
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
+from pvtt_flow.video.worker.pool import SHARED_POOL
 from tests.bench import job
 from tests.bench.clips import SAMPLES, WHOLE_SAMPLES
 
@@ -50,7 +51,7 @@ def measure(num_videos: int, folder: Path) -> ShortVideos:
 
 
 def _look(num_videos: int) -> float:
-    inspect = Inspect(ShotParams(), DEFAULT_LIMITS, IsolatedDecoder())
+    inspect = Inspect(ShotParams(), DEFAULT_LIMITS, IsolatedDecoder(SHARED_POOL))
     works = [_work(name, n) for n, name in enumerate(islice(cycle(WHOLE_SAMPLES), num_videos))]
     num_cores = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(num_cores) as pool:

@@ -12,7 +12,8 @@ import pvtt_flow as package
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.queries import find_videos
 from pvtt_flow.types import VideoRecord
-from pvtt_flow.video.read import DecodeBreakError, read_frames
+from pvtt_flow.video.decode import TruncatedVideoError
+from pvtt_flow.video.read import read_frames
 from tests.commands.terminal import Ended, pvtt_flow
 from tests.stages.bad_videos import BAD_VIDEOS
 
@@ -71,7 +72,7 @@ def run_mixed_folder(home: Path) -> MixedRun:
 def num_good_frames(video: Path) -> int:
     """Frames up to where the video ends or breaks."""
     num_frames = 0
-    with video.open("rb") as file, suppress(DecodeBreakError):
+    with video.open("rb") as file, suppress(TruncatedVideoError):
         for _ in read_frames(file):
             num_frames += 1
     return num_frames

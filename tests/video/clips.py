@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pvtt_flow.types import Frame
-from pvtt_flow.video.read import DecodeBreakError, read_frames
+from pvtt_flow.video.decode import TruncatedVideoError
+from pvtt_flow.video.read import read_frames
 from tests.video.clip_edits import TWO_SCENES, cut, edited, joined, retimed, spliced
 from tests.video.clip_maker import encode_images, moving_image
 
@@ -49,7 +50,7 @@ class Recipe:
         """The clip, in this folder."""
         path = self.make(folder)
         frames: list[Frame] = []
-        with path.open("rb") as file, suppress(DecodeBreakError):
+        with path.open("rb") as file, suppress(TruncatedVideoError):
             frames.extend(read_frames(file))
         return Clip(path, self, frames)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow.video import seek
+from pvtt_flow.video import read
 from tests.video.clip_maker import write_clip
 from tests.video.clips import CLIPS, Clip
 
@@ -24,4 +24,4 @@ def clip_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clip]:
 @pytest.fixture
 def always_seek(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seeks whenever there is something to step over, so that short clips show it."""
-    monkeypatch.setattr(seek, "_WORTH_A_SEEK", 0)
+    monkeypatch.setattr(read, "_MIN_SEEK_FRAMES", 0)

@@ -6,13 +6,13 @@ from typing import Any
 import av
 import pytest
 
-import pvtt_flow.video.packet_decoder
+import pvtt_flow.video.decode
 
 
 def count_decoded_frames(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Gives the number of pictures since it was last asked."""
     count = 0
-    really_decode = pvtt_flow.video.packet_decoder.decode_packets
+    really_decode = pvtt_flow.video.decode.decode_packets
 
     def counting(*args: Any) -> Iterator[av.VideoFrame]:
         nonlocal count
@@ -25,6 +25,6 @@ def count_decoded_frames(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         taken, count = count, 0
         return taken
 
-    for user in ("decoded", "verified_seek"):
+    for user in ("decode", "seek"):
         monkeypatch.setattr(f"pvtt_flow.video.{user}.decode_packets", counting)
     return taken

@@ -11,7 +11,7 @@ import imageio_ffmpeg
 
 from pvtt_flow.core.timeline import to_ns
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decoded import DecodeBreakError, decode_frames
+from pvtt_flow.video.decode import TruncatedVideoError, decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 
 
@@ -33,9 +33,11 @@ def decoded_hashes(path: Path) -> Shown:
     broke_at = None
     with path.open("rb") as file, open_container(file, DEFAULT_LIMITS) as opened:
         try:
-            decoded = decode_frames(opened, DEFAULT_LIMITS)
-            frames.extend(FrameHash(coded.pts_ns, _md5(coded.picture)) for coded in decoded)
-        except DecodeBreakError as error:
+            frames.extend(
+                FrameHash(decoded.pts_ns, _md5(decoded.av_frame))
+                for decoded in decode_frames(opened, DEFAULT_LIMITS)
+            )
+        except TruncatedVideoError as error:
             broke_at = error.frame_index
         return Shown(opened.stream.index, frames, broke_at)
 
@@ -58,11 +60,11 @@ def ffmpeg_hashes(path: Path, stream_index: int, num_frames: int | None = None) 
     return [FrameHash(to_ns(int(row[2]), time_base), row[5].strip()) for row in rows]
 
 
-def _md5(picture: av.VideoFrame) -> str:
+def _md5(av_frame: av.VideoFrame) -> str:
     """Of what FFmpeg calls rawvideo: plane after plane, row after row."""
     digest = hashlib.md5(usedforsecurity=False)
-    for number, plane in enumerate(picture.planes):
-        samples = [part for part in picture.format.components if part.plane == number]
+    for number, plane in enumerate(av_frame.planes):
+        samples = [part for part in av_frame.format.components if part.plane == number]
         row_bytes = plane.width * sum((part.bits + 7) // 8 for part in samples)
         data = memoryview(plane)
         for y in range(plane.height):

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from pvtt_flow.errors import DataError
+from pvtt_flow.video.decode import TruncatedVideoError
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.read import DecodeBreakError, read_frames
+from pvtt_flow.video.read import read_frames
 from tests.video.clip_maker import encode_images, moving_image, number_of, read, write_clip
 
 
-def until_break(path: Path) -> tuple[list[int], DecodeBreakError]:
+def until_break(path: Path) -> tuple[list[int], TruncatedVideoError]:
     numbers = []
-    with path.open("rb") as file, pytest.raises(DecodeBreakError) as caught:
+    with path.open("rb") as file, pytest.raises(TruncatedVideoError) as caught:
         numbers.extend(number_of(frame.rgb) for frame in read_frames(file))
     return numbers, caught.value
 
@@ -38,7 +39,7 @@ def test_a_cut_file_gives_its_good_frames_then_breaks(tmp_path: Path, clip: Path
     assert 24 <= len(numbers) <= 30
     assert error.frame_index == len(numbers)
     assert error.kind == "undecodable"
-    assert f"decoding broke at frame {len(numbers)}: the file ends" in str(error)
+    assert f"decoding stopped at frame {len(numbers)}: the file ends" in str(error)
     assert read(cut, stop_frame=len(numbers) - 8)[-1].frame_index == len(numbers) - 9
 
 
@@ -84,7 +85,7 @@ def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> N
     path.write_bytes(damaged(path.read_bytes(), fourth, 0.9))
     for _ in range(5):
         numbers, error = until_break(path)
-        assert error.reason == "the frame is damaged"
+        assert error.reason == "the frame is corrupt"
         assert numbers == [0, 1, 2, 3]
 
 
@@ -111,7 +112,7 @@ def test_no_frame_before_a_break_builds_upon_damage(
         try:
             with path.open("rb") as file:
                 found.extend(frame.rgb for frame in read_frames(file))
-        except DecodeBreakError:
+        except TruncatedVideoError:
             num_breaks += 1
             assert all(map(np.array_equal, found, good))
     assert num_breaks > len(packets) / 2
@@ -135,21 +136,21 @@ def test_a_size_that_changes_is_a_break(tmp_path: Path) -> None:
     both.write_bytes(small.read_bytes() + wide.read_bytes())
     numbers, error = until_break(both)
     assert numbers == [0, 1, 2, 3]
-    assert "the picture is 128x64 and no longer 96x64" in str(error)
+    assert "the frame size must be 96x64, got 128x64" in str(error)
 
 
 def test_another_size_than_probed_is_refused(tmp_path: Path, clip: Path) -> None:
     with clip.open("rb") as file:
         video = probe(file, size_bytes=clip.stat().st_size)
     other = write_clip(tmp_path / "other.mp4", 3, size_px=(128, 64))
-    with pytest.raises(DataError, match="the picture is 128x64 and no longer 96x64"):
+    with pytest.raises(DataError, match="the frame size must be 96x64, got 128x64"):
         read(other, video=video)
 
 
 def test_the_break_error_travels_between_processes() -> None:
-    error = pickle.loads(pickle.dumps(DecodeBreakError(7, "why")))  # noqa: S301
+    error = pickle.loads(pickle.dumps(TruncatedVideoError(7, "why")))  # noqa: S301
     assert (error.frame_index, error.reason, error.kind) == (7, "why", "undecodable")
-    assert str(error) == str(DecodeBreakError(7, "why"))
+    assert str(error) == str(TruncatedVideoError(7, "why"))
 
 
 def test_a_failed_read_is_not_a_broken_video(clip: Path) -> None:

@@ -6,7 +6,7 @@ from itertools import accumulate
 import pytest
 
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames_at_times
 from tests.video.clip_maker import number_of
 from tests.video.clips import CLIPS, Clip
 from tests.video.frame_hash import decoded_hashes, ffmpeg_hashes

@@ -28,7 +28,7 @@ def test_times_are_those_of_the_frames(tmp_path: Path, rotation_deg: int) -> Non
     assert found.times_ns == tuple(frame.pts_ns for frame in read(path))
     assert found.end_ns == found.times_ns[-1] + int(10**9 * video.fps_den / video.fps_num)
     assert 13 in found.cuts
-    assert found.broken is None
+    assert found.truncation is None
 
 
 def test_without_looking_for_cuts(tmp_path: Path) -> None:
@@ -42,8 +42,8 @@ def test_a_break_is_told_after_the_good_frames(clip: Path, tmp_path: Path) -> No
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) // 2])
     _, found = surveyed(cut)
-    assert found.broken is not None
-    assert found.broken.frame_index == len(found.times_ns)
+    assert found.truncation is not None
+    assert found.truncation.frame_index == len(found.times_ns)
     assert 0 < len(found.times_ns) < 48
 
 

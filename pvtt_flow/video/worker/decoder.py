@@ -1,7 +1,7 @@
-"""Where videos of the input are decoded: in this process, or in one apart.
+"""Run functions of `video` on files named by uri: in this process, or in a worker process.
 
-Functions of `media` take an open file. Here they are told a uri instead, and run where the file is
-opened:
+Functions of `video` take an open file. A decoder takes a uri instead, opens it where the function
+runs, and passes on the other arguments:
 
     with closing(decoder.iterate(read_frames, uri, limits=limits)) as frames:
         for frame in frames: ...
@@ -19,11 +19,6 @@ from pvtt_flow.video.worker.protocol import DecodeJob
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Each is a process of some 60 MB that decodes a video; more shots than that wait for their turn.
-_MAX_CHILDREN = 32
-# Of the whole process, so that one task's children are there for the next task.
-_POOL = ProcessPool(_MAX_CHILDREN)
-
 
 class Decoder(Protocol):
     """Runs functions on videos."""
@@ -35,7 +30,7 @@ class Decoder(Protocol):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Generator[T]:
-        """What `function(file, …)` yields; the file is closed with the iterator.
+        """Yield the items of `function(file, …)`; closing the iterator closes the file.
 
         Raises what the function raises, and what `open_binary` raises.
         """
@@ -48,12 +43,12 @@ class Decoder(Protocol):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """What `function(file, …)` returns; raises likewise."""
+        """Return the result of `function(file, …)`; raises like `iterate`."""
         ...
 
 
 class InProcessDecoder:
-    """Decodes in this process: nothing is started, and breakpoints work."""
+    """Decodes in this process: starts nothing, and breakpoints work."""
 
     def iterate(
         self,
@@ -79,13 +74,15 @@ class InProcessDecoder:
 
 
 class IsolatedDecoder:
-    """Decodes in processes apart, so that a crash or a hang in FFmpeg costs one video.
+    """Decodes in worker processes, so that a crash or a hang in FFmpeg costs one video.
 
-    Functions, arguments and results are pickled; frames come through shared memory. Also raises
-    DataError of kind `decoder_crash`, and `over_limit` for `frame_timeout_s`.
+    Functions, arguments and results are pickled; frames return through shared memory. The worker
+    adds a `timer` to the keyword arguments, so the function must accept one. Also raises DataError
+    of kind `decoder_crash`, and `over_limit` for `frame_timeout_s`.
     """
 
-    def __init__(self, pool: ProcessPool = _POOL) -> None:
+    def __init__(self, pool: ProcessPool) -> None:
+        """Take worker processes from `pool`; most callers pass `SHARED_POOL`."""
         self._pool = pool
 
     def iterate(
@@ -96,7 +93,7 @@ class IsolatedDecoder:
         **kwargs: P.kwargs,
     ) -> Generator[T]:
         """See `Decoder`; decodes a few frames ahead."""
-        yield from self._items(DecodeJob(function, normalize_uri(uri), args, kwargs))
+        yield from self._run(DecodeJob(function, normalize_uri(uri), args, kwargs))
 
     def call(
         self,
@@ -106,11 +103,9 @@ class IsolatedDecoder:
         **kwargs: P.kwargs,
     ) -> T:
         """See `Decoder`."""
-        (result,) = self._items(
-            DecodeJob(function, normalize_uri(uri), args, kwargs, iterates=False)
-        )
+        (result,) = self._run(DecodeJob(function, normalize_uri(uri), args, kwargs, iterates=False))
         return cast("T", result)
 
-    def _items(self, job: DecodeJob) -> Generator[Any]:
-        with self._pool.child() as child:
-            yield from child.run(job)
+    def _run(self, job: DecodeJob) -> Generator[Any]:
+        with self._pool.borrow() as process:
+            yield from process.run(job)

@@ -1,7 +1,7 @@
-"""Decoder processes that are there for the next video: as many as are needed at once, and no more.
+"""Pool of worker processes: started when needed, kept for the next video, limited in number.
 
-Only operations that need no lock of ours: an iterator that somebody has dropped gives its child
-back wherever Python collects it, even in a thread that is taking one.
+Uses no lock of its own: Python may collect a dropped iterator anywhere, also in a thread that is
+just taking a process, and the iterator then returns its process to the pool.
 """
 
 from collections import deque
@@ -11,41 +11,49 @@ from queue import SimpleQueue
 
 from pvtt_flow.video.worker.process import WorkerProcess
 
+# A process takes about 60 MB while it decodes; further shots wait.
+_MAX_PROCESSES = 32
+
 
 class ProcessPool:
-    """Up to `size` children; whoever needs one more waits."""
+    """Up to `size` worker processes; a caller beyond that waits for one."""
 
     def __init__(self, size: int) -> None:
+        """Create an empty pool."""
         self._permits: SimpleQueue[None] = SimpleQueue()
         for _ in range(size):
             self._permits.put(None)
         self._idle: deque[WorkerProcess] = deque()
 
     @contextmanager
-    def child(self) -> Iterator[WorkerProcess]:
-        """One that nobody else uses meanwhile; kept for the next one who asks."""
+    def borrow(self) -> Iterator[WorkerProcess]:
+        """Borrow an idle process, or start one; it returns to the pool on exit."""
         self._permits.get()
         try:
-            child = self._kept() or WorkerProcess()
+            process = self._pop_idle() or WorkerProcess()
             try:
-                yield child
+                yield process
             finally:
-                self._idle.append(child)
+                self._idle.append(process)
         finally:
             self._permits.put(None)
 
     def close(self) -> None:
-        """End those that are idle."""
+        """End the idle processes."""
         while self._idle:
             self._idle.pop().kill()
 
-    def _kept(self) -> WorkerProcess | None:
-        """The last one used, which is the warmest; those that cannot be used again are ended."""
+    def _pop_idle(self) -> WorkerProcess | None:
+        """Take the process used last, whose caches are warm; end processes that are unusable."""
         while True:
             try:
-                child = self._idle.pop()
+                process = self._idle.pop()
             except IndexError:
                 return None
-            if child.usable:
-                return child
-            child.kill()
+            if process.is_usable:
+                return process
+            process.kill()
+
+
+SHARED_POOL = ProcessPool(_MAX_PROCESSES)
+"""Pool of this process: workers started for one task are there for the next one."""

@@ -1,4 +1,4 @@
-"""A decoder process, seen from the process that has it."""
+"""Parent's side of a worker process."""
 
 import os
 import signal
@@ -16,156 +16,159 @@ from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Frame
 from pvtt_flow.video.worker.protocol import (
     CancelJob,
+    Connection,
     DecodeJob,
     FrameMessage,
     ItemMessage,
     JobDone,
-    Link,
     NewBuffer,
     ReleaseSlots,
 )
 from pvtt_flow.video.worker.shared_frames import FrameBuffer, FrameLeases
 
-# A job that nobody wants any more ends with its next frame; a new process takes about as long.
-_STOP_S = 1.0
-# A process whose socket is closed is as good as dead.
-_DEATH_S = 5.0
-# No threads for algebra that it does not do. And glibc keeps the memory of a frame for the next:
-# to ask the system for it again each time takes a third as long as decoding 720p.
-_SETTINGS = {
+# A cancelled job ends after its current frame; starting a new process takes about as long.
+_CANCEL_TIMEOUT_S = 1.0
+# A process that has closed its socket is about to end.
+_EXIT_TIMEOUT_S = 5.0
+# The worker does no linear algebra, so it needs no threads for it. And glibc keeps the memory of a
+# frame for the next one: requesting it from the system each time takes a third as long as decoding
+# 720p.
+_WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
-_LOST = (EOFError, ConnectionError)
+_CONNECTION_LOST = (EOFError, ConnectionError)
 
 
 class WorkerProcess:
-    """Does one job at a time, and another one after it while it is `usable`."""
+    """Process that runs one job at a time; it takes another job while it `is_usable`."""
 
     def __init__(self) -> None:
-        """Starts it. Raises RuntimeError when it does not come up."""
+        """Start the process. Raises RuntimeError if it does not come up."""
         self._environment = dict(os.environ)
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 (nothing of it is anybody's input)
-                [sys.executable, "-P", "-m", "pvtt_flow.video.worker.server", str(theirs.fileno())],
-                # Whatever ends this process closes the pipe, which ends the child.
+        parent_socket, worker_socket = socket.socketpair()
+        with worker_socket:
+            fd = worker_socket.fileno()
+            self._process = subprocess.Popen(  # noqa: S603 (no part of it is user input)
+                [sys.executable, "-P", "-m", "pvtt_flow.video.worker.server", str(fd)],
+                # However this process ends, its end of the pipe closes, which ends the worker.
                 stdin=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                env=_childs_environment(),
+                pass_fds=[fd],
+                env=_worker_environment(),
             )
-        self._link = Link(ours.detach())
-        self._ring_number = 0
-        self._lent: FrameLeases | None = None
-        self._busy = False
+        self._connection = Connection(parent_socket.detach())
+        self._buffer_number = 0
+        self._leases: FrameLeases | None = None
+        self._is_busy = False
         try:
-            self._link.recv()
-        except _LOST:
+            self._connection.recv()
+        except _CONNECTION_LOST:
             raise RuntimeError(
-                f"a decoder process must start, but it {_end_of(self._exit_code())}; "
+                f"a decoder process must start, but it {_describe_exit(self._wait())}; "
                 f"its error output says why"
             ) from None
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Process id."""
         return self._process.pid
 
     @property
-    def usable(self) -> bool:
-        """Whether it lives, is idle, and knows the credentials that are in force now."""
-        known = self._environment == dict(os.environ)
-        return known and not self._busy and self._process.poll() is None
+    def is_usable(self) -> bool:
+        """Return whether the process lives, is idle, and has the current environment variables."""
+        # Credentials of stores may be among them.
+        has_environment = self._environment == dict(os.environ)
+        return has_environment and not self._is_busy and self._process.poll() is None
 
     def run(self, job: DecodeJob) -> Generator[Any]:
-        """What the job gives, as it comes; closing the iterator ends the job.
+        """Yield the items of the job as they arrive; closing the iterator cancels the job.
 
-        A frame's pixels are in shared memory, and stay as they are for as long as anyone has them.
+        The pixels of a frame are in shared memory, and stay unchanged while they are referenced.
 
         Raises what the job raises, and DataError of kind `over_limit` (a frame takes too long) or
-        `decoder_crash`, when the process is gone.
+        `decoder_crash` if the process ends.
         """
-        self._link.send(job)
-        self._busy = True
+        self._connection.send(job)
+        self._is_busy = True
         frame_index: int | None = None
         try:
             while not isinstance(message := self._receive(), JobDone):
                 frame_index = getattr(message, "frame_index", None)
-                yield self._item(message)
-            self._end(message)
-        except _LOST:
-            raise _death(self._exit_code(), job, frame_index) from None
+                yield self._unpack(message)
+            self._finish(message)
+        except _CONNECTION_LOST:
+            raise _exit_error(self._wait(), job, frame_index) from None
         finally:
-            if self._busy:
-                self._stop()
+            if self._is_busy:
+                self._cancel()
         if message.error is not None:
             raise message.error
 
     def kill(self) -> None:
-        """End the process, whatever it is at."""
-        self._busy = False
+        """End the process at once, whatever it does."""
+        self._is_busy = False
         self._process.kill()
         self._process.wait()
-        self._link.close()
+        self._connection.close()
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     def _receive(self) -> object:
-        if self._lent is not None and (slots := self._lent.returned()):
-            self._link.send(ReleaseSlots(self._ring_number, slots))
-        message = self._link.recv()
+        if self._leases is not None and (slots := self._leases.take_released()):
+            self._connection.send(ReleaseSlots(self._buffer_number, slots))
+        message = self._connection.recv()
         if not isinstance(message, NewBuffer):
             return message
-        fd = recv_handle(self._link)
+        fd = recv_handle(self._connection)
         try:
-            self._lent = FrameLeases(FrameBuffer(fd, message.num_slots, message.slot_bytes))
+            self._leases = FrameLeases(FrameBuffer(fd, message.num_slots, message.slot_bytes))
         finally:
             os.close(fd)
-        self._ring_number = message.ring
-        return self._link.recv()
+        self._buffer_number = message.buffer_number
+        return self._connection.recv()
 
-    def _item(self, message: object) -> object:
+    def _unpack(self, message: object) -> object:
         match message:
-            case FrameMessage(slot, shape, frame_index, pts_ns) if self._lent is not None:
-                return Frame(frame_index, pts_ns, self._lent.take(slot, shape))
+            case FrameMessage(slot, shape, frame_index, pts_ns) if self._leases is not None:
+                return Frame(frame_index, pts_ns, self._leases.lease(slot, shape))
             case ItemMessage(item):
                 return item
-        raise RuntimeError(f"a decoder process must give frames or items, got {message}")
+        raise RuntimeError(f"a decoder process must send frames or items, got {message}")
 
-    def _end(self, message: JobDone) -> None:
+    def _finish(self, message: JobDone) -> None:
         RETRIES.add(message.num_retries)
-        self._busy = False
+        self._is_busy = False
 
-    def _stop(self) -> None:
-        """Have the job end soon, or the process."""
-        deadline_s = time.monotonic() + _STOP_S
-        with suppress(*_LOST):
-            self._link.send(CancelJob())
-            while self._link.poll(max(0.0, deadline_s - time.monotonic())):
+    def _cancel(self) -> None:
+        """Cancel the job; kill the process if the job does not end in time."""
+        deadline_s = time.monotonic() + _CANCEL_TIMEOUT_S
+        with suppress(*_CONNECTION_LOST):
+            self._connection.send(CancelJob())
+            while self._connection.poll(max(0.0, deadline_s - time.monotonic())):
                 message = self._receive()
                 if isinstance(message, JobDone):
-                    self._end(message)
+                    self._finish(message)
                     return
-                self._item(message)
+                self._unpack(message)
         self.kill()
 
-    def _exit_code(self) -> int:
-        """Of the process, which is ending or already gone; a signal's number below 0."""
+    def _wait(self) -> int:
+        """Wait for the process to end; return its exit code, or minus the signal that ended it."""
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_DEATH_S)
+            self._process.wait(_EXIT_TIMEOUT_S)
         self.kill()
         return self._process.returncode
 
 
-def _childs_environment() -> dict[str, str]:
-    """Ours and more, with our path, so that it finds the same packages."""
-    return {**os.environ, **_SETTINGS, "PYTHONPATH": os.pathsep.join(sys.path)}
+def _worker_environment() -> dict[str, str]:
+    """Return this process's environment and import path, so that the same packages are found."""
+    return {**os.environ, **_WORKER_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
-def _death(exit_code: int, job: DecodeJob, frame_index: int | None) -> DataError:
-    """What the end of the process says of the video."""
+def _exit_error(exit_code: int, job: DecodeJob, frame_index: int | None) -> DataError:
+    """Return the error of a video during which the process ended."""
     where = "before the first frame" if frame_index is None else f"after frame {frame_index}"
     if exit_code == -signal.SIGALRM:
         return DataError(
@@ -176,13 +179,13 @@ def _death(exit_code: int, job: DecodeJob, frame_index: int | None) -> DataError
         )
     return DataError(
         "decoder_crash",
-        f"the decoder must survive the video, but {where} its process {_end_of(exit_code)}; "
+        f"the decoder must survive the video, but {where} its process {_describe_exit(exit_code)}; "
         f"transcode the video or take it out of the input",
     )
 
 
-def _end_of(exit_code: int) -> str:
-    """In words."""
+def _describe_exit(exit_code: int) -> str:
+    """Return how the process ended, as the predicate of a sentence."""
     if exit_code >= 0:
         return f"ended with exit code {exit_code}"
     name = signal.Signals(-exit_code).name

@@ -1,9 +1,9 @@
-"""What a decoder process and its parent tell each other, pickled, over one socket."""
+"""Messages between a worker process and its parent, pickled, over one socket."""
 
+import multiprocessing.connection
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
@@ -11,48 +11,48 @@ from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """To the child: read this video."""
+    """Parent to worker: run a function on a video."""
 
     function: Callable[..., Any]
-    """Takes the open file first; must be a module's own, as it travels by its name."""
+    """Function of a module, since it is pickled by name; takes the open file first, and `timer`."""
     uri: str
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     iterates: bool = True
-    """Whether what it gives are many things, one after the other."""
+    """Whether the function returns an iterator, whose items are sent one by one."""
 
     @property
     def limits(self) -> Limits:
-        """What the video may ask for: every function that decodes takes it by this name."""
+        """Limits of the video: every function that decodes has an argument of this name."""
         limits: Limits = self.kwargs.get("limits", DEFAULT_LIMITS)
         return limits
 
 
 class ReleaseSlots(NamedTuple):
-    """To the child: these slots of the ring may be written again."""
+    """Parent to worker: these slots of the frame buffer may be overwritten."""
 
-    ring: int
+    buffer_number: int
     slots: tuple[int, ...]
 
 
 class CancelJob(NamedTuple):
-    """To the child: nobody wants the rest of the job."""
+    """Parent to worker: stop the job after its current item."""
 
 
 class Ready(NamedTuple):
-    """From the child, once: it has started."""
+    """Worker to parent, once: the process has started."""
 
 
 class NewBuffer(NamedTuple):
-    """From the child: frames are in another ring from now on; its file descriptor follows."""
+    """Worker to parent: frames use another buffer from now on; its file descriptor follows."""
 
-    ring: int
+    buffer_number: int
     num_slots: int
     slot_bytes: int
 
 
 class FrameMessage(NamedTuple):
-    """From the child: a frame, whose pixels are in a slot of the ring."""
+    """Worker to parent: a frame, whose pixels are in a slot of the frame buffer."""
 
     slot: int
     shape: tuple[int, ...]
@@ -61,34 +61,37 @@ class FrameMessage(NamedTuple):
 
 
 class ItemMessage(NamedTuple):
-    """From the child: anything else that the job gives."""
+    """Worker to parent: an item or a result that is not a frame."""
 
     item: Any
 
 
 class JobDone(NamedTuple):
-    """From the child, after each job: nothing more comes of it."""
+    """Worker to parent, after each job: nothing more follows."""
 
     error: Exception | None
     num_retries: int
-    """Requests to stores that were made again."""
+    """Number of repeated requests to stores during the job."""
 
 
-class Link:
-    """One end of the socket. Raises EOFError or ConnectionError when the other end is gone."""
+class Connection:
+    """One end of the socket. Raises EOFError or ConnectionError if the other end is closed."""
 
     def __init__(self, fd: int) -> None:
-        self._connection: Connection[Any, Any] = Connection(fd)
+        """Own the socket with this file descriptor."""
+        self._connection: multiprocessing.connection.Connection[Any, Any] = (
+            multiprocessing.connection.Connection(fd)
+        )
         self.close = self._connection.close
         self.poll = self._connection.poll
         self.fileno = self._connection.fileno
 
     def send(self, message: object) -> None:
-        """Raises what pickling raises, before anything is sent."""
-        # Connection's own `send` makes a pickler with a table of its own each time.
+        """Send a message; an error in pickling is raised before anything is sent."""
+        # multiprocessing's own `send` creates a pickler with a dispatch table for each message.
         self._connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
 
     def recv(self) -> object:
-        """The next message, once it is there."""
+        """Wait for the next message and return it."""
         message: object = pickle.loads(self._connection.recv_bytes())  # noqa: S301 (our own)
         return message

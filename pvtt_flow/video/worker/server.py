@@ -1,7 +1,7 @@
-"""A decoder process: `python -m pvtt_flow.video.worker.server FD` does jobs from the socket at FD.
+"""Worker process: `python -m pvtt_flow.video.worker.server FD` runs jobs from the socket at FD.
 
-It imports what decoding needs and no more, so that it starts quickly and stays small. It ends with
-its parent: its standard input is a pipe that nobody writes to and that the parent's end closes.
+It imports only what decoding needs, so that it starts quickly and stays small. It ends with its
+parent: standard input is a pipe that carries no data and that closes when the parent ends.
 """
 
 import os
@@ -16,117 +16,125 @@ from multiprocessing.reduction import send_handle
 
 import numpy as np
 
-# Imported ahead of the first job, which names its function: these are what jobs are made of.
+# Imported before the first job: what the functions of jobs import.
 from pvtt_flow.errors import DataError, PvttFlowError
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame
 from pvtt_flow.video.limits import Limits
-from pvtt_flow.video.process_limits import BOUNDS
+from pvtt_flow.video.worker.limits import AlarmTimer, limit_memory
 from pvtt_flow.video.worker.protocol import (
     CancelJob,
+    Connection,
     DecodeJob,
     FrameMessage,
     ItemMessage,
     JobDone,
-    Link,
     NewBuffer,
     Ready,
     ReleaseSlots,
 )
-from pvtt_flow.video.worker.shared_frames import FrameBuffer, new_memory, num_slots_for
+from pvtt_flow.video.worker.shared_frames import FrameBuffer, allocate_memory, num_slots_for
 
 
 class Server:
-    """Does one job after the other, and gives what comes of it."""
+    """Runs one job after another and sends their items."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._ring: FrameBuffer | None = None
-        self._ring_number = 0
-        self._free: list[int] = []
-        self._stopped = False
+    def __init__(self, connection: Connection, timer: AlarmTimer) -> None:
+        """Serve `connection`; `timer` ends this process if a frame takes too long."""
+        self._connection = connection
+        self._timer = timer
+        self._buffer: FrameBuffer | None = None
+        self._buffer_number = 0
+        self._free_slots: list[int] = []
+        self._is_cancelled = False
 
-    def run(self) -> None:
-        """Until the parent hangs up."""
-        self._link.send(Ready())
+    def serve(self) -> None:
+        """Run jobs until the parent closes the connection."""
+        self._connection.send(Ready())
         with suppress(EOFError, ConnectionError):
             while True:
-                self._hear()
+                self._handle_message()
 
-    def _hear(self) -> None:
-        """Wait for a message, and do what it says."""
-        match self._link.recv():
+    def _handle_message(self) -> None:
+        """Wait for a message and handle it."""
+        match self._connection.recv():
             case DecodeJob() as job:
-                self._stopped = False
-                error = self._error_of(job)
-                self._link.send(JobDone(error, RETRIES.take()))
-            case ReleaseSlots(ring, slots) if ring == self._ring_number:
-                self._free.extend(slots)
+                self._is_cancelled = False
+                error = self._run_and_catch(job)
+                self._connection.send(JobDone(error, RETRIES.take()))
+            case ReleaseSlots(buffer_number, slots) if buffer_number == self._buffer_number:
+                self._free_slots.extend(slots)
             case CancelJob():
-                self._stopped = True
+                self._is_cancelled = True
 
-    def _error_of(self, job: DecodeJob) -> Exception | None:
-        """Does the job; why it failed, if it did."""
+    def _run_and_catch(self, job: DecodeJob) -> Exception | None:
+        """Run the job; return its error, if it fails."""
         try:
-            self._do(job)
+            self._run(job)
         except Exception as error:  # noqa: BLE001 (the parent raises it)
-            return portable(error, job.limits).with_traceback(None)
+            return picklable(error, job.limits).with_traceback(None)
         finally:
-            # Not before the decoder is gone: it may hang while it is closed, too.
-            BOUNDS.lift()
+            # After the decoder is closed, since closing may hang as well.
+            self._timer.clear()
         return None
 
-    def _do(self, job: DecodeJob) -> None:
+    def _run(self, job: DecodeJob) -> None:
         with open_binary(job.uri) as file:
-            result = job.function(file, *job.args, **job.kwargs)
+            limit_memory(job.limits.max_decoder_bytes)
+            self._timer.start(job.limits.frame_timeout_s)
+            result = job.function(file, *job.args, timer=self._timer, **job.kwargs)
             if not job.iterates:
-                self._give(result)
+                self._send_item(result)
                 return
             with closing(result):
                 for item in result:
-                    with BOUNDS.paused():
-                        self._give(item)
-                    if self._stopped:
+                    with self._timer.paused():
+                        self._send_item(item)
+                    if self._is_cancelled:
                         return
 
-    def _give(self, item: object) -> None:
+    def _send_item(self, item: object) -> None:
         if isinstance(item, Frame):
-            self._place(item)
+            self._send_frame(item)
         else:
-            self._link.send(ItemMessage(item))
-            while self._link.poll():
-                self._hear()
+            self._connection.send(ItemMessage(item))
+            while self._connection.poll():
+                self._handle_message()
 
-    def _place(self, frame: Frame) -> None:
-        """Put a frame into the ring, once there is room; messages are heard when there is none."""
-        ring = self._ring_for(frame.rgb.nbytes)
-        while not self._free and not self._stopped:
-            self._hear()
-        if self._stopped:
+    def _send_frame(self, frame: Frame) -> None:
+        """Copy a frame to a free slot and announce it; handle messages until a slot is free."""
+        buffer = self._buffer_for(frame.rgb.nbytes)
+        while not self._free_slots and not self._is_cancelled:
+            self._handle_message()
+        if self._is_cancelled:
             return
-        slot = self._free.pop()
-        np.copyto(ring.slot(slot, frame.rgb.shape), frame.rgb)
-        self._link.send(FrameMessage(slot, frame.rgb.shape, frame.frame_index, frame.pts_ns))
+        slot = self._free_slots.pop()
+        np.copyto(buffer.slot(slot, frame.rgb.shape), frame.rgb)
+        message = FrameMessage(slot, frame.rgb.shape, frame.frame_index, frame.pts_ns)
+        self._connection.send(message)
 
-    def _ring_for(self, num_bytes: int) -> FrameBuffer:
-        """The ring, or a new one where frames have another size; the old one's frames stay."""
-        if self._ring is None or self._ring.slot_bytes != num_bytes:
-            num_slots = num_slots_for(num_bytes)
-            fd = new_memory(num_slots * num_bytes)
+    def _buffer_for(self, frame_bytes: int) -> FrameBuffer:
+        """Return the buffer, or a new one if the frame size has changed.
+
+        The parent keeps the old buffer as long as it uses frames in it.
+        """
+        if self._buffer is None or self._buffer.slot_bytes != frame_bytes:
+            num_slots = num_slots_for(frame_bytes)
+            fd = allocate_memory(num_slots * frame_bytes)
             try:
-                self._ring = FrameBuffer(fd, num_slots, num_bytes)
-                self._ring_number += 1
-                self._free = list(range(num_slots))
-                self._link.send(NewBuffer(self._ring_number, num_slots, num_bytes))
-                send_handle(self._link, fd, os.getppid())
+                self._buffer = FrameBuffer(fd, num_slots, frame_bytes)
+                self._buffer_number += 1
+                self._free_slots = list(range(num_slots))
+                self._connection.send(NewBuffer(self._buffer_number, num_slots, frame_bytes))
+                send_handle(self._connection, fd, os.getppid())
             finally:
                 os.close(fd)
-        return self._ring
+        return self._buffer
 
 
-def portable(error: Exception, limits: Limits) -> Exception:
-    """The same error without what cannot leave this process; a bug's traceback goes as a note."""
+def picklable(error: Exception, limits: Limits) -> Exception:
+    """Return the error in a form that can be sent; the traceback of a bug becomes a note."""
     if isinstance(error, MemoryError):
         return DataError(
             "over_limit",
@@ -138,24 +146,23 @@ def portable(error: Exception, limits: Limits) -> Exception:
     note = f"in the decoder process:\n{traceback.format_exc()}"
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
-    except Exception:  # noqa: BLE001 (foreign errors pickle as badly as they like)
+    except Exception:  # noqa: BLE001 (pickling a foreign error may raise anything)
         error = RuntimeError(f"{type(error).__name__}: {error}")
     error.add_note(note)
     return error
 
 
 def main() -> None:
-    """Serves the socket that the command line names."""
-    # Ctrl-C reaches every process of a terminal, and is the parent's to answer.
+    """Set the limits of this process, then serve the socket that the command line names."""
+    # Ctrl-C reaches all processes of a terminal; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    BOUNDS.enforce()
-    Server(Link(int(sys.argv[1]))).run()
+    Server(Connection(int(sys.argv[1])), AlarmTimer()).serve()
 
 
 def _end_with_parent() -> None:
-    # Not PR_SET_PDEATHSIG, which goes by the thread that made this process.
+    # PR_SET_PDEATHSIG would follow the parent's thread that started this process, not the parent.
     os.read(sys.stdin.fileno(), 1)
     os._exit(0)
 

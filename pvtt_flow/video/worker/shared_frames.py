@@ -1,7 +1,7 @@
-"""Frames in memory that two processes share, in a few slots that are used in turn.
+"""Frames in memory that a worker and its parent share: a buffer of a few slots, used in turn.
 
-The memory has no name: it is gone with the last process that has it open, however that ends, and
-the size of /dev/shm, 64 MB in most containers, is no bound.
+The memory is anonymous: it is freed with the last process that has it open, however that process
+ends, and the size of /dev/shm (64 MB in most containers) does not limit it.
 """
 
 import mmap
@@ -14,20 +14,20 @@ from tempfile import TemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
-# Half of them may be in use by whoever takes frames, the others are for decoding ahead.
+# Half of the slots may be leased to the reader of frames; the others are for decoding ahead.
 _MAX_SLOTS, _MIN_SLOTS = 6, 2
 _MAX_BYTES = 64 << 20
 # Few enough that with half of the slots in use there is still one to decode into.
-_MIN_BACK = 2
+_MIN_RELEASED_SLOTS = 2
 
 
 def num_slots_for(slot_bytes: int) -> int:
-    """Slots of a ring for frames of so many bytes."""
+    """Return the number of slots for frames of this size."""
     return min(_MAX_SLOTS, max(_MIN_SLOTS, _MAX_BYTES // slot_bytes))
 
 
-def new_memory(num_bytes: int) -> int:
-    """A file descriptor of memory without a name; zeroed, and taken page by page as it is used."""
+def allocate_memory(num_bytes: int) -> int:
+    """Return a file descriptor of anonymous memory; pages are zeroed, and allocated when used."""
     if sys.platform == "linux":
         fd = os.memfd_create("frames")
     else:
@@ -38,47 +38,48 @@ def new_memory(num_bytes: int) -> int:
 
 
 class FrameBuffer:
-    """One process's view of it."""
+    """Mapping of the shared memory into one process."""
 
     def __init__(self, fd: int, num_slots: int, slot_bytes: int) -> None:
-        """The memory at `fd`, which remains the caller's to close."""
+        """Map the memory at `fd`; the caller closes `fd`."""
         self.num_slots = num_slots
         self.slot_bytes = slot_bytes
         self._memory = mmap.mmap(fd, num_slots * slot_bytes)
 
     def slot(self, number: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """The slot itself, as an array of this shape; keeps the memory alive."""
+        """Return a view of the slot in this shape; the view keeps the memory mapped."""
         return np.ndarray(shape, np.uint8, self._memory, number * self.slot_bytes)
 
 
 class FrameLeases:
-    """The slots of a ring that are in the hands of whoever takes frames.
+    """Slots of a buffer that the reader of frames still uses.
 
-    Few are lent, so that some are always left to decode into, however long a frame is kept; where
-    too many are out already, a frame is copied.
+    At most half of the slots are leased, so that some are always free to decode into, however long
+    a frame is kept; beyond that, frames are copied.
     """
 
-    def __init__(self, ring: FrameBuffer) -> None:
-        self._ring = ring
-        self._num_out = 0
+    def __init__(self, buffer: FrameBuffer) -> None:
+        """Start with no leases."""
+        self._buffer = buffer
+        self._num_leased = 0
         # Appended to wherever the last reference to a frame is dropped, in any thread.
-        self._back: deque[int] = deque()
+        self._released: deque[int] = deque()
 
-    def take(self, number: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """The frame in a slot, as an array to keep as long as one likes."""
-        lent = self._ring.slot(number, shape)
-        if self._num_out < self._ring.num_slots // 2:
-            weakref.finalize(lent, self._back.append, number).atexit = False
+    def lease(self, number: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return the frame in a slot as an array; the lease ends with the array's last view."""
+        frame = self._buffer.slot(number, shape)
+        if self._num_leased < self._buffer.num_slots // 2:
+            weakref.finalize(frame, self._released.append, number).atexit = False
         else:
-            lent = lent.copy()
-            self._back.append(number)
-        self._num_out += 1
-        return lent
+            frame = frame.copy()
+            self._released.append(number)
+        self._num_leased += 1
+        return frame
 
-    def returned(self) -> tuple[int, ...]:
-        """Slots that have come back since this last told of any; tells of several at a time."""
-        if len(self._back) < min(_MIN_BACK, self._ring.num_slots // 2):
+    def take_released(self) -> tuple[int, ...]:
+        """Return the slots released since the last call, or none while they are fewer than two."""
+        if len(self._released) < min(_MIN_RELEASED_SLOTS, self._buffer.num_slots // 2):
             return ()
-        numbers = tuple(self._back.popleft() for _ in range(len(self._back)))
-        self._num_out -= len(numbers)
+        numbers = tuple(self._released.popleft() for _ in range(len(self._released)))
+        self._num_leased -= len(numbers)
         return numbers

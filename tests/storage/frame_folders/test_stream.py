@@ -17,9 +17,8 @@ from pvtt_flow.storage.frame_folders.stream import FrameStream
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.read import read_frames
+from pvtt_flow.video.read import read_frames, read_frames_at_times
 from pvtt_flow.video.scan import scan_video
-from pvtt_flow.video.seek import read_frames_at_times
 from tests.video.clip_maker import number_of
 from tests.video.frame_folder_maker import write_frame_folder
 

@@ -20,9 +20,8 @@ from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.read import read_frames
+from pvtt_flow.video.read import read_frames, read_frames_at_times
 from pvtt_flow.video.scan import VideoScan, scan_video
-from pvtt_flow.video.seek import read_frames_at_times
 from pvtt_flow.video.worker.decoder import InProcessDecoder, IsolatedDecoder
 from pvtt_flow.video.worker.pool import ProcessPool
 from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, number_of, numbered_image
@@ -64,7 +63,7 @@ def test_frame_i_is_picture_i(tmp_path: Path, name: str) -> None:
     assert (video.num_frames_from_header, video.duration_ns) == (8, 640_000_000)
     assert found.times_ns == tuple(range(0, 640_000_000, 80_000_000))
     assert found.end_ns == 640_000_000
-    assert found.broken is None
+    assert found.truncation is None
     assert [number_of(frame.rgb) for frame in frames_in(uri)] == NUMBERS
 
 
@@ -136,8 +135,8 @@ def test_a_bad_picture_ends_the_video(
     damage(folder / name.format(4))
     _, found = surveyed(uri_of(folder))
     assert len(found.times_ns) == 4
-    assert found.broken is not None
-    assert found.broken.frame_index == 4
+    assert found.truncation is not None
+    assert found.truncation.frame_index == 4
 
 
 def test_nothing_but_empty_pictures(tmp_path: Path) -> None:

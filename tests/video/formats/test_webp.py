@@ -9,10 +9,10 @@ from PIL import Image
 
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError
+from pvtt_flow.video.decode import TruncatedVideoError
 from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.read import DecodeBreakError, read_frames
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames, read_frames_at_times
 from tests.video.clip_maker import moving_image, number_of
 from tests.video.damage_outcomes import outcome_of
 
@@ -32,7 +32,7 @@ def numbers(data: bytes) -> tuple[list[int], bool]:
     found: list[int] = []
     try:
         found.extend(number_of(frame.rgb) for frame in read_frames(io.BytesIO(data)))
-    except DecodeBreakError:
+    except TruncatedVideoError:
         return found, True
     return found, False
 

@@ -1,4 +1,4 @@
-"""What jobs do in a decoder process that no video of ours can make FFmpeg do."""
+"""Functions for a worker process that crash, hang or fail as FFmpeg may on some video."""
 
 import ctypes
 import os
@@ -11,38 +11,48 @@ from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Frame
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
+from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
 from pvtt_flow.video.read import read_frames
 
 
 def crash(file: BinaryIO, *args: Any, **kwargs: Any) -> Any:
-    """In the place of any function that decodes."""
+    """Crash instead of any function that decodes."""
     ctypes.string_at(0)
 
 
-def hang(file: BinaryIO, *args: Any, limits: Limits, **kwargs: Any) -> Any:
-    """Likewise."""
-    with open_container(file, limits):
+def hang(
+    file: BinaryIO, *args: Any, limits: Limits, timer: FrameTimer = NO_TIMER, **kwargs: Any
+) -> Any:
+    """Hang in C instead of any function that decodes."""
+    with open_container(file, limits, timer):
         ctypes.CDLL(None).sleep(1000)
 
 
-def crash_after(file: BinaryIO, num_frames: int) -> Generator[Frame]:
-    """A segmentation fault."""
-    yield from islice(read_frames(file), num_frames)
+def crash_after(
+    file: BinaryIO, num_frames: int, *, timer: FrameTimer = NO_TIMER
+) -> Generator[Frame]:
+    """Cause a segmentation fault after some frames."""
+    yield from islice(read_frames(file, timer=timer), num_frames)
     ctypes.string_at(0)
 
 
-def exit_at_once(file: BinaryIO) -> Generator[Frame]:
+def exit_at_once(file: BinaryIO, *, timer: FrameTimer = NO_TIMER) -> Generator[Frame]:
+    """End the process before the first frame."""
     os._exit(3)
-    yield from read_frames(file)
+    yield from read_frames(file, timer=timer)
 
 
 def hang_after(
-    file: BinaryIO, num_frames: int, *, limits: Limits, lock: bool = False
+    file: BinaryIO,
+    num_frames: int,
+    *,
+    limits: Limits,
+    timer: FrameTimer = NO_TIMER,
+    lock: bool = False,
 ) -> Generator[Frame]:
-    """Sleeps in C; with the interpreter's lock, no thread of Python runs meanwhile."""
-    yield from islice(read_frames(file, limits=limits), num_frames)
-    with open_container(file, limits):
+    """Sleep in C after some frames; with `lock`, no Python thread can run meanwhile."""
+    yield from islice(read_frames(file, limits=limits, timer=timer), num_frames)
+    with open_container(file, limits, timer):
         (ctypes.PyDLL if lock else ctypes.CDLL)(None).sleep(1000)
 
 
@@ -58,41 +68,48 @@ class _SlowFile:
         return self._file.read(num_bytes)
 
 
-def read_slowly(file: BinaryIO, read_s: float, *, limits: Limits) -> Generator[Frame]:
-    """From a store that takes so long for each read."""
-    yield from read_frames(_SlowFile(file, read_s), limits=limits)  # type: ignore[arg-type]
+def read_slowly(
+    file: BinaryIO, read_s: float, *, limits: Limits, timer: FrameTimer = NO_TIMER
+) -> Generator[Frame]:
+    """Read frames from a store that takes `read_s` seconds for each read."""
+    slow_file = _SlowFile(file, read_s)
+    yield from read_frames(slow_file, limits=limits, timer=timer)  # type: ignore[arg-type]
 
 
-def take_memory(file: BinaryIO, num_bytes: int, *, limits: Limits = DEFAULT_LIMITS) -> int:
-    with open_container(file, limits):
+def take_memory(
+    file: BinaryIO, num_bytes: int, *, limits: Limits = DEFAULT_LIMITS, timer: FrameTimer = NO_TIMER
+) -> int:
+    """Allocate so many bytes with the container open."""
+    with open_container(file, limits, timer):
         return len(bytes(num_bytes))
 
 
-def ask_again(file: BinaryIO, times: int) -> int:
-    """As many requests that were made again."""
+def retry_requests(file: BinaryIO, times: int, *, timer: FrameTimer = NO_TIMER) -> int:
+    """Count retried requests to a store."""
     RETRIES.add(times)
     return times
 
 
-def lose_the_store(file: BinaryIO) -> None:
+def lose_store(file: BinaryIO, *, timer: FrameTimer = NO_TIMER) -> None:
+    """Fail after one retry, as if the store did not answer."""
     RETRIES.add()
     raise StoreError("$.input.uri: it does not answer")
 
 
 class OddError(Exception):
-    """Pickles, and cannot be unpickled."""
+    """Error that pickles but cannot be unpickled."""
 
-    def __init__(self, one: int, other: int) -> None:
-        super().__init__(f"{one} is not {other}")
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__(f"{first} is not {second}")
 
 
-def fail_oddly(file: BinaryIO) -> None:
+def raise_odd_error(file: BinaryIO, *, timer: FrameTimer = NO_TIMER) -> None:
     raise OddError(1, 2)
 
 
-def divide_by_zero(file: BinaryIO) -> float:
+def divide_by_zero(file: BinaryIO, *, timer: FrameTimer = NO_TIMER) -> float:
     return 1 / 0
 
 
-def tell_pid(file: BinaryIO) -> int:
+def get_pid(file: BinaryIO, *, timer: FrameTimer = NO_TIMER) -> int:
     return os.getpid()

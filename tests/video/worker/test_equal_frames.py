@@ -9,14 +9,14 @@ import pytest
 
 from pvtt_flow.core.timeline import FrameTime, SamplingParams
 from pvtt_flow.types import Frame
+from pvtt_flow.video.decode import TruncatedVideoError
 from pvtt_flow.video.probe import probe
-from pvtt_flow.video.read import DecodeBreakError, read_frames, read_frames_at_indices
-from pvtt_flow.video.seek import read_frames_at_times
+from pvtt_flow.video.read import read_frames, read_frames_at_indices, read_frames_at_times
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
 from pvtt_flow.video.worker.pool import ProcessPool
 from tests.pipeline.runs import sample
 from tests.video.clip_maker import write_clip
-from tests.video.worker.hostile import tell_pid
+from tests.video.worker.hostile import get_pid
 
 SAMPLES = sorted(path.name for path in sample("").glob("*.mp4"))
 NUM_CHILDREN = 3
@@ -35,7 +35,7 @@ def to_the_break(frames: Generator[Frame]) -> tuple[list[Frame], str]:
     try:
         for frame in frames:
             found.append(frame)  # noqa: PERF402 (those before an error count)
-    except DecodeBreakError as error:
+    except TruncatedVideoError as error:
         return found, f"{error.frame_index} {error}"
     return found, ""
 
@@ -120,5 +120,5 @@ def test_more_threads_than_processes(isolated: IsolatedDecoder) -> None:
     with ThreadPoolExecutor(8) as threads:
         for name, found in zip(names, threads.map(read, names), strict=True):
             assert_same(expected[name], found)
-        pids = set(threads.map(lambda _: isolated.call(tell_pid, str(sample(names[0]))), range(16)))
+        pids = set(threads.map(lambda _: isolated.call(get_pid, str(sample(names[0]))), range(16)))
     assert len(pids) <= NUM_CHILDREN

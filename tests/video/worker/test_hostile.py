@@ -17,9 +17,8 @@ from pvtt_flow.errors import DataError, FailureKind, StoreError
 from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.read import read_frames
-from pvtt_flow.video.worker import decoder
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
-from pvtt_flow.video.worker.pool import ProcessPool
+from pvtt_flow.video.worker.pool import SHARED_POOL, ProcessPool
 from tests.pipeline.runs import sample
 from tests.video.worker import hostile
 
@@ -31,7 +30,7 @@ SHORT = Limits(frame_timeout_s=1)
 @pytest.fixture(scope="module")
 def isolated() -> Iterator[IsolatedDecoder]:
     """One process for everything, so that each test starts where the one before has left it."""
-    decoder._POOL.close()  # of other modules' tests
+    SHARED_POOL.close()  # workers of tests in other modules
     pool = ProcessPool(1)
     yield IsolatedDecoder(pool)
     pool.close()
@@ -41,7 +40,7 @@ def isolated() -> Iterator[IsolatedDecoder]:
 def _all_is_well_afterwards(isolated: IsolatedDecoder) -> Iterator[None]:
     yield
     assert sum(1 for _ in isolated.iterate(read_frames, URI)) == NUM_FRAMES
-    assert_only_child(isolated.call(hostile.tell_pid, URI))
+    assert_only_child(isolated.call(hostile.get_pid, URI))
 
 
 def assert_only_child(pid: int) -> None:
@@ -76,7 +75,7 @@ def test_an_exit(isolated: IsolatedDecoder) -> None:
 
 
 def test_a_kill_from_outside(isolated: IsolatedDecoder) -> None:
-    pid = isolated.call(hostile.tell_pid, URI)
+    pid = isolated.call(hostile.get_pid, URI)
     with closing(isolated.iterate(read_frames, URI)) as frames:
         next(frames)
         os.kill(pid, signal.SIGKILL)
@@ -84,10 +83,10 @@ def test_a_kill_from_outside(isolated: IsolatedDecoder) -> None:
 
 
 def test_a_kill_between_two_videos_is_nobodys_failure(isolated: IsolatedDecoder) -> None:
-    pid = isolated.call(hostile.tell_pid, URI)
+    pid = isolated.call(hostile.get_pid, URI)
     os.kill(pid, signal.SIGKILL)
     psutil.Process(pid).wait(10)
-    assert isolated.call(hostile.tell_pid, URI) != pid
+    assert isolated.call(hostile.get_pid, URI) != pid
 
 
 @pytest.mark.parametrize("lock", [False, True], ids=["", "with the interpreter's lock"])
@@ -120,14 +119,14 @@ def test_memory_without_end(isolated: IsolatedDecoder) -> None:
 
 
 def test_who_stops_early_lets_the_file_go(isolated: IsolatedDecoder) -> None:
-    pid = isolated.call(hostile.tell_pid, URI)
+    pid = isolated.call(hostile.get_pid, URI)
     for num_frames in (1, 2, 30):
         with closing(isolated.iterate(read_frames, URI)) as frames:
             for _ in range(num_frames):
                 next(frames)
             assert URI in {file.path for file in psutil.Process(pid).open_files()}
         assert URI not in {file.path for file in psutil.Process(pid).open_files()}
-    assert isolated.call(hostile.tell_pid, URI) == pid, "nothing had to be started"
+    assert isolated.call(hostile.get_pid, URI) == pid, "nothing had to be started"
 
 
 def test_who_stops_during_a_hang_need_not_wait(isolated: IsolatedDecoder) -> None:
@@ -148,9 +147,9 @@ def test_an_iterator_that_is_forgotten_gives_its_process_back(isolated: Isolated
 
 def test_retries_are_counted_here(isolated: IsolatedDecoder) -> None:
     RETRIES.take()
-    isolated.call(hostile.ask_again, URI, 3)
+    isolated.call(hostile.retry_requests, URI, 3)
     with pytest.raises(StoreError, match="it does not answer"):
-        isolated.call(hostile.lose_the_store, URI)
+        isolated.call(hostile.lose_store, URI)
     assert RETRIES.take() == 4
 
 
@@ -164,24 +163,24 @@ def test_errors_come_out_as_they_went_in(isolated: IsolatedDecoder, tmp_path: Pa
         isolated.call(hostile.divide_by_zero, URI)
     assert "in divide_by_zero" in caught.value.__notes__[0]
     with pytest.raises(RuntimeError, match=r"^OddError: 1 is not 2\nin the decoder"):
-        isolated.call(hostile.fail_oddly, URI)
+        isolated.call(hostile.raise_odd_error, URI)
 
 
 def test_a_process_is_of_its_environment(
     isolated: IsolatedDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pid = isolated.call(hostile.tell_pid, URI)
+    pid = isolated.call(hostile.get_pid, URI)
     monkeypatch.setenv("AWS_PROFILE", "another")
-    assert isolated.call(hostile.tell_pid, URI) != pid
+    assert isolated.call(hostile.get_pid, URI) != pid
 
 
 _PARENT = f"""
-from tests.video.worker.hostile import hang_after, tell_pid
-from pvtt_flow.video.worker import decoder
+from tests.video.worker.hostile import get_pid, hang_after
+from pvtt_flow.video.worker.pool import SHARED_POOL
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
 from pvtt_flow.video.limits import Limits
-print(IsolatedDecoder().call(tell_pid, {URI!r}), flush=True)
-list(IsolatedDecoder().iterate(hang_after, {URI!r}, 1, limits=Limits()))
+print(IsolatedDecoder(SHARED_POOL).call(get_pid, {URI!r}), flush=True)
+list(IsolatedDecoder(SHARED_POOL).iterate(hang_after, {URI!r}, 1, limits=Limits()))
 """
 
 

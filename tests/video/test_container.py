@@ -1,6 +1,6 @@
 import pytest
 
-from pvtt_flow.video.formats.matroska import declared_size
+from pvtt_flow.video.container import declared_size
 
 HEADER = bytes.fromhex("1A45DFA3 82 4286")
 SEGMENT = bytes.fromhex("18538067")

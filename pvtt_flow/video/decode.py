@@ -1,0 +1,234 @@
+"""Decode a stream into frames: counted, timed and checked, up to the first corruption.
+
+Frames keep their coded size, orientation and pixel format; `color.rgb` converts them.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.packet import Packet
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+from pvtt_flow.core.timeline import NS_PER_S, to_ns
+from pvtt_flow.errors import DataError
+from pvtt_flow.types import Frame
+from pvtt_flow.video.color.rgb import RgbConverter
+from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo, ffmpeg_message
+from pvtt_flow.video.limits import Limits
+
+# FFmpeg's default for a stream without a frame rate.
+_FALLBACK_FPS = Fraction(25)
+# Without these options the rest of a corrupt image is uninitialized memory, or whatever the corrupt
+# bytes decode to, and no error is reported.
+_IMAGE_CODEC_OPTIONS = {
+    "mjpeg": {"err_detect": "explode"},
+    "png": {"err_detect": "crccheck+explode"},
+    "apng": {"err_detect": "crccheck+explode"},
+}
+# An H.264 decoder reorders at most this many frames; some encoders write nothing but B-frames.
+_MAX_UNCONFIRMED = 16
+
+
+class DecodeError(Exception):
+    """Decoding must stop here: the stream is corrupt or incomplete."""
+
+
+class TruncatedVideoError(DataError):
+    """Decoding stopped early: every frame below `frame_index` is good, and none follows."""
+
+    def __init__(self, frame_index: int, reason: str) -> None:
+        """Record the index of the first frame that is missing, and why."""
+        super().__init__(
+            "undecodable",
+            f"every frame must decode, but decoding stopped at frame {frame_index}: {reason}; "
+            f"the frames before it are good, upload the video again for the rest",
+        )
+        self.frame_index = frame_index
+        self.reason = reason
+
+    # Pickle rebuilds from the constructor's arguments, which are not those of the base.
+    def __reduce__(self) -> tuple[type["TruncatedVideoError"], tuple[int, str]]:  # type: ignore[override]
+        return (type(self), (self.frame_index, self.reason))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedFrame:
+    """Decoded frame before RGB conversion and rotation; valid until the next one is requested."""
+
+    frame_index: int
+    pts_ns: int
+    av_frame: VideoFrame
+    rgb_converter: RgbConverter
+    """Converter of the whole video, made from its first frame."""
+
+    def to_rgb(self) -> Frame:
+        """Return the frame upright, in RGB and independent of the decoder."""
+        rgb = self.rgb_converter.to_rgb(self.av_frame)
+        return Frame(frame_index=self.frame_index, pts_ns=self.pts_ns, rgb=rgb)
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Return the header's frames per second: average rate, else FFmpeg's guess, else 25."""
+    return stream.average_rate or stream.guessed_rate or _FALLBACK_FPS
+
+
+def decode_frames(
+    opened: OpenVideo, limits: Limits, *, size_px: tuple[int, int] | None = None
+) -> Iterator[DecodedFrame]:
+    """Decode the stream from its first frame, in presentation order.
+
+    A frame without a timestamp follows the previous frame after one frame duration; the first one
+    is at 0. `size_px` is the coded (width, height) to expect, by default that of the first frame.
+
+    Raises DataError of kind `undecodable` (no frame at all), `over_limit` or `unreadable`, and
+    TruncatedVideoError after the last good frame.
+    """
+    stream = opened.stream
+    # With frame threads a corrupt frame may be returned before its corruption is found, and with
+    # slice threads FFmpeg does not look for corruption in H.264.
+    stream.thread_count = 1
+    codec = stream.codec_context.name
+    if codec in _IMAGE_CODEC_OPTIONS:
+        stream.codec_context.options = _IMAGE_CODEC_OPTIONS[codec]
+    packets = opened.container.demux(stream)
+    frame_index, first_ns, rgb_converter, rotation_deg = 0, 0, None, 0
+    try:
+        for frame, pts_ns in _with_timestamps(decode_packets(opened, packets), stream):
+            size_px = _checked_size(frame, size_px)
+            if rgb_converter is None:
+                limits.check_size(*size_px)
+                first_ns, rgb_converter = pts_ns, RgbConverter(frame, stream)
+                limits.check_size(*rgb_converter.display.size_px)
+                rotation_deg = frame.rotation
+            elif codec in _IMAGE_CODEC_OPTIONS:
+                _check_rotation(frame, rotation_deg)
+            limits.check_length(frame_index + 1, pts_ns - first_ns)
+            yield DecodedFrame(frame_index, pts_ns, frame, rgb_converter)
+            frame_index += 1
+    except DecodeError as error:
+        if frame_index:
+            raise TruncatedVideoError(frame_index, str(error)) from error
+        raise _undecodable(opened, str(error)) from error
+    if frame_index == 0:
+        raise _undecodable(opened, "the track is empty")
+
+
+def decode_packets(
+    opened: OpenVideo, packets: Iterable["Packet[VideoStream]"]
+) -> Iterator[VideoFrame]:
+    """Decode packets of the stream, up to the first corruption.
+
+    Corruption is found in three ways. If packets are missing, the decoder is flushed as far as its
+    frames are certain to be complete. If the decoder reports an error, decoding stops. If it marks
+    a frame as concealed, the B-frames just before it may be predicted from it: therefore B-frames
+    are held back until the frame after them has decoded.
+
+    Raises DecodeError at the corruption, and DataError of kind `unreadable` if a read fails.
+    """
+    stream = opened.stream
+    last_dts: int | None = None
+    unconfirmed: deque[VideoFrame] = deque()
+    try:
+        for packet in packets:
+            missing = _missing_data(opened, packet, last_dts)
+            if missing:
+                yield from unconfirmed
+                yield from _flush(stream, last_dts)
+                raise DecodeError(missing)
+            if packet.size == 0 and not _is_end_of_stream(packet):
+                # The decoder would take an empty sample for the end of the stream.
+                continue
+            for frame in stream.decode(packet):
+                if frame.is_corrupt:
+                    raise DecodeError("the frame is corrupt")
+                opened.timer.restart()
+                unconfirmed.append(frame)
+                if frame.pict_type != PictureType.B or len(unconfirmed) > _MAX_UNCONFIRMED:
+                    while unconfirmed:
+                        yield unconfirmed.popleft()
+            last_dts = packet.dts if packet.dts is not None else last_dts
+        yield from unconfirmed
+    except FFMPEG_ERRORS as error:
+        opened.file.check_reads()
+        raise DecodeError(ffmpeg_message(error)) from error
+
+
+def _missing_data(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: int | None) -> str:
+    """Return what is missing at this packet, as a message; empty if nothing is.
+
+    A truncated packet must not be decoded: with frame threads PyAV hides its error behind the
+    frames that come with it. And FFmpeg takes a file that ends between two packets for complete.
+    """
+    if packet.is_corrupt:
+        return "the file ends in the middle of a frame, or bytes are missing"
+    if not _is_end_of_stream(packet):
+        return ""
+    opened.file.check_reads()
+    if "matroska" in opened.container.format.name:
+        # A Matroska index lists keyframes only, by presentation time.
+        is_truncated = (opened.file.bytes_beyond_declared_size() or 0) < 0
+        return "the file is shorter than its header says" if is_truncated else ""
+    entries = opened.stream.index_entries
+    if last_dts is not None and len(entries) and entries[-1].timestamp > last_dts:
+        return "the file ends before the last frame of its own index"
+    return ""
+
+
+def _is_end_of_stream(packet: "Packet[VideoStream]") -> bool:
+    """Return whether this is the empty packet with which PyAV ends a stream."""
+    return packet.size == 0 and packet.dts is None
+
+
+def _flush(stream: VideoStream, last_dts: int | None) -> Iterator[VideoFrame]:
+    """Return the frames that the decoder still holds for reordering, while none can be missing.
+
+    The pts of a lost packet is at least its dts, which is later than the last good dts: frames up
+    to that time are certain to have no gap before them.
+    """
+    for frame in stream.decode(None):
+        if last_dts is None or frame.pts is None or frame.pts > last_dts or frame.is_corrupt:
+            return
+        yield frame
+
+
+def _checked_size(frame: VideoFrame, size_px: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the frame's (width, height); raise DecodeError if another one was expected."""
+    frame_size_px = (frame.width, frame.height)
+    if size_px not in {None, frame_size_px}:
+        raise DecodeError(
+            "the frame size must be {}x{}, got {}x{}".format(*size_px, *frame_size_px)
+        )
+    return frame_size_px
+
+
+def _check_rotation(frame: VideoFrame, rotation_deg: int) -> None:
+    """Raise DecodeError for another rotation than the first one: each photo has its own."""
+    if frame.rotation != rotation_deg:
+        raise DecodeError(
+            f"the rotation must be {rotation_deg} degrees as in the first frame, "
+            f"got {frame.rotation}"
+        )
+
+
+def _with_timestamps(
+    frames: Iterator[VideoFrame], stream: VideoStream
+) -> Iterator[tuple[VideoFrame, int]]:
+    """Return each frame with its pts in nanoseconds."""
+    frame_duration_ns = round(NS_PER_S / frame_rate(stream))
+    next_ns = 0
+    for frame in frames:
+        time_base = frame.time_base or stream.time_base
+        pts_ns = next_ns if frame.pts is None or time_base is None else to_ns(frame.pts, time_base)
+        next_ns = pts_ns + frame_duration_ns
+        yield frame, pts_ns
+
+
+def _undecodable(opened: OpenVideo, reason: str) -> DataError:
+    return DataError(
+        "undecodable",
+        f"the video track ({opened.stream.codec_context.name}) must have at least one frame that "
+        f"decodes, but the first one does not: {reason}; upload the video again or transcode it",
+    )
