@@ -24,73 +24,99 @@ PlanReason = ProcessReason | Literal["quarantined", "gone", "unchanged"]
 
 
 class PoolParams(Params):
-    """How many actors an operator has, and what each of them holds."""
+    """Pool of actors; each of them loads the model once."""
 
     actors: Annotated[int, Field(ge=1)] = 1
-    """Actors in the pool, each with a resident model."""
+    """Number of actors."""
     num_cpus: Annotated[float, Field(ge=0)] = 1.0
+    """CPUs that each actor reserves."""
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    """GPUs that each actor reserves; a fraction shares one GPU."""
 
 
 class DetectPoolParams(PoolParams):
-    """A pool whose model sees one frame a shot, or a few, and is idle most of the time."""
+    """Pool of detector actors."""
 
     num_cpus: Annotated[float, Field(ge=0)] = 0.5
+    """CPUs that each actor reserves."""
     batch_size: Annotated[int, Field(ge=1)] = 8
-    """Shots a call."""
+    """Number of shots per call of the detector."""
 
 
 class ResourceParams(Params):
-    """What the operators ask of the cluster."""
+    """Resources that the stages reserve on the Ray cluster."""
 
     inspect_num_cpus: Annotated[float, Field(gt=0)] = 0.5
-    """An inspection decodes the whole video; a core is right for it where there are enough."""
+    """CPUs per inspection task, which decodes a whole video; 1 is best on a machine with many
+    cores."""
     detect: DetectPoolParams = DetectPoolParams()
-    propagate: PoolParams = PoolParams(num_cpus=1.0)
-    """The run's real work: one actor a GPU; on a CPU one actor takes what cores there are. A call
-    is one shot, and an actor has `tracker.max_concurrent_shots` of them at work at once."""
+    """Pool of actors that detect products. A detector sees only a few frames per shot, so few
+    actors suffice."""
+    propagate: PoolParams = PoolParams()
+    """Pool of actors that track products, the most expensive stage. Use one actor per GPU; one
+    actor uses all cores of a CPU machine. Each tracks `tracker.max_concurrent_shots` shots at
+    once."""
     write_num_cpus: Annotated[float, Field(gt=0)] = 0.25
+    """CPUs per task that computes verdicts or writes files."""
 
 
 class RunParams(Params):
-    """How a run behaves; nothing here changes results."""
+    """Behavior of a run. None of these keys changes results."""
 
     process: tuple[ProcessReason, ...] = ("new", "changed", "failed")
-    """Which videos to process: not in the dataset; with other content than then; with results of
-    other settings or weights; failed, with attempts left."""
+    """Videos that are processed: `new` (not in the dataset), `changed` (new content), `stale`
+    (other settings, weights, prompts or shots), `failed` (failed before, with attempts left)."""
     max_attempts: Annotated[int, Field(ge=1)] = 3
-    """Failed attempts after which a video is quarantined until it changes or someone retries it."""
+    """Number of failed attempts after which a video is quarantined, until it changes or `pvtt-flow
+    retry` releases it."""
     max_failure_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """The run exits non-zero when more than this share of its videos failed."""
+    """Largest fraction of failed videos; the run exits with code 1 above it, after processing all
+    videos."""
     commit_interval_s: Annotated[float, Field(gt=0)] = 5.0
-    """Finished videos are published together, this often: what a killed run may lose."""
+    """Time between two commits, in seconds. A killed run loses the results since its last
+    commit."""
     isolate_decoders: bool = True
-    """Whether videos are decoded in processes of their own, so that one at which FFmpeg crashes or
-    hangs costs itself alone."""
+    """Decode in separate processes, so that a crash or hang of FFmpeg fails only the video that
+    caused it."""
     no_progress_timeout_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
-    """Ray Data gives up after so long without a finished shot; longer than the longest shot takes
-    among those that are tracked beside it."""
+    """Time without a finished shot after which the run is aborted, in seconds. Must be longer than
+    the slowest shot takes."""
     models: str | None = None
-    """Folder or bucket of weights; null is the user's cache folder."""
+    """Folder or bucket of weights; null: the user's cache folder."""
     contact_sheet_videos: Annotated[int, Field(ge=0, le=64)] = 12
-    """Videos on the contact sheet; 0 makes none."""
+    """Number of videos on the contact sheet; 0: no contact sheet."""
 
 
 class RunConfig(Params):
-    """Everything that describes a run."""
+    """Configuration of a run."""
 
     version: Literal[1] = 1
+    """Version of the config format."""
     input: InputParams
+    """Videos to process."""
     shots: ShotParams = ShotParams()
+    """Splitting of videos into shots. `shots` of a manifest row replace all of this for its
+    video."""
     sampling: SamplingParams = SamplingParams()
+    """Frames of a shot that are processed; by default all of them. Set at most one of the two
+    keys."""
     limits: Limits = Limits()
+    """Limits on one video. A video that exceeds one fails with kind `over_limit`."""
     detector: DetectorParams = DetectorParams()
+    """The model that finds products."""
     detect: DetectParams = DetectParams()
+    """Selection of products among the detector's boxes, and of the frame that is searched."""
     tracker: TrackerParams = TrackerParams()
+    """The SAM 2 model that tracks products."""
     qc: QcThresholds = QcThresholds()
+    """Thresholds of the verdict: `..._review` sends a masklet to review, `..._reject` rejects
+    it."""
     output: OutputParams
+    """The dataset."""
     resources: ResourceParams = ResourceParams()
+    """Resources that the stages reserve on the Ray cluster."""
     run: RunParams = RunParams()
+    """Behavior of a run. None of these keys changes results."""
 
     @model_validator(mode="after")
     def _check_prompt_frame(self) -> Self:

@@ -14,26 +14,29 @@ from pvtt_flow.types import Detections, Prompt
 
 
 class DetectParams(Params):
-    """How products are chosen among what the detector saw."""
+    """Selection of products among the detector's boxes, and of the frame that is searched."""
 
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """Detections below this confidence are dropped."""
+    """Lowest confidence of a detection that is kept."""
     classes: tuple[str, ...] | None = None
-    """Class names that count as products; null takes every class the detector knows."""
+    """Names of the detector's classes that count as products; null: all of its classes."""
     max_products: Annotated[int, Field(ge=1, le=64)] = 1
-    """At most so many objects a shot."""
+    """Largest number of objects per shot."""
     choose: Literal["score", "area", "centrality"] = "score"
-    """What makes one product better than another: confidence, size, or nearness to the centre."""
+    """Ranking of products, which decides what `max_products` and `max_iou` keep: `score`
+    (confidence), `area` (size), or `centrality` (closeness to the picture's center)."""
     max_iou: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """Two products that overlap more than this are one; the better one stays."""
+    """Largest overlap (IoU) of two products; of two boxes that overlap more, the lower-ranked one
+    is dropped."""
     min_area: Annotated[float, Field(ge=0, le=1)] = 0.001
-    """Smallest product, as a fraction of the picture."""
+    """Smallest area of a product, as a fraction of the picture's area."""
     prompt_frame: Literal["first", "sharp", "confident"] = "first"
-    """Which frame of a shot products are looked for on: its first; the first that is sharp beside
-    the rest of the shot; or the one on which the detector is surest of them."""
+    """Frame of a shot on which products are detected: `first`; `sharp`: the first candidate that is
+    about as sharp as the sharpest one; `confident`: the candidate on which the products' scores
+    have the largest sum. `sharp` and `confident` need `tracker.direction: both`."""
     num_candidates: Annotated[int, Field(ge=2, le=32)] = 8
-    """Frames of a shot, the first included, among which that one is; all of them are decoded, and
-    for `confident` all of them are looked at."""
+    """Number of candidate frames per shot, the first frame included, for `sharp` and `confident`.
+    All of them are decoded; `confident` also runs the detector on all of them."""
 
 
 def choose_products(

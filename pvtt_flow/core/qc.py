@@ -20,23 +20,39 @@ Fraction01 = Annotated[float, Field(ge=0, le=1)]
 
 
 class QcThresholds(Params):
-    """Where a measurement becomes a reason. Each rule has a bound for review and one for reject."""
+    """Thresholds of the verdict: `..._review` sends a masklet to review, `..._reject` rejects
+    it."""
 
     presence_review: Fraction01 = 0.9
+    """Review below this fraction of the shot's processed frames with a mask."""
     presence_reject: Fraction01 = 0.2
+    """Reject below this fraction of the shot's processed frames with a mask."""
     visibility_flips_review: Annotated[int, Field(ge=0)] = 4
+    """Review above this number of changes between visible and invisible from frame to frame."""
     area_min_review: Fraction01 = 0.001
+    """Review below this median mask area, as a fraction of the picture."""
     area_max_review: Fraction01 = 0.8
+    """Review above this median mask area, as a fraction of the picture."""
     area_jump_review: Annotated[float, Field(gt=0)] = 0.7
-    """A mask that doubles or halves from one frame to the next has |ln ratio| 0.69."""
+    """Review above this largest |ln(area[t+1] / area[t])|; 0.69 is a mask that doubles or halves in
+    one frame."""
     box_jump_review: Annotated[float, Field(gt=0)] = 0.5
+    """Review above this largest move of the box's center between two frames, in box diagonals."""
     object_score_review: float = 0.0
+    """Review below this 5th percentile of SAM 2's object score, a logit: above 0 the object is
+    visible."""
     predicted_iou_review: Fraction01 = 0.6
+    """Review below this mean of the IoU that SAM 2 predicts for its masks."""
     predicted_iou_reject: Fraction01 = 0.3
+    """Reject below this mean of the IoU that SAM 2 predicts for its masks."""
     border_contact_review: Fraction01 = 0.5
+    """Review above this fraction of masks that touch the picture's border."""
     fragments_review: Annotated[float, Field(ge=1)] = 3.0
+    """Review above this mean number of connected parts of a mask."""
     prompt_iou_review: Fraction01 = 0.5
+    """Review below this IoU of the prompt box and the mask's box on the prompted frame."""
     prompt_iou_reject: Fraction01 = 0.2
+    """Reject below this IoU of the prompt box and the mask's box on the prompted frame."""
 
 
 def measure(

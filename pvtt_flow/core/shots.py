@@ -18,14 +18,17 @@ Interval: TypeAlias = tuple[int, int]
 
 
 class ShotParams(Params):
-    """How a video is cut into shots; a manifest's `shots` come before all of this."""
+    """Splitting of videos into shots. `shots` of a manifest row replace all of this for its
+    video."""
 
     detect_cuts: bool = True
-    """Whether cuts, dissolves and fades end shots; else the whole video is one."""
+    """Split videos at hard cuts, dissolves and fades; false: each video is one shot."""
     min_length_s: Annotated[float, Field(ge=0)] = 0.5
-    """What is shorter belongs to the shot before it; a video's first shot may be shorter."""
+    """Shortest shot, in seconds; a shorter one is merged into the previous shot. The first shot of
+    a video may be shorter."""
     max_length_s: Annotated[float, Field(gt=0)] | None = None
-    """What is longer is split into equal parts; null tracks every shot whole."""
+    """Longest shot, in seconds; longer shots are split into equal parts; null: no limit. At least
+    twice `min_length_s`."""
 
     @model_validator(mode="after")
     def _room_to_split(self) -> Self:

@@ -30,12 +30,13 @@ class FrameTime(NamedTuple):
 
 
 class SamplingParams(Params):
-    """Which frames of a shot to process; every one unless told otherwise."""
+    """Frames of a shot that are processed; by default all of them. Set at most one of the two
+    keys."""
 
     stride: Annotated[int, Field(ge=1)] = 1
-    """Take every n-th frame, the shot's first one included."""
+    """Process every n-th frame, starting with the first frame of the shot."""
     target_fps: Annotated[float, Field(gt=0)] | None = None
-    """Take this many frames a second of presentation time; null takes them by stride."""
+    """Process this many frames per second of presentation time; null: use `stride`."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:

@@ -24,16 +24,19 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 class DetectorParams(Params):
-    """Which detector runs, and how."""
+    """The model that finds products."""
 
     weights: str = "embedded_detector"
-    """`embedded_detector`, or a path: `.pt`, `.onnx`, an OpenVINO folder, whatever ultralytics
-    reads."""
+    """`embedded_detector`, or the path of a model that ultralytics reads: `.pt`, `.onnx`, an
+    OpenVINO folder, and others."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """Of the weights file; must be given for a `.pt` of your own."""
+    """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
+    which can run code when it is loaded."""
     image_size_px: Annotated[int, Field(ge=32, le=4096)] | None = None
-    """Longer side the picture is scaled to; null takes what the weights were trained with."""
+    """Longer side to which pictures are scaled, in pixels; null: the size that the weights were
+    trained with."""
     device: Device = "auto"
+    """Device of the model; `auto`: CUDA if available, else CPU."""
 
 
 class Detector(Protocol):

@@ -17,32 +17,37 @@ MAX_PROMPTED_FRAMES = 64
 
 
 class TrackerParams(Params):
-    """Which SAM 2 runs, and how."""
+    """The SAM 2 model that tracks products."""
 
     weights: str = "embedded_tracker"
-    """A name of `pvtt-flow models list`, or a path to a SAM 2 state dict (`.pt`)."""
+    """`embedded_tracker`, another name that `pvtt-flow models list` shows, or the path of a SAM 2
+    state dict (`.pt`)."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """Of a weights path; must be given for a `.pt` of your own."""
+    """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
+    which can run code when it is loaded."""
     config: str | None = None
-    """For a weights path: the architecture, a `.yaml` path or the name of a known checkpoint."""
+    """Architecture of a weights path: the path of a SAM 2 `.yaml` file, or the name of a known
+    checkpoint with the same architecture."""
     device: Device = "auto"
+    """Device of the model; `auto`: CUDA if available, else CPU."""
     direction: Literal["forward", "backward", "both"] = "both"
-    """From an object's first prompt forward, from its last one backward, or both from the first."""
+    """Direction of tracking: `forward` from an object's first prompt, `backward` from its last
+    prompt, or `both` ways from its first prompt."""
     max_concurrent_shots: Annotated[int, Field(ge=1, le=256)] = 8
     """Number of shots that one tracker processes together (its slots); each object of a shot needs
     a few MB of device memory."""
     max_prompted_frames: Annotated[int, Field(ge=1, le=MAX_PROMPTED_FRAMES)] = 8
-    """Prompted frames an object; all of them stay in its memory for the whole shot. The prompts of
-    all objects of a shot may be on at most 64 frames."""
+    """Largest number of prompted frames per object; all of them stay in the memory bank for the
+    whole shot. The prompts of all objects of a shot may be on at most 64 frames."""
     fill_holes_px: Annotated[int, Field(ge=0)] = 0
-    """Holes of a mask up to this area are filled, in pixels of the model's mask (a quarter of its
-    image side). The official predictor fills 8 where its CUDA extension was built."""
+    """Largest hole of a mask that is filled, in pixels of the model's mask, whose side is a quarter
+    of the model's input; 0: none. SAM 2's predictor fills 8 if its CUDA extension was built."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the arithmetic: auto is bfloat16 autocast on CUDA, as in the official examples, and
-    float32 on a CPU."""
+    """Precision of the model; `auto`: bfloat16 autocast on CUDA, as in SAM 2's examples, and
+    float32 on CPU."""
     compile_steps: bool | None = None
-    """Whether the steady state is compiled, and replayed as a CUDA graph: minutes at each actor's
-    start for faster steps. Null compiles on CUDA."""
+    """Compile the tracking step and replay it as a CUDA graph: starting an actor takes minutes
+    longer, each step is faster; null: only on CUDA."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

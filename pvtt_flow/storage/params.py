@@ -19,26 +19,26 @@ Ending = Annotated[str, AfterValidator(_ending)]
 
 
 class InputParams(Params):
-    """Which videos to process."""
+    """Videos to process."""
 
     uri: str = Field(min_length=1)
-    """A video, a folder (recursive), a glob, a folder of frames (`mug/#fps=25`), or a manifest
-    (`.csv`, `.jsonl`, `.ndjson`, `.parquet`); local, `s3://`, `gs://` or anything else that fsspec
-    opens."""
+    """Location of the videos: a file, a folder (searched recursively), a glob, a folder of frames
+    (`mug/#fps=25`), or a manifest (`.csv`, `.jsonl`, `.ndjson`, `.parquet`). Local, `s3://`,
+    `gs://`, or any other filesystem of fsspec."""
     extensions: Annotated[tuple[Ending, ...], Field(strict=False)] = ()
-    """Endings that count as videos in a folder, besides the usual ones."""
+    """More file extensions that count as videos when a folder is searched, such as `webp`."""
     frame_folders: bool = False
-    """Whether folders of numbered JPEG or PNG pictures (`00000.jpg`) are videos, too."""
+    """Read folders of numbered JPEG or PNG pictures (`00000.jpg`) as videos, too."""
     frames_fps: Annotated[float, Field(ge=MIN_FPS, le=MAX_FPS)] = 25.0
-    """Frames a second of such folders, which have no times of their own; another value makes them
-    changed videos."""
+    """Frames per second of folders of frames, which have no timestamps. A video counts as changed
+    when this changes."""
     identity: Literal["etag", "content"] = "etag"
-    """What tells that a video changed: the store's ETag (local files: modification time and
-    size), or a hash of the content, which reads every byte of every video before each run."""
+    """Evidence that a video changed: `etag`: the store's ETag (modification time and size for local
+    files); `content`: a hash of the file, for which each run reads every byte of every video."""
 
 
 class OutputParams(Params):
-    """Where the dataset is."""
+    """The dataset."""
 
     uri: str = Field(min_length=1)
-    """The dataset's folder: local, `s3://` or `gs://`."""
+    """Folder of the dataset: local, `s3://` or `gs://`."""

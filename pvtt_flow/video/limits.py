@@ -11,24 +11,24 @@ from pvtt_flow.params import Params
 
 
 class Limits(Params):
-    """Limits on one video; a video beyond one of them fails with kind `over_limit`."""
+    """Limits on one video. A video that exceeds one fails with kind `over_limit`."""
 
     max_bytes: Annotated[int, Field(ge=1)] = 50_000_000_000
-    """Maximum size of the file, in bytes."""
+    """Largest file, in bytes."""
     max_pixels: Annotated[int, Field(ge=1)] = 8192 * 8192
-    """Maximum width times height of a frame."""
+    """Largest frame, width times height."""
     max_frames: Annotated[int, Field(ge=1)] = 200_000
-    """Maximum number of frames of a video."""
+    """Largest number of frames."""
     max_duration_s: Annotated[float, Field(gt=0)] = 6 * 3600.0
-    """Maximum duration of a video, in seconds."""
+    """Longest duration, in seconds."""
     max_streams: Annotated[int, Field(ge=1)] = 100
-    """Maximum number of streams of a file: video, audio, subtitles and data together."""
+    """Largest number of streams of all types: video, audio, subtitles, data."""
     frame_timeout_s: Annotated[float, Field(ge=0.01)] = 60.0
-    """Maximum time to decode one frame, and to open the file before the first one, in seconds;
-    waiting for the store does not count. Enforced only with `run.isolate_decoders`, as is
-    `max_decoder_bytes`."""
+    """Longest time to decode one frame, or to open the file, in seconds; time spent waiting for the
+    store does not count. Applies only with `run.isolate_decoders`."""
     max_decoder_bytes: Annotated[int, Field(ge=1_000_000_000)] = 8_000_000_000
-    """Maximum private memory of a decoder process, in bytes."""
+    """Largest private memory of a decoder process, in bytes. Applies only with
+    `run.isolate_decoders`."""
 
     def check_bytes(self, size_bytes: int) -> None:
         """Raise a DataError of kind `over_limit` for a larger file."""

@@ -9,9 +9,12 @@ from pvtt_flow.config.errors import RENAMED_KEYS
 from pvtt_flow.config.loading import dump, load, load_thresholds, parse
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.storage.params import InputParams
+from pvtt_flow.storage.sources import list_sources
 
 SMALLEST = "input: {uri: videos}\noutput: {uri: dataset}\n"
-EXAMPLES = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = Path(__file__).parents[2] / "configs"
+EXAMPLES = sorted(CONFIGS.glob("*.yaml"))
 
 
 @pytest.fixture
@@ -163,4 +166,14 @@ def test_example_configs_load(example: Path) -> None:
 
 
 def test_example_configs_are_found() -> None:
-    assert {"quickstart.yaml", "cluster.yaml"} <= {path.name for path in EXAMPLES}
+    names = {path.name for path in EXAMPLES}
+    assert {"quickstart.yaml", "cluster.yaml", "s3.yaml", "refresh.yaml"} <= names
+
+
+def test_example_manifest_lists_videos_that_exist() -> None:
+    uri = str(CONFIGS / "manifest.example.jsonl")
+    sources = list_sources(InputParams(uri=uri))
+    assert [source.video_id for source in sources] == ["one", "two", "corrected", "given-shots"]
+    assert all(source.etag for source in sources)
+    assert [len(source.prompts) for source in sources] == [1, 2, 2, 0]
+    assert sources[3].shots == ((0, 36), (36, 72))
