@@ -1,4 +1,4 @@
-"""Frames to an H.264 mp4 that every browser plays; for people to look at, not for datasets."""
+"""Encode frames to an H.264 mp4 that every browser plays, for previews."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -11,18 +11,18 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-# H.264's number for BT.709, which players assume of HD and we state for all sizes.
+# Code of BT.709 in H.264. Players assume BT.709 for HD only, so files of all sizes declare it.
 _BT709 = 1
 # Visually close to lossless at a fifth of the bytes.
 _OPTIONS = {"crf": "20", "preset": "veryfast"}
 
 
 def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: Fraction) -> int:
-    """Writes uint8 (H, W, 3) RGB frames, one after the other, at a constant rate; their number.
+    """Write uint8 (H, W, 3) RGB frames at a constant rate; return their number.
 
-    Odd sizes gain a row or a column that repeats the last one. The file appears under its name
-    when it is complete; a failure leaves nothing behind. Raises ValueError for no frames at all
-    and for a frame of another size than the first.
+    Odd sizes are padded with a copy of the last row or column. The file gets its name when it is
+    complete; a failure leaves no file. Raises ValueError if there is no frame, and if a frame has
+    another shape than the first one.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:

@@ -1,7 +1,7 @@
-"""How a coded picture is meant to be seen: stretched, flipped, turned. FFmpeg hands it over as is.
+"""Display of a decoded frame: stretch it to square pixels, mirror it and rotate it upright.
 
-Display pixels are square. As the HTML standard has it for video, a picture grows in one dimension
-and shrinks in none, so nothing that was coded is lost.
+FFmpeg returns frames as they are coded. As in the HTML standard for video, a frame grows in one
+dimension and shrinks in none, so no coded pixel is lost.
 """
 
 from dataclasses import dataclass
@@ -15,34 +15,35 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-# OpenCV turns 1080p in 0.7 ms where np.rot90 and a copy take 8 ms, as long as decoding it.
-_TURNS = {
+# OpenCV rotates 1080p in 0.7 ms; np.rot90 and a copy take 8 ms, as long as decoding it.
+_ROTATIONS = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
-# FFmpeg's numbers after the last one that PyAV 18 knows, and some to come (libavutil/frame.h).
-_UNKNOWN_KINDS = range(28, 40)
-_QUARTER = np.array([[0, -1], [1, 0]])
-_FLIP = np.array([[-1, 0], [0, 1]])
+# Types of side data after the last one that PyAV 18 knows, and some for later versions of FFmpeg
+# (AVFrameSideDataType in libavutil/frame.h).
+_UNKNOWN_TYPES = range(28, 40)
+_QUARTER_TURN = np.array([[0, -1], [1, 0]])
+_MIRROR = np.array([[-1, 0], [0, 1]])
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """The way from the coded picture to the shown one, in this order."""
+    """Steps from the coded frame to the displayed one, in this order."""
 
     coded_px: tuple[int, int]
-    """Width and height, as are all sizes here."""
+    """Coded width and height; all sizes here are (width, height)."""
     sample_aspect: Fraction
-    """Width of a coded pixel over its height: the picture is stretched to square ones."""
+    """Width of a coded pixel over its height; the frame is stretched to square pixels."""
     mirrored: bool
-    """Whether it is then flipped left to right."""
+    """True if the stretched frame is flipped left to right."""
     rotation_deg: int
-    """The clockwise turn after that: 0, 90, 180 or 270."""
+    """Clockwise rotation after that: 0, 90, 180 or 270."""
 
     @property
     def stretched_px(self) -> tuple[int, int]:
-        """Size before the turn."""
+        """Size before the rotation."""
         width_px, height_px = self.coded_px
         if self.sample_aspect > 1:
             return round(width_px * self.sample_aspect), height_px
@@ -50,68 +51,70 @@ class Display:
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """Size when shown."""
+        """Display size."""
         width_px, height_px = self.stretched_px
         return (height_px, width_px) if self.rotation_deg in {90, 270} else (width_px, height_px)
 
     def upright(self, stretched: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 (H, W, 3) at display size, C-contiguous, of a picture that is stretched already."""
-        flipped = cv2.flip(stretched, 1) if self.mirrored else stretched
-        turned = cv2.rotate(flipped, _TURNS[self.rotation_deg]) if self.rotation_deg else flipped
-        return np.ascontiguousarray(turned, np.uint8)
+        """Mirror and rotate a stretched uint8 (H, W, 3) image; return it C-contiguous."""
+        image = cv2.flip(stretched, 1) if self.mirrored else stretched
+        if self.rotation_deg:
+            image = cv2.rotate(image, _ROTATIONS[self.rotation_deg])
+        return np.ascontiguousarray(image, np.uint8)
 
 
-def display_of(picture: VideoFrame, stream: VideoStream) -> Display:
-    """What a picture, and the container around it, say about how it is shown."""
-    mirrored, rotation_deg = _orientation(picture)
+def display_of(frame: VideoFrame, stream: VideoStream) -> Display:
+    """Return the display that a frame and its container declare."""
+    mirrored, rotation_deg = _orientation(frame)
     return Display(
-        coded_px=(picture.width, picture.height),
-        # FFmpeg takes the container's word over the codec's, and gives 0 or none for no word.
+        coded_px=(frame.width, frame.height),
+        # FFmpeg prefers the container's value to the codec's; 0 or None if neither has one.
         sample_aspect=Fraction(stream.sample_aspect_ratio or 1),
         mirrored=mirrored,
         rotation_deg=rotation_deg,
     )
 
 
-def _orientation(picture: VideoFrame) -> tuple[bool, int]:
-    """Whether it is flipped, and the turn after that; of a matrix that is askew, the nearest.
+def _orientation(frame: VideoFrame) -> tuple[bool, int]:
+    """Return (mirrored, rotation_deg); for any other matrix, the most similar orientation.
 
-    A display matrix is three rows of fixed point numbers (libavutil/display.h); the first two of
-    each of the first two rows say where the picture's axes go.
+    A display matrix is three rows of fixed point numbers (libavutil/display.h); the first two
+    numbers of the first two rows are the images of the frame's axes.
     """
     try:
-        matrix = _matrix(picture)
+        matrix = _display_matrix(frame)
     except ValueError:
-        # The turn, PyAV tells by itself.
-        return False, round(-picture.rotation / 90) % 4 * 90
+        # PyAV reports the rotation even if it cannot read the side data.
+        return False, round(-frame.rotation / 90) % 4 * 90
     if matrix is None:
         return False, 0
     axes = np.frombuffer(matrix, "<i4").reshape(3, 3)[:2, :2].T.astype(np.float64)
-    choices = [(mirrored, turns) for mirrored in (False, True) for turns in range(4)]
+    choices = [(mirrored, quarters) for mirrored in (False, True) for quarters in range(4)]
 
-    def likeness(choice: tuple[bool, int]) -> float:
-        mirrored, turns = choice
-        wanted = np.linalg.matrix_power(_QUARTER, turns) @ (_FLIP if mirrored else np.eye(2))
-        return float((axes * wanted).sum())
+    def similarity(choice: tuple[bool, int]) -> float:
+        mirrored, quarters = choice
+        matrix = np.linalg.matrix_power(_QUARTER_TURN, quarters)
+        return float((axes * (matrix @ _MIRROR if mirrored else matrix)).sum())
 
-    mirrored, turns = max(choices, key=likeness)
-    return mirrored, 90 * turns
+    mirrored, quarters = max(choices, key=similarity)
+    return mirrored, 90 * quarters
 
 
-def _matrix(picture: VideoFrame) -> Any:
-    """The display matrix, if there is one; ValueError when PyAV cannot tell."""
+def _display_matrix(frame: VideoFrame) -> Any:
+    """Return the display matrix, or None; raise ValueError if PyAV cannot read the side data."""
     try:
-        return picture.side_data.get("DISPLAYMATRIX")
+        return frame.side_data.get("DISPLAYMATRIX")
     except ValueError:
-        # PyAV 18 gives no side data where it does not know all of it, such as a photo's EXIF.
-        return _without_unknown_side_data(picture).side_data.get("DISPLAYMATRIX")
+        # PyAV 18 returns no side data if it does not know every type in it, such as a photo's EXIF.
+        return _without_unknown_side_data(frame).side_data.get("DISPLAYMATRIX")
 
 
-def _without_unknown_side_data(picture: VideoFrame) -> VideoFrame:
+def _without_unknown_side_data(frame: VideoFrame) -> VideoFrame:
+    """Return a copy of the frame without side data that PyAV does not know."""
     graph = Graph()
-    deletions = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in _UNKNOWN_KINDS]
-    size_px = (picture.width, picture.height)
-    source = graph.add_buffer(None, *size_px, picture.format, time_base=picture.time_base)
+    deletions = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in _UNKNOWN_TYPES]
+    size_px = (frame.width, frame.height)
+    source = graph.add_buffer(None, *size_px, frame.format, time_base=frame.time_base)
     graph.link_nodes(source, *deletions, graph.add("buffersink")).configure()
-    graph.vpush(picture)
+    graph.vpush(frame)
     return graph.vpull()

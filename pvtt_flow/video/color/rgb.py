@@ -29,7 +29,7 @@ _TRANSFERS: dict[int, tone_mapping.Transfer] = {
     ColorTrc.ARIB_STD_B67: "hlg",
 }
 _UNSPECIFIED = 2
-# mpv's rule.
+# Frames at least this wide or high are HD, as in mpv.
 _HD_WIDTH_PX, _HD_HEIGHT_PX = 1280, 577
 _CUBE_STEPS = 33
 _WHITE = 255

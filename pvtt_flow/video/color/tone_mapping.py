@@ -1,11 +1,11 @@
-"""High dynamic range to standard: what a viewer at a reference display would see on an SDR one.
+"""Map high dynamic range to standard dynamic range, as a reference display would show it.
 
-The steps, each with its standard:
+Steps, each with its standard:
 
 1. code values to light: PQ by SMPTE ST 2084; HLG by ITU-R BT.2100, on a display of 1,000 cd/m²
 2. highlights: the EETF of ITU-R BT.2390 (section 5.4.1) on the brightest of the three channels,
    from a mastering peak of 1,000 cd/m² to 203 cd/m², the diffuse white of ITU-R BT.2408
-3. primaries: BT.2020 to BT.709 (ITU-R BT.2087); colours outside are clipped
+3. primaries: BT.2020 to BT.709 (ITU-R BT.2087); colors outside are clipped
 4. light to code values: the inverse of ITU-R BT.1886, a power of 1 / 2.4
 """
 
@@ -31,7 +31,7 @@ _BT1886_GAMMA = 2.4
 
 
 def to_sdr(coded: Floats, transfer: Transfer) -> Floats:
-    """BT.709 code values of BT.2020 ones: float64 (..., 3) R'G'B' in [0, 1], in and out."""
+    """Convert BT.2020 code values to BT.709: float64 (..., 3) R'G'B' in [0, 1], in and out."""
     nits = _pq_light(coded) if transfer == "pq" else _hlg_light(coded)
     mapped = _without_highlights(nits) / _WHITE_NITS
     bt709 = np.clip(mapped @ _BT2020_TO_BT709.T, 0, 1)
@@ -39,9 +39,9 @@ def to_sdr(coded: Floats, transfer: Transfer) -> Floats:
 
 
 def cube(transfer: Transfer, num_steps: int) -> str:
-    """`to_sdr` as a table in the text of a .cube file, for FFmpeg's `lut3d` to interpolate."""
+    """Return `to_sdr` as the text of a .cube file, a table that FFmpeg's `lut3d` interpolates."""
     steps = np.linspace(0, 1, num_steps)
-    # In a .cube file red changes first.
+    # In a .cube file red changes fastest.
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
     rows = to_sdr(np.stack([red, green, blue], axis=-1).reshape(-1, 3), transfer)
     lines = [f"LUT_3D_SIZE {num_steps}", *("{:.6f} {:.6f} {:.6f}".format(*row) for row in rows)]
@@ -50,13 +50,13 @@ def cube(transfer: Transfer, num_steps: int) -> str:
 
 def _without_highlights(nits: Floats) -> Floats:
     brightest = nits.max(axis=-1, keepdims=True)
-    # A channel cannot be brighter than the brightest, so hues stay.
+    # All channels are scaled alike, so hues stay.
     mapped = _pq_light(_eetf(_pq_code(brightest)))
     return np.asarray(nits * mapped / np.maximum(brightest, 1e-6), np.float64)
 
 
 def _eetf(code: Floats) -> Floats:
-    """PQ code values of the mastering display to those of the target: a knee, then a spline."""
+    """Map PQ code values of the mastering display to the target: a knee, then a Hermite spline."""
     peak = _pq_code(np.array(_PEAK_NITS))
     source = np.minimum(code / peak, 1)
     top = _pq_code(np.array(_WHITE_NITS)) / peak
@@ -72,7 +72,7 @@ def _eetf(code: Floats) -> Floats:
 
 
 def _pq_light(code: Floats) -> Floats:
-    """Light in cd/m² of PQ code values."""
+    """Convert PQ code values to light in cd/m²."""
     power = np.clip(code, 0, 1) ** (1 / _PQ_M2)
     light: Floats = np.maximum(power - _PQ_C1, 0) / (_PQ_C2 - _PQ_C3 * power)
     return _PQ_MAX_NITS * light ** (1 / _PQ_M1)
@@ -85,7 +85,7 @@ def _pq_code(nits: Floats) -> Floats:
 
 
 def _hlg_light(code: Floats) -> Floats:
-    """Light in cd/m² of HLG code values: the scene's, then the display's."""
+    """Convert HLG code values to light of the scene, then of the display, in cd/m²."""
     code = np.clip(code, 0, 1)
     scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - _HLG_C) / _HLG_A) + _HLG_B) / 12)
     luma = np.maximum(scene @ _BT2020_LUMA, 1e-6)[..., None]

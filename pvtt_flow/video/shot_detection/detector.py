@@ -1,4 +1,4 @@
-"""Where one shot ends and the next begins: hard cuts, dissolves, fades."""
+"""Detect shot boundaries: hard cuts, dissolves and fades."""
 
 from collections import deque
 
@@ -7,78 +7,79 @@ from pvtt_flow.video.shot_detection.gradual import GradualTransitionDetector
 
 # PySceneDetect compares a frame's change with those of two frames on either side of it.
 _WINDOW = 2
-# Both low, since candidates are looked at again: a cut between two products on white changes
-# little, and one in a shaky shot not much more than the shaking.
+# Both low, since candidates are verified by block matching: a cut between two products on white
+# changes little, and a cut in a shaky shot not much more than the camera shake.
 _MIN_RATIO, _MIN_CHANGE = 1.5, 4.0
-# Between the movements and the cuts that were measured; see `novelty`.
-_MIN_NOVELTY = 0.65
-# Only frame numbers are asked for.
+# Between the values measured for motion and for cuts; see `motion_compensated_residual`.
+_MIN_RESIDUAL = 0.65
+# Any value will do: PySceneDetect wants a rate, and only frame numbers are used.
 _ANY_FPS = 25.0
 
 
 class CutDetector:
-    """Takes small pictures of a video's frames in order; memory does not grow with the video.
+    """Detector fed with the thumbnails of a video in order; memory does not grow with the video.
 
-    Hard cuts are proposed by PySceneDetect's AdaptiveDetector, which finds what changes more than
-    the frames around it, and must then be new beyond movement, across the frame itself and across
-    its neighbours: a flash comes back to what it was. Fades through a long black, which no window
-    spans, are those of its ThresholdDetector.
+    PySceneDetect's AdaptiveDetector proposes hard cuts: frames that change more than their
+    neighbors. Motion must not explain the change, neither across the frame itself nor across its
+    neighbors, so that a flash is no cut. Its ThresholdDetector finds fades through a long black,
+    which are longer than any window of `GradualTransitionDetector`.
     """
 
     def __init__(self) -> None:
-        # Half a second, which not every command needs.
+        """Create a detector for one video."""
+        # Importing takes half a second, which not every command needs.
         from scenedetect import AdaptiveDetector, FrameTimecode, ThresholdDetector
 
-        self._hard = AdaptiveDetector(
+        self._hard_cuts = AdaptiveDetector(
             adaptive_threshold=_MIN_RATIO,
             min_scene_len=1,
             window_width=_WINDOW,
             min_content_val=_MIN_CHANGE,
         )
-        self._black = ThresholdDetector(min_scene_len=1, fade_bias=1.0)
+        self._black_fades = ThresholdDetector(min_scene_len=1, fade_bias=1.0)
         self._timecode = FrameTimecode
-        self._dissolves = GradualTransitionDetector()
+        self._gradual = GradualTransitionDetector()
         self._recent: deque[Bgr] = deque(maxlen=2 * _WINDOW + 1)
         self._num_fed = 0
         self._cuts: set[int] = set()
-        self._after_black: set[int] = set()
+        self._cuts_after_black: set[int] = set()
 
-    def add(self, frame_index: int, pts_ns: int, picture: Bgr) -> None:
-        """The next frame, `frame_index` counting from 0; uint8 (H, W, 3) BGR, all of one size."""
+    def add(self, frame_index: int, pts_ns: int, thumbnail: Bgr) -> None:
+        """Add the next frame, counted from 0; thumbnails are uint8 (H, W, 3) BGR of one size."""
         if frame_index == 0:
-            # The window must not swallow a cut after the first frame, or before the last.
-            self._feed(picture, times=_WINDOW)
-        self._feed(picture)
-        self._dissolves.add(frame_index, pts_ns, picture)
+            # Repeat the first and the last frame, so that a cut next to them fits the window.
+            self._feed(thumbnail, times=_WINDOW)
+        self._feed(thumbnail)
+        self._gradual.add(frame_index, pts_ns, thumbnail)
 
     def cuts(self) -> list[int]:
-        """The first frame of each shot but the first; call it once, after the last frame."""
+        """Return the first frame of each shot except the first; call once, after the last frame."""
         if self._recent:
             self._feed(self._recent[-1], times=_WINDOW)
-        # A dark scene that dissolves into a bright one passes for a fade, too.
-        dissolved = self._dissolves.found
+        # A dark scene that dissolves into a bright one also looks like a fade.
+        transitions = self._gradual.transitions
         fades = {
             cut
-            for cut in self._after_black
-            if not any(start <= cut <= stop for start, stop in dissolved)
+            for cut in self._cuts_after_black
+            if not any(start <= cut <= stop for start, stop in transitions)
         }
-        return sorted({*self._cuts, *fades, *self._dissolves.cuts()})
+        return sorted({*self._cuts, *fades, *self._gradual.cuts()})
 
-    def _feed(self, picture: Bgr, *, times: int = 1) -> None:
+    def _feed(self, thumbnail: Bgr, *, times: int = 1) -> None:
         for _ in range(times):
-            now = self._timecode(self._num_fed, fps=_ANY_FPS)
+            timecode = self._timecode(self._num_fed, fps=_ANY_FPS)
             self._num_fed += 1
-            self._recent.append(picture)
-            for cut in self._hard.process_frame(now, picture):
-                if self._is_new():
+            self._recent.append(thumbnail)
+            for cut in self._hard_cuts.process_frame(timecode, thumbnail):
+                if self._is_new_scene():
                     self._cuts.add(cut.frame_num - _WINDOW)
-            for cut in self._black.process_frame(now, picture):
-                self._after_black.add(cut.frame_num - _WINDOW)
+            for cut in self._black_fades.process_frame(timecode, thumbnail):
+                self._cuts_after_black.add(cut.frame_num - _WINDOW)
 
-    def _is_new(self) -> bool:
-        """Whether the picture in the middle of the recent ones begins something new."""
+    def _is_new_scene(self) -> bool:
+        """Return whether the middle one of the recent frames begins a new scene."""
         first, before, after, _, last = self._recent
         return (
-            motion_compensated_residual(before, after) > _MIN_NOVELTY
-            and motion_compensated_residual(first, last) > _MIN_NOVELTY
+            motion_compensated_residual(before, after) > _MIN_RESIDUAL
+            and motion_compensated_residual(first, last) > _MIN_RESIDUAL
         )

@@ -1,11 +1,10 @@
-"""Dissolves and fades: transitions whose pictures are mixtures of the one before and the one after.
+"""Detect dissolves and fades: transitions whose frames mix the scene before with the one after.
 
-In a dissolve each picture is `(1 - a) before + a after`, with `a` going from 0 to 1, so that it
-lies on the line between the two; and where two pictures are laid over each other the detail of
-both fades, to half of its energy in the middle. Movement has neither: in a pan the picture in the
-middle is another one, as sharp as the rest. (The mixture model is that of Lienhart, "Reliable
-Transition Detection in Videos", 2001, who also looks for the dip in contrast.) A fade is a dissolve
-to or from a plain picture.
+In a dissolve each frame is `(1 - a) before + a after`, where the mix `a` grows from 0 to 1. The
+frame lies on the line between the two scenes, and the detail of both fades, to half of its energy
+in the middle. Motion does neither: in a pan the frame in the middle is a different image, as sharp
+as the rest. (The mixture model is that of Lienhart, "Reliable Transition Detection in Videos",
+2001, who also looks for the dip in contrast.) A fade is a dissolve to or from a plain image.
 """
 
 from collections import deque
@@ -22,138 +21,145 @@ from pvtt_flow.video.shot_detection.block_matching import Bgr, motion_compensate
 
 # Often enough for a dissolve of a fifth of a second.
 _STEP_NS = NS_PER_S // 15
-# Half windows, in steps: what fits in the widest takes two seconds.
-_REACHES = (3, 5, 8, 12, 16)
-# Small enough that what moves in either scene hardly counts.
+# Half of each window, in steps: what fits in the widest takes two seconds.
+_HALF_WINDOWS = (3, 5, 8, 12, 16)
+# Small enough that motion within a scene hardly counts.
 _SIDE_PX = 24
-# Squared levels a pixel, so that noise is neither a change nor detail.
+# Squared levels per pixel, so that noise is neither a change nor detail.
 _NOISE, _NOISE_DETAIL = 50.0, 0.5
 
+# Squared difference of before and after over their variances: 1 for unrelated scenes.
 _MIN_CHANGE = 0.3
-"""Squared difference of before and after over their variances: 1 for unrelated scenes."""
+# Distance from the line over its length; a pan has 0.45 or more.
 _MAX_OFF_LINE = 0.3
-"""Distance from the line over its length; a pan has 0.45 or more."""
+# Detail in the middle over the mixed detail of the ends; 0.5 in a dissolve of two still scenes.
 _MAX_DETAIL = 0.78
-"""In the middle, over what the ends have; 0.5 in a dissolve of two still scenes."""
-_MAX_STEP = 0.45
-"""Of `a` from one step to the next; a cut takes it at once."""
+# Change of the mix from one step to the next; a hard cut changes it by 1.
+_MAX_MIX_STEP = 0.45
+# Share of the mix's speed in the middle, below which the transition is over.
 _AT_REST = 0.4
-"""Of the speed of `a` in the middle: below this the transition is over."""
 _MIN_STEPS = 3
+# Share of the other end's detail, below which an end is a plain image.
 _PLAIN = 0.1
-"""Of the other end's detail: below this, an end is a plain picture."""
+# Mean level below which an image is too dark to show a scene.
 _BLACK = 16.0
-"""Mean level: darker than this is no scene."""
-_MIN_CHANGE_OF_SCENE = 0.9
-"""Novelty of the richer end beside the other; 1 or more for scenes that share nothing, and up to
-0.85 where lights go down until there is little but grain."""
-_MIN_NOVELTY = 0.25
-"""Of the middle against both ends; 0.6 for a mixture of still scenes."""
+# Residual of the more detailed end against the other. Scenes that share nothing have 1 or more; a
+# scene whose lights go down until little but grain is left has up to 0.85.
+_MIN_RESIDUAL_OF_ENDS = 0.9
+# Residual of the middle against either end; 0.6 for a mixture of still scenes.
+_MIN_RESIDUAL_OF_MIDDLE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
     frame_index: int
-    colours: NDArray[np.float32]
-    """float32 (N,), a tiny picture."""
+    pixels: NDArray[np.float32]
+    """float32 (N,), a tiny image, flattened."""
     detail: float
     """Mean squared gradient."""
-    picture: Bgr
+    thumbnail: Bgr
 
 
 @dataclass(slots=True)
 class GradualTransitionDetector:
-    """Takes the frames of a video in order; holds two seconds of tiny pictures."""
+    """Detector fed with the frames of a video in order; holds two seconds of thumbnails."""
 
-    found: list[Interval] = field(default_factory=list)
-    """From the first mixed frame to the first that is all new; they overlap."""
+    transitions: list[Interval] = field(default_factory=list)
+    """Intervals from the first mixed frame to the first one of the new scene; they overlap."""
     _due_ns: int | None = None
-    _samples: deque[_Sample] = field(default_factory=lambda: deque(maxlen=2 * _REACHES[-1] + 1))
+    _samples: deque[_Sample] = field(
+        default_factory=lambda: deque(maxlen=2 * _HALF_WINDOWS[-1] + 1)
+    )
 
-    def add(self, frame_index: int, pts_ns: int, picture: Bgr) -> None:
-        """The next frame."""
+    def add(self, frame_index: int, pts_ns: int, thumbnail: Bgr) -> None:
+        """Add the next frame; skips frames less than a step after the previous sample."""
         if self._due_ns is not None and pts_ns < self._due_ns:
             return
         self._due_ns = pts_ns + _STEP_NS - 1
-        self._samples.append(_sample(frame_index, picture))
-        for reach in _REACHES:
-            width = 2 * reach + 1
+        self._samples.append(_make_sample(frame_index, thumbnail))
+        for half_width in _HALF_WINDOWS:
+            width = 2 * half_width + 1
             if len(self._samples) >= width:
                 window = list(islice(self._samples, len(self._samples) - width, None))
-                transition = _transition(window)
+                transition = _find_transition(window)
                 if transition is not None:
-                    self.found.append(transition)
+                    self.transitions.append(transition)
 
     def cuts(self) -> list[int]:
-        """The first frame after each transition."""
+        """Return the first frame after each transition."""
         groups: list[list[int]] = []
-        for start, stop in sorted(self.found):
+        for start, stop in sorted(self.transitions):
             if groups and start <= max(groups[-1]):
                 groups[-1].append(stop)
             else:
                 groups.append([stop])
-        # The latest fifth are of wide windows, which take what the new scene does for a part of it.
+        # The latest fifth come from wide windows, which count motion in the new scene as a part of
+        # the transition.
         return [sorted(stops)[-1 - len(stops) // 5] for stops in groups]
 
 
-def _sample(frame_index: int, picture: Bgr) -> _Sample:
-    tiny = cv2.resize(picture, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
-    grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (3, 3), 0).astype(np.float32)
-    gradients = np.diff(grey, axis=0), np.diff(grey, axis=1)
+def _make_sample(frame_index: int, thumbnail: Bgr) -> _Sample:
+    tiny = cv2.resize(thumbnail, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(thumbnail, cv2.COLOR_BGR2GRAY)
+    smooth = cv2.GaussianBlur(gray, (3, 3), 0).astype(np.float32)
+    gradients = np.diff(smooth, axis=0), np.diff(smooth, axis=1)
     detail = sum(float(np.square(gradient).mean()) for gradient in gradients)
-    return _Sample(frame_index, tiny.astype(np.float32).ravel(), detail + _NOISE_DETAIL, picture)
+    return _Sample(frame_index, tiny.astype(np.float32).ravel(), detail + _NOISE_DETAIL, thumbnail)
 
 
-def _transition(window: list[_Sample]) -> Interval | None:
-    """The frames of the transition that the window shows from before to after, if it does."""
+def _find_transition(window: list[_Sample]) -> Interval | None:
+    """Return the frames of the transition in the middle of the window; None if there is none."""
     before, middle, after = window[0], window[len(window) // 2], window[-1]
-    line = after.colours - before.colours
+    line = after.pixels - before.pixels
     length2 = float(line @ line)
-    spread = float(before.colours.var() + after.colours.var()) + _NOISE
+    spread = float(before.pixels.var() + after.pixels.var()) + _NOISE
     if length2 < _MIN_CHANGE * spread * line.size:
         return None
-    share = float((middle.colours - before.colours) @ line) / length2
-    faded = middle.detail / ((1 - share) * before.detail + share * after.detail)
-    if not (0.25 < share < 0.75 and faded < _MAX_DETAIL):
+    mix = float((middle.pixels - before.pixels) @ line) / length2
+    faded = middle.detail / ((1 - mix) * before.detail + mix * after.detail)
+    if not (0.25 < mix < 0.75 and faded < _MAX_DETAIL):
         return None
-    away = np.stack([sample.colours for sample in window]) - before.colours
-    shares = away @ line / length2
-    mixed = (shares > 0.15) & (shares < 0.85)
-    off_line = np.linalg.norm(away - shares[:, None] * line, axis=1) / np.sqrt(length2)
-    is_gradual = np.count_nonzero(mixed) >= 2 and np.abs(np.diff(shares)).max() < _MAX_STEP
-    if not (is_gradual and off_line[mixed].mean() < _MAX_OFF_LINE):
+    offsets = np.stack([sample.pixels for sample in window]) - before.pixels
+    mixes = offsets @ line / length2
+    is_mixed = (mixes > 0.15) & (mixes < 0.85)
+    off_line = np.linalg.norm(offsets - mixes[:, None] * line, axis=1) / np.sqrt(length2)
+    is_gradual = np.count_nonzero(is_mixed) >= 2 and np.abs(np.diff(mixes)).max() < _MAX_MIX_STEP
+    if not (is_gradual and off_line[is_mixed].mean() < _MAX_OFF_LINE):
         return None
-    return _mixed_part(window, np.diff(shares))
+    return _mixed_interval(window, np.diff(mixes))
 
 
-def _mixed_part(window: list[_Sample], steps: NDArray[np.float32]) -> Interval | None:
-    """From the centre to where `a` no longer moves: what moves on is the scene itself.
+def _mixed_interval(window: list[_Sample], mix_steps: NDArray[np.float32]) -> Interval | None:
+    """Return the frames around the center where the mix changes; None if they are not a transition.
 
-    Only a window that is wider than the transition tells where it ends; one within it says less.
+    Beyond them only the scene itself moves. A window must be wider than the transition to show
+    where it ends.
     """
-    centre = len(steps) // 2
-    at_rest = steps < _AT_REST * steps[centre - 1 : centre + 1].mean()
-    start = 1 + int(np.flatnonzero(at_rest[:centre])[-1]) if at_rest[:centre].any() else 0
-    stop = centre + int(np.flatnonzero([*at_rest[centre:], True])[0])
-    first, middle, last = window[start], window[centre], window[stop]
-    if stop - start < _MIN_STEPS or not _is_mixed(first, middle, last):
+    center = len(mix_steps) // 2
+    at_rest = mix_steps < _AT_REST * mix_steps[center - 1 : center + 1].mean()
+    start = 1 + int(np.flatnonzero(at_rest[:center])[-1]) if at_rest[:center].any() else 0
+    stop = center + int(np.flatnonzero([*at_rest[center:], True])[0])
+    first, middle, last = window[start], window[center], window[stop]
+    if stop - start < _MIN_STEPS or not _joins_two_scenes(first, middle, last):
         return None
     return first.frame_index, last.frame_index
 
 
-def _is_mixed(first: _Sample, middle: _Sample, last: _Sample) -> bool:
-    """Whether one scene becomes another, by way of what is neither of them moved on.
+def _joins_two_scenes(first: _Sample, middle: _Sample, last: _Sample) -> bool:
+    """Return whether `first` and `last` are different scenes, not linked by motion.
 
-    A scene where lights go down is still itself, if faintly; out of black anything may come.
+    A scene whose lights go down remains visible, if faintly, so it is not a new scene. After black
+    any scene is new.
     """
-    plain, rich = sorted((first, last), key=lambda sample: sample.detail)
-    is_plain = plain.detail < _PLAIN * rich.detail
-    if is_plain and float(plain.colours.mean()) < _BLACK:
+    plain, detailed = sorted((first, last), key=lambda sample: sample.detail)
+    is_plain = plain.detail < _PLAIN * detailed.detail
+    if is_plain and float(plain.pixels.mean()) < _BLACK:
         return True
-    if motion_compensated_residual(plain.picture, rich.picture) < _MIN_CHANGE_OF_SCENE:
+    if motion_compensated_residual(plain.thumbnail, detailed.thumbnail) < _MIN_RESIDUAL_OF_ENDS:
         return False
-    # A picture that fades to a plain one keeps its detail on the way.
+    # An image that fades to a plain one keeps its detail on the way.
     ends = () if is_plain else (first, last)
     return all(
-        motion_compensated_residual(end.picture, middle.picture) > _MIN_NOVELTY for end in ends
+        motion_compensated_residual(end.thumbnail, middle.thumbnail) > _MIN_RESIDUAL_OF_MIDDLE
+        for end in ends
     )

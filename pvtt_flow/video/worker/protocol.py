@@ -19,7 +19,7 @@ class DecodeJob:
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     iterates: bool = True
-    """Whether the function returns an iterator, whose items are sent one by one."""
+    """True if the function returns an iterator, whose items are sent one by one."""
 
     @property
     def limits(self) -> Limits:
@@ -75,7 +75,7 @@ class JobDone(NamedTuple):
 
 
 class Connection:
-    """One end of the socket. Raises EOFError or ConnectionError if the other end is closed."""
+    """End of the socket. Raises EOFError or ConnectionError if the other end is closed."""
 
     def __init__(self, fd: int) -> None:
         """Own the socket with this file descriptor."""
