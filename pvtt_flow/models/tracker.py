@@ -1,4 +1,4 @@
-"""What the flow needs of a tracker, whatever is behind it: shots in, masks out."""
+"""Tracker protocol of the pipeline: prompted shots in, masks out."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pvtt_flow.models.detector import Device
 from pvtt_flow.params import Params
 from pvtt_flow.types import Frame, Prompt
 
-# Prompted frames of one shot; each is held, decoded, while its shot is tracked.
+# Prompted frames of one shot; each is decoded and held in memory until tracking starts.
 MAX_PROMPTED_FRAMES = 64
 
 
@@ -50,9 +50,13 @@ class TrackerParams(Params):
     longer, each step is faster; null: only on CUDA."""
 
 
+ReadFrames = Callable[[int, int | None], Iterator[Frame]]
+"""Reads the frames at positions `[start, stop)` of a shot in order; to the end if stop is None."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedObject:
-    """One object on one frame, as the tracker sees it."""
+    """Mask of one object on one frame."""
 
     object_id: int
     mask: NDArray[np.bool_]
@@ -65,7 +69,7 @@ class TrackedObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackedFrame:
-    """A frame's place in time and the objects on it; empty before the first prompted frame."""
+    """Frame and the objects on it; without objects before the first prompted frame."""
 
     frame_index: int
     pts_ns: int
@@ -76,27 +80,24 @@ class TrackedFrame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptedShot:
-    """One shot to track: what can be read of it, and what is asked.
+    """Shot to track. Positions count its processed frames, from 0."""
 
-    A position counts the frames of the shot that are processed, from 0.
-    """
-
-    read: Callable[[int, int | None], Iterator[Frame]]
-    """The frames at positions `[start, stop)`, in order; to the end when `stop` is null."""
+    read: ReadFrames
     prompts: Mapping[int, Sequence[Prompt]]
-    """By position."""
+    """Prompts by position."""
     prompt_frames: Mapping[int, Frame]
-    """The prompted frames, by position."""
+    """Prompted frames by position."""
 
 
 class Tracker(Protocol):
-    """Follows the prompted objects of shots; may be called from several threads at once."""
+    """Tracks the prompted objects of shots; may be called from several threads at once."""
 
-    def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
-        """What is seen on each frame, forward, then going back before the first prompts.
+    def track(self, shot: PromptedShot) -> Iterator[TrackedFrame]:
+        """Yield the objects of each frame: a forward pass, then a backward pass if one is needed.
 
-        Every position comes once going forward. Going back, those that hold more come again with
-        the objects that were not followed there before, so no object comes twice on one frame.
-        Holds only a few frames at a time. Raises what `clip.read` raises.
+        The forward pass yields each position once. The backward pass yields positions again, in
+        descending order, with the objects that the forward pass did not track there, so that no
+        object comes twice on one frame. Holds only a few frames at a time. Raises what `shot.read`
+        raises, and DataError of kind `bad_prompt` for prompts that cannot be tracked.
         """
         ...

@@ -23,8 +23,8 @@ from torch import Tensor
 from pvtt_flow.models.sam2 import memory_attention, packed_linear
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
-from pvtt_flow.models.sam2.packed_linear import Dense
-from pvtt_flow.models.sam2.tensors import Features, Past
+from pvtt_flow.models.sam2.packed_linear import PackedLinear
+from pvtt_flow.models.sam2.tensors import ImageFeatures, MemoryContext
 from tests.bench.compare import Spread
 from tests.bench.machine import describe
 from tests.bench.systems import tiny
@@ -53,29 +53,29 @@ class Bench:
         self.predictor = predictor
         self.sam2 = Sam2(predictor)
         generator = torch.Generator().manual_seed(0)
-        size, tokens = self.sam2.size_px, self.sam2.grid**2
+        size, tokens = self.sam2.size_px, self.sam2.grid_side**2
         self.images = torch.randint(256, (1, size, size, 3), generator=generator).to(torch.uint8)
-        length = 7 * tokens + 16 * self.sam2.dim // self.sam2.memory_dim
+        length = 7 * tokens + 16 * self.sam2.hidden_dim // self.sam2.memory_dim
         shape = (NUM_OBJECTS, length, self.sam2.memory_dim)
         values = torch.randn(shape, generator=generator)
         keys = values + torch.randn(shape, generator=generator) / 10
-        self.past = Past(keys, values, 7 * tokens, None)
-        self.features: Features = self.sam2.encode(self.images)
+        self.context = MemoryContext(keys, values, 7 * tokens, None)
+        self.features: ImageFeatures = self.sam2.encode_images(self.images)
 
     def follow(self) -> Tensor:
         """As the engine does it."""
         each = [0] * NUM_OBJECTS
-        start = self.sam2.start(self.features).take(each)
-        return self.sam2.follow(start, self.features.take(each), self.past)[1]
+        frame_tokens = self.sam2.frame_tokens(self.features).select(each)
+        return self.sam2.track_step(frame_tokens, self.features.select(each), self.context)[1]
 
     def follow_alone(self) -> Tensor:
         """Every object with a first layer of its own."""
-        own = self.features.take([0] * NUM_OBJECTS)
-        return self.sam2.follow(self.sam2.start(own), own, self.past)[1]
+        own = self.features.select([0] * NUM_OBJECTS)
+        return self.sam2.track_step(self.sam2.frame_tokens(own), own, self.context)[1]
 
     def encode(self) -> Tensor:
         """As the engine does it."""
-        return self.sam2.encode(self.images).top
+        return self.sam2.encode_images(self.images).vision_features
 
     def encode_officially(self) -> Tensor:
         """With the same fast products, but on padded windows."""
@@ -86,7 +86,7 @@ class Bench:
 
     def layer(self) -> Any:
         """The second layer of memory attention: ours and the official one."""
-        return self.sam2._attention._layers[1], self.predictor.memory_attention.layers[1]
+        return self.sam2._memory_attention._layers[1], self.predictor.memory_attention.layers[1]
 
 
 def main() -> None:
@@ -105,7 +105,7 @@ def main() -> None:
             _saving("layer 0 once a frame: follow", bench.follow_alone, bench.follow),
             _products(bench),
             _absorbed(bench),
-            _rotated(bench),
+            _rotary(bench),
             _keys(bench),
         ]
     _show(savings)
@@ -115,9 +115,9 @@ def main() -> None:
 
 def _products(bench: Bench) -> Saving:
     """One layer's read of memory: attention with products of oneDNN, against those of MKL."""
-    queries = torch.randn(NUM_OBJECTS, bench.sam2.grid**2, bench.sam2.dim)
-    keys = torch.randn(*bench.past.keys.shape[:2], bench.sam2.dim)
-    values = bench.past.values
+    queries = torch.randn(NUM_OBJECTS, bench.sam2.grid_side**2, bench.sam2.hidden_dim)
+    keys = torch.randn(*bench.context.keys.shape[:2], bench.sam2.hidden_dim)
+    values = bench.context.values
     empty, scale = queries.new_empty(1), 1 / math.sqrt(queries.shape[-1])
 
     def batched() -> Tensor:
@@ -135,35 +135,35 @@ def _absorbed(bench: Bench) -> Saving:
     """One layer's read of memory: values of Cm channels, against values projected to C."""
     ours, official = bench.layer()
     cross = official.cross_attn_image
-    value = Dense(cross.v_proj.weight, cross.v_proj.bias)
-    out = Dense(cross.out_proj.weight, cross.out_proj.bias)
-    tokens = torch.randn(NUM_OBJECTS, bench.sam2.grid**2, bench.sam2.dim)
-    queries = ours.queries(tokens)
-    past = bench.past
+    value = PackedLinear(cross.v_proj.weight, cross.v_proj.bias)
+    out = PackedLinear(cross.out_proj.weight, cross.out_proj.bias)
+    tokens = torch.randn(NUM_OBJECTS, bench.sam2.grid_side**2, bench.sam2.hidden_dim)
+    queries = ours.cross_attention_queries(tokens)
+    context = bench.context
 
     def projected() -> Tensor:
-        keys = ours._rotated(ours._key(past.keys), past.num_rotated)
+        keys = ours._apply_rotary(ours._cross_key(context.keys), context.num_rotated)
         read: Tensor = tokens + out(
-            memory_attention._attend(queries, keys, value(past.values), None)
+            memory_attention._attend(queries, keys, value(context.values), None)
         )
         return read
 
     return _saving(
         "values absorbed: one layer's read",
         projected,
-        lambda: ours.attend_memory(tokens, queries, past),
+        lambda: ours.cross_attention(tokens, queries, context),
     )
 
 
-def _rotated(bench: Bench) -> Saving:
+def _rotary(bench: Bench) -> Saving:
     """Not in the engine: one layer's keys rotated in real numbers, pairs lying in two halves."""
     ours, _ = bench.layer()
-    num_rotated, turns = bench.past.num_rotated, ours._turns
-    keys = ours._key(bench.past.keys)
+    num_rotated, turns = bench.context.num_rotated, ours._freqs_cis
+    keys = ours._cross_key(bench.context.keys)
     cos, sin = turns.real.contiguous(), turns.imag.contiguous()
 
     def complex_numbers() -> Tensor:
-        turned: Tensor = ours._rotated(keys, num_rotated)
+        turned: Tensor = ours._apply_rotary(keys, num_rotated)
         return turned
 
     def real_numbers() -> Tensor:
@@ -183,23 +183,23 @@ def _rotated(bench: Bench) -> Saving:
 def _keys(bench: Bench) -> Saving:
     """Not in the engine: one layer's read if its keys were cached, against making them."""
     ours, _ = bench.layer()
-    past = bench.past
-    tokens = torch.randn(NUM_OBJECTS, bench.sam2.grid**2, bench.sam2.dim)
-    queries = ours.queries(tokens)
-    base = ours._rotated(ours._key(past.keys), past.num_rotated)
+    context = bench.context
+    tokens = torch.randn(NUM_OBJECTS, bench.sam2.grid_side**2, bench.sam2.hidden_dim)
+    queries = ours.cross_attention_queries(tokens)
+    base = ours._apply_rotary(ours._cross_key(context.keys), context.num_rotated)
     aged = torch.zeros_like(base)
 
     def cached() -> Tensor:
         # A cached key still needs the term of its age, which changes on every frame.
         keys = base + aged
-        read: Tensor = tokens + ours._out(
-            memory_attention._attend(queries, keys, past.values, None)
+        read: Tensor = tokens + ours._cross_out(
+            memory_attention._attend(queries, keys, context.values, None)
         )
         return read
 
     return _saving(
         "(not done) keys cached: one layer's read",
-        lambda: ours.attend_memory(tokens, queries, past),
+        lambda: ours.cross_attention(tokens, queries, context),
         cached,
     )
 

@@ -15,7 +15,7 @@ def config() -> Path:
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Path:
-    """A state dict of the embedded architecture that nobody has trained."""
+    """State dict of the embedded architecture with random weights."""
     path = tmp_path_factory.mktemp("weights") / "random.pt"
     torch.manual_seed(0)
     torch.save({"model": build_predictor(None, config, torch.device("cpu")).state_dict()}, path)
@@ -24,7 +24,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Pa
 
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
-    """Pictures of 128 px are too small to share out: more threads take several times as long."""
+    """Limit torch to one thread: with images of 128 px more threads take several times as long."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -112,12 +112,12 @@ class Bucket:
 
 
 def test_weights_are_copied_from_a_bucket_once(cache: Path) -> None:
-    bucket = Bucket()
+    next_power_of_two = Bucket()
     for _ in range(2):
-        path = locate(WEIGHTS, "s3://bucket/models/", bucket.open)
+        path = locate(WEIGHTS, "s3://bucket/models/", next_power_of_two.open)
         assert path == cache / "weights.pt"
         assert path.read_bytes() == CONTENT
-    assert bucket.opened == ["s3://bucket/models/weights.pt"]
+    assert next_power_of_two.opened == ["s3://bucket/models/weights.pt"]
     assert [p.name for p in cache.iterdir()] == ["weights.pt"]
 
 
@@ -129,9 +129,11 @@ def test_weights_are_copied_from_a_bucket_once(cache: Path) -> None:
     ],
     ids=["breaks off", "other bytes"],
 )
-def test_half_a_file_never_has_the_final_name(cache: Path, bucket: Bucket, message: str) -> None:
+def test_half_a_file_never_has_the_final_name(
+    cache: Path, next_power_of_two: Bucket, message: str
+) -> None:
     with pytest.raises(PreflightError) as caught:
-        locate(WEIGHTS, "s3://bucket", bucket.open)
+        locate(WEIGHTS, "s3://bucket", next_power_of_two.open)
     assert message in str(caught.value)
     assert list(cache.iterdir()) == []
 

@@ -87,34 +87,34 @@ class FakeTracker:
         self.most_alive = 0
         """Frames of the stream that were held at once, going forward."""
 
-    def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
-        assert clip.prompts.keys() == clip.prompt_frames.keys()
+    def track(self, shot: PromptedShot) -> Iterator[TrackedFrame]:
+        assert shot.prompts.keys() == shot.prompt_frames.keys()
         first: dict[int, int] = {}
-        for position in sorted(clip.prompts):
-            for prompt in clip.prompts[position]:
+        for position in sorted(shot.prompts):
+            for prompt in shot.prompts[position]:
                 first.setdefault(prompt.object_id, position)
         utilization = cycle(self._slot_utilization)
-        for position, frame in self._forward(clip):
+        for position, frame in self._forward(shot):
             seen = [i for i, start in first.items() if start <= position]
             yield self._frame(frame, seen, next(utilization))
-        for position, frame in self._back(clip, max(first.values())):
+        for position, frame in self._back(shot, max(first.values())):
             seen = [i for i, start in first.items() if position < start]
             yield self._frame(frame, seen, next(utilization))
 
-    def _forward(self, clip: PromptedShot) -> Iterator[tuple[int, Frame]]:
+    def _forward(self, shot: PromptedShot) -> Iterator[tuple[int, Frame]]:
         pictures: list[weakref.ref[NDArray[np.uint8]]] = []
-        for position, frame in enumerate(clip.read(0, None)):
+        for position, frame in enumerate(shot.read(0, None)):
             pictures.append(weakref.ref(frame.rgb))
             self.most_alive = max(self.most_alive, sum(ref() is not None for ref in pictures))
-            if position in clip.prompt_frames:
-                assert clip.prompt_frames[position].frame_index == frame.frame_index
+            if position in shot.prompt_frames:
+                assert shot.prompt_frames[position].frame_index == frame.frame_index
             yield position, frame
 
-    def _back(self, clip: PromptedShot, stop: int) -> Iterator[tuple[int, Frame]]:
+    def _back(self, shot: PromptedShot, stop: int) -> Iterator[tuple[int, Frame]]:
         """From before `stop` down to 0, in chunks that are read forward."""
         for end in range(stop, 0, -self.CHUNK_FRAMES):
             start = max(0, end - self.CHUNK_FRAMES)
-            chunk = zip(range(start, end), clip.read(start, end), strict=True)
+            chunk = zip(range(start, end), shot.read(start, end), strict=True)
             yield from reversed(list(chunk))
 
     def _frame(self, frame: Frame, seen: Iterable[int], slot_utilization: float) -> TrackedFrame:

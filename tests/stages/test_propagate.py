@@ -162,9 +162,9 @@ def test_shots_are_tracked_side_by_side(clip: Path) -> None:
     both_here = threading.Barrier(2, timeout=60)
 
     class Meeting(FakeTracker):
-        def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
+        def track(self, shot: PromptedShot) -> Iterator[TrackedFrame]:
             both_here.wait()
-            return super().track(clip)
+            return super().track(shot)
 
     stage = Propagate(Meeting(box_at), EVERY_FRAME, DEFAULT_LIMITS)
     records = [prompted(clip, box_prompt(i, (30, 10, 36, 20))) for i in (1, 2)]

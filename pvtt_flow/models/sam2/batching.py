@@ -1,4 +1,4 @@
-"""How much goes into one batch, and what happens when that is too much."""
+"""Batch sizes, which are halved when the device's memory runs out."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,62 +12,64 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Budget:
-    """The largest batches of images and of objects; both shrink when memory runs out."""
+class BatchSizer:
+    """Largest batches of images and of objects that the device's memory holds."""
 
-    def __init__(self, images: int, objects: int) -> None:
-        self.images = images
-        self.objects = objects
-        self.times_shrunk = 0
+    def __init__(self, max_images: int, max_objects: int) -> None:
+        self.max_images = max_images
+        self.max_objects = max_objects
+        self.num_halvings = 0
 
-    def of_images(
+    def run_images(
         self, items: Sequence[Item], run: Callable[[Sequence[Item]], Sequence[Result]]
     ) -> list[Result]:
-        """`run` over `items` in batches of images; it is repeated, smaller, if memory runs out.
+        """Run `run` over `items` in batches of at most `max_images`; return all results in order.
 
-        So `run` must leave nothing behind unless it returns.
+        A batch that raises `torch.OutOfMemoryError` is repeated with half the size, so `run` must
+        have no side effects unless it returns. Raises ConfigError when one item does not fit.
         """
-        return self._in_batches(items, run, lambda: self.images)
+        return self._run_in_batches(items, run, lambda: self.max_images)
 
-    def of_objects(
+    def run_objects(
         self, items: Sequence[Item], run: Callable[[Sequence[Item]], Sequence[Result]]
     ) -> list[Result]:
-        """The same in batches of objects."""
-        return self._in_batches(items, run, lambda: self.objects)
+        """Run `run` as `run_images` does, in batches of at most `max_objects`."""
+        return self._run_in_batches(items, run, lambda: self.max_objects)
 
-    def _in_batches(
+    def _run_in_batches(
         self,
         items: Sequence[Item],
         run: Callable[[Sequence[Item]], Sequence[Result]],
-        size: Callable[[], int],
+        max_size: Callable[[], int],
     ) -> list[Result]:
         results: list[Result] = []
-        done = 0
-        while done < len(items):
-            batch = items[done : done + size()]
+        num_done = 0
+        while num_done < len(items):
+            batch = items[num_done : num_done + max_size()]
             try:
                 results += run(batch)
             except torch.OutOfMemoryError as error:
-                self._shrink(len(batch), error)
+                self._halve(len(batch), error)
                 continue
-            done += len(batch)
+            num_done += len(batch)
         return results
 
-    def _shrink(self, batch: int, error: torch.OutOfMemoryError) -> None:
-        if batch == 1:
+    def _halve(self, failed_size: int, error: torch.OutOfMemoryError) -> None:
+        if failed_size == 1:
             raise ConfigError(
-                "$.tracker.weights must fit the device, but its memory ran out on a batch of one "
-                f"(batches were halved {self.times_shrunk} times before); take a smaller model, "
-                f"fewer tracker.lanes, or a device with more memory: {error}"
+                "$.tracker.weights must fit the device's memory, got out of memory on a batch of "
+                f"one (batches were halved {self.num_halvings} times before); take a smaller "
+                f"model, lower tracker.max_concurrent_shots, or a device with more memory: {error}"
             ) from error
-        self.images = max(1, min(self.images, batch) // 2)
-        self.objects = max(1, min(self.objects, batch) // 2)
-        self.times_shrunk += 1
+        self.max_images = max(1, min(self.max_images, failed_size) // 2)
+        self.max_objects = max(1, min(self.max_objects, failed_size) // 2)
+        self.num_halvings += 1
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         warnings.warn(
-            f"the device's memory ran out on a batch of {batch}: going on with batches of at most "
-            f"{self.images} images and {self.objects} objects, and half the lanes",
+            f"the device's memory ran out on a batch of {failed_size}: continuing with batches of "
+            f"at most {self.max_images} images and {self.max_objects} objects, and half the "
+            "concurrent shots",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -1,7 +1,7 @@
-"""Functions of a batch, compiled for a few sizes of it.
+"""Batched functions, compiled for a small number of batch sizes.
 
 A compiled kernel and a CUDA graph are made for one shape. Batches are padded to the next power of
-two by repeating their last item, so that a handful of shapes serves them all.
+two by repeating their last item, so that few shapes serve all sizes.
 """
 
 import warnings
@@ -11,52 +11,56 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Function = Callable[..., tuple[Tensor, ...]]
+BatchedFunction = Callable[..., tuple[Tensor, ...]]
+"""Takes and returns tensors whose first dimension is the batch."""
 
 
-def compiled(function: Function, device: torch.device) -> Function:
-    """`function` with tensors of b items in and out, compiled; on CUDA replayed as a graph.
+def compile_batched(function: BatchedFunction, device: torch.device) -> BatchedFunction:
+    """Compile `function`; on CUDA it is replayed as a graph.
 
-    Arguments that are no tensors are constants to the compiler. The first call of each size takes
-    a minute or more. Where compiling fails, `function` goes on as it is, with a warning.
+    Arguments that are not tensors are constants to the compiler. The first call with a new (padded)
+    batch size takes a minute or more. Where compilation fails, a warning is issued once and
+    `function` runs uncompiled.
     """
-    graphs = device.type == "cuda"
-    fast = torch.compile(function, dynamic=False, mode="reduce-overhead" if graphs else None)
-    works = True
+    uses_cuda_graphs = device.type == "cuda"
+    compiled = torch.compile(
+        function, dynamic=False, mode="reduce-overhead" if uses_cuda_graphs else None
+    )
+    can_compile = True
 
     def run(*args: Any) -> tuple[Tensor, ...]:
-        nonlocal works
-        if not works:
+        nonlocal can_compile
+        if not can_compile:
             return function(*args)
         size = next(len(a) for a in args if isinstance(a, Tensor))
         try:
-            if graphs:
+            if uses_cuda_graphs:
                 torch.compiler.cudagraph_mark_step_begin()
-            outputs = fast(*(_padded(a, size) for a in args))
+            outputs = compiled(*(_pad_to_power_of_two(a, size) for a in args))
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (compilers fail in many ways; slow is better)
-            works = False
+            can_compile = False
             warnings.warn(
-                f"{function.__name__} could not be compiled and goes on slower; set "
-                f"tracker.compile_steps to false to save the attempt: {error}",
+                f"{function.__name__} could not be compiled and runs uncompiled, which is slower; "
+                f"set tracker.compile_steps to false to skip the attempt: {error}",
                 RuntimeWarning,
                 stacklevel=2,
             )
             return function(*args)
-        # A graph writes its next results where these are.
-        return tuple(o[:size].clone() if graphs else o[:size] for o in outputs)
+        # The graph's next replay overwrites its outputs.
+        return tuple(o[:size].clone() if uses_cuda_graphs else o[:size] for o in outputs)
 
     return run
 
 
-def bucket(size: int) -> int:
-    """The smallest power of two that holds `size` items."""
+def next_power_of_two(size: int) -> int:
+    """Return the smallest power of two that is at least `size`."""
     return 1 << (size - 1).bit_length()
 
 
-def _padded(arg: Any, size: int) -> Any:
-    missing = bucket(size) - size
+def _pad_to_power_of_two(arg: Any, size: int) -> Any:
+    missing = next_power_of_two(size) - size
     if not isinstance(arg, Tensor) or not missing:
         return arg.contiguous() if isinstance(arg, Tensor) else arg
     return torch.cat([arg, arg[-1:].expand(missing, *arg.shape[1:])])

@@ -1,4 +1,4 @@
-"""Admission: the prompted frames of new lanes, from prompts to first memories."""
+"""Conditioning frames: the prompted frames of new shots, from prompts to their memories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,82 +9,88 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pvtt_flow.models.sam2.holes import fill_holes
+from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.models.sam2.memory_bank import Memory
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.prompt_encoding import Ask
-from pvtt_flow.models.sam2.shot_state import Followed, Lane
-from pvtt_flow.models.sam2.tensors import Features, Sight
+from pvtt_flow.models.sam2.prompt_encoding import PromptTensors
+from pvtt_flow.models.sam2.shot_state import ObjectState, ShotState
+from pvtt_flow.models.sam2.tensors import ImageFeatures, MaskPrediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FirstSight:
-    """What a prompt gave."""
+class ConditioningOutput:
+    """Prediction and memory of one object on one conditioning frame."""
 
-    followed: Followed
+    object_state: ObjectState
     position: int
-    sight: Sight
+    prediction: MaskPrediction
     """b = 1."""
     memory: Memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    followed: Followed
+class _PromptedObject:
+    object_state: ObjectState
     position: int
-    ask: Ask
+    prompt: PromptTensors
     image: int
+    """Index among the encoded images."""
 
     @property
-    def shape(self) -> tuple[bool, int]:
-        """What must be alike in a batch: a given mask, or so many points."""
-        return self.ask.mask is not None, len(self.ask.labels)
+    def batch_key(self) -> tuple[bool, int]:
+        """Prompts with equal keys form a batch: masks, or the same number of points."""
+        return self.prompt.mask is not None, len(self.prompt.labels)
 
 
-def look(model: Sam2, frames: Sequence[tuple[Lane, int]], fill_holes_px: int) -> list[FirstSight]:
-    """Everything that is asked on these prompted frames (lane, position)."""
-    features = model.encode(stacked([lane.pictures[position] for lane, position in frames]))
-    asked = [
-        _Asked(followed, position, followed.asks[position], image)
-        for image, (lane, position) in enumerate(frames)
-        for followed in lane.objects
-        if position in followed.asks
+def condition(
+    model: Sam2, frames: Sequence[tuple[ShotState, int]], fill_holes_px: int
+) -> list[ConditioningOutput]:
+    """Predict and memorize each object that is prompted on these frames (shot, position)."""
+    images = [shot.prompt_images[position] for shot, position in frames]
+    features = model.encode_images(stack_images(images))
+    prompted = [
+        _PromptedObject(object_state, position, object_state.prompts[position], image)
+        for image, (shot, position) in enumerate(frames)
+        for object_state in shot.objects
+        if position in object_state.prompts
     ]
-    asked.sort(key=lambda a: a.shape)
+    prompted.sort(key=lambda p: p.batch_key)
     return [
-        first
-        for _, alike in groupby(asked, key=lambda a: a.shape)
-        for first in _look(model, features, list(alike), fill_holes_px)
+        output
+        for _, batch in groupby(prompted, key=lambda p: p.batch_key)
+        for output in _condition_batch(model, features, list(batch), fill_holes_px)
     ]
 
 
-def stacked(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """uint8 (F, S, S, 3)."""
-    return torch.from_numpy(np.stack(pictures))
+def stack_images(images: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Stack F images to a uint8 tensor (F, S, S, 3)."""
+    return torch.from_numpy(np.stack(images))
 
 
-def _look(
-    model: Sam2, features: Features, asked: Sequence[_Asked], fill_holes_px: int
-) -> list[FirstSight]:
-    own = features.take([a.image for a in asked])
-    sight = _sight(model, own, [a.ask for a in asked])
-    sight = sight.with_logits(fill_holes(sight.logits, fill_holes_px))
-    memories = model.memorise(own.memory_base, sight, prompted=True)
+def _condition_batch(
+    model: Sam2, features: ImageFeatures, prompted: Sequence[_PromptedObject], fill_holes_px: int
+) -> list[ConditioningOutput]:
+    object_features = features.select([p.image for p in prompted])
+    prediction = _predict(model, object_features, [p.prompt for p in prompted])
+    prediction = prediction.with_logits(fill_holes(prediction.logits, fill_holes_px))
+    memories = model.encode_memory(object_features.pixel_features, prediction, is_conditioning=True)
     return [
-        FirstSight(
-            followed=a.followed,
-            position=a.position,
-            sight=sight.row(i),
-            memory=Memory(a.position, memories[i], sight.pointer[i]),
+        ConditioningOutput(
+            object_state=p.object_state,
+            position=p.position,
+            prediction=prediction.row(i),
+            memory=Memory(p.position, memories[i], prediction.object_pointer[i]),
         )
-        for i, a in enumerate(asked)
+        for i, p in enumerate(prompted)
     ]
 
 
-def _sight(model: Sam2, features: Features, asks: Sequence[Ask]) -> Sight:
-    masks = [ask.mask for ask in asks if ask.mask is not None]
+def _predict(
+    model: Sam2, features: ImageFeatures, prompts: Sequence[PromptTensors]
+) -> MaskPrediction:
+    masks = [prompt.mask for prompt in prompts if prompt.mask is not None]
     if masks:
-        return model.look_at_masks(features, torch.stack(masks).to(model.device))
-    points = torch.stack([ask.points for ask in asks]).to(model.device)
-    labels = torch.stack([ask.labels for ask in asks]).to(model.device)
-    return model.look(features, points, labels)
+        return model.use_masks_as_output(features, torch.stack(masks).to(model.device))
+    points = torch.stack([prompt.points for prompt in prompts]).to(model.device)
+    labels = torch.stack([prompt.labels for prompt in prompts]).to(model.device)
+    return model.predict_at_points(features, points, labels)

@@ -1,11 +1,11 @@
-"""The image encoder: SAM 2's Hiera trunk and its neck, without the work on padding.
+"""Image encoder: SAM 2's Hiera trunk and its FPN neck, without computation on padding.
 
-Windows that do not divide a feature map are padded before the attention (sam2's
-modeling/backbones/hieradet.py, `MultiScaleBlock.forward`): at 1024 px a fifth, at 256 px up to
-two thirds of the tokens of a windowed block are padding. A padded token is zero, so its query, key
-and value are the projection's bias, whatever the picture. Here only real tokens are projected and
-the bias is written beside them: the same sums. What never changes (position embeddings) is
-computed once.
+Windows that do not divide a feature map are padded before the attention
+(sam2/modeling/backbones/hieradet.py, `MultiScaleBlock.forward`): at 1024 px a fifth, at 256 px up
+to two thirds of the tokens of a windowed block are padding. A padded token is zero, so its query,
+key and value are the projection's bias for every image. Here only real tokens are projected and the
+bias is copied into the padding, which gives the same sums. Position embeddings, which never change,
+are computed once.
 """
 
 from typing import Any
@@ -15,75 +15,79 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class Trunk:
-    """The `image_encoder` of a SAM 2, for square images of one size."""
+class ImageEncoder:
+    """SAM 2's `image_encoder` (`ImageEncoder`) for square images of one size."""
 
-    def __init__(self, image_encoder: Any, size_px: int) -> None:
-        self._encoder = image_encoder
-        self._hiera = image_encoder.trunk
-        grid = -(-size_px // 4)
+    def __init__(self, official: Any, size_px: int) -> None:
+        self._official = official
+        self._trunk = official.trunk
+        grid_side = -(-size_px // 4)
         with torch.no_grad():
-            self._position: Tensor = self._hiera._get_pos_embed((grid, grid)).detach()
+            self._pos_embed: Tensor = self._trunk._get_pos_embed((grid_side, grid_side)).detach()
 
     def __call__(self, images: Tensor) -> list[Tensor]:
-        """Normalised float (F, 3, S, S) to the pyramid [(F, D, S/4, S/4), (S/8), (S/16)]."""
-        x = self._hiera.patch_embed(images) + self._position
-        stages = []
-        for index, block in enumerate(self._hiera.blocks):
-            x = _block(block, x)
-            if index in self._hiera.stage_ends:
-                stages.append(x.permute(0, 3, 1, 2))
-        return self._neck(stages)
+        """Encode normalized float32 images (F, 3, S, S).
 
-    def _neck(self, stages: list[Tensor]) -> list[Tensor]:
-        """sam2's `FpnNeck.forward` without position encodings: coarse levels flow down."""
-        neck = self._encoder.neck
+        Returns the pyramid `backbone_fpn`: [(F, D, S/4, S/4), (F, D, S/8, S/8), (F, D, S/16,
+        S/16)].
+        """
+        x = self._trunk.patch_embed(images) + self._pos_embed
+        stages = []
+        for index, block in enumerate(self._trunk.blocks):
+            x = _multi_scale_block(block, x)
+            if index in self._trunk.stage_ends:
+                stages.append(x.permute(0, 3, 1, 2))
+        return self._fpn_neck(stages)
+
+    def _fpn_neck(self, stages: list[Tensor]) -> list[Tensor]:
+        """Compute `FpnNeck.forward` without position encodings (backbones/image_encoder.py)."""
+        neck = self._official.neck
         last = len(stages) - 1
         levels: list[Tensor] = []
-        coarse: Tensor | None = None
+        coarser: Tensor | None = None
         for i in range(last, -1, -1):
             level = neck.convs[last - i](stages[i])
-            if coarse is not None and i in neck.fpn_top_down_levels:
-                level = level + _upsampled(coarse, neck.fpn_interp_model)
+            if coarser is not None and i in neck.fpn_top_down_levels:
+                level = level + _upsample(coarser, neck.fpn_interp_model)
                 if neck.fuse_type == "avg":
                     level = level / 2
-            coarse = level
+            coarser = level
             levels.insert(0, level)
-        return levels[: len(levels) - self._encoder.scalp]
+        return levels[: len(levels) - self._official.scalp]
 
 
-def _upsampled(coarse: Tensor, mode: str) -> Tensor:
-    corners = None if mode == "nearest" else False
+def _upsample(coarser: Tensor, mode: str) -> Tensor:
+    align_corners = None if mode == "nearest" else False
     return functional.interpolate(
-        coarse.float(), scale_factor=2.0, mode=mode, align_corners=corners
+        coarser.float(), scale_factor=2.0, mode=mode, align_corners=align_corners
     )
 
 
-def _block(block: Any, x: Tensor) -> Tensor:
-    """One Hiera block on (F, H, W, C); with a query pool (F, H/2, W/2, C')."""
+def _multi_scale_block(block: Any, x: Tensor) -> Tensor:
+    """Apply a Hiera block to (F, H, W, C); with query pooling the result is (F, H/2, W/2, C')."""
     normed = block.norm1(x)
-    shortcut = _pooled(block.proj(normed), block.pool) if block.dim != block.dim_out else x
-    x = shortcut + _attention(block.attn, normed, block.window_size)
+    shortcut = _pool(block.proj(normed), block.pool) if block.dim != block.dim_out else x
+    x = shortcut + _window_attention(block.attn, normed, block.window_size)
     return x + block.mlp(block.norm2(x))
 
 
-def _pooled(x: Tensor, pool: nn.Module | None) -> Tensor:
+def _pool(x: Tensor, pool: nn.Module | None) -> Tensor:
     return x if pool is None else pool(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-def _attention(attention: Any, x: Tensor, window: int) -> Tensor:
-    """Attention inside windows of (F, H, W, C), or over the whole map when `window` is 0."""
+def _window_attention(attention: Any, x: Tensor, window: int) -> Tensor:
+    """Attend within windows of (F, H, W, C), or over the whole map when `window` is 0."""
     num_frames, height, width, _ = x.shape
     qkv = attention.qkv(x)
     if window:
-        qkv = _padded(qkv, attention.qkv.bias, window)
+        qkv = _pad_to_windows(qkv, attention.qkv.bias, window)
     rows, columns = qkv.shape[1:3]
     side: tuple[int, int] = (window, window) if window else (rows, columns)
-    tiles = _tiles(qkv, side)
+    tiles = _window_partition(qkv, side)
     heads = attention.num_heads
     q, k, v = tiles.reshape(tiles.shape[0], side[0] * side[1], 3, heads, -1).unbind(2)
     if attention.q_pool:
-        pooled = _pooled(q.reshape(-1, *side, heads * q.shape[-1]), attention.q_pool)
+        pooled = _pool(q.reshape(-1, *side, heads * q.shape[-1]), attention.q_pool)
         side = pooled.shape[1], pooled.shape[2]
         q = pooled.reshape(q.shape[0], side[0] * side[1], heads, -1)
         height, width, rows, columns = height // 2, width // 2, rows // 2, columns // 2
@@ -96,8 +100,8 @@ def _attention(attention: Any, x: Tensor, window: int) -> Tensor:
     return out
 
 
-def _padded(qkv: Tensor, bias: Tensor, window: int) -> Tensor:
-    """(F, H, W, D) padded to whole windows by what a zero token projects to."""
+def _pad_to_windows(qkv: Tensor, bias: Tensor, window: int) -> Tensor:
+    """Pad (F, H, W, D) to whole windows with the projection of a zero token, the bias (D,)."""
     num_frames, height, width, dim = qkv.shape
     more_rows, more_columns = -height % window, -width % window
     if not more_rows and not more_columns:
@@ -109,8 +113,8 @@ def _padded(qkv: Tensor, bias: Tensor, window: int) -> Tensor:
     return padded
 
 
-def _tiles(x: Tensor, side: tuple[int, int]) -> Tensor:
-    """(F, H, W, D) to (F * windows, h * w, D)."""
+def _window_partition(x: Tensor, side: tuple[int, int]) -> Tensor:
+    """Split (F, H, W, D) into windows: (F * windows, side[0] * side[1], D)."""
     num_frames, rows, columns, dim = x.shape
     split = x.view(num_frames, rows // side[0], side[0], columns // side[1], side[1], dim)
     return split.transpose(2, 3).reshape(-1, side[0] * side[1], dim)

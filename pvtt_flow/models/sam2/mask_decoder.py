@@ -1,7 +1,7 @@
-"""The mask decoder and the prompt encoder: from image features to masks, scores and pointers.
+"""Mask decoder and prompt encoder: image features to masks, scores and object pointers.
 
-sam2's modeling/sam2_base.py, `_forward_sam_heads` (:255-408) and `_use_mask_as_output` (:410-462),
-without the work on candidate masks that are not chosen.
+Follows sam2/modeling/sam2_base.py, `SAM2Base._forward_sam_heads` and `_use_mask_as_output`, without
+the work on candidate masks that are not chosen.
 """
 
 from collections.abc import Sequence
@@ -11,114 +11,126 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pvtt_flow.models.sam2.tensors import Sight
+from pvtt_flow.models.sam2.tensors import MaskPrediction
 
-# What the official model writes where it sees no object (sam2_base.py:19).
+# Logit of each pixel of a mask without an object (sam2_base.py, `NO_OBJ_SCORE`).
 _ABSENT_LOGIT = -1024.0
-# A given mask as logits (sam2_base.py:416).
+# Scale and bias that turn a mask prompt into logits (sam2_base.py, `_use_mask_as_output`).
 _MASK_SCALE, _MASK_BIAS = 20.0, -10.0
-# Of earlier logits that are fed back (sam2_video_predictor.py:262).
-_PREVIOUS_LIMIT = 32.0
+# Limit of previous logits that are used as a prompt (sam2_video_predictor.py,
+# `add_new_points_or_box`).
+_PREVIOUS_LOGIT_LIMIT = 32.0
 
 
-class Heads:
-    """The official modules, with what never changes computed once."""
+class MaskDecoder:
+    """Official `sam_mask_decoder` and `sam_prompt_encoder`; constant embeddings are cached."""
 
-    def __init__(self, predictor: Any, grid: int) -> None:
-        self._model = predictor
-        self._grid = grid
+    def __init__(self, predictor: Any, grid_side: int) -> None:
+        self._predictor = predictor
+        self._grid_side = grid_side
         device = predictor.device
-        # "No prompt" is one point that is none (sam2_base.py:317-320).
-        nowhere = torch.zeros(1, 1, 2, device=device)
-        none = -torch.ones(1, 1, dtype=torch.int32, device=device)
+        # SAM 2 expresses "no prompt" as one point with label -1.
+        points = torch.zeros(1, 1, 2, device=device)
+        labels = -torch.ones(1, 1, dtype=torch.int32, device=device)
         with torch.no_grad():
-            self._empty: Tensor = self._points(nowhere, none)
+            self._no_points: Tensor = self._embed_points(points, labels)
 
-    def unprompted(self, tokens: Tensor, fine: Sequence[Tensor]) -> Sight:
-        """Objects found by memory alone: tokens (b, T, C) that know the past."""
-        sparse = self._empty.expand(len(tokens), -1, -1)
-        return self._decoded(tokens, fine, sparse, self._no_mask(len(tokens)), num_points=0)
+    def decode_tracked(self, tokens: Tensor, high_res_features: Sequence[Tensor]) -> MaskPrediction:
+        """Decode objects without prompts from memory-conditioned tokens (b, T, C)."""
+        sparse = self._no_points.expand(len(tokens), -1, -1)
+        dense = self._no_mask(len(tokens))
+        return self._decode(tokens, high_res_features, sparse, dense, num_points=0)
 
-    def at_points(
+    def decode_points(
         self,
         tokens: Tensor,
-        fine: Sequence[Tensor],
+        high_res_features: Sequence[Tensor],
         points: Tensor,
         labels: Tensor,
-        before: Tensor | None = None,
-    ) -> Sight:
-        """Objects at points (b, P, 2) with labels (b, P), given earlier logits (b, 4h, 4w) or
-        none."""
-        if before is None:
+        previous_logits: Tensor | None = None,
+    ) -> MaskPrediction:
+        """Decode objects from tokens (b, T, C) and points.
+
+        Points are float32 (b, P, 2) with int32 labels (b, P) as in `PromptTensors`;
+        `previous_logits` (b, 4h, 4w) are the mask that the points correct.
+        """
+        if previous_logits is None:
             dense = self._no_mask(len(tokens))
         else:
-            previous = before[:, None].clamp(-_PREVIOUS_LIMIT, _PREVIOUS_LIMIT)
-            dense = self._model.sam_prompt_encoder.mask_downscaling(previous)
-        sparse = self._points(points, labels)
-        return self._decoded(tokens, fine, sparse, dense, num_points=points.shape[1])
+            mask = previous_logits[:, None].clamp(-_PREVIOUS_LOGIT_LIMIT, _PREVIOUS_LOGIT_LIMIT)
+            dense = self._predictor.sam_prompt_encoder.mask_downscaling(mask)
+        sparse = self._embed_points(points, labels)
+        return self._decode(tokens, high_res_features, sparse, dense, num_points=points.shape[1])
 
-    def of_masks(self, tokens: Tensor, fine: Sequence[Tensor], masks: Tensor) -> Sight:
-        """Objects whose masks (b, 1, S, S) of 0 and 1 are given; they are the result as they are,
-        and the decoder only finds their pointers."""
-        sparse = self._empty.expand(len(masks), -1, -1)
-        prompt = self._model.mask_downsample(masks)
-        dense = self._model.sam_prompt_encoder.mask_downscaling(prompt)
-        # As many points as never ask for several candidates.
-        seen = self._decoded(tokens, fine, sparse, dense, num_points=2)
+    def use_masks_as_output(
+        self, tokens: Tensor, high_res_features: Sequence[Tensor], masks: Tensor
+    ) -> MaskPrediction:
+        """Return mask prompts, float32 (b, 1, S, S) of 0 and 1, as the predicted masks.
+
+        The decoder only computes their object pointers.
+        """
+        sparse = self._no_points.expand(len(masks), -1, -1)
+        prompt = self._predictor.mask_downsample(masks)
+        dense = self._predictor.sam_prompt_encoder.mask_downscaling(prompt)
+        # With 2 points the decoder returns a single mask instead of several candidates.
+        decoded = self._decode(tokens, high_res_features, sparse, dense, num_points=2)
         logits = functional.interpolate(
             masks * _MASK_SCALE + _MASK_BIAS,
-            size=(self._grid * 4, self._grid * 4),
+            size=(self._grid_side * 4, self._grid_side * 4),
             mode="bilinear",
             align_corners=False,
             antialias=True,
         )
         present = (masks > 0).flatten(1).any(1, keepdim=True).float()
-        return Sight(
+        return MaskPrediction(
             logits=logits[:, 0].float(),
-            score=_MASK_SCALE * present[:, 0] + _MASK_BIAS,
-            iou=torch.full_like(present[:, 0], torch.nan),
-            pointer=self._or_absent(seen.pointer, present),
+            object_score=_MASK_SCALE * present[:, 0] + _MASK_BIAS,
+            predicted_iou=torch.full_like(present[:, 0], torch.nan),
+            object_pointer=self._pointer_or_absent(decoded.object_pointer, present),
         )
 
-    def _decoded(
+    def _decode(
         self,
         tokens: Tensor,
-        fine: Sequence[Tensor],
+        high_res_features: Sequence[Tensor],
         sparse: Tensor,
         dense: Tensor,
         num_points: int,
-    ) -> Sight:
-        model = self._model
-        fewest, most = model.multimask_min_pt_num, model.multimask_max_pt_num
-        masks, ious, outputs, score = model.sam_mask_decoder(
-            image_embeddings=tokens.transpose(1, 2).unflatten(2, (self._grid, self._grid)),
-            # Not kept: under autocast its values are others, and so they are officially.
-            image_pe=model.sam_prompt_encoder.get_dense_pe(),
+    ) -> MaskPrediction:
+        predictor = self._predictor
+        fewest, most = predictor.multimask_min_pt_num, predictor.multimask_max_pt_num
+        masks, ious, sam_tokens, object_score = predictor.sam_mask_decoder(
+            image_embeddings=tokens.transpose(1, 2).unflatten(2, (self._grid_side,) * 2),
+            # Not cached: under autocast the official predictor computes other values each time.
+            image_pe=predictor.sam_prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
-            multimask_output=model.multimask_output_in_sam and fewest <= num_points <= most,
+            multimask_output=predictor.multimask_output_in_sam and fewest <= num_points <= most,
             repeat_image=False,
-            high_res_features=list(fine),
+            high_res_features=list(high_res_features),
         )
         best = ious.argmax(-1)
-        each = torch.arange(len(best), device=best.device)
-        output = outputs[each, best] if outputs.shape[1] > 1 else outputs[:, 0]
-        present = (score > 0).float()
-        return Sight(
-            logits=torch.where(score[..., None] > 0, masks[each, best].float(), _ABSENT_LOGIT),
-            score=score[:, 0].float(),
-            iou=ious[each, best].float(),
-            pointer=self._or_absent(model.obj_ptr_proj(output), present),
+        rows = torch.arange(len(best), device=best.device)
+        sam_token = sam_tokens[rows, best] if sam_tokens.shape[1] > 1 else sam_tokens[:, 0]
+        present = (object_score > 0).float()
+        best_logits = masks[rows, best].float()
+        return MaskPrediction(
+            logits=torch.where(object_score[..., None] > 0, best_logits, _ABSENT_LOGIT),
+            object_score=object_score[:, 0].float(),
+            predicted_iou=ious[rows, best].float(),
+            object_pointer=self._pointer_or_absent(predictor.obj_ptr_proj(sam_token), present),
         )
 
-    def _or_absent(self, pointer: Tensor, present: Tensor) -> Tensor:
-        if self._model.fixed_no_obj_ptr:
+    def _pointer_or_absent(self, pointer: Tensor, present: Tensor) -> Tensor:
+        """Return pointers (b, C), or the embedding of "no object" where `present` (b, 1) is 0."""
+        if self._predictor.fixed_no_obj_ptr:
             pointer = present * pointer
-        return pointer + (1 - present) * self._model.no_obj_ptr
+        return pointer + (1 - present) * self._predictor.no_obj_ptr
 
-    def _points(self, points: Tensor, labels: Tensor) -> Tensor:
-        return self._model.sam_prompt_encoder._embed_points(points, labels, pad=True)
+    def _embed_points(self, points: Tensor, labels: Tensor) -> Tensor:
+        return self._predictor.sam_prompt_encoder._embed_points(points, labels, pad=True)
 
     def _no_mask(self, num_objects: int) -> Tensor:
-        none: Tensor = self._model.sam_prompt_encoder.no_mask_embed.weight
-        return none.reshape(1, -1, 1, 1).expand(num_objects, -1, self._grid, self._grid)
+        embedding: Tensor = self._predictor.sam_prompt_encoder.no_mask_embed.weight
+        grid = self._grid_side, self._grid_side
+        return embedding.reshape(1, -1, 1, 1).expand(num_objects, -1, *grid)

@@ -1,7 +1,8 @@
-"""From the model's logits to masks at display size, without holding up the next step."""
+"""Mask logits to masks at display size, copied to the host while the next step runs."""
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,43 +10,58 @@ from torch import Tensor
 from torch.nn import functional
 
 _BITS = 8
+# Just above the threshold (sam2/utils/misc.py, `fill_holes_in_mask_scores`).
+_FILLED_LOGIT = 0.1
 
 
-class Masks:
-    """The masks of a frame's objects, on their way to the host.
+class PendingMasks:
+    """Masks of a frame's objects, on their way to the host.
 
-    On a GPU they are resized, thresholded and packed to bits there, and copied while the next step
-    runs; on a CPU all of that is left to the thread that reads them.
+    On a GPU they are resized, thresholded and packed to bits there, and copied asynchronously. On a
+    CPU the thread that calls `read` does the work.
     """
 
     def __init__(self, logits: Tensor, display_px: tuple[int, int]) -> None:
-        """`logits` are float32 (N, 4h, 4w)."""
+        """Start to copy masks of (H, W) `display_px` from float32 logits (N, 4h, 4w)."""
         self._display_px = display_px
         self._logits = logits
-        self._bits: Tensor | None = None
+        self._packed: Tensor | None = None
         self._copied: torch.cuda.Event | None = None
         if logits.is_cuda:
-            packed = pack(_resized(logits, display_px))
-            self._bits = torch.empty(packed.shape, dtype=torch.uint8, pin_memory=True)
-            self._bits.copy_(packed, non_blocking=True)
+            packed = pack(_resize_and_threshold(logits, display_px))
+            self._packed = torch.empty(packed.shape, dtype=torch.uint8, pin_memory=True)
+            self._packed.copy_(packed, non_blocking=True)
             self._copied = torch.cuda.Event()
             self._copied.record()
 
     def read(self) -> Iterator[NDArray[np.bool_]]:
-        """Each object's mask, bool (H, W); waits for the device."""
-        if self._bits is None or self._copied is None:
+        """Wait for the device and yield the mask of each object, bool (H, W)."""
+        if self._packed is None or self._copied is None:
             for logits in self._logits:
-                yield _resized(logits[None], self._display_px)[0].numpy()
+                yield _resize_and_threshold(logits[None], self._display_px)[0].numpy()
             return
         self._copied.synchronize()
-        for bits in self._bits.numpy():
+        for bits in self._packed.numpy():
             yield unpack(bits, self._display_px)
 
 
-def pack(masks: Tensor) -> Tensor:
-    """bool (N, H, W) to uint8 (N, ceil(W * H / 8)): column after column, the first bit highest.
+def fill_holes(logits: Tensor, max_area_px: int) -> Tensor:
+    """Fill small holes of masks, float32 logits (b, 4h, 4w); 0 fills nothing.
 
-    Columns, because run lengths go down them (COCO), so that no one has to transpose again.
+    A hole is an 8-connected background component of at most `max_area_px` pixels of the logits'
+    grid. The official predictor does this where its CUDA extension is built (sam2/utils/misc.py,
+    `fill_holes_in_mask_scores`).
+    """
+    if not max_area_px:
+        return logits
+    holes = np.stack([_find_holes(mask, max_area_px) for mask in (logits <= 0).cpu().numpy()])
+    return logits.masked_fill(torch.from_numpy(holes).to(logits.device), _FILLED_LOGIT)
+
+
+def pack(masks: Tensor) -> Tensor:
+    """Pack bool (N, H, W) to uint8 (N, ceil(W * H / 8)), column by column, highest bit first.
+
+    COCO run lengths go down columns, so an encoder does not have to transpose the masks.
     """
     flat = masks.transpose(1, 2).flatten(1)
     flat = functional.pad(flat, (0, -flat.shape[1] % _BITS))
@@ -54,15 +70,28 @@ def pack(masks: Tensor) -> Tensor:
 
 
 def unpack(bits: NDArray[np.uint8], display_px: tuple[int, int]) -> NDArray[np.bool_]:
-    """The bool (H, W) mask of one row of `pack`, in column order in memory."""
+    """Unpack one row of `pack` to a bool (H, W) mask in column-major memory order."""
     height, width = display_px
     flat = np.unpackbits(bits, count=height * width).view(np.bool_)
     return flat.reshape(width, height).T
 
 
-def _resized(logits: Tensor, display_px: tuple[int, int]) -> Tensor:
-    """(N, 4h, 4w) logits to bool (N, H, W) (sam2_video_predictor.py:382-400)."""
+def _resize_and_threshold(logits: Tensor, display_px: tuple[int, int]) -> Tensor:
+    """Resize logits (N, 4h, 4w) and threshold them to bool (N, H, W).
+
+    Follows sam2_video_predictor.py, `_get_orig_video_res_output`.
+    """
     resized = functional.interpolate(
         logits[:, None], size=display_px, mode="bilinear", align_corners=False
     )
     return resized[:, 0] > 0
+
+
+def _find_holes(background: NDArray[np.bool_], max_area_px: int) -> NDArray[np.bool_]:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        background.astype(np.uint8), connectivity=8
+    )
+    is_small = stats[:, cv2.CC_STAT_AREA] <= max_area_px
+    is_small[0] = False  # Label 0 is the object.
+    holes: NDArray[np.bool_] = is_small[labels]
+    return holes

@@ -1,16 +1,17 @@
-"""The memory bank: what each object remembers, in ring buffers of a fixed size.
+"""Memory bank: memories and object pointers of all objects, in ring buffers of a fixed size.
 
-One row an object, its owner. SAM 2 reads, on each frame (sam2_base.py:509-640):
+Each object has a row of entries. With P conditioning frames, an object on any frame attends to
+(sam2/modeling/sam2_base.py, `SAM2Base._prepare_memory_conditioned_features`):
 
-    slots  0 … P-1     P … P+5            all of the P prompted frames, the last 6 others: memories
-    slots  0 … P-1     P … P+14           the same frames' object pointers, the last 15 others
+    memories   entries 0 … P-1: conditioning frames   entries P … P+5:  6 most recent other frames
+    pointers   entries 0 … P-1: conditioning frames   entries P … P+14: 15 most recent other frames
 
-Nothing older is kept, so memory does not grow with a video. Each slot knows its frame; how old
-that is, and whether it counts, follows from the frame that reads, so rows whose lanes are of
-different ages and directions are read together.
+Older entries are overwritten, so memory use does not grow with the length of a video. Each entry
+stores its frame's position; age and visibility follow from the frame that reads, so shots of
+different ages and directions are read in one batch.
 
-Rows stay packed in `[0, len(bank))`, the last one moves into a gap, so a batch of all of them is
-read without a copy. Only the bank knows rows; others name owners.
+Rows stay packed in `[0, len(bank))`: the last row moves into a gap, so that a batch of all rows is
+read without a copy. Callers name objects (owners); row numbers are private.
 """
 
 from collections.abc import Hashable, Sequence
@@ -22,231 +23,257 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.tensors import Past
+from pvtt_flow.models.sam2.tensors import MemoryContext
 
-# Far from every frame in both directions, and still safe to subtract.
-_NEVER = np.int64(-(1 << 40))
-_FIRST_CAPACITY = 8
+# Position of an empty entry: far from every frame in both directions, and safe to subtract.
+_EMPTY = np.int64(-(1 << 40))
+_MIN_CAPACITY = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """What one object keeps of one frame."""
+    """Memory of one object on one frame."""
 
-    frame: int
+    position: int
     features: Tensor
     """(T, Cm)."""
-    pointer: Tensor
+    object_pointer: Tensor
     """(C,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reader:
-    """Who reads, on which frame of its clip, in which direction."""
+class MemoryQuery:
+    """Object and frame for which memories are read."""
 
     owner: Hashable
-    frame: int
-    step: int
-    """1 forward, -1 backward."""
+    position: int
+    time_sign: int
+    """1 forward, -1 backward (`tpos_sign_mul`)."""
     num_frames: int
-    """Frames in the clip; all above 15 are alike."""
+    """Frames in the shot; values above 15 are equivalent."""
 
 
-class Bank:
-    """The rows of the objects that have the same number P of prompted frames."""
+class MemoryBank:
+    """Rows of all objects with the same number P of conditioning frames."""
 
-    def __init__(self, model: Sam2, num_prompted: int, dtype: torch.dtype) -> None:
+    def __init__(self, model: Sam2, num_conditioning: int, dtype: torch.dtype) -> None:
+        """Make an empty bank; `dtype` is that of the stored memories."""
         self._model = model
-        self._prompted = num_prompted
-        self._num_recent = model.num_memories - 1
-        self._num_pointers = model.max_pointers - 1
+        self._num_conditioning = num_conditioning
+        self._num_recent_memories = model.num_memories - 1
+        self._num_recent_pointers = model.max_object_pointers - 1
         self._dtype = dtype
         self._memories: Tensor
+        """(capacity, P + 6, T, Cm)."""
         self._pointers: Tensor
-        self._memory_frames: NDArray[np.int64]
-        self._pointer_frames: NDArray[np.int64]
+        """float32 (capacity, P + 15, C)."""
+        self._memory_positions: NDArray[np.int64]
+        """(capacity, P + 6)."""
+        self._pointer_positions: NDArray[np.int64]
+        """(capacity, P + 15)."""
         self._num_written: NDArray[np.int64]
+        """(capacity,): frames that were written to each row, without conditioning frames."""
         self._owners: list[Hashable] = []
+        """Owner of each row."""
         self._row_of: dict[Hashable, int] = {}
-        self._allocate(0)
+        self._grow(0)
 
     def __len__(self) -> int:
         return len(self._owners)
 
-    def add(self, owner: Hashable, prompted: Sequence[Memory]) -> None:
-        """A row for a new object that remembers its P prompted frames."""
-        if len(prompted) != self._prompted:
+    def add(self, owner: Hashable, conditioning: Sequence[Memory]) -> None:
+        """Allocate a row for a new object, with the memories of its P conditioning frames."""
+        if len(conditioning) != self._num_conditioning:
             raise ValueError(
-                f"a row must have {self._prompted} prompted frames, got {len(prompted)}"
+                f"a row must have {self._num_conditioning} conditioning frames, "
+                f"got {len(conditioning)}"
             )
         row = len(self)
-        if row == len(self._memory_frames):
-            self._allocate(row)
+        if row == len(self._memory_positions):
+            self._grow(row)
         self._owners.append(owner)
         self._row_of[owner] = row
-        self._memory_frames[row] = self._pointer_frames[row] = _NEVER
+        self._memory_positions[row] = self._pointer_positions[row] = _EMPTY
         self._num_written[row] = 0
-        for slot, memory in enumerate(prompted):
-            self._memories[row, slot] = memory.features
-            self._pointers[row, slot] = memory.pointer
-            self._memory_frames[row, slot] = self._pointer_frames[row, slot] = memory.frame
+        for entry, memory in enumerate(conditioning):
+            self._memories[row, entry] = memory.features
+            self._pointers[row, entry] = memory.object_pointer
+            self._memory_positions[row, entry] = memory.position
+            self._pointer_positions[row, entry] = memory.position
 
     def remove(self, owner: Hashable) -> None:
-        """Frees a row."""
-        row, moved = self._row_of.pop(owner), self._owners.pop()
-        if moved is owner:
+        """Free the row of an object."""
+        row, last_owner = self._row_of.pop(owner), self._owners.pop()
+        if last_owner is owner:
             return
         last = len(self)
         for tensor in (self._memories, self._pointers):
             tensor[row] = tensor[last]
-        for table in (self._memory_frames, self._pointer_frames, self._num_written):
-            table[row] = table[last]
-        self._owners[row] = moved
-        self._row_of[moved] = row
+        for array in (self._memory_positions, self._pointer_positions, self._num_written):
+            array[row] = array[last]
+        self._owners[row] = last_owner
+        self._row_of[last_owner] = row
 
     def write(
-        self, owners: Sequence[Hashable], frames: Sequence[int], memories: Tensor, pointers: Tensor
+        self,
+        owners: Sequence[Hashable],
+        positions: Sequence[int],
+        memories: Tensor,
+        pointers: Tensor,
     ) -> None:
-        """One more frame for each owner: memories (b, T, Cm) and pointers (b, C)."""
-        at = np.array([self._row_of[owner] for owner in owners])
-        recent = self._prompted + self._num_written[at] % self._num_recent
-        pointer = self._prompted + self._num_written[at] % self._num_pointers
-        self._memories[self._index(at), self._index(recent)] = memories.to(self._dtype)
-        self._pointers[self._index(at), self._index(pointer)] = pointers.float()
-        self._memory_frames[at, recent] = frames
-        self._pointer_frames[at, pointer] = frames
-        self._num_written[at] += 1
+        """Write one frame for each owner: memories (b, T, Cm) and object pointers (b, C)."""
+        rows = np.array([self._row_of[owner] for owner in owners])
+        first, written = self._num_conditioning, self._num_written[rows]
+        memory_entries = first + written % self._num_recent_memories
+        pointer_entries = first + written % self._num_recent_pointers
+        device_rows = self._to_device(rows)
+        self._memories[device_rows, self._to_device(memory_entries)] = memories.to(self._dtype)
+        self._pointers[device_rows, self._to_device(pointer_entries)] = pointers.float()
+        self._memory_positions[rows, memory_entries] = positions
+        self._pointer_positions[rows, pointer_entries] = positions
+        self._num_written[rows] += 1
 
-    def read(self, readers: Sequence[Reader]) -> Past:
-        """What these owners remember, cut to the slots that any of them has."""
-        rows = np.array([self._row_of[r.owner] for r in readers])
-        distance, counts = self._pointer_ages(readers, rows)
-        age, present = self._memory_ages(readers, rows)
-        num_memories, num_pointers = self._used(present), self._used(counts)
-        present, counts = present[:, :num_memories], counts[:, :num_pointers]
-        memories = self._rows(self._memories, rows)[:, :num_memories]
-        pointers = self._rows(self._pointers, rows)[:, :num_pointers]
-        positions = self._memory_positions(age[:, :num_memories])
-        pointer_positions = self._model.memory.pointer_positions(
-            self._tensor(distance[:, :num_pointers])
+    def read(self, queries: Sequence[MemoryQuery]) -> MemoryContext:
+        """Return the memories that each query attends to, cut to the entries that any query has."""
+        rows = np.array([self._row_of[q.owner] for q in queries])
+        distances, has_pointer = self._pointer_distances(queries, rows)
+        age_index, has_memory = self._memory_ages(queries, rows)
+        num_memories = self._num_read(has_memory)
+        num_pointers = self._num_read(has_pointer)
+        has_memory, has_pointer = has_memory[:, :num_memories], has_pointer[:, :num_pointers]
+        memories = self._gather(self._memories, rows)[:, :num_memories]
+        pointers = self._gather(self._pointers, rows)[:, :num_pointers]
+        memory_encoding = self._encode_memory_positions(age_index[:, :num_memories])
+        pointer_encoding = self._model.memory_encoder.encode_pointer_positions(
+            self._to_device(distances[:, :num_pointers])
         )
-        tokens = pointers.unflatten(2, (-1, self._model.memory_dim)).to(memories.dtype)
-        values = torch.cat([memories.flatten(1, 2), tokens.flatten(1, 2)], 1)
+        # SAM 2 splits a pointer of C channels into C / Cm tokens.
+        pointers = pointers.unflatten(2, (-1, self._model.memory_dim)).to(memories.dtype)
+        values = torch.cat([memories.flatten(1, 2), pointers.flatten(1, 2)], 1)
         keys = torch.cat(
             [
-                (memories + positions).flatten(1, 2),
-                (tokens + pointer_positions[:, :, None]).flatten(1, 2),
+                (memories + memory_encoding).flatten(1, 2),
+                (pointers + pointer_encoding[:, :, None]).flatten(1, 2),
             ],
             1,
         )
-        return Past(
+        return MemoryContext(
             keys=keys,
             values=values,
             num_rotated=num_memories * memories.shape[2],
-            bias=self._bias(present, counts, memories.shape[2], tokens.shape[2]),
+            bias=self._bias(has_memory, has_pointer, memories.shape[2], pointers.shape[2]),
         )
 
     def recent(self, owner: Hashable) -> list[Memory]:
-        """Copies of the owner's other frames, oldest first; `write` them to have them again."""
+        """Return copies of an object's memories without conditioning frames, oldest first.
+
+        `write` restores them in another row.
+        """
         row = self._row_of[owner]
-        written = int(self._num_written[row])
+        first, num_written = self._num_conditioning, int(self._num_written[row])
         return [
             self._copy(
                 row,
-                self._prompted + nth % self._num_recent,
-                self._prompted + nth % self._num_pointers,
+                first + nth % self._num_recent_memories,
+                first + nth % self._num_recent_pointers,
             )
-            for nth in range(max(0, written - self._num_pointers), written)
+            for nth in range(max(0, num_written - self._num_recent_pointers), num_written)
         ]
 
-    def _copy(self, row: int, memory_slot: int, pointer_slot: int) -> Memory:
-        # A pointer outlives its memory: the slot then holds a newer one, which is too old to be
-        # read under this frame's age, and is written over again by the frames that follow.
+    def _copy(self, row: int, memory_entry: int, pointer_entry: int) -> Memory:
+        # A pointer outlives its memory, whose entry then holds a newer one. Restoring that under
+        # this older position does no harm: it is too old to be read, and later frames overwrite it.
         return Memory(
-            frame=int(self._pointer_frames[row, pointer_slot]),
-            features=self._memories[row, memory_slot].clone(),
-            pointer=self._pointers[row, pointer_slot].clone(),
+            position=int(self._pointer_positions[row, pointer_entry]),
+            features=self._memories[row, memory_entry].clone(),
+            object_pointer=self._pointers[row, pointer_entry].clone(),
         )
 
     def _memory_ages(
-        self, readers: Sequence[Reader], rows: NDArray[np.int64]
+        self, queries: Sequence[MemoryQuery], rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Index into the table of ages (b, P+6), and whether there is such a memory."""
-        age = self._ages(readers, self._memory_frames[rows])
-        present = (age >= 1) & (age <= self._num_recent)
-        age = np.clip(age, 1, self._num_recent) - 1
-        present[:, : self._prompted] = True
-        age[:, : self._prompted] = self._num_recent
-        return age, present
+        """Return indices into `temporal_positions`, and which memories exist, both (b, P + 6)."""
+        ages = _ages(queries, self._memory_positions[rows])
+        has_memory = (ages >= 1) & (ages <= self._num_recent_memories)
+        age_index = np.clip(ages, 1, self._num_recent_memories) - 1
+        has_memory[:, : self._num_conditioning] = True
+        age_index[:, : self._num_conditioning] = self._num_recent_memories
+        return age_index, has_memory
 
-    def _pointer_ages(
-        self, readers: Sequence[Reader], rows: NDArray[np.int64]
+    def _pointer_distances(
+        self, queries: Sequence[MemoryQuery], rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Distance over the longest distance (b, P+15), and whether the pointer counts."""
-        age = self._ages(readers, self._pointer_frames[rows])
-        longest = np.array([min(r.num_frames, self._model.max_pointers) - 1 for r in readers])
-        counts = (age >= 1) & (age <= longest[:, None])
-        # A prompted frame's pointer counts from then on, however long ago; a later one's not yet.
-        counts[:, : self._prompted] = age[:, : self._prompted] >= 0
-        return np.where(counts, age / longest[:, None], 0).astype(np.float32), counts
+        """Return distances divided by the longest one, and which pointers exist, (b, P + 15)."""
+        ages = _ages(queries, self._pointer_positions[rows])
+        max_pointers = self._model.max_object_pointers
+        longest = np.array([min(q.num_frames, max_pointers) - 1 for q in queries])
+        has_pointer = (ages >= 1) & (ages <= longest[:, None])
+        # Pointers of conditioning frames have no age limit, but must lie in the past.
+        has_pointer[:, : self._num_conditioning] = ages[:, : self._num_conditioning] >= 0
+        distances = np.where(has_pointer, ages / longest[:, None], 0).astype(np.float32)
+        return distances, has_pointer
 
-    def _ages(self, readers: Sequence[Reader], frames: NDArray[np.int64]) -> NDArray[np.int64]:
-        now = np.array([r.frame for r in readers])[:, None]
-        step = np.array([r.step for r in readers])[:, None]
-        ages: NDArray[np.int64] = (now - frames) * step
-        return ages
+    def _num_read(self, exists: NDArray[np.bool_]) -> int:
+        """Return how many leading entries to read to include each entry that exists (b, n)."""
+        if self._model.has_fixed_shapes:
+            return exists.shape[1]
+        return int(np.flatnonzero(exists.any(0))[-1]) + 1
 
-    def _used(self, slots: NDArray[np.bool_]) -> int:
-        """How many slots to read so that none that any row has is missed."""
-        if self._model.fixed_shapes:
-            return slots.shape[1]
-        return int(np.flatnonzero(slots.any(0))[-1]) + 1
-
-    def _memory_positions(self, age: NDArray[np.int64]) -> Tensor:
-        """(b, slots, T, Cm): the place on the grid and the age."""
-        ages = self._model.memory.ages[self._index(age)]
-        return (self._model.memory.places + ages[:, :, None]).to(self._dtype)
+    def _encode_memory_positions(self, age_index: NDArray[np.int64]) -> Tensor:
+        """Return spatial plus temporal position encodings, (b, n, T, Cm)."""
+        encoder = self._model.memory_encoder
+        temporal = encoder.temporal_positions[self._to_device(age_index)]
+        return (encoder.grid_positions + temporal[:, :, None]).to(self._dtype)
 
     def _bias(
         self,
-        present: NDArray[np.bool_],
-        counts: NDArray[np.bool_],
+        has_memory: NDArray[np.bool_],
+        has_pointer: NDArray[np.bool_],
         memory_tokens: int,
         pointer_tokens: int,
     ) -> Tensor | None:
-        if present.all() and counts.all():
+        """Return the attention bias float32 (b, 1, L), or None where all entries exist."""
+        if has_memory.all() and has_pointer.all():
             return None
-        slots = [present.repeat(memory_tokens, 1), counts.repeat(pointer_tokens, 1)]
-        bias = np.where(np.concatenate(slots, 1), 0, -np.inf).astype(np.float32)
-        return self._tensor(bias)[:, None]
+        has_token = [has_memory.repeat(memory_tokens, 1), has_pointer.repeat(pointer_tokens, 1)]
+        bias = np.where(np.concatenate(has_token, 1), 0, -np.inf).astype(np.float32)
+        return self._to_device(bias)[:, None]
 
-    def _rows(self, array: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    def _gather(self, entries: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        """Return the given rows, as a view where they are the first ones in order."""
         if np.array_equal(rows, np.arange(len(rows))):
-            return array[: len(rows)]
-        return array[self._index(rows)]
+            return entries[: len(rows)]
+        return entries[self._to_device(rows)]
 
-    def _index(self, values: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(values).to(self._memories.device, non_blocking=True)
+    def _to_device(self, values: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(values).to(self._model.device, non_blocking=True)
 
-    def _tensor(self, values: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(values).to(self._memories.device, non_blocking=True)
-
-    def _allocate(self, kept: int) -> None:
-        """Room for twice the rows, keeping the first `kept`."""
-        model, capacity = self._model, max(_FIRST_CAPACITY, 2 * kept)
-        memory = (self._prompted + self._num_recent, len(model.memory.places))
-        pointer = (self._prompted + self._num_pointers, model.dim)
+    def _grow(self, num_rows: int) -> None:
+        """Allocate twice the rows and copy the first `num_rows`."""
+        model, capacity = self._model, max(_MIN_CAPACITY, 2 * num_rows)
+        num_memories = self._num_conditioning + self._num_recent_memories
+        num_pointers = self._num_conditioning + self._num_recent_pointers
+        memory_shape = len(model.memory_encoder.grid_positions), model.memory_dim
         memories = torch.zeros(
-            capacity, *memory, model.memory_dim, dtype=self._dtype, device=model.device
+            capacity, num_memories, *memory_shape, dtype=self._dtype, device=model.device
         )
-        pointers = torch.zeros(capacity, *pointer, device=model.device)
-        memory_frames = np.full((capacity, memory[0]), _NEVER)
-        pointer_frames = np.full((capacity, pointer[0]), _NEVER)
+        pointers = torch.zeros(capacity, num_pointers, model.hidden_dim, device=model.device)
+        memory_positions = np.full((capacity, num_memories), _EMPTY)
+        pointer_positions = np.full((capacity, num_pointers), _EMPTY)
         num_written = np.zeros(capacity, np.int64)
-        if kept:
-            memories[:kept], pointers[:kept] = self._memories, self._pointers
-            memory_frames[:kept], pointer_frames[:kept] = self._memory_frames, self._pointer_frames
-            num_written[:kept] = self._num_written
+        if num_rows:
+            memories[:num_rows], pointers[:num_rows] = self._memories, self._pointers
+            memory_positions[:num_rows] = self._memory_positions
+            pointer_positions[:num_rows] = self._pointer_positions
+            num_written[:num_rows] = self._num_written
         self._memories, self._pointers = memories, pointers
-        self._memory_frames, self._pointer_frames = memory_frames, pointer_frames
+        self._memory_positions, self._pointer_positions = memory_positions, pointer_positions
         self._num_written = num_written
+
+
+def _ages(queries: Sequence[MemoryQuery], positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many frames ago each entry's frame was for its query, (b, n)."""
+    now = np.array([q.position for q in queries])[:, None]
+    time_sign = np.array([q.time_sign for q in queries])[:, None]
+    ages: NDArray[np.int64] = (now - positions) * time_sign
+    return ages

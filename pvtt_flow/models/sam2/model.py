@@ -1,9 +1,11 @@
-"""The parts of a SAM 2, each a function of a batch; whose frames and objects they are, nobody asks.
+"""SAM 2 as batched, stateless functions; callers map batch rows to shots and objects.
 
-    images ─ encode ─► Features ─┬─ look    prompted frames         ─┬─► Sight ─ memorise ─► memory
-                                 └─ follow  tracked frames and Past ─┘
+    images ─ encode_images ─► ImageFeatures ─┬─ predict_at_points, use_masks_as_output ─┐
+                                             └─ track_step, with a MemoryContext ───────┤
+                                   memories ◄─ encode_memory ◄─ MaskPrediction ◄────────┘
 
-The weights are the official model's, and so are the results (`sam2` 1.1.0).
+Weights and results are those of the official implementation (facebookresearch/sam2, PyPI `sam2`
+1.1.0; sam2/modeling/sam2_base.py, `SAM2Base`).
 """
 
 from functools import partial
@@ -13,16 +15,21 @@ import torch
 from torch import Tensor
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.models.sam2.compile import Function, compiled
-from pvtt_flow.models.sam2.image_encoder import Trunk
-from pvtt_flow.models.sam2.mask_decoder import Heads
+from pvtt_flow.models.sam2.compile import BatchedFunction, compile_batched
+from pvtt_flow.models.sam2.image_encoder import ImageEncoder
+from pvtt_flow.models.sam2.mask_decoder import MaskDecoder
 from pvtt_flow.models.sam2.memory_attention import MemoryAttention
-from pvtt_flow.models.sam2.memory_encoder import MemoryEncoder, tokens_of
+from pvtt_flow.models.sam2.memory_encoder import MemoryEncoder, encode_grid_positions
 from pvtt_flow.models.sam2.packed_linear import pack_linears
-from pvtt_flow.models.sam2.tensors import Features, Past, Sight, Start
+from pvtt_flow.models.sam2.tensors import (
+    FrameTokens,
+    ImageFeatures,
+    MaskPrediction,
+    MemoryContext,
+)
 
-# What every official SAM 2 and SAM 2.1 has, and the engine counts on.
-_EXPECTED = {
+# Settings that all official SAM 2 and SAM 2.1 configs have and this implementation relies on.
+_REQUIRED_SETTINGS = {
     "use_high_res_features_in_sam": True,
     "use_obj_ptrs_in_encoder": True,
     "only_obj_ptrs_in_the_past_for_eval": True,
@@ -37,95 +44,131 @@ _EXPECTED = {
 
 
 class Sam2:
-    """One resident model."""
+    """SAM 2 with its weights on one device."""
 
     def __init__(self, predictor: Any, *, compile_steps: bool = False) -> None:
-        """`predictor`: an official `SAM2VideoPredictor` with its weights, which it takes over."""
+        """Take over an official `SAM2VideoPredictor` with its weights; it is modified.
+
+        Raises ConfigError for a config that differs from the official ones where that matters.
+        """
         _check(predictor)
         pack_linears(predictor.image_encoder)
         pack_linears(predictor.memory_encoder)
         pack_linears(predictor.sam_mask_decoder)
         self.device: torch.device = predictor.device
         self.size_px: int = predictor.image_size
-        self.grid: int = self.size_px // predictor.backbone_stride
-        self.dim: int = predictor.hidden_dim
+        self.grid_side: int = self.size_px // predictor.backbone_stride
+        self.hidden_dim: int = predictor.hidden_dim
         self.memory_dim: int = predictor.mem_dim
         self.num_memories: int = predictor.num_maskmem
-        self.max_pointers: int = predictor.max_obj_ptrs_in_encoder
-        self.fixed_shapes = compile_steps
-        """Whether the past must always have room for everything, because shapes are compiled."""
-        self.memory = MemoryEncoder(predictor, self.grid)
-        self._no_memory: Tensor = predictor.no_mem_embed[0].detach()
-        self._decoder = predictor.sam_mask_decoder
-        self._trunk = Trunk(predictor.image_encoder, self.size_px)
-        position = predictor.image_encoder.neck.position_encoding
-        self._attention = MemoryAttention(
-            predictor.memory_attention, tokens_of(position, self.dim, self.grid, predictor)
+        """Memories that a frame attends to besides further conditioning frames: 1 + 6."""
+        self.max_object_pointers: int = predictor.max_obj_ptrs_in_encoder
+        self.has_fixed_shapes = compile_steps
+        """True if a `MemoryContext` always has its full size, because its shape is compiled."""
+        self.memory_encoder = MemoryEncoder(predictor, self.grid_side)
+        self._no_memory_embedding: Tensor = predictor.no_mem_embed[0].detach()
+        self._sam_mask_decoder = predictor.sam_mask_decoder
+        self._image_encoder = ImageEncoder(predictor.image_encoder, self.size_px)
+        position_encoding = predictor.image_encoder.neck.position_encoding
+        self._memory_attention = MemoryAttention(
+            predictor.memory_attention,
+            encode_grid_positions(position_encoding, self.hidden_dim, self.grid_side, predictor),
         )
-        self._heads = Heads(predictor, self.grid)
+        self._mask_decoder = MaskDecoder(predictor, self.grid_side)
         mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         self._mean = torch.tensor(mean, device=self.device)[:, None, None]
         self._std = torch.tensor(std, device=self.device)[:, None, None]
-        part = partial(compiled, device=self.device) if compile_steps else _as_it_is
-        self._encode = part(self._encode_images)
-        self._follow = part(self._follow_objects)
-        self._memorise = part(self._memorise_masks)
+        wrap = partial(compile_batched, device=self.device) if compile_steps else _leave_uncompiled
+        self._encode_images = wrap(self._compute_image_features)
+        self._track_step = wrap(self._compute_track_step)
+        self._encode_memory = wrap(self._compute_memory)
 
-    def encode(self, images: Tensor) -> Features:
-        """uint8 (F, S, S, 3) RGB to features."""
-        top, finest, finer, base = self._encode(images.to(self.device, non_blocking=True))
-        return Features(top=top, fine=(finest, finer), memory_base=base)
+    def encode_images(self, images: Tensor) -> ImageFeatures:
+        """Encode RGB images, uint8 (F, S, S, 3)."""
+        vision_features, finest, finer, pixel_features = self._encode_images(
+            images.to(self.device, non_blocking=True)
+        )
+        return ImageFeatures(vision_features, (finest, finer), pixel_features)
 
-    def look(self, features: Features, points: Tensor, labels: Tensor) -> Sight:
-        """Objects at points in pixels of the model's image (b, P, 2), with labels (b, P) of 0 not
-        on it, 1 on it, 2 and 3 a box's corners; without any memory (sam2_base.py:653-657)."""
-        return self._heads.at_points(features.top + self._no_memory, features.fine, points, labels)
+    def predict_at_points(
+        self, features: ImageFeatures, points: Tensor, labels: Tensor
+    ) -> MaskPrediction:
+        """Predict objects on conditioning frames from points, without memory.
 
-    def look_at_masks(self, features: Features, masks: Tensor) -> Sight:
-        """Objects whose masks float (b, 1, S, S) of 0 and 1 are given."""
-        return self._heads.of_masks(features.top, features.fine, masks)
-
-    def start(self, features: Features) -> Start:
-        """The part of `follow` that the objects of a frame share."""
-        return self._attention.start(features.top)
-
-    def follow(self, start: Start, features: Features, past: Past) -> tuple[Sight, Tensor]:
-        """Objects with a past, each on its own frame's start and features (b of each).
-
-        Also gives the tokens (b, T, C) behind the sight, for `correct`.
+        Points are float32 (b, P, 2) in pixels of the model's image, with int32 labels (b, P) as in
+        `PromptTensors` (sam2_base.py, `_prepare_memory_conditioned_features` for initial
+        conditioning frames).
         """
-        *sight, tokens = self._follow(
-            start.tokens,
-            start.queries,
-            past.keys,
-            past.values,
-            past.num_rotated,
-            past.bias,
-            *features.fine,
+        tokens = features.vision_features + self._no_memory_embedding
+        return self._mask_decoder.decode_points(tokens, features.high_res_features, points, labels)
+
+    def use_masks_as_output(self, features: ImageFeatures, masks: Tensor) -> MaskPrediction:
+        """Return mask prompts, float32 (b, 1, S, S) of 0 and 1, as predictions."""
+        return self._mask_decoder.use_masks_as_output(
+            features.vision_features, features.high_res_features, masks
         )
-        return Sight(*sight), tokens
 
-    def correct(
-        self, tokens: Tensor, features: Features, before: Tensor, points: Tensor, labels: Tensor
-    ) -> Sight:
-        """The sight of tracked objects again, with clicks on it; `before` are its logits."""
-        return self._heads.at_points(tokens, features.fine, points, labels, before)
+    def frame_tokens(self, features: ImageFeatures) -> FrameTokens:
+        """Compute the part of `track_step` that the objects of a frame share."""
+        return self._memory_attention.frame_tokens(features.vision_features)
 
-    def memorise(self, base: Tensor, seen: Sight, *, prompted: bool) -> Tensor:
-        """Memories bfloat16 (b, T, Cm) of what was seen on frames of these `memory_base`."""
-        return self._memorise(base, seen.logits, seen.score, prompted)[0]
+    def track_step(
+        self, frame_tokens: FrameTokens, features: ImageFeatures, context: MemoryContext
+    ) -> tuple[MaskPrediction, Tensor]:
+        """Track b objects to a frame each (sam2_base.py, `_track_step` without prompts).
 
-    def _encode_images(self, images: Tensor) -> tuple[Tensor, ...]:
+        Takes the tokens and features of each object's own frame, b of each. Also returns the
+        memory-conditioned tokens (b, T, C), which `apply_corrections` needs.
+        """
+        *prediction, tokens = self._track_step(
+            frame_tokens.tokens,
+            frame_tokens.queries,
+            context.keys,
+            context.values,
+            context.num_rotated,
+            context.bias,
+            *features.high_res_features,
+        )
+        return MaskPrediction(*prediction), tokens
+
+    def apply_corrections(
+        self,
+        tokens: Tensor,
+        features: ImageFeatures,
+        previous_logits: Tensor,
+        points: Tensor,
+        labels: Tensor,
+    ) -> MaskPrediction:
+        """Refine tracked objects with points.
+
+        `tokens` (b, T, C) and `previous_logits` (b, 4h, 4w) are those of `track_step`.
+        """
+        return self._mask_decoder.decode_points(
+            tokens, features.high_res_features, points, labels, previous_logits
+        )
+
+    def encode_memory(
+        self, pixel_features: Tensor, prediction: MaskPrediction, *, is_conditioning: bool
+    ) -> Tensor:
+        """Encode predictions on frames with these pixel features (b, C, h, w).
+
+        Returns memories, bfloat16 (b, T, Cm).
+        """
+        return self._encode_memory(
+            pixel_features, prediction.logits, prediction.object_score, is_conditioning
+        )[0]
+
+    def _compute_image_features(self, images: Tensor) -> tuple[Tensor, ...]:
         pixels = images.permute(0, 3, 1, 2).float() / 255
-        finest, finer, top = self._trunk((pixels - self._mean) / self._std)
+        finest, finer, coarsest = self._image_encoder((pixels - self._mean) / self._std)
         return (
-            top.flatten(2).transpose(1, 2),
-            self._decoder.conv_s0(finest),
-            self._decoder.conv_s1(finer),
-            self.memory.base(top),
+            coarsest.flatten(2).transpose(1, 2),
+            self._sam_mask_decoder.conv_s0(finest),
+            self._sam_mask_decoder.conv_s1(finer),
+            self.memory_encoder.project_pixels(coarsest),
         )
 
-    def _follow_objects(
+    def _compute_track_step(
         self,
         tokens: Tensor,
         queries: Tensor,
@@ -133,26 +176,32 @@ class Sam2:
         values: Tensor,
         num_rotated: int,
         bias: Tensor | None,
-        *fine: Tensor,
+        *high_res_features: Tensor,
     ) -> tuple[Tensor, ...]:
-        past = Past(keys, values, num_rotated, bias)
-        tokens = self._attention(Start(tokens, queries), past)
-        seen = self._heads.unprompted(tokens, fine)
-        return seen.logits, seen.score, seen.iou, seen.pointer, tokens
+        context = MemoryContext(keys, values, num_rotated, bias)
+        tokens = self._memory_attention(FrameTokens(tokens, queries), context)
+        prediction = self._mask_decoder.decode_tracked(tokens, high_res_features)
+        return (
+            prediction.logits,
+            prediction.object_score,
+            prediction.predicted_iou,
+            prediction.object_pointer,
+            tokens,
+        )
 
-    def _memorise_masks(self, *args: Any) -> tuple[Tensor, ...]:
-        return (self.memory(*args),)
+    def _compute_memory(self, *args: Any) -> tuple[Tensor, ...]:
+        return (self.memory_encoder(*args),)
 
 
-def _as_it_is(function: Function) -> Function:
+def _leave_uncompiled(function: BatchedFunction) -> BatchedFunction:
     return function
 
 
 def _check(predictor: Any) -> None:
-    for name, expected in _EXPECTED.items():
-        found = getattr(predictor, name)
-        if found != expected:
+    for name, required in _REQUIRED_SETTINGS.items():
+        value = getattr(predictor, name)
+        if value != required:
             raise ConfigError(
-                f"$.tracker.config must be a SAM 2 with {name}={expected}, as all official ones "
-                f"are, got {found}"
+                f"$.tracker.config must be a SAM 2 with {name}={required}, as all official ones "
+                f"have, got {value}"
             )

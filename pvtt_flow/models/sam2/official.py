@@ -1,4 +1,4 @@
-"""The official SAM 2 video predictor from a config file and a checkpoint, built with care."""
+"""Official SAM 2 video predictor, built safely from a config file and a checkpoint."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,22 +10,23 @@ from pvtt_flow.errors import ConfigError
 
 
 def build_predictor(weights: Path | None, config: Path, device: torch.device) -> Any:
-    """The official `SAM2VideoPredictor` from a config file and a state dict (`weights_only`).
+    """Build an official `SAM2VideoPredictor` from a config file and a state dict.
 
-    Without weights it is as its constructor leaves it: random.
+    Without weights its parameters are random. Raises ConfigError for a config that names classes
+    outside the `sam2` package, and for weights that do not belong to the config.
     """
     import sam2.sam2_video_predictor as official
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    # The predictor draws a bar over a range that it believes to be the clip.
-    official.tqdm = _no_bar
+    # Callers report progress themselves.
+    official.tqdm = _no_progress_bar
     tree: Any = OmegaConf.load(config)
     model = tree.model
     _check_targets(OmegaConf.to_container(model), config)
     model._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor"
-    # What `build_sam2_video_predictor(apply_postprocessing=True)` sets, except hole filling: it
-    # runs only where sam2's CUDA extension was built, so masks would differ from host to host.
+    # Settings of `build_sam2_video_predictor(apply_postprocessing=True)`, except hole filling: it
+    # runs only where sam2's CUDA extension was built, so masks would differ between hosts.
     OmegaConf.update(
         model,
         "sam_mask_decoder_extra_args",
@@ -49,12 +50,12 @@ def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> No
         predictor.load_state_dict(_state_dict(weights))
     except RuntimeError as error:
         raise ConfigError(
-            f"$.tracker.config must be the architecture of the weights, but {weights} does not "
-            f"belong to {config}: {str(error).splitlines()[1].strip()}"
+            f"$.tracker.config must be the architecture of {weights}, got {config}: "
+            f"{str(error).splitlines()[1].strip()}"
         ) from error
 
 
-def _no_bar(steps: Iterable[int], **_: object) -> Iterable[int]:
+def _no_progress_bar(steps: Iterable[int], **_: object) -> Iterable[int]:
     return steps
 
 
@@ -70,11 +71,11 @@ def _state_dict(weights: Path) -> dict[str, torch.Tensor]:
 
 
 def _check_targets(node: object, config: Path) -> None:
-    """A config names classes to be called: only those of the sam2 package may be."""
+    """Raise ConfigError if the config would call anything outside the `sam2` package."""
     if isinstance(node, dict):
         target = node.get("_target_", "sam2.")
         if not str(target).startswith("sam2."):
-            raise ConfigError(f"{config}: _target_ must be a class of sam2, got {target}")
+            raise ConfigError(f"_target_ must be a class of sam2, got {target} ({config})")
         for child in node.values():
             _check_targets(child, config)
     elif isinstance(node, list):

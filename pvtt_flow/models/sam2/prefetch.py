@@ -1,8 +1,8 @@
-"""Frames for one lane: decoded and resized ahead of the engine, a bounded number of them.
+"""Frames of one shot, decoded and resized by a thread ahead of the scheduler.
 
-A frame is shrunk to the model's square, uint8, as soon as it is decoded, so what waits is small.
-The resize is PIL's bicubic with antialiasing, the one that the official loader calls
-(sam2/utils/misc.py:92-101).
+A frame is resized to the model's square image, uint8, as soon as it is decoded, so buffered frames
+are small. The resize is PIL's bicubic with antialiasing, which the official loader uses
+(sam2/utils/misc.py, `_load_img_as_tensor`).
 """
 
 import threading
@@ -17,103 +17,114 @@ from PIL import Image
 
 from pvtt_flow.types import Frame
 
-# What tells a clip shorter than that from all longer ones (sam2_base.py:588).
-LOOK_AHEAD = 16
+# Enough to tell a shot with fewer frames from all longer ones: SAM 2 uses at most 16 object
+# pointers, fewer in a shorter video (sam2_base.py, `max_obj_ptrs_in_encoder`).
+PREFETCH_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """A frame on its way into the model."""
+class ModelFrame:
+    """Frame that is ready for the image encoder."""
 
     position: int
-    """Among the frames of the shot that are processed."""
+    """Index among the processed frames of the shot, from 0."""
     frame_index: int
+    """Index in the video."""
     pts_ns: int
     pixels: NDArray[np.uint8]
     """uint8 (S, S, 3) RGB."""
 
 
-def square(rgb: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) to (S, S, 3), stretched, as the official loader does."""
+def resize_to_square(rgb: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Stretch uint8 (H, W, 3) to (S, S, 3), as the official loader does."""
     return np.asarray(Image.fromarray(rgb).resize((size_px, size_px)))
 
 
-class Feed:
-    """A thread that reads ahead of whoever takes its pictures."""
+class FramePrefetcher:
+    """Thread that reads at most `PREFETCH_FRAMES` frames ahead of its consumer."""
 
     def __init__(
         self,
         frames: Callable[[], Generator[tuple[int, Frame]]],
         size_px: int,
-        wake: Callable[[], None],
+        notify: Callable[[], None],
     ) -> None:
-        """`frames` gives (position, frame); `wake` is called when there is something new."""
+        """Prepare to read `frames()`, which yields (position, frame).
+
+        `notify` is called, from the thread, after each new frame and at the end.
+        """
         self._frames = frames
         self._size_px = size_px
-        self._wake = wake
-        self._waiting: deque[Picture] = deque()
-        self._room = threading.Condition()
+        self._notify = notify
+        self._buffer: deque[ModelFrame] = deque()
+        self._condition = threading.Condition()
         self._stopped = False
         self.num_read = 0
-        self.ended = False
-        """Nothing will be added any more."""
+        self.finished = False
+        """Reading is over; no frame will be added."""
         self.error: Exception | None = None
-        """Why it ended early."""
-        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
-        self._thread.start()
+        """Error that ended reading early."""
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
 
-    def peek(self) -> Picture | None:
-        """The next picture, if it is there."""
-        with self._room:
-            return self._waiting[0] if self._waiting else None
+    def start(self) -> None:
+        """Start the thread, unless it was started before."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def peek(self) -> ModelFrame | None:
+        """Return the next frame, or None when it is not read yet."""
+        with self._condition:
+            return self._buffer[0] if self._buffer else None
 
     def pop(self) -> None:
-        """Takes the next picture away."""
-        with self._room:
-            self._waiting.popleft()
-            self._room.notify()
+        """Remove the next frame, which must have been read."""
+        with self._condition:
+            self._buffer.popleft()
+            self._condition.notify()
 
     @property
-    def num_waiting(self) -> int:
-        """Pictures that are read and not taken."""
-        with self._room:
-            return len(self._waiting)
+    def num_buffered(self) -> int:
+        """Number of frames that are read and not removed."""
+        with self._condition:
+            return len(self._buffer)
 
     @property
     def exhausted(self) -> bool:
-        """Whether everything has been taken."""
-        with self._room:
-            return self.ended and not self._waiting
+        """Return whether reading is over and each frame has been removed."""
+        with self._condition:
+            return self.finished and not self._buffer
 
     def stop(self) -> None:
-        """Lets the thread go; what waits is dropped."""
-        with self._room:
+        """Stop the thread and discard buffered frames."""
+        with self._condition:
             self._stopped = True
-            self._waiting.clear()
-            self._room.notify()
+            self._buffer.clear()
+            self._condition.notify()
 
     def _run(self) -> None:
         try:
             with closing(self._frames()) as frames:
                 for position, frame in frames:
-                    pixels = square(frame.rgb, self._size_px)
-                    picture = Picture(position, frame.frame_index, frame.pts_ns, pixels)
+                    pixels = resize_to_square(frame.rgb, self._size_px)
+                    model_frame = ModelFrame(position, frame.frame_index, frame.pts_ns, pixels)
+                    # A decoded frame is large; it must not live until the next one is there.
                     del frame
-                    if not self._put(picture):
+                    if not self._put(model_frame):
                         return
-        except Exception as error:  # noqa: BLE001 (whoever waits for the lane raises it)
+        except Exception as error:  # noqa: BLE001 (the shot's consumer raises it)
             self.error = error
         finally:
-            with self._room:
-                self.ended = True
-            self._wake()
+            with self._condition:
+                self.finished = True
+            self._notify()
 
-    def _put(self, picture: Picture) -> bool:
-        with self._room:
-            self._room.wait_for(lambda: self._stopped or len(self._waiting) < LOOK_AHEAD)
+    def _put(self, model_frame: ModelFrame) -> bool:
+        """Wait for room and add a frame; return False when stopped."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._stopped or len(self._buffer) < PREFETCH_FRAMES)
             if self._stopped:
                 return False
-            self._waiting.append(picture)
+            self._buffer.append(model_frame)
             self.num_read += 1
-        self._wake()
+        self._notify()
         return True

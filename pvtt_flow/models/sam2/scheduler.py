@@ -1,14 +1,14 @@
-"""Continuous batching for video: many shots advance together, one frame each a step.
+"""Continuous batching for video: many shots advance together, one frame each in a step.
 
-    waiting shots ─► L lanes ─► one step:
-                                 look      prompted frames of new lanes: encode, decode, memorise
-                                 follow    the next frame of every lane that has one ready: encode,
-                                           attend to each object's past, decode, memorise
-                     ◄─ a lane that ends makes room at once
+    waiting shots ─► running shots, at most max_concurrent_shots ─► one step:
+                         condition    prompted frames of new shots: encode, decode, memorize
+                         track        the next frame of each running shot that has one ready:
+                                      encode, attend to each object's memories, decode, memorize
+                     ◄─ a finished shot frees its slot at once
 
-Lanes of different lengths, ages, directions and numbers of objects run together; objects with
-equally many prompted frames share a bank and a batch. Nothing here knows about files, threads or
-Ray: `add` lanes, and call `step` while `ready`.
+Shots of different lengths, ages, directions and numbers of objects run together; objects with
+equally many conditioning frames share a memory bank and a batch. Files, threads and Ray are the
+caller's: it adds shots, and calls `step` while `has_work`.
 """
 
 import warnings
@@ -20,219 +20,236 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pvtt_flow.models.sam2.batching import Budget
-from pvtt_flow.models.sam2.conditioning import look
-from pvtt_flow.models.sam2.memory_bank import Bank, Memory
+from pvtt_flow.models.sam2.batching import BatchSizer
+from pvtt_flow.models.sam2.conditioning import condition
+from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.shot_state import Followed, Lane
-from pvtt_flow.models.sam2.tracking import Due, Follower, Found
+from pvtt_flow.models.sam2.shot_state import ObjectState, ShotState
+from pvtt_flow.models.sam2.tracking import ObjectResult, PendingFrame, TrackStep
 
-# On a CPU larger batches fall out of its caches: images by pixels, objects by attention scores.
+# Larger batches do not fit into a CPU's caches. Images are limited by pixels, objects by attention
+# scores.
 _CPU_PIXELS, _CPU_SCORES = 1 << 16, 1 << 22
-# Guesses: not yet measured on a GPU.
+# Estimates, not yet measured on a GPU.
 _CUDA_IMAGES, _CUDA_OBJECTS = 32, 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """One frame of one lane, done. Tensors are on the device."""
+class FrameResult:
+    """Results of one frame of one shot, on the model's device."""
 
-    lane: Lane
+    shot: ShotState
     frame_index: int
     pts_ns: int
     object_ids: tuple[int, ...]
+    """Ascending."""
     logits: Tensor
     """float32 (objects, 4h, 4w); above 0 is the object."""
-    scores: Tensor
-    """float32 (objects,), object score logits."""
-    ious: Tensor
-    """float32 (objects,), predicted; NaN where the mask was given."""
+    object_scores: Tensor
+    """float32 (objects,): logits; above 0 means present."""
+    predicted_ious: Tensor
+    """float32 (objects,); NaN where a mask prompt is the output."""
     slot_utilization: float
-    """The share of the engine's lanes that this step advanced."""
+    """Share of the scheduler's slots that this step advanced."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ended:
-    """A lane is done; `error` says why reading broke off, if it did."""
+class ShotFinished:
+    """End of a shot."""
 
-    lane: Lane
+    shot: ShotState
     error: Exception | None
+    """Error that ended it early."""
 
 
-class Engine:
-    """L lanes over one resident model."""
+class Scheduler:
+    """Runs shots on one resident model."""
 
     def __init__(
         self,
         model: Sam2,
-        num_lanes: int,
+        max_concurrent_shots: int,
         *,
         fill_holes_px: int = 0,
         memory_dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`memory_dtype` holds the memories: float32, or bfloat16 under autocast."""
+        """Start without shots. `memory_dtype` is float32, or bfloat16 under autocast."""
         self._model = model
-        self._num_lanes = self._max_lanes = num_lanes
-        self._lanes: list[Lane] = []
-        self._waiting: deque[Lane] = deque()
-        self._banks: dict[int, Bank] = {}
-        self._budget = Budget(*_batch_sizes(model))
-        self._look = partial(look, model, fill_holes_px=fill_holes_px)
-        self._follow = Follower(model, self._budget, fill_holes_px)
+        self._num_slots = self._max_slots = max_concurrent_shots
+        self._waiting: deque[ShotState] = deque()
+        self._running: list[ShotState] = []
+        self._banks: dict[int, MemoryBank] = {}
+        """By the number of conditioning frames."""
+        self._batch_sizer = BatchSizer(*_batch_sizes(model))
+        self._condition = partial(condition, model, fill_holes_px=fill_holes_px)
+        self._track_step = TrackStep(model, self._batch_sizer, fill_holes_px)
         self._memory_dtype = memory_dtype
 
     @property
-    def num_lanes(self) -> int:
-        """How many shots advance together; lower than asked for once memory has run out."""
-        return min(self._max_lanes, max(1, self._num_lanes >> self._budget.times_shrunk))
+    def max_concurrent_shots(self) -> int:
+        """Current limit; lower than the configured one after memory ran out."""
+        return min(self._max_slots, max(1, self._num_slots >> self._batch_sizer.num_halvings))
 
     @property
-    def lanes(self) -> Sequence[Lane]:
-        """The shots that are being tracked."""
-        return self._lanes
+    def running(self) -> Sequence[ShotState]:
+        """Shots that occupy a slot."""
+        return self._running
 
     @property
-    def ready(self) -> bool:
-        """Whether a step would do anything."""
+    def has_work(self) -> bool:
+        """Return whether a step would do anything."""
         return self._can_admit or any(
-            lane.pass_ended or lane.picture() is not None for lane in self._lanes
+            shot.pass_finished or shot.next_frame() is not None for shot in self._running
         )
 
     @property
     def _can_admit(self) -> bool:
-        return bool(self._waiting) and len(self._lanes) < self.num_lanes
+        return bool(self._waiting) and len(self._running) < self.max_concurrent_shots
 
-    def add(self, lane: Lane) -> None:
-        """Queues a shot."""
-        self._waiting.append(lane)
+    def add_shot(self, shot: ShotState) -> None:
+        """Queue a shot."""
+        self._waiting.append(shot)
 
-    def drop(self, lane: Lane) -> None:
-        """Forgets a shot, done or not."""
-        lane.close()
-        if lane in self._waiting:
-            self._waiting.remove(lane)
-        elif lane in self._lanes:
-            self._lanes.remove(lane)
-            for followed in lane.objects:
-                _unseat(followed)
+    def remove_shot(self, shot: ShotState) -> None:
+        """Remove a shot, in any phase; do nothing if it was removed before."""
+        shot.finish()
+        if shot in self._waiting:
+            self._waiting.remove(shot)
+        elif shot in self._running:
+            self._running.remove(shot)
+            for object_state in shot.objects:
+                _free_row(object_state)
 
-    def step(self) -> list[Seen | Ended]:
-        """Advances every lane that has a frame ready by that frame."""
+    def step(self) -> list[FrameResult | ShotFinished]:
+        """Admit waiting shots, and advance each running shot that has a frame ready by one."""
         self._admit()
-        due = [Due(lane, picture) for lane in self._lanes if (picture := lane.picture())]
-        found = self._budget.of_images(due, self._follow)
-        for corrected in found:
-            self._reseat(corrected)
-        busy = len(due) / self._num_lanes
-        done: list[Seen | Ended] = [_seen(d, found, busy) for d in due]
-        for d in due:
-            d.lane.take()
-        return done + self._end()
+        pending = [PendingFrame(s, frame) for s in self._running if (frame := s.next_frame())]
+        results = self._batch_sizer.run_images(pending, self._track_step)
+        for result in results:
+            if result.corrected_memory is not None:
+                self._migrate_row(result.object_state, result.corrected_memory)
+        utilization = len(pending) / self._num_slots
+        frame_results = [_frame_result(p, results, utilization) for p in pending]
+        for p in pending:
+            p.shot.advance()
+        return [*frame_results, *self._finish_passes()]
 
     def _admit(self) -> None:
-        new: list[Lane] = []
+        """Move waiting shots into free slots and process their conditioning frames."""
+        admitted: list[ShotState] = []
         while self._can_admit:
-            new.append(self._waiting.popleft())
-            self._lanes.append(new[-1])
-            new[-1].open()
-        frames = [(lane, position) for lane in new for position in sorted(lane.pictures)]
-        for first in self._budget.of_images(frames, self._look):
-            first.followed.sights[first.position] = first.sight
-            first.followed.prompted.append(first.memory)
-        for lane in new:
-            lane.pictures.clear()
-            self._seat_all(lane)
+            shot = self._waiting.popleft()
+            shot.start_conditioning()
+            self._running.append(shot)
+            admitted.append(shot)
+        frames = [(shot, position) for shot in admitted for position in sorted(shot.prompt_images)]
+        for output in self._batch_sizer.run_images(frames, self._condition):
+            output.object_state.conditioning_outputs[output.position] = output.prediction
+            output.object_state.conditioning_memories.append(output.memory)
+        for shot in admitted:
+            shot.prompt_images.clear()
+            self._allocate_rows(shot)
 
-    def _seat_all(self, lane: Lane) -> None:
-        """Rows for a new lane; it waits for others to end when there is no memory for them."""
+    def _allocate_rows(self, shot: ShotState) -> None:
+        """Start the forward pass, or return the shot to the queue if memory runs out."""
         try:
-            for followed in lane.objects:
-                self._seat(followed)
+            for object_state in shot.objects:
+                self._allocate_row(object_state)
         except torch.OutOfMemoryError:
-            for followed in lane.objects:
-                _unseat(followed)
-            self._lanes.remove(lane)
-            if not self._lanes:
+            if len(self._running) == 1:
                 raise
-            self._waiting.appendleft(lane)
-            self._max_lanes = len(self._lanes)
+            for object_state in shot.objects:
+                _free_row(object_state)
+            self._running.remove(shot)
+            shot.return_to_queue()
+            self._waiting.appendleft(shot)
+            self._max_slots = len(self._running)
             warnings.warn(
-                f"the device's memory ran out: going on with {self.num_lanes} lanes",
+                f"the device's memory ran out: continuing with {self.max_concurrent_shots} "
+                f"concurrent shots",
                 RuntimeWarning,
                 stacklevel=2,
             )
+        else:
+            shot.start_forward_pass()
 
-    def _end(self) -> list[Ended]:
-        """Turns or closes the lanes whose pass has ended."""
-        ended: list[Ended] = []
-        for lane in [lane for lane in self._lanes if lane.pass_ended]:
-            before = lane.objects
-            if lane.turn():
-                for followed in before:
-                    _unseat(followed)
-                for followed in lane.objects:
-                    self._seat(followed, sorted(followed.early, key=lambda m: -m.frame))
-                    followed.early.clear()
-            else:
-                self.drop(lane)
-                ended.append(Ended(lane, lane.error))
-        return ended
+    def _finish_passes(self) -> list[ShotFinished]:
+        """Start the backward pass of shots whose forward pass has ended, or remove them."""
+        finished: list[ShotFinished] = []
+        for shot in [shot for shot in self._running if shot.pass_finished]:
+            if not shot.has_backward_pass:
+                self.remove_shot(shot)
+                finished.append(ShotFinished(shot, shot.error))
+                continue
+            for object_state in shot.objects:
+                _free_row(object_state)
+            shot.start_backward_pass()
+            for object_state in shot.objects:
+                memories = sorted(object_state.forward_memories, key=lambda m: -m.position)
+                self._allocate_row(object_state, memories)
+                object_state.forward_memories.clear()
+        return finished
 
-    def _seat(self, followed: Followed, recent: Sequence[Memory] = ()) -> None:
-        """Gives an object its row, with what it remembers, oldest first."""
-        num_prompted = len(followed.prompted)
-        if num_prompted not in self._banks:
-            self._banks[num_prompted] = Bank(self._model, num_prompted, self._memory_dtype)
-        bank = self._banks[num_prompted]
-        bank.add(followed, followed.prompted)
-        followed.bank = bank
+    def _allocate_row(self, object_state: ObjectState, recent: Sequence[Memory] = ()) -> None:
+        """Give an object a row with its conditioning memories and `recent` ones, oldest first."""
+        conditioning = object_state.conditioning_memories
+        bank = self._banks.get(len(conditioning))
+        if bank is None:
+            bank = MemoryBank(self._model, len(conditioning), self._memory_dtype)
+            self._banks[len(conditioning)] = bank
+        bank.add(object_state, conditioning)
+        object_state.bank = bank
         for memory in recent:
-            bank.write([followed], [memory.frame], memory.features[None], memory.pointer[None])
+            features, pointer = memory.features[None], memory.object_pointer[None]
+            bank.write([object_state], [memory.position], features, pointer)
 
-    def _reseat(self, found: Found) -> None:
-        """Moves a corrected object to where one more prompted frame fits."""
-        if found.corrected is None or found.followed.bank is None:
+    def _migrate_row(self, object_state: ObjectState, corrected: Memory) -> None:
+        """Move a corrected object to the bank with room for one more conditioning frame."""
+        if object_state.bank is None:
             return
-        recent = found.followed.bank.recent(found.followed)
-        _unseat(found.followed)
-        found.followed.prompted.append(found.corrected)
-        self._seat(found.followed, recent)
+        recent = object_state.bank.recent(object_state)
+        _free_row(object_state)
+        object_state.conditioning_memories.append(corrected)
+        self._allocate_row(object_state, recent)
 
 
-def _unseat(followed: Followed) -> None:
-    if followed.bank is not None:
-        followed.bank.remove(followed)
-        followed.bank = None
+def _free_row(object_state: ObjectState) -> None:
+    if object_state.bank is not None:
+        object_state.bank.remove(object_state)
+        object_state.bank = None
 
 
-def _seen(due: Due, found: Sequence[Found], busy: float) -> Seen:
-    """All objects of one frame, whether tracked or prompted there, by their ids."""
-    sights = {f.followed.object_id: f.sight for f in found if f.due is due}
-    position = due.picture.position
-    for followed in due.lane.prompted(position):
-        sights[followed.object_id] = followed.sights.pop(position)
-    object_ids = tuple(sorted(sights))
-    own = [sights[i] for i in object_ids]
-    return Seen(
-        lane=due.lane,
-        frame_index=due.picture.frame_index,
-        pts_ns=due.picture.pts_ns,
+def _frame_result(
+    pending: PendingFrame, results: Sequence[ObjectResult], slot_utilization: float
+) -> FrameResult:
+    """Collect the tracked and the conditioned objects of one frame, by ascending id."""
+    predictions = {r.object_state.object_id: r.prediction for r in results if r.pending is pending}
+    position = pending.frame.position
+    for object_state in pending.shot.conditioned_objects(position):
+        prediction = object_state.conditioning_outputs.pop(position)
+        predictions[object_state.object_id] = prediction
+    object_ids = tuple(sorted(predictions))
+    ordered = [predictions[i] for i in object_ids]
+    return FrameResult(
+        shot=pending.shot,
+        frame_index=pending.frame.frame_index,
+        pts_ns=pending.frame.pts_ns,
         object_ids=object_ids,
-        logits=_joined([s.logits for s in own]),
-        scores=_joined([s.score for s in own]),
-        ious=_joined([s.iou for s in own]),
-        slot_utilization=busy,
+        logits=_concatenate([p.logits for p in ordered]),
+        object_scores=_concatenate([p.object_score for p in ordered]),
+        predicted_ious=_concatenate([p.predicted_iou for p in ordered]),
+        slot_utilization=slot_utilization,
     )
 
 
-def _joined(tensors: Sequence[Tensor]) -> Tensor:
+def _concatenate(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat(list(tensors)) if tensors else torch.empty(0)
 
 
 def _batch_sizes(model: Sam2) -> tuple[int, int]:
-    """Images and objects that one batch may hold."""
+    """Return the largest batches of images and of objects to start with."""
     if model.device.type == "cuda":
         return _CUDA_IMAGES, _CUDA_OBJECTS
-    tokens = model.grid**2
+    tokens = model.grid_side**2
     scores = tokens * tokens * model.num_memories
     return max(1, _CPU_PIXELS // model.size_px**2), max(1, _CPU_SCORES // scores)

@@ -1,214 +1,294 @@
-"""A lane: one shot on its way through the engine, with its objects and its place in time.
+"""State machine of a shot and its objects.
 
-A shot takes one pass, or two when objects are also followed back from their first prompt:
+    WAITING ──► CONDITIONING ──► FORWARD ──► BACKWARD ──► DONE
+       ▲             │              │                      ▲
+       └─────────────┘              └──────────────────────┘
+     no memory for its rows     no object has a backward pass
 
-    positions   0 ───────── p ────────────────────► end      forward: from the first prompt on
-                0 ◄──────── p-1                              backward: what came before it
+    phase          frames that are processed         objects
+    WAITING        none: the shot is queued
+    CONDITIONING   prompted frames, in one batch     get conditioning outputs, then a row each
+    FORWARD        from 0 to the end                 tracked from `forward_start` to the end
+    BACKWARD       from `backward_start` down to 0   tracked from `backward_start` down to 0
+    DONE           none: finished, failed or removed
 
-Pure bookkeeping: a lane holds no tensor of the model but what its objects must keep between
-passes.
+Any phase may change to DONE. In a pass (FORWARD or BACKWARD) an object is not part of a frame
+before its start; on its prompted frames its conditioning output is the result; on the others it is
+tracked. The scheduler holds shots of the first phase in `waiting`, of the next three in `running`.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from functools import partial
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.models.sam2.memory_bank import Bank, Memory
-from pvtt_flow.models.sam2.prefetch import LOOK_AHEAD, Feed, Picture, square
-from pvtt_flow.models.sam2.prompt_encoding import Ask, asks_of
-from pvtt_flow.models.sam2.tensors import Sight
-from pvtt_flow.models.tracker import PromptedShot, TrackerParams
+from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank
+from pvtt_flow.models.sam2.prefetch import (
+    PREFETCH_FRAMES,
+    FramePrefetcher,
+    ModelFrame,
+    resize_to_square,
+)
+from pvtt_flow.models.sam2.prompt_encoding import PromptTensors, encode_prompts
+from pvtt_flow.models.sam2.tensors import MaskPrediction
+from pvtt_flow.models.tracker import PromptedShot, ReadFrames, TrackerParams
 from pvtt_flow.types import Frame
 
-# Read at once when going backward, where a decoder cannot.
+# Frames that are read together in the backward pass: decoders only go forward.
 _CHUNK_FRAMES = 64
-# A backward pass starts by reading so many frames after its first prompt (sam2_base.py:599-620).
-_EARLY_FRAMES = 14
-# Behind every frame: not in this pass.
-_LATER = 1 << 40
+# A backward pass that starts at p - 1 reads up to 15 object pointers, of frames p to p + 14.
+_MAX_READ_BACKWARD = 14
+
+
+class Phase(Enum):
+    """Phase of a shot; see the module's docstring."""
+
+    WAITING = auto()
+    CONDITIONING = auto()
+    FORWARD = auto()
+    BACKWARD = auto()
+    DONE = auto()
+
+
+_NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
+    Phase.WAITING: frozenset({Phase.CONDITIONING, Phase.DONE}),
+    Phase.CONDITIONING: frozenset({Phase.WAITING, Phase.FORWARD, Phase.DONE}),
+    Phase.FORWARD: frozenset({Phase.BACKWARD, Phase.DONE}),
+    Phase.BACKWARD: frozenset({Phase.DONE}),
+    Phase.DONE: frozenset(),
+}
 
 
 @dataclass(slots=True, eq=False)
-class Followed:
-    """One object of a lane."""
+class ObjectState:
+    """Object of a shot; positions count the shot's processed frames."""
 
     object_id: int
-    asks: dict[int, Ask]
-    """By position; those that stand alone."""
-    corrections: dict[int, Ask]
-    """By position; read together with what was tracked."""
-    start: int
-    """The first position of this pass at which it is seen."""
-    turns: bool
-    """Whether a backward pass follows."""
-    sights: dict[int, Sight] = field(default_factory=dict)
-    """Of prompted positions that the pass has not reached yet; b = 1."""
-    prompted: list[Memory] = field(default_factory=list)
-    early: list[Memory] = field(default_factory=list)
-    """The first memories of the forward pass, while a backward pass is to come."""
-    bank: Bank | None = None
-    """Where its row is, while it is being tracked."""
-
-    def keeps_early(self, position: int) -> bool:
-        """Whether the backward pass will read this frame of the forward pass."""
-        return self.turns and position - min(self.asks) <= _EARLY_FRAMES
+    prompts: Mapping[int, PromptTensors]
+    """Prompts without corrections, by position: their frames are conditioning frames."""
+    corrections: Mapping[int, PromptTensors]
+    """Corrections of tracked masks, by position."""
+    forward_start: int | None
+    """First position of the object in the forward pass; None where it has none."""
+    backward_start: int | None
+    """First (highest) position of the object in the backward pass; None where it has none."""
+    conditioning_outputs: dict[int, MaskPrediction] = field(default_factory=dict)
+    """Predictions with b = 1, by position; removed when a pass reports them."""
+    conditioning_memories: list[Memory] = field(default_factory=list)
+    """Memories of conditioning frames, including corrected ones."""
+    forward_memories: list[Memory] = field(default_factory=list)
+    """Memories of the forward pass that the backward pass reads."""
+    bank: MemoryBank | None = None
+    """Bank that holds the object's row, while it has one."""
 
 
-class Lane:
-    """One shot being tracked."""
+class ShotState:
+    """Shot on its way through the phases."""
 
     def __init__(
         self,
-        clip: PromptedShot,
+        shot: PromptedShot,
         params: TrackerParams,
         size_px: int,
-        wake: Callable[[], None],
-        full: Callable[[], bool] = lambda: False,
+        notify: Callable[[], None],
+        is_backpressured: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`size_px` is S; `wake` is called when the next frame may be there; while `full` says that
-        nobody takes the results, there is none.
+        """Prepare a shot for a model with images of S = `size_px`.
 
-        Raises DataError of kind `bad_prompt` for prompts that cannot be followed.
+        `notify` is called, from another thread, when the next frame may be ready. While
+        `is_backpressured()`, no frame is ready: its result would wait too long for its consumer.
+        Raises DataError of kind `bad_prompt` for prompts that cannot be tracked.
         """
-        display = next(iter(clip.prompt_frames.values())).rgb.shape
-        self.display_px: tuple[int, int] = (display[0], display[1])
-        self.pictures = {
-            position: square(frame.rgb, size_px) for position, frame in clip.prompt_frames.items()
+        height, width, _ = next(iter(shot.prompt_frames.values())).rgb.shape
+        self.display_px: tuple[int, int] = (height, width)
+        self.prompt_images = {
+            position: resize_to_square(frame.rgb, size_px)
+            for position, frame in shot.prompt_frames.items()
         }
-        """uint8 (S, S, 3) by prompted position; taken by the engine when it admits the lane."""
-        asks = asks_of(clip.prompts, self.display_px, size_px)
-        self.objects = [_followed(i, own, params) for i, own in asks.items()]
-        self.step = 1
-        self._full = full
-        # Not the clip: its prompted frames are large, and done with.
-        self._read = clip.read
-        self._direction = params.direction
+        """uint8 (S, S, 3) by prompted position, until they are conditioned on."""
+        prompts = encode_prompts(shot.prompts, self.display_px, size_px)
+        self.objects = [
+            _make_object(object_id, by_position, params)
+            for object_id, by_position in prompts.items()
+        ]
+        """Objects of the current pass."""
+        self._phase = Phase.WAITING
+        self._is_backpressured = is_backpressured
+        # Not the whole shot: its prompted frames are large and no longer needed.
+        self._read = shot.read
         self._size_px = size_px
-        self._wake = wake
-        self._num_frames: int | None = None
-        self._feed: Feed | None = None
+        self._notify = notify
+        self._total_frames: int | None = None
+        self._prefetcher = FramePrefetcher(partial(_read_forward, shot.read), size_px, notify)
 
-    def open(self) -> None:
-        """Starts to read, once."""
-        if self._feed is None:
-            self._feed = Feed(self._forward, self._size_px, self._wake)
+    @property
+    def phase(self) -> Phase:
+        """Current phase."""
+        return self._phase
 
-    def close(self) -> None:
-        """Lets the reader go."""
-        if self._feed is not None:
-            self._feed.stop()
+    def start_conditioning(self) -> None:
+        """Leave the queue; reading starts."""
+        self._enter(Phase.CONDITIONING)
+        self._prefetcher.start()
+
+    def return_to_queue(self) -> None:
+        """Wait again, with conditioning outputs but without rows."""
+        self._enter(Phase.WAITING)
+
+    def start_forward_pass(self) -> None:
+        """Start to track; each object has its row."""
+        self._enter(Phase.FORWARD)
+
+    def start_backward_pass(self) -> None:
+        """Continue with the objects that have a backward pass, in descending order of frames."""
+        self._enter(Phase.BACKWARD)
+        self._total_frames = self._prefetcher.num_read
+        self.objects = [o for o in self.objects if o.backward_start is not None]
+        stop = 1 + max(o.backward_start for o in self.objects if o.backward_start is not None)
+        frames = partial(_read_backward, self._read, stop, self._size_px)
+        self._prefetcher = FramePrefetcher(frames, self._size_px, self._notify)
+        self._prefetcher.start()
+
+    def finish(self) -> None:
+        """Stop reading, in any phase."""
+        if self._phase is not Phase.DONE:
+            self._enter(Phase.DONE)
+            self._prefetcher.stop()
+
+    def _enter(self, phase: Phase) -> None:
+        if phase not in _NEXT_PHASES[self._phase]:
+            raise RuntimeError(f"a shot must not change from {self._phase.name} to {phase.name}")
+        self._phase = phase
+
+    @property
+    def has_backward_pass(self) -> bool:
+        """Return whether a backward pass follows the current one."""
+        is_forward = self._phase is Phase.FORWARD and self.error is None
+        return is_forward and any(o.backward_start is not None for o in self.objects)
+
+    @property
+    def time_sign(self) -> int:
+        """1, or -1 in the backward pass."""
+        return -1 if self._phase is Phase.BACKWARD else 1
 
     @property
     def num_frames(self) -> int:
-        """Frames in the clip, exact only where it matters: below 16."""
-        if self._num_frames is not None:
-            return self._num_frames
-        return self._reading.num_read
+        """Processed frames of the shot; exact where SAM 2 depends on it, below 16."""
+        return self._prefetcher.num_read if self._total_frames is None else self._total_frames
 
-    def picture(self) -> Picture | None:
-        """The next frame of this pass, if it can be tracked now."""
-        feed = self._reading
-        if self._full():
+    def next_frame(self) -> ModelFrame | None:
+        """Return the next frame of the current pass, or None when it cannot be processed yet."""
+        if self._is_backpressured():
             return None
-        known = feed.ended or self.step < 0 or feed.num_read >= LOOK_AHEAD
-        return feed.peek() if known else None
+        reader = self._prefetcher
+        length_is_known = (
+            reader.finished or self.time_sign < 0 or reader.num_read >= PREFETCH_FRAMES
+        )
+        return reader.peek() if length_is_known else None
 
-    def take(self) -> None:
-        """The next frame is done."""
-        self._reading.pop()
-
-    @property
-    def on_last(self) -> bool:
-        """Whether the pass is known to end with the next frame."""
-        return self._reading.ended and self._reading.num_waiting == 1
+    def advance(self) -> None:
+        """Move on to the frame after `next_frame`."""
+        self._prefetcher.pop()
 
     @property
-    def pass_ended(self) -> bool:
-        """Whether every frame of this pass has been taken."""
-        return self._reading.exhausted
+    def next_is_last(self) -> bool:
+        """Return whether the pass is known to end with the next frame."""
+        return self._prefetcher.finished and self._prefetcher.num_buffered == 1
+
+    @property
+    def pass_finished(self) -> bool:
+        """Return whether each frame of the current pass has been processed."""
+        return self._prefetcher.exhausted
 
     @property
     def error(self) -> Exception | None:
-        """Why reading broke off, if it did."""
-        return self._reading.error
+        """Error that ended reading early."""
+        return self._prefetcher.error
 
-    def turn(self) -> bool:
-        """Goes on to the backward pass; False when there is none."""
-        turning = [o for o in self.objects if o.turns]
-        if self.step < 0 or not turning or self.error is not None:
+    def conditioned_objects(self, position: int) -> list[ObjectState]:
+        """Return the objects whose conditioning outputs are the result on this frame."""
+        return [
+            o
+            for o in self.objects
+            if position in o.conditioning_outputs and self._has_started(o, position)
+        ]
+
+    def tracked_objects(self, position: int) -> list[ObjectState]:
+        """Return the objects to track on this frame."""
+        return [
+            o
+            for o in self.objects
+            if position not in o.conditioning_outputs and self._has_started(o, position)
+        ]
+
+    def is_read_backward(self, object_state: ObjectState, position: int) -> bool:
+        """Return whether the backward pass will read the object's memory of this frame."""
+        if self._phase is not Phase.FORWARD or object_state.backward_start is None:
             return False
-        self._num_frames = self._reading.num_read
-        self.step = -1
-        self.objects = turning
-        for followed in turning:
-            followed.turns = False
-            followed.start = (
-                max(followed.asks) if self._direction == "backward" else min(followed.asks) - 1
-            )
-        self._feed = Feed(self._backward, self._size_px, self._wake)
-        return True
+        return position - min(object_state.prompts) <= _MAX_READ_BACKWARD
 
-    def prompted(self, position: int) -> list[Followed]:
-        """The objects whose prompts say what is on this frame."""
-        return [o for o in self.objects if position in o.sights and self._reached(o, position)]
-
-    def tracked(self, position: int) -> list[Followed]:
-        """The objects that are to be tracked on this frame."""
-        return [o for o in self.objects if position not in o.sights and self._reached(o, position)]
-
-    def _reached(self, followed: Followed, position: int) -> bool:
-        return (position - followed.start) * self.step >= 0
-
-    @property
-    def _reading(self) -> Feed:
-        if self._feed is None:
-            raise RuntimeError("a lane must be opened before it is read")
-        return self._feed
-
-    def _forward(self) -> Generator[tuple[int, Frame]]:
-        yield from enumerate(self._read(0, None))
-
-    def _backward(self) -> Generator[tuple[int, Frame]]:
-        """From the last start down to 0, in chunks that are read forward."""
-        stop = max(o.start for o in self.objects) + 1
-        while stop > 0:
-            start = max(0, stop - _CHUNK_FRAMES)
-            small = [(k, _shrunk(f, self._size_px)) for k, f in self._chunk(start, stop)]
-            yield from reversed(small)
-            stop = start
-
-    def _chunk(self, start: int, stop: int) -> Iterator[tuple[int, Frame]]:
-        return zip(range(start, stop), self._read(start, stop), strict=True)
+    def _has_started(self, object_state: ObjectState, position: int) -> bool:
+        """Return whether the current pass has reached the object's start."""
+        if self._phase is Phase.BACKWARD:
+            start = object_state.backward_start
+            return start is not None and position <= start
+        start = object_state.forward_start
+        return start is not None and position >= start
 
 
-def _shrunk(frame: Frame, size_px: int) -> Frame:
-    return Frame(frame.frame_index, frame.pts_ns, square(frame.rgb, size_px))
+def _read_forward(read: ReadFrames) -> Generator[tuple[int, Frame]]:
+    yield from enumerate(read(0, None))
 
 
-def _followed(object_id: int, asks: dict[int, Ask], params: TrackerParams) -> Followed:
-    alone = {k: ask for k, ask in asks.items() if not ask.corrects}
-    corrections = {k: ask for k, ask in asks.items() if ask.corrects}
-    first, last, direction = min(alone), max(alone), params.direction
-    if len(asks) > params.max_prompted_frames:
+def _read_backward(read: ReadFrames, stop: int, size_px: int) -> Generator[tuple[int, Frame]]:
+    """Yield frames `stop` - 1 down to 0, resized, from chunks that are read forward."""
+    while stop > 0:
+        start = max(0, stop - _CHUNK_FRAMES)
+        chunk = zip(range(start, stop), read(start, stop), strict=True)
+        resized = [(position, _resize(frame, size_px)) for position, frame in chunk]
+        yield from reversed(resized)
+        stop = start
+
+
+def _resize(frame: Frame, size_px: int) -> Frame:
+    return Frame(frame.frame_index, frame.pts_ns, resize_to_square(frame.rgb, size_px))
+
+
+def _make_object(
+    object_id: int, prompts: Mapping[int, PromptTensors], params: TrackerParams
+) -> ObjectState:
+    """Return the state of an object with these prompts by position; raise DataError if bad."""
+    initial = {k: prompt for k, prompt in prompts.items() if not prompt.is_correction}
+    corrections = {k: prompt for k, prompt in prompts.items() if prompt.is_correction}
+    if len(prompts) > params.max_prompted_frames:
         raise DataError(
             "bad_prompt",
             f"an object must have prompts on at most {params.max_prompted_frames} frames, got "
-            f"{len(asks)} for object {object_id}; give fewer, or raise tracker.max_prompted_frames",
+            f"{len(prompts)} for object {object_id}; give fewer, or raise "
+            f"tracker.max_prompted_frames",
         )
-    for position in corrections:
-        if (direction == "forward" and position < first) or (
-            direction == "backward" and position > last
+    first, last = min(initial), max(initial)
+    forward_start, backward_start = {
+        "forward": (first, None),
+        "backward": (None, last),
+        "both": (first, first - 1 if first > 0 else None),
+    }[params.direction]
+    object_state = ObjectState(object_id, initial, corrections, forward_start, backward_start)
+    _check_corrections(object_state, params.direction)
+    return object_state
+
+
+def _check_corrections(object_state: ObjectState, direction: str) -> None:
+    """Raise DataError unless the object is tracked to each of its corrections."""
+    initial: Sequence[int] = sorted(object_state.prompts)
+    for position in object_state.corrections:
+        if (direction == "forward" and position < initial[0]) or (
+            direction == "backward" and position > initial[-1]
         ):
             raise DataError(
                 "bad_prompt",
-                f"a correction must be on a frame to which object {object_id} is tracked, got "
-                f"frame {position} of the shot, while it is tracked {direction} from its prompts "
-                f"on {sorted(alone)}; set tracker.direction to both",
+                f"a correction must be on a frame to which object {object_state.object_id} is "
+                f"tracked, got frame {position} of the shot, while it is tracked {direction} from "
+                f"its prompts on {initial}; set tracker.direction to both",
             )
-    return Followed(
-        object_id=object_id,
-        asks=alone,
-        corrections=corrections,
-        start=_LATER if direction == "backward" else first,
-        turns=direction == "backward" or (direction == "both" and first > 0),
-    )

@@ -1,7 +1,9 @@
-"""What flows between the parts of the model: batches of frames, of sights, of memories.
+"""Batched tensors that the parts of SAM 2 pass to each other.
 
-Shapes here and in the whole engine: F frames, b objects, S image side, h = w = S / 16 grid side,
-T = h * w tokens, C channels, Cm memory channels, L keys. A mask is logits at S / 4.
+Shapes here and in the whole folder: F frames, b objects, S side of the model's square image in
+pixels, h = w = S / 16 side of the feature grid, T = h * w tokens, C hidden channels, Cm memory
+channels, L memory tokens. Masks are logits on a grid of 4h x 4w; above 0 is the object. Tensors are
+float32 (bfloat16 where autocast makes them so) unless a dtype is given.
 """
 
 from collections.abc import Sequence
@@ -12,93 +14,108 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Features:
-    """F encoded frames."""
+class ImageFeatures:
+    """Image encoder output for F frames."""
 
-    top: Tensor
-    """(F, T, C): the coarsest level, before any memory."""
-    fine: tuple[Tensor, ...]
-    """(F, C/8, 4h, 4w) and (F, C/4, 2h, 2w), for the mask decoder."""
-    memory_base: Tensor
-    """(F, C, h, w): the frame's share of a memory."""
+    vision_features: Tensor
+    """(F, T, C): the coarsest level, before memory attention."""
+    high_res_features: tuple[Tensor, ...]
+    """(F, C/8, 4h, 4w) and (F, C/4, 2h, 2w), skip connections of the mask decoder."""
+    pixel_features: Tensor
+    """(F, C, h, w): the coarsest level after the memory encoder's `pix_feat_proj`."""
 
-    def take(self, frames: Sequence[int]) -> "Features":
-        """The features of some frames, repeated where several objects share one."""
-        if _all(frames, self.top):
+    def select(self, frames: Sequence[int]) -> "ImageFeatures":
+        """Return the features of the given frames, repeated where several objects share a frame."""
+        if _selects_all(frames, self.vision_features):
             return self
-        index = _index(frames, self.top)
-        return Features(
-            top=self.top[index],
-            fine=tuple(level[index] for level in self.fine),
-            memory_base=self.memory_base[index],
+        index = _index_tensor(frames, self.vision_features)
+        return ImageFeatures(
+            vision_features=self.vision_features[index],
+            high_res_features=tuple(level[index] for level in self.high_res_features),
+            pixel_features=self.pixel_features[index],
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """What memory attention computes of F frames before it looks at any memory."""
+class FrameTokens:
+    """Part of memory attention that does not depend on memory, for F frames."""
 
     tokens: Tensor
-    """(F, T, C) after the first self-attention."""
+    """(F, T, C): tokens after the first layer's self-attention."""
     queries: Tensor
-    """(F, T, C) of the first cross-attention, rotated."""
+    """(F, T, C): rotated queries of the first layer's cross-attention."""
 
-    def take(self, frames: Sequence[int]) -> "Start":
-        """The starts of some frames, repeated where several objects share one."""
-        if _all(frames, self.tokens):
+    def select(self, frames: Sequence[int]) -> "FrameTokens":
+        """Return the tokens of the given frames, repeated where several objects share a frame."""
+        if _selects_all(frames, self.tokens):
             return self
-        index = _index(frames, self.tokens)
-        return Start(tokens=self.tokens[index], queries=self.queries[index])
+        index = _index_tensor(frames, self.tokens)
+        return FrameTokens(tokens=self.tokens[index], queries=self.queries[index])
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What b objects remember, ready to be attended to (`bank.Bank.read` makes it)."""
+class MemoryContext:
+    """Memories and object pointers of b objects, ready for cross-attention.
+
+    `MemoryBank.read` makes it.
+    """
 
     keys: Tensor
-    """(b, L, Cm): memories and pointers plus their positions."""
+    """(b, L, Cm): memory and pointer tokens plus their position encodings."""
     values: Tensor
-    """(b, L, Cm): the same without positions."""
+    """(b, L, Cm): memory and pointer tokens."""
     num_rotated: int
-    """The first so many of the L lie on the grid; the rest are pointers."""
+    """Number of leading tokens that lie on the grid and get rotary encoding; the rest are object
+    pointers (`num_k_exclude_rope` counts those)."""
     bias: Tensor | None
-    """(b, 1, L): 0, or -inf where this object has nothing; None when all have everything."""
+    """float32 (b, 1, L): 0, or -inf where an object has no such token; None where no token is
+    missing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What the model sees of b objects, one frame each."""
+class MaskPrediction:
+    """Mask decoder output for b objects, each on one frame."""
 
     logits: Tensor
     """float32 (b, 4h, 4w); above 0 is the object."""
-    score: Tensor
-    """float32 (b,): the object score; above 0 means present."""
-    iou: Tensor
-    """float32 (b,): the model's estimate for the mask; NaN where the mask was given."""
-    pointer: Tensor
+    object_score: Tensor
+    """float32 (b,): object score logit; above 0 means present."""
+    predicted_iou: Tensor
+    """float32 (b,): the model's estimate for the mask; NaN where a mask prompt is the output."""
+    object_pointer: Tensor
     """(b, C)."""
 
-    def take(self, objects: Sequence[int]) -> "Sight":
-        """The sights of some of the objects."""
-        if _all(objects, self.score):
+    def select(self, objects: Sequence[int]) -> "MaskPrediction":
+        """Return the predictions of the given objects."""
+        if _selects_all(objects, self.object_score):
             return self
-        index = _index(objects, self.score)
-        return Sight(self.logits[index], self.score[index], self.iou[index], self.pointer[index])
+        index = _index_tensor(objects, self.object_score)
+        return MaskPrediction(
+            self.logits[index],
+            self.object_score[index],
+            self.predicted_iou[index],
+            self.object_pointer[index],
+        )
 
-    def row(self, i: int) -> "Sight":
-        """One object's, b = 1, without a copy."""
-        one = slice(i, i + 1)
-        return Sight(self.logits[one], self.score[one], self.iou[one], self.pointer[one])
+    def row(self, i: int) -> "MaskPrediction":
+        """Return a view of object `i`, with b = 1."""
+        row = slice(i, i + 1)
+        return MaskPrediction(
+            self.logits[row],
+            self.object_score[row],
+            self.predicted_iou[row],
+            self.object_pointer[row],
+        )
 
-    def with_logits(self, logits: Tensor) -> "Sight":
-        """The same sight with other masks."""
-        return Sight(logits, self.score, self.iou, self.pointer)
+    def with_logits(self, logits: Tensor) -> "MaskPrediction":
+        """Return the prediction with its masks replaced."""
+        return MaskPrediction(logits, self.object_score, self.predicted_iou, self.object_pointer)
 
 
-def _all(items: Sequence[int], tensor: Tensor) -> bool:
-    """Whether that is everything, so that nothing needs to be copied."""
+def _selects_all(items: Sequence[int], tensor: Tensor) -> bool:
+    """Return whether `items` are all rows in order, so that no copy is needed."""
     return list(items) == list(range(len(tensor)))
 
 
-def _index(items: Sequence[int], tensor: Tensor) -> Tensor:
+def _index_tensor(items: Sequence[int], tensor: Tensor) -> Tensor:
     return torch.tensor(items, device=tensor.device)

@@ -1,4 +1,4 @@
-"""The engine behind the `Tracker` protocol: one thread steps it, any number of threads use it."""
+"""`Tracker` protocol on top of the scheduler: one thread steps it, any number of threads track."""
 
 import math
 import queue
@@ -12,118 +12,129 @@ from pathlib import Path
 import torch
 
 from pvtt_flow.models.detector import device_name
-from pvtt_flow.models.sam2.mask_output import Masks
+from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
-from pvtt_flow.models.sam2.scheduler import Ended, Engine, Seen
-from pvtt_flow.models.sam2.shot_state import Lane
+from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler, ShotFinished
+from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackedObject, TrackerParams
 
-# Frames of a lane that may wait for whoever encodes their masks; then it stands still.
-_MAX_RESULTS = 32
+# Results of a shot that may wait for their consumer; then the shot is backpressured.
+_MAX_PENDING_RESULTS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Result:
-    """A frame whose masks have not been read yet."""
+class _PendingResult:
+    """Frame whose masks have not been read yet."""
 
-    seen: Seen
-    masks: Masks
+    result: FrameResult
+    masks: PendingMasks
 
     def read(self) -> TrackedFrame:
-        scores, ious = self.seen.scores.tolist(), self.seen.ious.tolist()
-        objects = zip(self.seen.object_ids, self.masks.read(), scores, ious, strict=True)
+        """Wait for the masks; called by the consumer's thread."""
+        result = self.result
+        objects = zip(
+            result.object_ids,
+            self.masks.read(),
+            result.object_scores.tolist(),
+            result.predicted_ious.tolist(),
+            strict=True,
+        )
         return TrackedFrame(
-            frame_index=self.seen.frame_index,
-            pts_ns=self.seen.pts_ns,
+            frame_index=result.frame_index,
+            pts_ns=result.pts_ns,
             objects=tuple(
                 TrackedObject(object_id, mask, score, None if math.isnan(iou) else iou)
                 for object_id, mask, score, iou in objects
             ),
-            slot_utilization=self.seen.slot_utilization,
+            slot_utilization=result.slot_utilization,
         )
 
 
+_Results = queue.SimpleQueue[_PendingResult | ShotFinished]
+
+
 class ThreadedTracker:
-    """A resident SAM 2 that tracks many shots at once."""
+    """Resident SAM 2 that tracks many shots at once."""
 
     def __init__(self, weights: Path | None, config: Path, params: TrackerParams) -> None:
-        """Without weights the model is random, for tests and measurements."""
+        """Load the model; without weights it is random, for tests and measurements."""
         device = torch.device(device_name(params.device))
         self._params = params
-        self._bfloat16 = params.precision == "bfloat16" or (
+        self._uses_bfloat16 = params.precision == "bfloat16" or (
             params.precision == "auto" and device.type == "cuda"
         )
         compile_steps = params.compile_steps
         if compile_steps is None:
             compile_steps = device.type == "cuda"
         self._model = Sam2(build_predictor(weights, config, device), compile_steps=compile_steps)
-        self._engine = Engine(
+        self._scheduler = Scheduler(
             self._model,
             params.max_concurrent_shots,
             fill_holes_px=params.fill_holes_px,
-            memory_dtype=torch.bfloat16 if self._bfloat16 else torch.float32,
+            memory_dtype=torch.bfloat16 if self._uses_bfloat16 else torch.float32,
         )
-        self._requests: deque[Callable[[], None]] = deque()
-        self._results: dict[Lane, queue.SimpleQueue[_Result | Ended]] = {}
+        self._commands: deque[Callable[[], None]] = deque()
+        self._results: dict[ShotState, _Results] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def close(self) -> None:
-        """Ends the engine's thread; whoever still tracks gets an error."""
-        self._ask(self._close)
+        """End the scheduler's thread; shots in progress raise RuntimeError."""
+        self._submit(self._close)
 
-    def track(self, clip: PromptedShot) -> Iterator[TrackedFrame]:
+    def track(self, shot: PromptedShot) -> Iterator[TrackedFrame]:
         """See `Tracker.track`."""
         if self._closed:
             raise _closed_error()
-        results: queue.SimpleQueue[_Result | Ended] = queue.SimpleQueue()
-        lane = Lane(
-            clip,
+        results: _Results = queue.SimpleQueue()
+        shot_state = ShotState(
+            shot,
             self._params,
             self._model.size_px,
-            wake=self._wake,
-            full=lambda: results.qsize() >= _MAX_RESULTS,
+            notify=self._notify,
+            is_backpressured=lambda: results.qsize() >= _MAX_PENDING_RESULTS,
         )
-        del clip
-        self._ask(lambda: self._add(lane, results))
+        # The shot holds its prompted frames, which are large.
+        del shot
+        self._submit(lambda: self._add(shot_state, results))
         try:
-            while not isinstance(result := results.get(), Ended):
-                self._wake()
+            while not isinstance(result := results.get(), ShotFinished):
+                self._notify()
                 yield result.read()
             if result.error is not None:
                 raise result.error
         finally:
-            self._ask(lambda: self._drop(lane))
+            self._submit(lambda: self._remove(shot_state))
 
     def _close(self) -> None:
         self._closed = True
-        for lane in list(self._results):
-            self._engine.drop(lane)
-            self._deliver(Ended(lane, _closed_error()))
+        for shot in list(self._results):
+            self._scheduler.remove_shot(shot)
+            self._deliver(ShotFinished(shot, _closed_error()))
 
-    def _add(self, lane: Lane, results: "queue.SimpleQueue[_Result | Ended]") -> None:
+    def _add(self, shot: ShotState, results: _Results) -> None:
         if self._closed:
-            results.put(Ended(lane, _closed_error()))
+            results.put(ShotFinished(shot, _closed_error()))
             return
-        self._results[lane] = results
-        self._engine.add(lane)
+        self._results[shot] = results
+        self._scheduler.add_shot(shot)
 
-    def _drop(self, lane: Lane) -> None:
-        self._results.pop(lane, None)
-        self._engine.drop(lane)
+    def _remove(self, shot: ShotState) -> None:
+        self._results.pop(shot, None)
+        self._scheduler.remove_shot(shot)
 
-    def _ask(self, request: Callable[[], None]) -> None:
-        """Has the engine's thread do something; it alone touches the engine."""
+    def _submit(self, command: Callable[[], None]) -> None:
+        """Run a command on the scheduler's thread, which alone touches the scheduler."""
         with self._changed:
-            self._requests.append(request)
+            self._commands.append(command)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
-    def _wake(self) -> None:
+    def _notify(self) -> None:
         with self._changed:
             self._changed.notify()
 
@@ -131,41 +142,42 @@ class ThreadedTracker:
         with torch.inference_mode(), self._autocast():
             while not self._closed:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._requests or self._engine.ready)
-                self._serve()
+                    self._changed.wait_for(lambda: self._commands or self._scheduler.has_work)
+                self._run_commands()
                 for event in self._step():
                     self._deliver(event)
-        self._serve()
+        self._run_commands()
 
-    def _serve(self) -> None:
-        while self._requests:
-            self._requests.popleft()()
+    def _run_commands(self) -> None:
+        while self._commands:
+            self._commands.popleft()()
 
-    def _step(self) -> Sequence[Seen | Ended]:
+    def _step(self) -> Sequence[FrameResult | ShotFinished]:
         try:
-            return self._engine.step()
-        except Exception as error:  # noqa: BLE001 (each shot's own thread raises it)
-            # Nobody knows how far it came: the shots in flight end, those that wait go on.
-            ended = [Ended(lane, error) for lane in self._engine.lanes]
-            for event in ended:
-                self._engine.drop(event.lane)
-            return ended
+            return self._scheduler.step()
+        except Exception as error:  # noqa: BLE001 (the thread of each shot raises it)
+            # The step may be half done: running shots end with the error, waiting ones continue.
+            finished = [ShotFinished(shot, error) for shot in self._scheduler.running]
+            for event in finished:
+                self._scheduler.remove_shot(event.shot)
+            return finished
 
-    def _deliver(self, event: Seen | Ended) -> None:
-        results = self._results.get(event.lane)
+    def _deliver(self, event: FrameResult | ShotFinished) -> None:
+        results = self._results.get(event.shot)
         if results is None:
             return
-        if isinstance(event, Ended):
+        if isinstance(event, ShotFinished):
             results.put(event)
             return
         try:
-            results.put(_Result(event, Masks(event.logits, event.lane.display_px)))
-        except Exception as error:  # noqa: BLE001 (one shot's masks must not end the others)
-            self._engine.drop(event.lane)
-            results.put(Ended(event.lane, error))
+            masks = PendingMasks(event.logits, event.shot.display_px)
+            results.put(_PendingResult(event, masks))
+        except Exception as error:  # noqa: BLE001 (an error of one shot must not end the others)
+            self._scheduler.remove_shot(event.shot)
+            results.put(ShotFinished(event.shot, error))
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self._bfloat16:
+        if self._uses_bfloat16:
             return torch.autocast(self._model.device.type, torch.bfloat16)
         return nullcontext()
 

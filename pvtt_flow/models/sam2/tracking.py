@@ -1,4 +1,4 @@
-"""The steady state: one frame each of many lanes, and everything that is followed on them."""
+"""Tracking step: the next frame of many shots, and each object that is tracked on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,132 +6,168 @@ from functools import partial
 
 from torch import Tensor
 
-from pvtt_flow.models.sam2.batching import Budget
-from pvtt_flow.models.sam2.conditioning import stacked
-from pvtt_flow.models.sam2.holes import fill_holes
-from pvtt_flow.models.sam2.memory_bank import Bank, Memory, Reader
+from pvtt_flow.models.sam2.batching import BatchSizer
+from pvtt_flow.models.sam2.conditioning import stack_images
+from pvtt_flow.models.sam2.mask_output import fill_holes
+from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.prefetch import Picture
-from pvtt_flow.models.sam2.prompt_encoding import Ask
-from pvtt_flow.models.sam2.shot_state import Followed, Lane
-from pvtt_flow.models.sam2.tensors import Features, Sight, Start
+from pvtt_flow.models.sam2.prefetch import ModelFrame
+from pvtt_flow.models.sam2.prompt_encoding import PromptTensors
+from pvtt_flow.models.sam2.shot_state import ObjectState, ShotState
+from pvtt_flow.models.sam2.tensors import FrameTokens, ImageFeatures, MaskPrediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Due:
-    """A lane and its next frame."""
+class PendingFrame:
+    """Next frame of a shot."""
 
-    lane: Lane
-    picture: Picture
+    shot: ShotState
+    frame: ModelFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """An object on its lane's frame."""
+class ObjectResult:
+    """Prediction for one tracked object on one frame."""
 
-    due: Due
-    followed: Followed
-    sight: Sight
+    pending: PendingFrame
+    object_state: ObjectState
+    prediction: MaskPrediction
     """b = 1."""
-    corrected: Memory | None
-    """Its memory of this frame when it was corrected here: the frame counts as prompted."""
+    corrected_memory: Memory | None
+    """Memory of the frame if the object was corrected on it: it becomes a conditioning frame."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Target:
-    """An object to track, and which of the encoded images it is on."""
+    """Object to track."""
 
-    due: Due
-    followed: Followed
+    pending: PendingFrame
+    object_state: ObjectState
     image: int
+    """Index of its frame among the encoded images."""
 
     @property
-    def reader(self) -> Reader:
-        lane = self.due.lane
-        return Reader(self.followed, self.due.picture.position, lane.step, lane.num_frames)
+    def position(self) -> int:
+        return self.pending.frame.position
 
     @property
-    def ask(self) -> Ask | None:
-        """What corrects it on this frame."""
-        return self.followed.corrections.get(self.due.picture.position)
+    def query(self) -> MemoryQuery:
+        shot = self.pending.shot
+        return MemoryQuery(self.object_state, self.position, shot.time_sign, shot.num_frames)
+
+    @property
+    def correction(self) -> PromptTensors | None:
+        return self.object_state.corrections.get(self.position)
 
 
-class Follower:
-    """Tracks what is due."""
+class TrackStep:
+    """Tracks objects to the next frames of their shots and writes their memories."""
 
-    def __init__(self, model: Sam2, budget: Budget, fill_holes_px: int) -> None:
+    def __init__(self, model: Sam2, batch_sizer: BatchSizer, fill_holes_px: int) -> None:
         self._model = model
-        self._budget = budget
+        self._batch_sizer = batch_sizer
         self._fill_holes_px = fill_holes_px
 
-    def __call__(self, due: Sequence[Due]) -> list[Found]:
-        """Every object that is tracked on these frames; their banks remember it."""
-        busy = [d for d in due if d.lane.tracked(d.picture.position)]
-        if not busy:
+    def __call__(self, pending_frames: Sequence[PendingFrame]) -> list[ObjectResult]:
+        """Track each object that is tracked on these frames."""
+        frames = [p for p in pending_frames if p.shot.tracked_objects(p.frame.position)]
+        if not frames:
             return []
-        features = self._model.encode(stacked([d.picture.pixels for d in busy]))
-        start = self._model.start(features)
+        features = self._model.encode_images(stack_images([p.frame.pixels for p in frames]))
+        frame_tokens = self._model.frame_tokens(features)
         targets = [
-            _Target(d, followed, image)
-            for image, d in enumerate(busy)
-            for followed in d.lane.tracked(d.picture.position)
+            _Target(pending, object_state, image)
+            for image, pending in enumerate(frames)
+            for object_state in pending.shot.tracked_objects(pending.frame.position)
         ]
-        found: list[Found] = []
-        for bank, own in _by_bank(targets).items():
-            found += self._budget.of_objects(own, partial(self._follow, bank, start, features))
-        return found
+        results: list[ObjectResult] = []
+        for bank, bank_targets in _group_by_bank(targets).items():
+            track = partial(self._track, bank, frame_tokens, features)
+            results += self._batch_sizer.run_objects(bank_targets, track)
+        return results
 
-    def _follow(
-        self, bank: Bank, start: Start, features: Features, targets: Sequence[_Target]
-    ) -> list[Found]:
+    def _track(
+        self,
+        bank: MemoryBank,
+        frame_tokens: FrameTokens,
+        features: ImageFeatures,
+        targets: Sequence[_Target],
+    ) -> list[ObjectResult]:
+        """Track objects of one bank in one batch."""
         images = [t.image for t in targets]
-        own = features.take(images)
-        past = bank.read([t.reader for t in targets])
-        sight, tokens = self._model.follow(start.take(images), own, past)
-        filled = sight.with_logits(fill_holes(sight.logits, self._fill_holes_px))
-        found = [Found(t.due, t.followed, filled.row(i), None) for i, t in enumerate(targets)]
+        features = features.select(images)
+        context = bank.read([t.query for t in targets])
+        prediction, tokens = self._model.track_step(frame_tokens.select(images), features, context)
+        filled = prediction.with_logits(fill_holes(prediction.logits, self._fill_holes_px))
+        results = [
+            ObjectResult(t.pending, t.object_state, filled.row(i), None)
+            for i, t in enumerate(targets)
+        ]
         for i, target in enumerate(targets):
-            if target.ask is not None:
-                found[i] = self._corrected(
-                    target, target.ask, filled.row(i), tokens[i : i + 1], own.take([i])
+            if target.correction is not None:
+                results[i] = self._correct(
+                    target,
+                    target.correction,
+                    filled.row(i),
+                    tokens[i : i + 1],
+                    features.select([i]),
                 )
-        kept = [i for i, f in enumerate(found) if f.corrected is None and _remembered(f)]
+        kept = [i for i, r in enumerate(results) if r.corrected_memory is None and _is_read(r)]
         if kept:
-            self._remember(bank, [targets[i] for i in kept], own.take(kept), sight.take(kept))
-        return found
+            kept_targets = [targets[i] for i in kept]
+            # Memories are of the masks before holes are filled, as in the official predictor.
+            self._write_memories(bank, kept_targets, features.select(kept), prediction.select(kept))
+        return results
 
-    def _remember(
-        self, bank: Bank, targets: Sequence[_Target], features: Features, sight: Sight
+    def _write_memories(
+        self,
+        bank: MemoryBank,
+        targets: Sequence[_Target],
+        features: ImageFeatures,
+        prediction: MaskPrediction,
     ) -> None:
-        memories = self._model.memorise(features.memory_base, sight, prompted=False)
-        frames = [t.due.picture.position for t in targets]
-        bank.write([t.followed for t in targets], frames, memories, sight.pointer)
+        memories = self._model.encode_memory(
+            features.pixel_features, prediction, is_conditioning=False
+        )
+        pointers = prediction.object_pointer
+        owners = [t.object_state for t in targets]
+        bank.write(owners, [t.position for t in targets], memories, pointers)
         for i, target in enumerate(targets):
-            if target.followed.keeps_early(frames[i]):
-                memory = Memory(frames[i], memories[i].clone(), sight.pointer[i].clone())
-                target.followed.early.append(memory)
+            if target.pending.shot.is_read_backward(target.object_state, target.position):
+                memory = Memory(target.position, memories[i].clone(), pointers[i].clone())
+                target.object_state.forward_memories.append(memory)
 
-    def _corrected(
-        self, target: _Target, ask: Ask, before: Sight, tokens: Tensor, features: Features
-    ) -> Found:
-        points, labels = ask.points[None].to(tokens.device), ask.labels[None].to(tokens.device)
-        sight = self._model.correct(tokens, features, before.logits, points, labels)
-        sight = sight.with_logits(fill_holes(sight.logits, self._fill_holes_px))
-        memories = self._model.memorise(features.memory_base, sight, prompted=True)
-        memory = Memory(target.due.picture.position, memories[0], sight.pointer[0])
-        return Found(target.due, target.followed, sight, memory)
+    def _correct(
+        self,
+        target: _Target,
+        correction: PromptTensors,
+        tracked: MaskPrediction,
+        tokens: Tensor,
+        features: ImageFeatures,
+    ) -> ObjectResult:
+        """Refine the prediction of one object with its correction (all with b = 1)."""
+        points = correction.points[None].to(tokens.device)
+        labels = correction.labels[None].to(tokens.device)
+        prediction = self._model.apply_corrections(tokens, features, tracked.logits, points, labels)
+        prediction = prediction.with_logits(fill_holes(prediction.logits, self._fill_holes_px))
+        memories = self._model.encode_memory(
+            features.pixel_features, prediction, is_conditioning=True
+        )
+        memory = Memory(target.position, memories[0], prediction.object_pointer[0])
+        return ObjectResult(target.pending, target.object_state, prediction, memory)
 
 
-def _remembered(found: Found) -> bool:
-    """Whether a later frame can read this one's memory."""
-    lane, position = found.due.lane, found.due.picture.position
-    return not lane.on_last or found.followed.keeps_early(position)
+def _is_read(result: ObjectResult) -> bool:
+    """Return whether a later frame can read this result's memory."""
+    shot, position = result.pending.shot, result.pending.frame.position
+    return not shot.next_is_last or shot.is_read_backward(result.object_state, position)
 
 
-def _by_bank(targets: Sequence[_Target]) -> dict[Bank, list[_Target]]:
-    groups: dict[Bank, list[_Target]] = {}
+def _group_by_bank(targets: Sequence[_Target]) -> dict[MemoryBank, list[_Target]]:
+    groups: dict[MemoryBank, list[_Target]] = {}
     for target in targets:
-        if target.followed.bank is None:
-            raise RuntimeError("an object must have a bank before it is followed")
-        groups.setdefault(target.followed.bank, []).append(target)
+        bank = target.object_state.bank
+        if bank is None:
+            raise RuntimeError("an object must have a row before it is tracked")
+        groups.setdefault(bank, []).append(target)
     return groups

@@ -1,4 +1,4 @@
-"""Official architectures for small pictures, with random weights."""
+"""Official architectures for small images, with random weights."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ _CONFIGS = Path(str(sam2.__file__)).parent / "configs"
 
 
 def small_predictor(name: str, folder: Path, size_px: int) -> Any:
-    """The predictor of an official config for pictures of `size_px`."""
+    """Build the predictor of an official config for images of `size_px`."""
     tree = yaml.safe_load((_CONFIGS / name).read_text())
     model, grid = tree["model"], [size_px // 16] * 2
     model["image_size"] = size_px

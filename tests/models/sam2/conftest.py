@@ -5,29 +5,29 @@ import torch
 
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.official import build_predictor
-from tests.models.sam2.pair import Pair, pair, shaken
+from tests.models.sam2.pair import Pair, make_pair, perturb
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick(one_thread: None) -> None:
-    """For every test of the engine."""
+def _one_thread(one_thread: None) -> None:
+    """Run each test of this folder on one thread."""
 
 
 @pytest.fixture(scope="session")
 def embedded(config: Path) -> Pair:
-    """The trained model that the package comes with."""
+    """Trained model of the package."""
     weights = checkpoints.embedded_file("sam2_embedded.pt")
-    return pair(build_predictor(weights, config, torch.device("cpu")))
+    return make_pair(build_predictor(weights, config, torch.device("cpu")))
 
 
 @pytest.fixture(scope="session")
 def untrained(config: Path) -> Pair:
-    """Its architecture with weights that nobody has trained."""
+    """Embedded architecture with random weights."""
     torch.manual_seed(0)
-    return pair(shaken(build_predictor(None, config, torch.device("cpu"))))
+    return make_pair(perturb(build_predictor(None, config, torch.device("cpu"))))
 
 
 @pytest.fixture(params=["embedded", "untrained"])
-def either(request: pytest.FixtureRequest) -> Pair:
-    found: Pair = request.getfixturevalue(request.param)
-    return found
+def each_model(request: pytest.FixtureRequest) -> Pair:
+    pair: Pair = request.getfixturevalue(request.param)
+    return pair

@@ -1,8 +1,8 @@
-"""Both trackers with memories in float32.
+"""Context in which both trackers store memories in float32.
 
 Both round the memories that they store to bfloat16. Where two sums differ in their last bit, one
-may round up and the other down, and a difference of 1e-6 becomes one of 1e-3: a matter of luck,
-not of sameness. Without the rounding what is compared is what was computed.
+may be rounded up and the other down, and a difference of 1e-6 becomes one of 1e-3. Without rounding
+the tests compare what was computed.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from pvtt_flow.models.sam2 import memory_encoder
 
 
 @contextmanager
-def unrounded() -> Iterator[None]:
-    fine = ModuleType("torch")
-    vars(fine).update(vars(torch), bfloat16=torch.float32)
+def float32_memories() -> Iterator[None]:
+    torch_without_bfloat16 = ModuleType("torch")
+    vars(torch_without_bfloat16).update(vars(torch), bfloat16=torch.float32)
     with pytest.MonkeyPatch.context() as patch:
         for module in (official, memory_encoder):
-            patch.setattr(module, "torch", fine)
+            patch.setattr(module, "torch", torch_without_bfloat16)
         yield

@@ -1,4 +1,4 @@
-"""Two models with the same weights: the engine's and the official one."""
+"""Two models with the same weights: this package's and the official one."""
 
 import copy
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.scheduler import Engine
-from tests.models.sam2.compare import Difference, compare, sights
-from tests.models.sam2.float32_memories import unrounded
-from tests.models.sam2.official import Official, Reference
+from pvtt_flow.models.sam2.scheduler import Scheduler
+from tests.models.sam2.compare import Difference, compare, outputs_by_object
+from tests.models.sam2.float32_memories import float32_memories
+from tests.models.sam2.official import ObjectOutput, OfficialTracker
 from tests.models.sam2.run_engine import Direction, autocast, run
 from tests.models.sam2.shots import Shot
 
@@ -20,7 +20,7 @@ from tests.models.sam2.shots import Shot
 @dataclass(frozen=True, eq=False)
 class Pair:
     model: Sam2
-    official: Official
+    official: OfficialTracker
 
     def difference(
         self,
@@ -29,51 +29,56 @@ class Pair:
         *,
         max_concurrent_shots: int = 4,
         fill_holes_px: int = 0,
-        rounded: bool = False,
+        bfloat16_memories: bool = False,
     ) -> Difference:
-        """Of these shots, tracked together by the engine and object by object by the official
-        predictor; without the rounding of memories, unless `rounded`."""
-        with nullcontext() if rounded else unrounded():
-            engine = Engine(self.model, max_concurrent_shots, fill_holes_px=fill_holes_px)
-            seen = run(self.model, shots, direction, engine=engine)
-            found = [sights(shot, own) for shot, own in zip(shots, seen, strict=True)]
+        """Compare these shots, tracked together, with the official predictor's, object by object.
+
+        Memories are stored in float32 by both, unless `bfloat16_memories`.
+        """
+        with nullcontext() if bfloat16_memories else float32_memories():
+            scheduler = Scheduler(self.model, max_concurrent_shots, fill_holes_px=fill_holes_px)
+            results = run(self.model, shots, direction, scheduler=scheduler)
+            actual = [
+                outputs_by_object(shot, shot_results)
+                for shot, shot_results in zip(shots, results, strict=True)
+            ]
             expected = [self.expected(shot, direction) for shot in shots]
-        return sum(map(compare, found, expected), Difference())
+        return sum(map(compare, actual, expected), Difference())
 
     def expected(
         self, shot: Shot, direction: Direction, *, bfloat16: bool = False
-    ) -> dict[tuple[int, int], Reference]:
+    ) -> dict[tuple[int, int], ObjectOutput]:
         with torch.inference_mode(), autocast(bfloat16=bfloat16):
             return self.official.track(shot, direction)
 
 
-def pair(predictor: Any) -> Pair:
-    """The engine takes over the predictor that it gets, so it gets a copy."""
-    return Pair(Sam2(copy.deepcopy(predictor)), Official(predictor))
+def make_pair(predictor: Any) -> Pair:
+    """Make a pair; `Sam2` modifies its predictor, so it gets a copy."""
+    return Pair(Sam2(copy.deepcopy(predictor)), OfficialTracker(predictor))
 
 
-def before_and_after(predictor: Any, shot: Shot, direction: Direction) -> Difference:
-    """As `Pair.difference`, without a second copy: the engine takes over the predictor."""
-    with unrounded():
+def difference_without_copy(predictor: Any, shot: Shot, direction: Direction) -> Difference:
+    """Compare as `Pair.difference` does; the predictor is used up, which saves memory."""
+    with float32_memories():
         with torch.inference_mode():
-            expected = Official(predictor).track(shot, direction)
-        seen = run(Sam2(predictor), [shot], direction)[0]
-        return compare(sights(shot, seen), expected)
+            expected = OfficialTracker(predictor).track(shot, direction)
+        results = run(Sam2(predictor), [shot], direction)[0]
+        return compare(outputs_by_object(shot, results), expected)
 
 
-def shaken(predictor: Any, presence: float = 3.0) -> Any:
-    """The same predictor with every weight moved, so that each of them counts.
+def perturb(predictor: Any, presence: float = 3.0) -> Any:
+    """Perturb each weight in place, so that results depend on each of them.
 
-    As constructed, layers shrink what passes, and biases, embeddings and layer scales are close to
-    0, so that a result would hardly depend on them, and least of all on memories. `presence` is
-    added to the object score.
+    As constructed, layers shrink their inputs, and biases, embeddings and layer scales are close to
+    0, so a result would hardly depend on them, and least of all on memories. `presence` is added to
+    the object score.
     """
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in predictor.parameters():
             spread = parameter.std().item() if parameter.dim() > 1 else 0.0
-            step = 1.5 * spread if spread > 1e-3 else 0.2
-            parameter.add_(step * torch.randn(parameter.shape, generator=generator))
+            scale = 1.5 * spread if spread > 1e-3 else 0.2
+            parameter.add_(scale * torch.randn(parameter.shape, generator=generator))
         for name, parameter in predictor.memory_attention.named_parameters():
             if "cross_attn" in name and parameter.dim() > 1:
                 parameter.mul_(2)

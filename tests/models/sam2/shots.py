@@ -1,4 +1,4 @@
-"""Shots to track: moving pictures, and every kind of prompt for them."""
+"""Shots to track: moving images, and each kind of prompt for them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.types import Frame, Prompt
 
 HEIGHT_PX, WIDTH_PX = 72, 96
-# Labels of clicks.
+# Labels of points.
 ON, OFF = 1, 0
 _SQUARE_PX = 24
 _RENDERED_AREA_PX = 72 * 72
@@ -20,7 +20,7 @@ _RENDERED_AREA_PX = 72 * 72
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """Frames, and what is asked on them by position."""
+    """Frames, and prompts by position."""
 
     frames: Sequence[Frame]
     prompts: Mapping[int, Sequence[Prompt]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Shot:
         return height, width
 
     @property
-    def clip(self) -> PromptedShot:
+    def prompted(self) -> PromptedShot:
         return PromptedShot(
             read=lambda start, stop: iter(self.frames[start:stop]),
             prompts=self.prompts,
@@ -40,14 +40,14 @@ class Shot:
 
 
 def shot(num_frames: int, *placed: tuple[int, Prompt], seed: int = 3) -> Shot:
-    """A bright square that moves over noise, with prompts at their positions."""
+    """Make a shot of a bright square that moves over noise."""
     rng = np.random.default_rng(seed)
-    ground = rng.integers(0, 90, (HEIGHT_PX, WIDTH_PX, 3), np.uint8)
-    return Shot([frame(i, _picture(ground, i)) for i in range(num_frames)], by_position(placed))
+    background = rng.integers(0, 90, (HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    return Shot([frame(i, _draw(background, i)) for i in range(num_frames)], by_position(placed))
 
 
 def rendered(seed: int, num_frames: int, *, event: str = "none") -> tuple[Shot, NDArray[np.bool_]]:
-    """A rendered clip boxed on its first frame, and its target's true masks (T, H, W)."""
+    """Render a shot with a box on its first frame; also return the true masks, bool (T, H, W)."""
     clip = random_clip(
         seed,
         num_frames,
@@ -68,7 +68,7 @@ def by_position(placed: Sequence[tuple[int, Prompt]]) -> dict[int, list[Prompt]]
 
 
 def corners(position: int) -> tuple[float, float, float, float]:
-    """The moving square's box."""
+    """Return the box of the moving square, xyxy."""
     left = float(_left(position))
     return left, 20.0, left + _SQUARE_PX, 20.0 + _SQUARE_PX
 
@@ -78,12 +78,12 @@ def box(object_id: int, *xyxy: float) -> Prompt:
 
 
 def square_box(object_id: int, position: int) -> tuple[int, Prompt]:
-    """Where the square is, as a box, at its position."""
+    """Return a position and a box prompt around the square there."""
     return position, box(object_id, *corners(position))
 
 
 def clicks(object_id: int, *xyl: tuple[float, float, int], correction: bool = False) -> Prompt:
-    """Points (x, y, label)."""
+    """Return a prompt of points (x, y, label)."""
     return Prompt(
         object_id=object_id,
         frame_index=0,
@@ -105,7 +105,7 @@ def box_and_click(object_id: int, position: int) -> Prompt:
 
 
 def mask_of(object_id: int, position: int, side_px: int = _SQUARE_PX) -> Prompt:
-    """The square's own mask, or its corner."""
+    """Return the square's mask, or a corner of it, as a prompt."""
     left, top, _, _ = (int(side) for side in corners(position))
     mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
     mask[top : top + side_px, left : left + side_px] = True
@@ -114,17 +114,17 @@ def mask_of(object_id: int, position: int, side_px: int = _SQUARE_PX) -> Prompt:
 
 def _left(position: int) -> int:
     span = WIDTH_PX - _SQUARE_PX
-    turn = (8 + 2 * position) % (2 * span)
-    return min(turn, 2 * span - turn)
+    distance = (8 + 2 * position) % (2 * span)
+    return min(distance, 2 * span - distance)
 
 
-def _picture(ground: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
-    rgb = ground.copy()
+def _draw(background: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
+    rgb = background.copy()
     left, top, right, low = (int(side) for side in corners(position))
     rgb[top:low, left:right] = (230, 190, 40)
     return rgb
 
 
 def frame(position: int, rgb: NDArray[np.uint8]) -> Frame:
-    # Indices and times that are no positions: every third frame of a video is processed.
+    # Indices differ from positions: each third frame of the video is processed.
     return Frame(3 * position, position * 10**8, rgb)

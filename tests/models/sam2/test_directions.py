@@ -1,4 +1,4 @@
-"""Sameness of objects that are followed back in time."""
+"""Objects with a backward pass, against the official predictor."""
 
 import pytest
 
@@ -11,13 +11,16 @@ CASES = {
     "prompted on the second frame": (7, [square_box(0, 1)]),
     "prompted on the last frame": (7, [square_box(0, 6)]),
     "two frames": (2, [square_box(0, 1)]),
-    "a click, later a mask": (12, [(3, clicks(0, (26, 30, ON))), (10, mask_of(0, 10))]),
-    "clicks in a row": (
+    "a point, later a mask": (12, [(3, clicks(0, (26, 30, ON))), (10, mask_of(0, 10))]),
+    "points on successive frames": (
         9,
         [(3, clicks(0, (26, 30, ON))), (4, clicks(0, (28, 30, ON), (80, 60, OFF)))],
     ),
-    "more than the memory before it": (24, [square_box(0, 20)]),
-    "prompted among what is read back": (25, [square_box(0, 10), square_box(0, 20)]),
+    "longer than the memory": (24, [square_box(0, 20)]),
+    "prompted among the frames that the backward pass reads": (
+        25,
+        [square_box(0, 10), square_box(0, 20)],
+    ),
     "three prompts": (
         40,
         [square_box(0, 20), (23, box_and_click(0, 23)), (38, mask_of(0, 38))],
@@ -27,14 +30,16 @@ CASES = {
 
 @pytest.mark.parametrize("direction", ["backward", "both"])
 @pytest.mark.parametrize("case", CASES)
-def test_one_object(embedded: Pair, case: str, direction: Direction) -> None:
+def test_one_object_equals_the_official_one(
+    embedded: Pair, case: str, direction: Direction
+) -> None:
     num_frames, placed = CASES[case]
     embedded.difference([shot(num_frames, *placed)], direction).check()
 
 
-def test_both_ways_covers_every_frame(embedded: Pair) -> None:
-    found = embedded.difference([shot(9, square_box(0, 3))], "both")
-    assert found.check().sights == 9
+def test_both_directions_cover_each_frame(embedded: Pair) -> None:
+    difference = embedded.difference([shot(9, square_box(0, 3))], "both")
+    assert difference.check().num_outputs == 9
 
 
 @pytest.mark.parametrize("direction", ["backward", "both"])

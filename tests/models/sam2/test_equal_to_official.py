@@ -1,15 +1,15 @@
-"""The proof of sameness: the engine against the official predictor fed the same frames."""
+"""Results of the scheduler against those of the official predictor on the same frames."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from pvtt_flow.models.sam2.memory_bank import Bank, Reader
-from pvtt_flow.models.sam2.tensors import Past
+from pvtt_flow.models.sam2.memory_bank import MemoryBank, MemoryQuery
+from pvtt_flow.models.sam2.tensors import MemoryContext
 from pvtt_flow.types import Prompt
-from tests.models.sam2.compare import compare, sights
-from tests.models.sam2.float32_memories import unrounded
+from tests.models.sam2.compare import compare, outputs_by_object
+from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.pair import Pair
 from tests.models.sam2.run_engine import run
 from tests.models.sam2.shots import (
@@ -25,12 +25,12 @@ from tests.models.sam2.shots import (
     square_box,
 )
 
-# One memory that is rounded otherwise moves later logits by 1e-4, and a chain of them by 2e-3.
-MAX_LOGIT_OF_ROUNDED = 1e-2
+# One memory that is rounded differently changes later logits by 1e-4, and a chain of them by 2e-3.
+MAX_LOGIT_BFLOAT16_MEMORIES = 1e-2
 
 
 def staggered() -> list[Shot]:
-    """Lengths on both sides of 16, one to five objects, prompted early, late and repeatedly."""
+    """Make shots with fewer and more than 16 frames, one to five objects, and various prompts."""
     return [
         shot(1, square_box(0, 0)),
         shot(2, square_box(0, 0), (0, mask_of(1, 0))),
@@ -57,39 +57,39 @@ def staggered() -> list[Shot]:
 
 
 @pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Reader]]:
-    """Who has read together."""
-    found: list[Sequence[Reader]] = []
-    read = Bank.read
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[MemoryQuery]]:
+    """Queries of each batch."""
+    batches: list[Sequence[MemoryQuery]] = []
+    read = MemoryBank.read
 
-    def noted(self: Bank, readers: Sequence[Reader]) -> Past:
-        found.append(readers)
-        return read(self, readers)
+    def recording_read(self: MemoryBank, queries: Sequence[MemoryQuery]) -> MemoryContext:
+        batches.append(queries)
+        return read(self, queries)
 
-    monkeypatch.setattr(Bank, "read", noted)
-    return found
+    monkeypatch.setattr(MemoryBank, "read", recording_read)
+    return batches
 
 
-def test_shots_that_share_lanes(embedded: Pair, batches: list[Sequence[Reader]]) -> None:
+def test_concurrent_shots(embedded: Pair, batches: list[Sequence[MemoryQuery]]) -> None:
     embedded.difference(staggered(), "both", max_concurrent_shots=3).check()
-    assert any(len({reader.frame for reader in batch}) >= 3 for batch in batches)
-    assert any({reader.step for reader in batch} == {1, -1} for batch in batches)
-    lengths = [{min(reader.num_frames, 16) for reader in batch} for batch in batches]
-    assert any(len(different) >= 2 for different in lengths)
+    assert any(len({query.position for query in batch}) >= 3 for batch in batches)
+    assert any({query.time_sign for query in batch} == {1, -1} for batch in batches)
+    lengths = [{min(query.num_frames, 16) for query in batch} for batch in batches]
+    assert any(len(batch_lengths) >= 2 for batch_lengths in lengths)
 
 
-def test_shots_that_share_lanes_of_an_untrained_model(untrained: Pair) -> None:
+def test_concurrent_shots_of_an_untrained_model(untrained: Pair) -> None:
     untrained.difference(staggered()[:-1], "forward", max_concurrent_shots=3).check()
 
 
-def test_shots_that_share_lanes_going_back(untrained: Pair) -> None:
+def test_concurrent_shots_tracked_backward(untrained: Pair) -> None:
     untrained.difference(staggered(), "backward", max_concurrent_shots=3).check()
 
 
-def test_memories_as_they_are_stored(embedded: Pair) -> None:
-    """With the rounding of memories on both sides, as all other code runs them."""
-    found = embedded.difference(staggered()[3:6], "forward", rounded=True)
-    found.check(MAX_LOGIT_OF_ROUNDED)
+def test_bfloat16_memories(embedded: Pair) -> None:
+    """Memories are rounded to bfloat16, as outside of tests."""
+    difference = embedded.difference(staggered()[3:6], "forward", bfloat16_memories=True)
+    difference.check(MAX_LOGIT_BFLOAT16_MEMORIES)
 
 
 @pytest.mark.parametrize(
@@ -102,29 +102,29 @@ def test_memories_as_they_are_stored(embedded: Pair) -> None:
         box_and_click(0, 0),
         mask_of(0, 0),
     ],
-    ids=["box", "click", "two clicks", "click on and off", "box and click", "mask"],
+    ids=["box", "point", "two points", "points on and off", "box and point", "mask"],
 )
-def test_every_kind_of_prompt(either: Pair, prompt: Prompt) -> None:
-    found = either.difference([shot(3, (0, prompt))], "forward")
-    assert found.check().sights == 3
+def test_each_kind_of_prompt(each_model: Pair, prompt: Prompt) -> None:
+    difference = each_model.difference([shot(3, (0, prompt))], "forward")
+    assert difference.check().num_outputs == 3
 
 
-def test_an_empty_mask_is_no_object(either: Pair) -> None:
+def test_an_empty_mask_is_no_object(each_model: Pair) -> None:
     empty = Shot(shot(4).frames, {0: [mask_of(0, 0, side_px=0)]})
-    either.difference([empty], "forward").check()
+    each_model.difference([empty], "forward").check()
 
 
 @pytest.mark.parametrize("seed", [26, 28])
 def test_an_object_that_disappears(embedded: Pair, seed: int) -> None:
-    gone, truth = rendered(seed, 24, event="leave")
-    with unrounded():
-        found = sights(gone, run(embedded.model, [gone], "forward")[0])
-        expected = embedded.expected(gone, "forward")
-    compare(found, expected).check()
+    leaving, true_masks = rendered(seed, 24, event="leave")
+    with float32_memories():
+        actual = outputs_by_object(leaving, run(embedded.model, [leaving], "forward")[0])
+        expected = embedded.expected(leaving, "forward")
+    compare(actual, expected).check()
     present = np.array([expected[0, position].score > 0 for position in range(24)])
-    assert (present == truth.any((1, 2))).all(), "the model sees that it leaves and comes back"
+    assert (present == true_masks.any((1, 2))).all(), "the model detects that it leaves and returns"
     assert present[0]
     assert present[-1]
     for position in np.flatnonzero(~present).tolist():
-        assert found[0, position].score <= 0
-        assert (found[0, position].logits == -1024).all()
+        assert actual[0, position].score <= 0
+        assert (actual[0, position].logits == -1024).all()

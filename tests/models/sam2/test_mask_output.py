@@ -1,4 +1,4 @@
-"""Masks on their way to the host."""
+"""Mask logits to packed bits and masks."""
 
 import numpy as np
 import torch
@@ -8,19 +8,19 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from pvtt_flow.models.sam2.mask_output import Masks, pack, unpack
+from pvtt_flow.models.sam2.mask_output import PendingMasks, pack, unpack
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(masks=arrays(np.bool_, array_shapes(min_dims=3, max_dims=3, max_side=20)))
-def test_bits_come_back_as_masks(masks: NDArray[np.bool_]) -> None:
+def test_packed_masks_are_unpacked(masks: NDArray[np.bool_]) -> None:
     bits = pack(torch.from_numpy(masks)).numpy()
     assert bits.shape == (len(masks), -(-masks[0].size // 8))
     for row, mask in zip(bits, masks, strict=True):
         assert np.array_equal(unpack(row, mask.shape), mask)
 
 
-def test_a_mask_comes_in_the_order_in_which_it_is_encoded() -> None:
+def test_an_unpacked_mask_is_column_major() -> None:
     mask = unpack(pack(torch.ones(1, 5, 7, dtype=torch.bool)).numpy()[0], (5, 7))
     assert mask.flags.f_contiguous
 
@@ -31,15 +31,15 @@ def test_a_mask_comes_in_the_order_in_which_it_is_encoded() -> None:
     width=st.integers(1, 40),
     logits=arrays(np.float32, (2, 8, 8), elements=st.floats(-9, 9, width=32)),
 )
-def test_logits_are_resized_before_they_are_judged(
+def test_logits_are_resized_before_the_threshold(
     height: int, width: int, logits: NDArray[np.float32]
 ) -> None:
-    found = list(Masks(torch.from_numpy(logits), (height, width)).read())
+    masks = list(PendingMasks(torch.from_numpy(logits), (height, width)).read())
     resized = functional.interpolate(
         torch.from_numpy(logits)[None], size=(height, width), mode="bilinear", align_corners=False
     )
-    assert np.array_equal(np.stack(found), (resized[0] > 0).numpy())
+    assert np.array_equal(np.stack(masks), (resized[0] > 0).numpy())
 
 
 def test_no_objects_have_no_masks() -> None:
-    assert list(Masks(torch.empty(0), (4, 4)).read()) == []
+    assert list(PendingMasks(torch.empty(0), (4, 4)).read()) == []

@@ -1,4 +1,4 @@
-"""The memory bank against a plain list of everything that was ever written."""
+"""Memory bank against a plain list of all frames that were ever written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,189 +11,194 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pvtt_flow.models.sam2.memory_bank import Bank, Memory, Reader
+from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery
 
-NUM_PROMPTED = 2
+NUM_CONDITIONING = 2
 NUM_MEMORIES, MAX_POINTERS = 7, 16
 TOKENS, MEMORY_DIM = 3, 2
 FAR = 100
-# Every share of a longest distance (1, 2, 8 or 15) is a whole number of these parts of it.
+# Distances divided by the longest one (1, 2, 8 or 15) are multiples of 1 / PARTS.
 PARTS = 120
 
 
-def stub() -> Any:
-    """A model whose positions say which age or distance they stand for."""
-    ages = torch.arange(NUM_MEMORIES).float()[:, None].expand(-1, MEMORY_DIM)
-    memory = SimpleNamespace(
-        places=torch.zeros(TOKENS, MEMORY_DIM),
-        ages=ages,
-        pointer_positions=lambda shares: (PARTS * shares).round()[..., None].expand(-1, -1, 2),
+def fake_model() -> Any:
+    """Make a model whose position encodings are the age or the distance itself."""
+    temporal = torch.arange(NUM_MEMORIES).float()[:, None].expand(-1, MEMORY_DIM)
+    memory_encoder = SimpleNamespace(
+        grid_positions=torch.zeros(TOKENS, MEMORY_DIM),
+        temporal_positions=temporal,
+        encode_pointer_positions=lambda distances: (
+            (PARTS * distances).round()[..., None].expand(-1, -1, 2)
+        ),
     )
     return SimpleNamespace(
-        memory=memory,
+        memory_encoder=memory_encoder,
         num_memories=NUM_MEMORIES,
-        max_pointers=MAX_POINTERS,
+        max_object_pointers=MAX_POINTERS,
         memory_dim=MEMORY_DIM,
-        dim=MEMORY_DIM,
+        hidden_dim=MEMORY_DIM,
         device=torch.device("cpu"),
-        fixed_shapes=False,
+        has_fixed_shapes=False,
     )
 
 
 @dataclass(eq=False)
 class Track:
-    """An object, and all that it has ever seen."""
+    """Object with all frames that were written for it."""
 
     number: int
-    step: int
+    time_sign: int
     num_frames: int
     now: int = FAR
     written: list[int] = field(default_factory=list)
 
     @property
-    def prompted(self) -> tuple[int, int]:
-        """Where it starts, and a frame that it comes to later."""
-        return FAR - self.step, FAR + 9 * self.step
+    def conditioning(self) -> tuple[int, int]:
+        """Conditioning frames: one before the start, and one that is reached later."""
+        return FAR - self.time_sign, FAR + 9 * self.time_sign
 
     def content(self, frame: int) -> float:
-        """Tells this object's memory of that frame from all others."""
+        """Return a number that only this object's memory of this frame has."""
         return float(self.number * 1000 + frame)
 
     def memory(self, frame: int) -> Memory:
         value = self.content(frame)
         return Memory(frame, torch.full((TOKENS, MEMORY_DIM), value), torch.full((2,), value))
 
-    def memories_due(self) -> set[tuple[float, int]]:
+    def expected_memories(self) -> set[tuple[float, int]]:
         recent = {
             (self.content(frame), age - 1)
             for frame in self.written
-            if 1 <= (age := (self.now - frame) * self.step) < NUM_MEMORIES
+            if 1 <= (age := (self.now - frame) * self.time_sign) < NUM_MEMORIES
         }
-        return recent | {(self.content(frame), NUM_MEMORIES - 1) for frame in self.prompted}
+        return recent | {(self.content(frame), NUM_MEMORIES - 1) for frame in self.conditioning}
 
-    def pointers_due(self) -> set[tuple[float, int]]:
+    def expected_pointers(self) -> set[tuple[float, int]]:
         longest = min(self.num_frames, MAX_POINTERS) - 1
         recent = {
             (self.content(frame), age * PARTS // longest)
             for frame in self.written
-            if 1 <= (age := (self.now - frame) * self.step) <= longest
+            if 1 <= (age := (self.now - frame) * self.time_sign) <= longest
         }
         return recent | {
             (self.content(frame), age * PARTS // longest)
-            for frame in self.prompted
-            if (age := (self.now - frame) * self.step) >= 0
+            for frame in self.conditioning
+            if (age := (self.now - frame) * self.time_sign) >= 0
         }
 
 
-class Both:
-    """A bank, and the tracks that it should know."""
+class BankAndTracks:
+    """Bank, and the tracks that it must hold."""
 
     def __init__(self) -> None:
-        self.bank = Bank(stub(), NUM_PROMPTED, torch.float32)
+        self.bank = MemoryBank(fake_model(), NUM_CONDITIONING, torch.float32)
         self.tracks: list[Track] = []
         self._numbers = 0
 
-    def add(self, step: int, num_frames: int) -> None:
+    def add(self, time_sign: int, num_frames: int) -> None:
         self._numbers += 1
-        track = Track(self._numbers, step, num_frames)
-        self.bank.add(track, [track.memory(frame) for frame in track.prompted])
+        track = Track(self._numbers, time_sign, num_frames)
+        self.bank.add(track, [track.memory(frame) for frame in track.conditioning])
         self.tracks.append(track)
 
-    def remove(self, at: int) -> None:
+    def remove(self, index: int) -> None:
         if self.tracks:
-            self.bank.remove(self.tracks.pop(at % len(self.tracks)))
+            self.bank.remove(self.tracks.pop(index % len(self.tracks)))
 
-    def move(self, at: int) -> None:
-        """Out of its row and into another, with what it remembers."""
+    def migrate(self, index: int) -> None:
+        """Move a track to another row with its memories."""
         if not self.tracks:
             return
-        track = self.tracks[at % len(self.tracks)]
+        track = self.tracks[index % len(self.tracks)]
         recent = self.bank.recent(track)
         self.bank.remove(track)
-        self.bank.add(track, [track.memory(frame) for frame in track.prompted])
+        self.bank.add(track, [track.memory(frame) for frame in track.conditioning])
         for memory in recent:
-            self.bank.write([track], [memory.frame], memory.features[None], memory.pointer[None])
+            self.bank.write(
+                [track], [memory.position], memory.features[None], memory.object_pointer[None]
+            )
 
     def advance(self, which: int) -> None:
-        """One more frame for some of the tracks; on their prompted frames nothing is written."""
+        """Advance some tracks by one frame; on conditioning frames nothing is written."""
         moving = [t for i, t in enumerate(self.tracks) if which >> i % 8 & 1]
-        writing = [t for t in moving if t.now not in t.prompted]
+        writing = [t for t in moving if t.now not in t.conditioning]
         if writing:
             memories = [t.memory(t.now) for t in writing]
             features = torch.stack([m.features for m in memories])
-            pointers = torch.stack([m.pointer for m in memories])
+            pointers = torch.stack([m.object_pointer for m in memories])
             self.bank.write(writing, [t.now for t in writing], features, pointers)
         for track in writing:
             track.written.append(track.now)
         for track in moving:
-            track.now += track.step
+            track.now += track.time_sign
 
     def check(self, which: int) -> None:
-        """Some of the tracks read, the last first or the first first."""
-        readers = [t for i, t in enumerate(self.tracks) if which >> i % 8 & 1]
-        readers = readers[::-1] if which & 1 else readers
-        if not readers:
+        """Check what some tracks read, in ascending or descending order."""
+        tracks = [t for i, t in enumerate(self.tracks) if which >> i % 8 & 1]
+        tracks = tracks[::-1] if which & 1 else tracks
+        if not tracks:
             return
-        past = self.bank.read([Reader(t, t.now, t.step, t.num_frames) for t in readers])
-        hidden = torch.zeros(len(readers), past.keys.shape[1])
-        seen = (hidden if past.bias is None else past.bias[:, 0]) == 0
-        for i, track in enumerate(readers):
-            cut = past.num_rotated
-            memories = _pairs(past.keys[i, :cut], past.values[i, :cut], seen[i, :cut])
-            pointers = _pairs(past.keys[i, cut:], past.values[i, cut:], seen[i, cut:])
-            assert sorted(memories) == sorted([*track.memories_due()] * TOKENS)
-            assert sorted(pointers) == sorted(track.pointers_due())
+        queries = [MemoryQuery(t, t.now, t.time_sign, t.num_frames) for t in tracks]
+        context = self.bank.read(queries)
+        no_bias = torch.zeros(len(tracks), context.keys.shape[1])
+        exists = (no_bias if context.bias is None else context.bias[:, 0]) == 0
+        for i, track in enumerate(tracks):
+            keys, values, cut = context.keys[i], context.values[i], context.num_rotated
+            memories = _content_and_age(keys[:cut], values[:cut], exists[i, :cut])
+            pointers = _content_and_age(keys[cut:], values[cut:], exists[i, cut:])
+            assert sorted(memories) == sorted([*track.expected_memories()] * TOKENS)
+            assert sorted(pointers) == sorted(track.expected_pointers())
 
 
-def _pairs(keys: Tensor, values: Tensor, seen: Tensor) -> list[tuple[float, float]]:
-    """What is read, and at which age or distance."""
-    ages = (keys - values)[seen, 0].tolist()
-    return list(zip(values[seen, 0].tolist(), ages, strict=True))
+def _content_and_age(keys: Tensor, values: Tensor, exists: Tensor) -> list[tuple[float, float]]:
+    """Return the content of each token that exists, and its age or distance."""
+    ages = (keys - values)[exists, 0].tolist()
+    return list(zip(values[exists, 0].tolist(), ages, strict=True))
 
 
 ADD = st.tuples(st.just("add"), st.sampled_from([1, -1]), st.sampled_from([2, 3, 9, 16, 99]))
-ONE = st.tuples(st.sampled_from(["remove", "move"]), st.integers(0, 9))
+REMOVE_OR_MIGRATE = st.tuples(st.sampled_from(["remove", "migrate"]), st.integers(0, 9))
 ADVANCE = st.tuples(st.just("advance"), st.integers(0, 255))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
-    actions=st.lists(ADD | ONE | ADVANCE | ADVANCE | ADVANCE, max_size=60),
+    actions=st.lists(ADD | REMOVE_OR_MIGRATE | ADVANCE | ADVANCE | ADVANCE, max_size=60),
     which=st.integers(1, 255),
 )
-def test_every_object_reads_what_the_official_predictor_would(
+def test_each_object_reads_the_memories_of_the_official_predictor(
     actions: Sequence[tuple[Any, ...]], which: int
 ) -> None:
-    both = Both()
-    both.add(1, 99)
+    bank_and_tracks = BankAndTracks()
+    bank_and_tracks.add(1, 99)
     for name, *arguments in actions:
-        getattr(both, name)(*arguments)
-        both.check(which)
-        both.check(255)
-    assert len(both.bank) == len(both.tracks)
+        getattr(bank_and_tracks, name)(*arguments)
+        bank_and_tracks.check(which)
+        bank_and_tracks.check(255)
+    assert len(bank_and_tracks.bank) == len(bank_and_tracks.tracks)
 
 
-@pytest.mark.parametrize("step", [1, -1])
-def test_a_long_track(step: int) -> None:
-    both = Both()
-    both.add(step, 99)
+@pytest.mark.parametrize("time_sign", [1, -1])
+def test_a_long_track(time_sign: int) -> None:
+    bank_and_tracks = BankAndTracks()
+    bank_and_tracks.add(time_sign, 99)
     for _ in range(40):
-        both.check(255)
-        both.advance(255)
+        bank_and_tracks.check(255)
+        bank_and_tracks.advance(255)
 
 
-def test_many_objects_find_room() -> None:
-    both = Both()
+def test_the_bank_grows() -> None:
+    bank_and_tracks = BankAndTracks()
     for _ in range(20):
-        both.add(1, 30)
-        both.advance(255)
-    both.check(255)
-    for at in range(19):
-        both.remove(7 * at)
-        both.check(255)
+        bank_and_tracks.add(1, 30)
+        bank_and_tracks.advance(255)
+    bank_and_tracks.check(255)
+    for i in range(19):
+        bank_and_tracks.remove(7 * i)
+        bank_and_tracks.check(255)
 
 
-def test_a_row_has_its_number_of_prompted_frames() -> None:
-    bank = Bank(stub(), NUM_PROMPTED, torch.float32)
-    with pytest.raises(ValueError, match="must have 2 prompted frames, got 1"):
+def test_a_row_must_have_its_number_of_conditioning_frames() -> None:
+    bank = MemoryBank(fake_model(), NUM_CONDITIONING, torch.float32)
+    with pytest.raises(ValueError, match="must have 2 conditioning frames, got 1"):
         bank.add("a", [Track(1, 1, 9).memory(0)])

@@ -1,4 +1,4 @@
-"""The official predictor from files that may be anyone's."""
+"""Official predictor from config and weights files, which may be malicious."""
 
 from pathlib import Path
 
@@ -11,12 +11,14 @@ from pvtt_flow.models.sam2.official import build_predictor
 CPU = torch.device("cpu")
 
 
-def test_it_has_the_weights_and_is_ready_to_predict(random_weights: Path, config: Path) -> None:
+def test_a_predictor_has_the_weights_and_is_in_eval_mode(
+    random_weights: Path, config: Path
+) -> None:
     predictor = build_predictor(random_weights, config, CPU)
     saved = torch.load(random_weights, weights_only=True)["model"]
     assert all(torch.equal(value, saved[name]) for name, value in predictor.state_dict().items())
     assert not predictor.training
-    assert predictor.fill_hole_area == 0, "or masks would differ from host to host"
+    assert predictor.fill_hole_area == 0, "otherwise masks would differ between hosts"
     assert predictor.binarize_mask_from_pts_for_mem_enc
 
 
@@ -27,7 +29,7 @@ def test_a_config_may_only_name_classes_of_sam2(tmp_path: Path, random_weights: 
         build_predictor(random_weights, evil, CPU)
 
 
-def test_weights_of_another_form_are_refused(tmp_path: Path, config: Path) -> None:
+def test_weights_of_another_format_are_refused(tmp_path: Path, config: Path) -> None:
     path = tmp_path / "other.pt"
     torch.save({"weights": 1}, path)
     with pytest.raises(ConfigError, match="state dict under `model`"):
@@ -37,5 +39,5 @@ def test_weights_of_another_form_are_refused(tmp_path: Path, config: Path) -> No
 def test_weights_of_another_architecture_are_refused(tmp_path: Path, config: Path) -> None:
     path = tmp_path / "other.pt"
     torch.save({"model": {"x": torch.zeros(1)}}, path)
-    with pytest.raises(ConfigError, match=r"\$\.tracker\.config .* does not belong to"):
+    with pytest.raises(ConfigError, match=r"\$\.tracker\.config must be the architecture of "):
         build_predictor(path, config, CPU)

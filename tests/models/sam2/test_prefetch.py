@@ -1,4 +1,4 @@
-"""The thread that reads ahead."""
+"""Thread that reads frames ahead."""
 
 import weakref
 from collections.abc import Callable, Generator, Iterator
@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pvtt_flow.models.sam2.prefetch import LOOK_AHEAD, Feed, square
+from pvtt_flow.models.sam2.prefetch import PREFETCH_FRAMES, FramePrefetcher, resize_to_square
 from pvtt_flow.types import Frame
 from tests.models.sam2.official import official_image
 from tests.models.sam2.shots import frame, shot
-from tests.models.sam2.wait_until import News
+from tests.models.sam2.wait_until import Notifier
 
 SIZE_PX = 32
 Frames = Callable[[], Generator[tuple[int, Frame]]]
 
 
 class Source:
-    """Frames that are made when they are asked for."""
+    """Frames that are made when they are read."""
 
     def __init__(self, num_frames: int, error: Exception | None = None) -> None:
         self._num_frames = num_frames
@@ -40,71 +40,86 @@ class Source:
         return frame(position, rgb)
 
 
-def drained(feed: Feed, news: News) -> Iterator[int]:
+def started(frames: Frames, notifier: Notifier) -> FramePrefetcher:
+    prefetcher = FramePrefetcher(frames, SIZE_PX, notifier)
+    prefetcher.start()
+    return prefetcher
+
+
+def drain(prefetcher: FramePrefetcher, notifier: Notifier) -> Iterator[int]:
+    """Take each frame and yield its position."""
     while True:
-        news.until(lambda: feed.exhausted or feed.peek() is not None)
-        picture = feed.peek()
-        if picture is None:
+        notifier.wait_until(lambda: prefetcher.exhausted or prefetcher.peek() is not None)
+        model_frame = prefetcher.peek()
+        if model_frame is None:
             return
-        feed.pop()
-        yield picture.position
+        prefetcher.pop()
+        yield model_frame.position
 
 
-def test_pictures_come_in_order_with_their_times() -> None:
-    news = News()
-    feed = Feed(Source(40), SIZE_PX, news)
-    news.until(lambda: feed.peek() is not None)
-    first = feed.peek()
+def test_frames_come_in_order_with_their_times() -> None:
+    notifier = Notifier()
+    prefetcher = started(Source(40), notifier)
+    notifier.wait_until(lambda: prefetcher.peek() is not None)
+    first = prefetcher.peek()
     assert first is not None
     assert (first.position, first.frame_index, first.pts_ns) == (0, 0, 0)
     assert first.pixels.shape == (SIZE_PX, SIZE_PX, 3)
-    assert list(drained(feed, news)) == list(range(40))
-    assert feed.num_read == 40
-    assert feed.ended
-    assert feed.error is None
+    assert list(drain(prefetcher, notifier)) == list(range(40))
+    assert prefetcher.num_read == 40
+    assert prefetcher.finished
+    assert prefetcher.error is None
 
 
-def test_only_so_many_wait() -> None:
-    source, news = Source(200), News()
-    feed = Feed(source, SIZE_PX, news)
-    for taken in range(50):
-        news.until(lambda: feed.num_waiting == LOOK_AHEAD)
-        # One more may have been read, which finds no room.
-        assert len(source.alive) <= taken + LOOK_AHEAD + 1
-        feed.pop()
-    feed.stop()
+def test_nothing_is_read_before_the_start() -> None:
+    source = Source(3)
+    prefetcher = FramePrefetcher(source, SIZE_PX, Notifier())
+    assert prefetcher.peek() is None
+    assert not prefetcher.exhausted
+    assert not source.alive
 
 
-def test_what_is_read_is_let_go() -> None:
-    source, news = Source(100), News()
-    feed = Feed(source, SIZE_PX, news)
+def test_the_buffer_is_bounded() -> None:
+    source, notifier = Source(200), Notifier()
+    prefetcher = started(source, notifier)
+    for num_taken in range(50):
+        notifier.wait_until(lambda: prefetcher.num_buffered == PREFETCH_FRAMES)
+        # One more may have been read, and waits for room.
+        assert len(source.alive) <= num_taken + PREFETCH_FRAMES + 1
+        prefetcher.pop()
+    prefetcher.stop()
+
+
+def test_decoded_frames_are_released() -> None:
+    source, notifier = Source(100), Notifier()
+    prefetcher = started(source, notifier)
     most = 0
-    for _ in drained(feed, news):
+    for _ in drain(prefetcher, notifier):
         most = max(most, sum(rgb() is not None for rgb in source.alive))
-    assert most <= 2, "what waits is small copies"
+    assert most <= 2, "the buffer holds small copies"
 
 
-def test_an_error_comes_after_what_was_read_before_it() -> None:
-    error, news = OSError("the disk is gone"), News()
-    feed = Feed(Source(3, error), SIZE_PX, news)
-    assert list(drained(feed, news)) == [0, 1, 2]
-    assert feed.error is error
+def test_an_error_comes_after_the_frames_before_it() -> None:
+    error, notifier = OSError("the disk is gone"), Notifier()
+    prefetcher = started(Source(3, error), notifier)
+    assert list(drain(prefetcher, notifier)) == [0, 1, 2]
+    assert prefetcher.error is error
 
 
-def test_a_stopped_feed_lets_its_source_go() -> None:
-    source, news = Source(10**6), News()
-    feed = Feed(source, SIZE_PX, news)
-    news.until(lambda: feed.num_waiting == LOOK_AHEAD)
-    feed.stop()
-    news.until(lambda: feed.ended)
+def test_a_stopped_prefetcher_closes_its_source() -> None:
+    source, notifier = Source(10**6), Notifier()
+    prefetcher = started(source, notifier)
+    notifier.wait_until(lambda: prefetcher.num_buffered == PREFETCH_FRAMES)
+    prefetcher.stop()
+    notifier.wait_until(lambda: prefetcher.finished)
     assert source.closed
-    assert feed.exhausted
-    assert feed.error is None
+    assert prefetcher.exhausted
+    assert prefetcher.error is None
 
 
 @pytest.mark.parametrize("size_px", [32, 128])
-def test_pictures_are_those_of_the_official_loader(size_px: int) -> None:
+def test_images_equal_those_of_the_official_loader(size_px: int) -> None:
     rgb = shot(1).frames[0].rgb
     expected = official_image(rgb, size_px) * 255
-    found = square(rgb, size_px).transpose(2, 0, 1)
-    assert np.abs(found - expected.numpy()).max() < 1e-3
+    image = resize_to_square(rgb, size_px).transpose(2, 0, 1)
+    assert np.abs(image - expected.numpy()).max() < 1e-3

@@ -1,4 +1,4 @@
-"""One shot's way through the engine."""
+"""Phases of a shot and its objects."""
 
 import threading
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.models.sam2.shot_state import Lane
+from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.types import Frame, Prompt
 from tests.models.sam2.run_engine import Direction
 from tests.models.sam2.shots import ON, box, clicks, frame, shot, square_box
-from tests.models.sam2.wait_until import News
+from tests.models.sam2.wait_until import Notifier
 
 NUM_FRAMES = 150
 PROMPTED = 140
 
 
-def picture(position: int) -> Frame:
+def make_frame(position: int) -> Frame:
     return frame(position, np.full((8, 8, 3), position, np.uint8))
 
 
@@ -28,88 +28,138 @@ def reads() -> list[tuple[int, int | None]]:
 
 
 @pytest.fixture
-def clip(reads: list[tuple[int, int | None]]) -> PromptedShot:
+def long_shot(reads: list[tuple[int, int | None]]) -> PromptedShot:
     def read(start: int, stop: int | None) -> Iterator[Frame]:
         reads.append((start, stop))
-        return (picture(i) for i in range(start, NUM_FRAMES if stop is None else stop))
+        return (make_frame(i) for i in range(start, NUM_FRAMES if stop is None else stop))
 
     prompts = {PROMPTED: [box(0, 0, 0, 4, 4)]}
-    return PromptedShot(read=read, prompts=prompts, prompt_frames={PROMPTED: picture(PROMPTED)})
+    return PromptedShot(read=read, prompts=prompts, prompt_frames={PROMPTED: make_frame(PROMPTED)})
 
 
-def drained(lane: Lane, news: News) -> Iterator[int]:
+def start(shot: PromptedShot, notifier: Notifier, direction: Direction = "both") -> ShotState:
+    """Return the shot in its forward pass."""
+    state = ShotState(shot, TrackerParams(direction=direction), 8, notifier)
+    state.start_conditioning()
+    state.start_forward_pass()
+    return state
+
+
+def drain(state: ShotState, notifier: Notifier) -> Iterator[int]:
+    """Process the frames of the current pass and yield their positions."""
     while True:
-        news.until(lambda: lane.pass_ended or lane.picture() is not None)
-        due = lane.picture()
-        if due is None:
+        notifier.wait_until(lambda: state.pass_finished or state.next_frame() is not None)
+        next_frame = state.next_frame()
+        if next_frame is None:
             return
-        assert due.pixels[0, 0, 0] == due.position
-        yield due.position
-        lane.take()
+        assert next_frame.pixels[0, 0, 0] == next_frame.position
+        yield next_frame.position
+        state.advance()
 
 
-def test_it_goes_back_in_pieces(clip: PromptedShot, reads: list[tuple[int, int | None]]) -> None:
-    """A decoder reads forward only: each piece is read so, and then turned."""
-    news = News()
-    lane = Lane(clip, TrackerParams(direction="both"), 8, news)
-    lane.open()
-    assert list(drained(lane, news)) == list(range(NUM_FRAMES))
-    assert lane.turn()
-    assert lane.step == -1
-    assert lane.num_frames == NUM_FRAMES
-    assert list(drained(lane, news)) == list(range(PROMPTED - 1, -1, -1))
+def test_phases_of_a_shot(long_shot: PromptedShot) -> None:
+    notifier = Notifier()
+    state = ShotState(long_shot, TrackerParams(direction="both"), 8, notifier)
+    phases = [state.phase]
+    for change in (state.start_conditioning, state.return_to_queue, state.start_conditioning):
+        change()
+        phases.append(state.phase)
+    state.start_forward_pass()
+    phases.append(state.phase)
+    assert len(list(drain(state, notifier))) == NUM_FRAMES
+    assert state.has_backward_pass
+    state.start_backward_pass()
+    phases.append(state.phase)
+    for _ in range(2):
+        state.finish()
+        phases.append(state.phase)
+    assert " ".join(phase.name for phase in phases) == (
+        "WAITING CONDITIONING WAITING CONDITIONING FORWARD BACKWARD DONE DONE"
+    )
+
+
+def test_a_phase_cannot_be_skipped(long_shot: PromptedShot) -> None:
+    state = ShotState(long_shot, TrackerParams(), 8, Notifier())
+    with pytest.raises(RuntimeError, match="must not change from WAITING to FORWARD"):
+        state.start_forward_pass()
+    state.finish()
+    with pytest.raises(RuntimeError, match="must not change from DONE to CONDITIONING"):
+        state.start_conditioning()
+
+
+def test_a_waiting_shot_reads_nothing(
+    long_shot: PromptedShot, reads: list[tuple[int, int | None]]
+) -> None:
+    state = ShotState(long_shot, TrackerParams(), 8, Notifier())
+    assert state.next_frame() is None
+    assert not state.pass_finished
+    assert state.num_frames == 0
+    assert not reads
+
+
+def test_the_backward_pass_reads_chunks(
+    long_shot: PromptedShot, reads: list[tuple[int, int | None]]
+) -> None:
+    """Decoders only go forward: a chunk is read forward and then reversed."""
+    notifier = Notifier()
+    state = start(long_shot, notifier)
+    assert list(drain(state, notifier)) == list(range(NUM_FRAMES))
+    state.start_backward_pass()
+    assert state.num_frames == NUM_FRAMES
+    assert list(drain(state, notifier)) == list(range(PROMPTED - 1, -1, -1))
     assert reads == [(0, None), (76, 140), (12, 76), (0, 12)]
-    assert not lane.turn()
+    assert not state.has_backward_pass
 
 
-def test_backward_starts_at_the_prompt(clip: PromptedShot) -> None:
-    news = News()
-    lane = Lane(clip, TrackerParams(direction="backward"), 8, news)
-    lane.open()
-    assert not any(lane.tracked(position) for position in drained(lane, news))
-    assert lane.turn()
-    assert list(drained(lane, news)) == list(range(PROMPTED, -1, -1))
+def test_direction_backward_starts_at_the_prompt(long_shot: PromptedShot) -> None:
+    notifier = Notifier()
+    state = start(long_shot, notifier, "backward")
+    assert not any(state.tracked_objects(position) for position in drain(state, notifier))
+    state.start_backward_pass()
+    assert list(drain(state, notifier)) == list(range(PROMPTED, -1, -1))
 
 
-def test_forward_does_not_turn(clip: PromptedShot) -> None:
-    news = News()
-    lane = Lane(clip, TrackerParams(direction="forward"), 8, news)
-    lane.open()
-    seen = [position for position in drained(lane, news) if lane.tracked(position)]
-    assert seen == list(range(PROMPTED, NUM_FRAMES))
-    assert not lane.turn()
+def test_direction_forward_has_no_backward_pass(long_shot: PromptedShot) -> None:
+    notifier = Notifier()
+    state = start(long_shot, notifier, "forward")
+    tracked = [position for position in drain(state, notifier) if state.tracked_objects(position)]
+    assert tracked == list(range(PROMPTED, NUM_FRAMES))
+    assert not state.has_backward_pass
 
 
-def test_a_lane_whose_results_nobody_takes_stands_still(clip: PromptedShot) -> None:
-    news, full = News(), True
-    lane = Lane(clip, TrackerParams(), 8, news, full=lambda: full)
-    lane.open()
-    news.until(lambda: lane.num_frames >= 16)
-    assert lane.picture() is None
-    full = False
-    assert lane.picture() is not None
-    lane.close()
+def test_a_backpressured_shot_has_no_next_frame(long_shot: PromptedShot) -> None:
+    notifier, is_backpressured = Notifier(), True
+    state = ShotState(
+        long_shot, TrackerParams(), 8, notifier, is_backpressured=lambda: is_backpressured
+    )
+    state.start_conditioning()
+    notifier.wait_until(lambda: state.num_frames >= 16)
+    assert state.next_frame() is None
+    is_backpressured = False
+    assert state.next_frame() is not None
+    state.finish()
 
 
 @pytest.mark.parametrize("num_frames", [15, 16, 40])
-def test_no_frame_is_tracked_before_it_is_known_whether_there_are_sixteen(num_frames: int) -> None:
-    """The length of a shorter clip changes its first frames."""
-    more, news = threading.Event(), News()
+def test_tracking_waits_until_the_length_is_known(num_frames: int) -> None:
+    """In a shot with fewer than 16 frames, results depend on their number."""
+    may_continue, notifier = threading.Event(), Notifier()
 
     def read(start: int, stop: int | None) -> Iterator[Frame]:
-        yield from (picture(i) for i in range(14))
-        assert more.wait(60)
-        yield from (picture(i) for i in range(14, num_frames))
+        yield from (make_frame(i) for i in range(14))
+        assert may_continue.wait(60)
+        yield from (make_frame(i) for i in range(14, num_frames))
 
-    clip = PromptedShot(read=read, prompts={0: [box(0, 0, 0, 4, 4)]}, prompt_frames={0: picture(0)})
-    lane = Lane(clip, TrackerParams(), 8, news)
-    lane.open()
-    news.until(lambda: lane.num_frames == 14)
-    assert lane.picture() is None
-    more.set()
-    news.until(lambda: lane.picture() is not None)
-    assert min(lane.num_frames, 16) == min(num_frames, 16)
-    lane.close()
+    prompts = {0: [box(0, 0, 0, 4, 4)]}
+    state = start(
+        PromptedShot(read=read, prompts=prompts, prompt_frames={0: make_frame(0)}), notifier
+    )
+    notifier.wait_until(lambda: state.num_frames == 14)
+    assert state.next_frame() is None
+    may_continue.set()
+    notifier.wait_until(lambda: state.next_frame() is not None)
+    assert min(state.num_frames, 16) == min(num_frames, 16)
+    state.finish()
 
 
 CORRECTION = clicks(0, (20, 30, ON), correction=True)
@@ -124,16 +174,16 @@ CORRECTION = clicks(0, (20, 30, ON), correction=True)
         ([square_box(0, 3), (5, CORRECTION)], "backward", "set tracker.direction to both"),
     ],
 )
-def test_prompts_that_cannot_be_followed(
+def test_prompts_that_cannot_be_tracked(
     placed: list[tuple[int, Prompt]], direction: Direction, message: str
 ) -> None:
     params = TrackerParams(direction=direction, max_prompted_frames=4)
     with pytest.raises(DataError, match=message) as caught:
-        Lane(shot(8, *placed).clip, params, 8, News())
+        ShotState(shot(8, *placed).prompted, params, 8, Notifier())
     assert caught.value.kind == "bad_prompt"
 
 
-def test_corrections_on_both_sides_can_be_reached() -> None:
+def test_both_directions_reach_corrections_on_both_sides() -> None:
     placed = [square_box(0, 3), (1, CORRECTION), (5, CORRECTION)]
-    lane = Lane(shot(8, *placed).clip, TrackerParams(direction="both"), 8, News())
-    assert set(lane.objects[0].corrections) == {1, 5}
+    state = ShotState(shot(8, *placed).prompted, TrackerParams(direction="both"), 8, Notifier())
+    assert set(state.objects[0].corrections) == {1, 5}

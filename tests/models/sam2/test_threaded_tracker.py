@@ -1,4 +1,4 @@
-"""The engine behind the `Tracker` protocol, used from several threads."""
+"""`Tracker` protocol on top of the scheduler, used from several threads."""
 
 import gc
 import weakref
@@ -26,80 +26,80 @@ from tests.models.sam2.shots import (
     shot,
     square_box,
 )
-from tests.models.sam2.wait_until import News
+from tests.models.sam2.wait_until import Notifier
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 MAX_CONCURRENT_SHOTS = 2
-# Results that wait for their reader, and pictures that wait for the engine.
-MAX_AHEAD = 32 + 16 + 4
+# Pending results, prefetched frames, and some in progress.
+MAX_FRAMES_AHEAD = 32 + 16 + 4
 
 
-def tracker_of(config: Path, **params: object) -> ThreadedTracker:
+def make_tracker(config: Path, **params: object) -> ThreadedTracker:
     weights = checkpoints.embedded_file("sam2_embedded.pt")
-    chosen = TrackerParams.model_validate(
+    tracker_params = TrackerParams.model_validate(
         {"device": "cpu", "max_concurrent_shots": MAX_CONCURRENT_SHOTS, **params}
     )
-    return ThreadedTracker(weights, config, chosen)
+    return ThreadedTracker(weights, config, tracker_params)
 
 
 @pytest.fixture(scope="module")
 def tracker(config: Path) -> ThreadedTracker:
-    return tracker_of(config)
+    return make_tracker(config)
 
 
 @pytest.fixture(scope="module")
 def forward(config: Path) -> ThreadedTracker:
-    return tracker_of(config, direction="forward")
+    return make_tracker(config, direction="forward")
 
 
-class Reading:
-    """A long clip whose frames are made as they are read."""
+class GeneratedShot:
+    """Long shot whose frames are made as they are read."""
 
     def __init__(self, num_frames: int, error_at: int | None = None) -> None:
         self.alive: list[weakref.ref[NDArray[np.uint8]]] = []
         self.closed = False
-        self._ground = shot(1).frames[0].rgb
+        self._background = shot(1).frames[0].rgb
         self._num_frames = num_frames
         self._error_at = error_at
 
     @property
-    def clip(self) -> PromptedShot:
-        first = frame(0, self._ground)
-        return PromptedShot(read=self._read, prompts=dict([prompted(0)]), prompt_frames={0: first})
+    def prompted(self) -> PromptedShot:
+        first = frame(0, self._background)
+        return PromptedShot(read=self._read, prompts=dict([prompt_at(0)]), prompt_frames={0: first})
 
     def _read(self, start: int, stop: int | None) -> Generator[Frame]:
         try:
             for position in range(start, self._num_frames if stop is None else stop):
                 if position == self._error_at:
                     raise DataError("undecodable", f"frame {position} is broken")
-                rgb = self._ground.copy()
+                rgb = self._background.copy()
                 self.alive.append(weakref.ref(rgb))
-                made = frame(position, rgb)
+                new_frame = frame(position, rgb)
                 del rgb
-                yield made
-                del made
+                yield new_frame
+                del new_frame
         finally:
             self.closed = True
 
 
-def prompted(position: int) -> tuple[int, Sequence[Prompt]]:
-    placed, prompt = square_box(0, position)
-    return placed, [prompt]
+def prompt_at(position: int) -> tuple[int, Sequence[Prompt]]:
+    _, prompt = square_box(0, position)
+    return position, [prompt]
 
 
 def masks_of(tracked: Sequence[TrackedFrame]) -> dict[tuple[int, int], NDArray[np.bool_]]:
     return {(o.object_id, t.frame_index): o.mask for t in tracked for o in t.objects}
 
 
-def assert_alike(first: Sequence[TrackedFrame], second: Sequence[TrackedFrame]) -> None:
-    ones, others = masks_of(first), masks_of(second)
-    assert set(ones) == set(others)
-    differing = sum(int((ones[key] != others[key]).sum()) for key in ones)
-    assert differing <= 1e-5 * sum(mask.size for mask in ones.values())
+def assert_equal_masks(first: Sequence[TrackedFrame], second: Sequence[TrackedFrame]) -> None:
+    masks, expected = masks_of(first), masks_of(second)
+    assert set(masks) == set(expected)
+    differing = sum(int((masks[key] != expected[key]).sum()) for key in masks)
+    assert differing <= 1e-5 * sum(mask.size for mask in masks.values())
 
 
-def several() -> list[Shot]:
+def various_shots() -> list[Shot]:
     return [
         shot(9, square_box(0, 0), square_box(1, 4), seed=1),
         shot(5, (2, mask_of(0, 2)), seed=2),
@@ -109,147 +109,151 @@ def several() -> list[Shot]:
     ]
 
 
-def test_shots_of_several_threads_are_as_one_after_the_other(tracker: ThreadedTracker) -> None:
-    clips = [shot.clip for shot in several()]
-    alone = [list(tracker.track(clip)) for clip in clips]
-    with ThreadPoolExecutor(len(clips)) as threads:
-        together = list(threads.map(lambda clip: list(tracker.track(clip)), clips))
-    for first, second in zip(alone, together, strict=True):
-        assert_alike(first, second)
-    assert {t.slot_utilization for tracked in alone for t in tracked} == {1 / MAX_CONCURRENT_SHOTS}
-    assert {t.slot_utilization for tracked in together for t in tracked} <= {
+def test_concurrent_shots_equal_sequential_ones(tracker: ThreadedTracker) -> None:
+    shots = [shot.prompted for shot in various_shots()]
+    sequential = [list(tracker.track(shot)) for shot in shots]
+    with ThreadPoolExecutor(len(shots)) as threads:
+        concurrent = list(threads.map(lambda shot: list(tracker.track(shot)), shots))
+    for first, second in zip(sequential, concurrent, strict=True):
+        assert_equal_masks(first, second)
+    assert {t.slot_utilization for tracked in sequential for t in tracked} == {
+        1 / MAX_CONCURRENT_SHOTS
+    }
+    assert {t.slot_utilization for tracked in concurrent for t in tracked} <= {
         1 / MAX_CONCURRENT_SHOTS,
         1,
     }
 
 
-def test_every_frame_is_reported_with_its_time(tracker: ThreadedTracker) -> None:
-    """Once going forward; those with more to say once more, going back."""
-    frames = several()[2].frames
-    tracked = list(tracker.track(several()[2].clip))
+def test_each_frame_is_reported_with_its_time(tracker: ThreadedTracker) -> None:
+    """The forward pass reports each frame, the backward pass those before the first prompt."""
+    frames = various_shots()[2].frames
+    tracked = list(tracker.track(various_shots()[2].prompted))
     times = [(f.frame_index, f.pts_ns) for f in frames]
     assert [(t.frame_index, t.pts_ns) for t in tracked] == times + times[2::-1]
     assert [len(t.objects) for t in tracked] == [0] * 3 + [1] * 9 + [1] * 3
 
 
-def test_going_forward_nothing_is_seen_before_the_prompts(forward: ThreadedTracker) -> None:
-    tracked = list(forward.track(shot(6, square_box(4, 2), square_box(1, 4)).clip))
+def test_a_forward_pass_has_no_objects_before_their_prompts(forward: ThreadedTracker) -> None:
+    tracked = list(forward.track(shot(6, square_box(4, 2), square_box(1, 4)).prompted))
     ids = [[o.object_id for o in t.objects] for t in tracked]
     assert ids == [[], [], [4], [4], [1, 4], [1, 4]]
 
 
 def test_scores_are_reported_where_the_model_has_them(tracker: ThreadedTracker) -> None:
-    given = shot(3, square_box(0, 0), (0, mask_of(1, 0)))
-    first, second, _ = tracker.track(given.clip)
+    prompted = shot(3, square_box(0, 0), (0, mask_of(1, 0)))
+    first, second, _ = tracker.track(prompted.prompted)
     assert first.objects[0].predicted_iou is not None
     assert first.objects[1].predicted_iou is None, "a mask prompt is not predicted"
-    for found in second.objects:
-        assert found.predicted_iou is not None
-        assert 0 <= found.predicted_iou <= 1
-        assert np.isfinite(found.object_score)
-        assert found.mask.shape == given.display_px
-        assert found.mask.dtype == np.bool_
+    for tracked_object in second.objects:
+        assert tracked_object.predicted_iou is not None
+        assert 0 <= tracked_object.predicted_iou <= 1
+        assert np.isfinite(tracked_object.object_score)
+        assert tracked_object.mask.shape == prompted.display_px
+        assert tracked_object.mask.dtype == np.bool_
 
 
-def test_frames_are_let_go(forward: ThreadedTracker) -> None:
-    reading, most = Reading(60), 0
-    for count, _ in enumerate(forward.track(reading.clip)):
+def test_decoded_frames_are_released(forward: ThreadedTracker) -> None:
+    generated, most = GeneratedShot(60), 0
+    for count, _ in enumerate(forward.track(generated.prompted)):
         if count % 20 == 0:
             gc.collect()
-        most = max(most, sum(rgb() is not None for rgb in reading.alive))
-    assert len(reading.alive) == 60
+        most = max(most, sum(rgb() is not None for rgb in generated.alive))
+    assert len(generated.alive) == 60
     assert most <= 2
 
 
-def test_a_slow_reader_holds_up_its_own_shot_alone(forward: ThreadedTracker) -> None:
-    reading = Reading(500)
-    slow = forward.track(reading.clip)
+def test_a_slow_consumer_delays_only_its_own_shot(forward: ThreadedTracker) -> None:
+    generated = GeneratedShot(500)
+    slow = forward.track(generated.prompted)
     next(slow)
     for _ in range(3):
-        assert len(list(forward.track(shot(30, square_box(0, 0)).clip))) == 30
-    assert len(reading.alive) <= MAX_AHEAD
+        assert len(list(forward.track(shot(30, square_box(0, 0)).prompted))) == 30
+    assert len(generated.alive) <= MAX_FRAMES_AHEAD
     assert [next(slow).frame_index for _ in range(60)] == [3 * i for i in range(1, 61)]
 
 
-def test_an_iterator_that_is_given_up_makes_room(config: Path) -> None:
-    tracker = tracker_of(config, max_concurrent_shots=1, direction="forward")
-    reading = Reading(10**6)
-    tracked = tracker.track(reading.clip)
+def test_a_closed_iterator_frees_its_slot(config: Path) -> None:
+    tracker = make_tracker(config, max_concurrent_shots=1, direction="forward")
+    generated = GeneratedShot(10**6)
+    tracked = tracker.track(generated.prompted)
     assert [next(tracked).frame_index for _ in range(3)] == [0, 3, 6]
     close(tracked)
-    assert len(list(tracker.track(shot(4, square_box(0, 0)).clip))) == 4
-    News().until(lambda: reading.closed)
+    assert len(list(tracker.track(shot(4, square_box(0, 0)).prompted))) == 4
+    Notifier().wait_until(lambda: generated.closed)
 
 
-def test_one_that_was_never_started_takes_none(config: Path) -> None:
-    tracker = tracker_of(config, max_concurrent_shots=1, direction="forward")
-    reading = Reading(100)
-    close(tracker.track(reading.clip))
-    assert len(list(tracker.track(shot(4, square_box(0, 0)).clip))) == 4
-    assert not reading.alive
+def test_an_iterator_that_was_not_started_takes_no_slot(config: Path) -> None:
+    tracker = make_tracker(config, max_concurrent_shots=1, direction="forward")
+    generated = GeneratedShot(100)
+    close(tracker.track(generated.prompted))
+    assert len(list(tracker.track(shot(4, square_box(0, 0)).prompted))) == 4
+    assert not generated.alive
 
 
-def test_one_that_is_given_up_while_it_waits(config: Path) -> None:
-    tracker = tracker_of(config, max_concurrent_shots=1, direction="forward")
-    ahead = tracker.track(Reading(100).clip)
-    next(ahead)
+def test_closing_an_iterator_admits_the_waiting_shots(config: Path) -> None:
+    tracker = make_tracker(config, max_concurrent_shots=1, direction="forward")
+    running = tracker.track(GeneratedShot(100).prompted)
+    next(running)
     with ThreadPoolExecutor(2) as threads:
-        behind = [threads.submit(list, tracker.track(shot(4, square_box(0, 0)).clip))]
-        behind.append(threads.submit(list, tracker.track(shot(5, square_box(0, 0)).clip)))
-        close(ahead)
-        assert [len(tracked.result()) for tracked in behind] == [4, 5]
+        waiting = [threads.submit(list, tracker.track(shot(4, square_box(0, 0)).prompted))]
+        waiting.append(threads.submit(list, tracker.track(shot(5, square_box(0, 0)).prompted)))
+        close(running)
+        assert [len(tracked.result()) for tracked in waiting] == [4, 5]
 
 
-def test_what_reading_raises_comes_after_the_frames_before_it(forward: ThreadedTracker) -> None:
-    """And others go on."""
-    broken = Reading(40, error_at=7)
-    seen: list[int] = []
+def test_a_reading_error_comes_after_the_frames_before_it(forward: ThreadedTracker) -> None:
+    """The error does not affect other shots."""
+    broken = GeneratedShot(40, error_at=7)
+    tracked_frames: list[int] = []
 
     def track_broken() -> None:
-        seen.extend(tracked.frame_index for tracked in forward.track(broken.clip))
+        tracked_frames.extend(t.frame_index for t in forward.track(broken.prompted))
 
     with ThreadPoolExecutor(2) as threads:
         failing = threads.submit(track_broken)
-        other = threads.submit(list, forward.track(shot(20, square_box(0, 0)).clip))
+        other = threads.submit(list, forward.track(shot(20, square_box(0, 0)).prompted))
         with pytest.raises(DataError, match="frame 7 is broken"):
             failing.result()
         assert len(other.result()) == 20
-    assert seen == [3 * position for position in range(7)]
-    assert len(list(forward.track(shot(4, square_box(0, 0)).clip))) == 4
+    assert tracked_frames == [3 * position for position in range(7)]
+    assert len(list(forward.track(shot(4, square_box(0, 0)).prompted))) == 4
 
 
-def test_a_bug_in_a_step_reaches_its_callers(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tracker = tracker_of(config, direction="forward")
+def test_an_error_of_a_step_reaches_its_callers(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = make_tracker(config, direction="forward")
     with monkeypatch.context() as patch:
-        patch.setattr(Sam2, "encode", None)
+        patch.setattr(Sam2, "encode_images", None)
         with pytest.raises(TypeError):
-            list(tracker.track(shot(4, square_box(0, 0)).clip))
-    assert len(list(tracker.track(shot(4, square_box(0, 0)).clip))) == 4
+            list(tracker.track(shot(4, square_box(0, 0)).prompted))
+    assert len(list(tracker.track(shot(4, square_box(0, 0)).prompted))) == 4
 
 
-def test_a_closed_tracker_ends_what_it_tracks(config: Path) -> None:
-    tracker = tracker_of(config, direction="forward")
-    tracked = tracker.track(Reading(10**6).clip)
+def test_closing_a_tracker_ends_its_shots(config: Path) -> None:
+    tracker = make_tracker(config, direction="forward")
+    tracked = tracker.track(GeneratedShot(10**6).prompted)
     next(tracked)
     tracker.close()
     with pytest.raises(RuntimeError, match="the tracker has been closed"):
         list(tracked)
     with pytest.raises(RuntimeError, match="the tracker has been closed"):
-        list(tracker.track(shot(2, square_box(0, 0)).clip))
+        list(tracker.track(shot(2, square_box(0, 0)).prompted))
 
 
-def test_bfloat16_is_nearly_the_same(config: Path, forward: ThreadedTracker) -> None:
-    clip = shot(5, square_box(0, 0)).clip
-    exact = masks_of(list(forward.track(clip)))
-    coarse = list(tracker_of(config, direction="forward", precision="bfloat16").track(clip))
-    for key, mask in masks_of(coarse).items():
+def test_bfloat16_masks_are_close_to_float32(config: Path, forward: ThreadedTracker) -> None:
+    prompted = shot(5, square_box(0, 0)).prompted
+    exact = masks_of(list(forward.track(prompted)))
+    bfloat16 = make_tracker(config, direction="forward", precision="bfloat16")
+    for key, mask in masks_of(list(bfloat16.track(prompted))).items():
         assert (mask & exact[key]).sum() >= 0.9 * (mask | exact[key]).sum()
 
 
-def test_prompts_that_cannot_be_followed(tracker: ThreadedTracker) -> None:
-    given = shot(3, square_box(0, 0), square_box(0, 0))
+def test_prompts_that_cannot_be_tracked(tracker: ThreadedTracker) -> None:
+    two_boxes = shot(3, square_box(0, 0), square_box(0, 0))
     with pytest.raises(DataError, match="at most one box") as caught:
-        list(tracker.track(given.clip))
+        list(tracker.track(two_boxes.prompted))
     assert caught.value.kind == "bad_prompt"
 
 

@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Callable
 
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
-class News:
-    """A `wake` that can be waited for."""
+class Notifier:
+    """Callable `notify` whose calls can be waited for."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -16,11 +16,11 @@ class News:
         with self._condition:
             self._condition.notify_all()
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Waits for a condition that becomes true shortly before or after a `wake`."""
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition that becomes true shortly before or after a call."""
         with self._condition:
-            for _ in range(PATIENCE_S * 20):
+            for _ in range(TIMEOUT_S * 20):
                 if condition():
                     return
                 self._condition.wait(1 / 20)
-        raise AssertionError(f"not true within {PATIENCE_S} s")
+        raise AssertionError(f"not true within {TIMEOUT_S} s")

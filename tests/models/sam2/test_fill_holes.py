@@ -1,4 +1,4 @@
-"""Hole filling, against the official code with its CUDA extension stood in for."""
+"""Hole filling, against the official code with a replacement of its CUDA extension."""
 
 import sys
 from types import ModuleType
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pvtt_flow.core import rle
-from pvtt_flow.models.sam2.holes import fill_holes
+from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.types import Prompt
 from tests.models.sam2.pair import Pair
 from tests.models.sam2.run_engine import Direction
@@ -24,11 +24,11 @@ def logits_of(*rows: str) -> Tensor:
 
 
 def filled(max_area_px: int, *rows: str) -> list[str]:
-    found = fill_holes(logits_of(*rows), max_area_px)[0]
-    return ["".join({5.0: "#", -5.0: "."}.get(v, "o") for v in row) for row in found.tolist()]
+    logits = fill_holes(logits_of(*rows), max_area_px)[0]
+    return ["".join({5.0: "#", -5.0: "."}.get(v, "o") for v in row) for row in logits.tolist()]
 
 
-def test_small_pieces_of_background_become_object() -> None:
+def test_small_background_components_become_object() -> None:
     assert filled(2, "#####", "#.#.#", "#.#.#", "#.###", "#####") == [
         "#####",
         "#.#o#",
@@ -38,14 +38,14 @@ def test_small_pieces_of_background_become_object() -> None:
     ]
 
 
-def test_pieces_that_touch_at_a_corner_are_one() -> None:
+def test_components_that_touch_at_a_corner_are_one() -> None:
     assert filled(2, "####", "#.##", "##.#", "#.##", "####")[1] == "#.##"
     assert filled(3, "####", "#.##", "##.#", "#.##", "####")[1] == "#o##"
 
 
 def test_filled_logits_are_just_above_the_threshold() -> None:
-    found = fill_holes(logits_of("###", "#.#", "###"), 1)
-    assert found[0, 1, 1].item() == pytest.approx(0.1)
+    logits = fill_holes(logits_of("###", "#.#", "###"), 1)
+    assert logits[0, 1, 1].item() == pytest.approx(0.1)
 
 
 def test_zero_fills_nothing() -> None:
@@ -53,16 +53,16 @@ def test_zero_fills_nothing() -> None:
     assert fill_holes(logits, 0) is logits
 
 
-def test_each_object_has_its_own_holes() -> None:
+def test_objects_are_filled_separately() -> None:
     both = torch.cat([logits_of("###", "#.#", "###"), logits_of("...", "...", "..#")])
-    found = fill_holes(both, 1)
-    assert (found[0] > 0).all()
-    assert torch.equal(found[1], both[1])
+    logits = fill_holes(both, 1)
+    assert (logits[0] > 0).all()
+    assert torch.equal(logits[1], both[1])
 
 
 @pytest.fixture
 def num_filled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """`sam2._C` on a CPU; how many pixels each of its calls led to be filled."""
+    """Install a CPU version of `sam2._C`; return the number of pixels that each call fills."""
     filled: list[int] = []
 
     def components(masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +87,7 @@ def mask_with_a_hole(object_id: int) -> Prompt:
 
 
 @pytest.mark.parametrize("direction", ["forward", "both"])
-def test_holes_are_filled_as_the_official_predictor_does(
+def test_filled_masks_equal_the_official_ones(
     embedded: Pair,
     direction: Direction,
     num_filled: list[int],
@@ -95,9 +95,9 @@ def test_holes_are_filled_as_the_official_predictor_does(
 ) -> None:
     monkeypatch.setattr(embedded.official.predictor, "fill_hole_area", MAX_AREA_PX)
     correction = clicks(0, (26, 30, ON), (80, 60, OFF), correction=True)
-    over_all = (1, box(0, 0, 0, WIDTH_PX, HEIGHT_PX))
-    holed = shot(6, over_all, (4, correction), (0, mask_with_a_hole(1)))
-    embedded.difference([holed], direction, fill_holes_px=MAX_AREA_PX).check()
-    # Each call is one frame of one object: its prompt, then what is tracked.
+    whole_frame = (1, box(0, 0, 0, WIDTH_PX, HEIGHT_PX))
+    shot_with_holes = shot(6, whole_frame, (4, correction), (0, mask_with_a_hole(1)))
+    embedded.difference([shot_with_holes], direction, fill_holes_px=MAX_AREA_PX).check()
+    # Each call is one frame of one object: its prompted frame, then tracked frames.
     assert num_filled[0] > 0
     assert sum(count > 0 for count in num_filled) >= 4
