@@ -255,8 +255,6 @@ class Timings:
     """Wall time from the shot's first frame to its last; concurrent shots share these seconds."""
     slot_utilization: float = 0.0
     """Share of the tracker's slots in use, averaged over the shot's frames."""
-    retries: int = 0
-    """Repeated storage requests of this shot and of those that ran at the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,8 +51,6 @@ def summary_table(summary: Summary) -> Table:
         "slot utilization",
         f"{100 * summary.slot_utilization:.0f} % of {summary.max_concurrent_shots}",
     )
-    if summary.num_retries:
-        table.add_row("requests made again", str(summary.num_retries))
     if summary.num_overtaken:
         table.add_row("finished first by another run", str(summary.num_overtaken))
     return table

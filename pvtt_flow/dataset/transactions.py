@@ -31,7 +31,6 @@ from pvtt_flow.dataset.file_actions import NOTHING, Edit, between, files_of, par
 from pvtt_flow.dataset.tables import BUCKET, KEY, MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.files import read_bytes
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import redact_uri
 
@@ -172,8 +171,6 @@ def _look(entry: str, mark: str, error: Exception) -> None:
     written = read_bytes(entry)
     if written is None and not is_transient(error):
         raise StoreError(f"{KEY}: expected to commit, but {describe(error, entry)}") from error
-    if written is None:
-        RETRIES.add()
     if written is None or mark.encode() not in written:
         raise _OutrunError from error
 

@@ -9,7 +9,6 @@ Only references and results cross these arrows; frames are decoded where they ar
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
@@ -20,7 +19,6 @@ from pvtt_flow.config.schema import PoolParams, RunConfig
 from pvtt_flow.dataset.arrow import Table, from_table, to_table
 from pvtt_flow.stages import factory
 from pvtt_flow.stages.factory import StageFactory
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Lineage, ShotRecord, Source
 
 # Shots that an actor queues while `tracker.max_concurrent_shots` are being tracked.
@@ -58,9 +56,7 @@ class Operator:
     def __call__(self, table: Table) -> Iterator[Table]:
         """The rows of one batch, through the stage."""
         for row in self._step(from_table(ShotRecord, table)):
-            retries = row.timings.retries + RETRIES.take()
-            counted = replace(row, timings=replace(row.timings, retries=retries))
-            yield to_table(type(row), [counted])
+            yield to_table(type(row), [row])
 
 
 def _blocks(sources: Sequence[Source]) -> Iterator[Table]:

@@ -22,7 +22,6 @@ from pvtt_flow.pipeline.preflight import check_class_filter, check_resources, ma
 from pvtt_flow.pipeline.ray_session import connected, explained
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.sources import list_sources, redacted_input_uri
 from pvtt_flow.types import Lineage, VideoRecord
 
@@ -173,7 +172,6 @@ class _Ledger:
             if self.num_commits % RUNNING.fanout == 0:
                 self.tidy()
         self.records, self.files, self.seen = [], [], {}
-        self.summary.num_retries += RETRIES.take()
         self.committed_at_s = time.monotonic()
 
     def tidy(self) -> None:

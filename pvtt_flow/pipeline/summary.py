@@ -18,8 +18,6 @@ class Summary:
     """Finished, whatever came of them."""
     num_overtaken: int = 0
     """Of these: another run had finished them first, and its results stay."""
-    num_retries: int = 0
-    """Requests to stores that were made again."""
     num_shots: int = 0
     num_masklets: int = 0
     num_frames: int = 0
@@ -43,7 +41,6 @@ class Summary:
     def add_shot(self, shot_result: ShotResult) -> None:
         """Count a finished shot."""
         self.num_shots += 1
-        self.num_retries += shot_result.timings.retries
         self.num_frames += shot_result.num_frames
         self._add_slot_utilization(shot_result.num_frames, shot_result.timings.slot_utilization)
         self.propagate_s += shot_result.timings.propagate_s

@@ -11,8 +11,7 @@ from typing import Any
 import fsspec
 
 from pvtt_flow.errors import PreflightError, PvttFlowError
-from pvtt_flow.storage.retry import s3_options
-from pvtt_flow.storage.store_errors import describe
+from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import endpoint
 
 _S3 = ("s3://", "s3a://")
@@ -20,9 +19,19 @@ _S3 = ("s3://", "s3a://")
 
 def filesystem(uri: str) -> tuple[Any, str]:
     """The fsspec filesystem of a uri and the path in it; listings are never cached."""
-    options = s3_options() if uri.startswith(_S3) else {}
+    options = _s3_options() if uri.startswith(_S3) else {}
     files, path = fsspec.url_to_fs(uri, use_listings_cache=False, **options)
     return files, str(path)
+
+
+def _s3_options() -> dict[str, Any]:
+    import s3fs.core
+
+    # Process-wide, since s3fs has no other place for it: repeat a request up to 5 times for HTTP
+    # 500 and the like too, so that a long listing does not start from its first page again.
+    s3fs.core.set_custom_error_handler(is_transient)
+    # botocore would repeat each of these attempts as well: a dead server would take minutes.
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
 
 
 def delta_options(uri: str) -> dict[str, str]:

@@ -1,78 +1,54 @@
-"""What to try again, how long, and how often it was: stores refuse, stall and break off.
+"""Repeat storage operations that fail for a moment: stores throttle, stall and break off.
 
-A request to S3 is tried again by s3fs, which is told here what is worth it; an operation made of
-many requests, or a server that is away for a moment, is borne by `with_retries`. Both are counted
-for the run's summary. (delta-rs tries its requests again by itself, uncounted.)
+s3fs and delta-rs repeat their single requests. `with_retries` repeats a whole operation after
+that, for up to `RETRY_DEADLINE_S`, and logs a warning each time.
 """
 
 import io
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
-from pvtt_flow.storage.store_errors import is_transient
+from pvtt_flow.storage.store_errors import error_name, is_transient
 
 T = TypeVar("T")
 
 RETRY_DEADLINE_S = 30.0
-
-
-class Tally:
-    """How often something was tried again in this process, since anyone asked."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def add(self, count: int = 1) -> None:
-        """Count one, or what another process has counted."""
-        with self._lock:
-            self._count += count
-
-    def take(self) -> int:
-        """The count, which starts again at 0."""
-        with self._lock:
-            taken, self._count = self._count, 0
-        return taken
-
-
-RETRIES = Tally()
+_LOG = logging.getLogger(__name__)
 
 
 def with_retries(action: Callable[[], T]) -> T:
-    """What `action` returns; passing errors are borne for a while. It must bear repetition."""
+    """Call `action` until it succeeds, and return its result.
+
+    `action` must be safe to repeat. Raises its error at once if that is not transient, and else
+    after `RETRY_DEADLINE_S`.
+    """
     tries = Retrying(
         retry=retry_if_exception(is_transient),
         wait=wait_random_exponential(multiplier=0.2, max=5),
         stop=stop_after_delay(RETRY_DEADLINE_S),
-        before_sleep=lambda _: RETRIES.add(),
+        before_sleep=_log_retry,
         reraise=True,
     )
     return tries(action)
 
 
-def s3_options() -> dict[str, Any]:
-    """Arguments for an s3fs whose retries are counted here."""
-    import s3fs.core
-
-    s3fs.core.set_custom_error_handler(is_transient)
-    s3fs.core.logger.setLevel(logging.DEBUG)
-    s3fs.core.logger.addFilter(_count_retries)
-    # One layer of retries is enough, and botocore's cannot be counted.
-    return {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
-
-
-def _count_retries(record: logging.LogRecord) -> bool:
-    """s3fs tells of its retries in debug records alone; none of those goes any further."""
-    if record.levelno > logging.DEBUG:
-        return True
-    cause = record.args[0] if isinstance(record.args, tuple) and record.args else None
-    if isinstance(cause, BaseException) and is_transient(cause):
-        RETRIES.add()
-    return False
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _LOG.warning(
+        "a storage operation failed with %s; trying again in %.1f s (attempt %d)",
+        error_name(error) if error else "no error",
+        state.upcoming_sleep,
+        state.attempt_number + 1,
+    )
 
 
 class RetryingStream(io.RawIOBase):

@@ -78,6 +78,12 @@ def describe(error: BaseException, uri: str) -> str:
     return next((text for applies, text in cases if applies), fallback)
 
 
+def error_name(error: BaseException) -> str:
+    """Return the class and, if there is one, the S3 code of an error; without secrets."""
+    code = _code(error)
+    return f"{type(error).__name__} ({code})" if code else type(error).__name__
+
+
 def _number(error: BaseException) -> int:
     """The system's number of the error, which delta-rs only quotes; 0 for none."""
     if isinstance(error, OSError) and error.errno:

@@ -53,7 +53,6 @@ def test_nothing_is_lost_and_nothing_doubled(proxy: FaultyS3, bucket: str, tmp_p
     ended = shell.run("pvtt-flow", "run", str(config), timeout_s=400)
     assert ended.returncode == 0, ended.stdout
     assert all(proxy.seen[fault] for fault in FAULTS), proxy.seen
-    assert "requests made again" in ended.stdout
     assert time.monotonic() - started < 300
     check_complete(f"{bucket}/out")
     again = shell.run("pvtt-flow", "plan", str(config), timeout_s=120)

@@ -1,4 +1,4 @@
-"""What is tried again, and what is said when it did not help."""
+"""Repeated storage operations, and the messages when repeating did not help."""
 
 import errno
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import s3fs
 from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.storage import retry
 from pvtt_flow.storage.filesystems import filesystem
-from pvtt_flow.storage.retry import RETRIES, with_retries
+from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import endpoint
@@ -19,7 +19,7 @@ NO_SPACE = "s3://b/k cannot be written (No space left on device): make room ther
 
 
 class ClientError(Exception):
-    """As botocore's."""
+    """Stand-in for botocore's ClientError."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -27,13 +27,12 @@ class ClientError(Exception):
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 0.5)
-    RETRIES.take()
 
 
 @pytest.mark.parametrize(
-    ("error", "passing", "told"),
+    ("error", "transient", "message"),
     [
         (ClientError("SlowDown"), True, "s3://b/k does not answer (SlowDown): check the network"),
         (ClientError("503"), True, "does not answer (503)"),
@@ -55,24 +54,29 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (OSError("No such device (os error 19)"), False, "failed with OSError (No such device)"),
     ],
 )
-def test_what_may_pass(error: Exception, told: str, *, passing: bool) -> None:
-    assert is_transient(error) == passing
-    assert told in describe(error, "s3://b/k").replace(f" (server {endpoint()})", "")
+def test_transient_errors_are_told_apart_and_described(
+    error: Exception, message: str, *, transient: bool
+) -> None:
+    assert is_transient(error) == transient
+    assert message in describe(error, "s3://b/k").replace(f" (server {endpoint()})", "")
 
 
-def test_a_passing_error_is_borne_and_counted() -> None:
-    failures = iter([ConnectionResetError(), ClientError("SlowDown")])
+def test_transient_errors_are_repeated_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    failures = iter([ConnectionResetError("password"), ClientError("SlowDown")])
 
-    def third_time() -> str:
+    def succeed_at_third_call() -> str:
         for failure in failures:
             raise failure
         return "done"
 
-    assert with_retries(third_time) == "done"
-    assert (RETRIES.take(), RETRIES.take()) == (2, 0)
+    assert with_retries(succeed_at_third_call) == "done"
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("a storage operation failed with ConnectionResetError; trying again in")
+    assert second.startswith("a storage operation failed with ClientError (SlowDown); trying again")
+    assert "password" not in caplog.text
 
 
-def test_others_are_raised_at_once_and_passing_ones_in_the_end() -> None:
+def test_other_errors_are_raised_at_once_and_transient_ones_in_the_end() -> None:
     calls = []
 
     def fail(error: Exception) -> None:
@@ -96,7 +100,7 @@ def proxy(s3, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:  # type: i
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def test_every_fault_is_overcome_and_counted(s3, proxy: FaultyS3) -> None:  # type: ignore[no-untyped-def]
+def test_every_fault_is_overcome(s3, proxy: FaultyS3) -> None:  # type: ignore[no-untyped-def]
     content = bytes(range(256)) * 100
     files, path = filesystem(f"{s3.bucket()}/file")
     files.pipe_file(path, content)
@@ -105,10 +109,9 @@ def test_every_fault_is_overcome_and_counted(s3, proxy: FaultyS3) -> None:  # ty
         with open_binary(f"s3://{path}") as file:
             assert file.read() == content
     assert sum(proxy.seen.values()) > proxy.seen["requests"], "there were faults"
-    assert RETRIES.take() > 0
 
 
-def test_a_missing_object_is_the_videos_fault_and_a_missing_server_is_not(
+def test_missing_object_is_a_data_error_and_missing_server_a_store_error(
     s3,  # type: ignore[no-untyped-def]
     proxy: FaultyS3,
 ) -> None:

@@ -12,7 +12,6 @@ from multiprocessing.reduction import recv_handle
 from typing import Any
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Frame
 from pvtt_flow.video.worker.protocol import (
     CancelJob,
@@ -97,7 +96,7 @@ class WorkerProcess:
             while not isinstance(message := self._receive(), JobDone):
                 frame_index = getattr(message, "frame_index", None)
                 yield self._unpack(message)
-            self._finish(message)
+            self._is_busy = False
         except _CONNECTION_LOST:
             raise _exit_error(self._wait(), job, frame_index) from None
         finally:
@@ -137,10 +136,6 @@ class WorkerProcess:
                 return item
         raise RuntimeError(f"a decoder process must send frames or items, got {message}")
 
-    def _finish(self, message: JobDone) -> None:
-        RETRIES.add(message.num_retries)
-        self._is_busy = False
-
     def _cancel(self) -> None:
         """Cancel the job; kill the process if the job does not end in time."""
         deadline_s = time.monotonic() + _CANCEL_TIMEOUT_S
@@ -149,7 +144,7 @@ class WorkerProcess:
             while self._connection.poll(max(0.0, deadline_s - time.monotonic())):
                 message = self._receive()
                 if isinstance(message, JobDone):
-                    self._finish(message)
+                    self._is_busy = False
                     return
                 self._unpack(message)
         self.kill()

@@ -70,8 +70,6 @@ class JobDone(NamedTuple):
     """Worker to parent, after each job: nothing more follows."""
 
     error: Exception | None
-    num_retries: int
-    """Number of repeated requests to stores during the job."""
 
 
 class Connection:

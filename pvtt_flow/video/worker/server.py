@@ -18,7 +18,6 @@ import numpy as np
 
 # Imported before the first job: what the functions of jobs import.
 from pvtt_flow.errors import DataError, PvttFlowError
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame
 from pvtt_flow.video.limits import Limits
@@ -62,7 +61,7 @@ class Server:
             case DecodeJob() as job:
                 self._is_cancelled = False
                 error = self._run_and_catch(job)
-                self._connection.send(JobDone(error, RETRIES.take()))
+                self._connection.send(JobDone(error))
             case ReleaseSlots(buffer_number, slots) if buffer_number == self._buffer_number:
                 self._free_slots.extend(slots)
             case CancelJob():

@@ -14,7 +14,6 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.storage import retry
 from pvtt_flow.storage.frame_folders import stream as frame_stream
 from pvtt_flow.storage.frame_folders.stream import FrameStream
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.read import read_frames, read_frames_at_times
@@ -130,7 +129,9 @@ def test_a_bucket_has_the_same_frames(
     assert found == [(7, 0), (8, 100), (10, 200), (100, 300)]
 
 
-def test_a_passing_error_is_borne(frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_that_fail_are_repeated(
+    frames: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 5)
     fetched, errors = FrameStream._fetched, [ConnectionResetError(), TimeoutError()]
 
@@ -140,10 +141,9 @@ def test_a_passing_error_is_borne(frames: Path, monkeypatch: pytest.MonkeyPatch)
         return fetched(self, position, at_once)
 
     monkeypatch.setattr(FrameStream, "_fetched", faulty)
-    RETRIES.take()
     with open_binary(f"{frames}/#fps=25") as file:
         assert number_of(next(read_frames(file)).rgb) == 0
-    assert RETRIES.take() == 2
+    assert caplog.text.count("trying again") == 2
 
 
 def test_pictures_that_change_while_they_are_read(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Any, BinaryIO
 
 from pvtt_flow.errors import StoreError
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.types import Frame
 from pvtt_flow.video.container import open_container
 from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
@@ -84,15 +83,8 @@ def take_memory(
         return len(bytes(num_bytes))
 
 
-def retry_requests(file: BinaryIO, times: int, *, timer: FrameTimer = NO_TIMER) -> int:
-    """Count retried requests to a store."""
-    RETRIES.add(times)
-    return times
-
-
 def lose_store(file: BinaryIO, *, timer: FrameTimer = NO_TIMER) -> None:
-    """Fail after one retry, as if the store did not answer."""
-    RETRIES.add()
+    """Fail as if the store did not answer."""
     raise StoreError("$.input.uri: it does not answer")
 
 

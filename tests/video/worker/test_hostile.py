@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from pvtt_flow.errors import DataError, FailureKind, StoreError
-from pvtt_flow.storage.retry import RETRIES
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.read import read_frames
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
@@ -145,12 +144,9 @@ def test_an_iterator_that_is_forgotten_gives_its_process_back(isolated: Isolated
     assert not thread.is_alive()
 
 
-def test_retries_are_counted_here(isolated: IsolatedDecoder) -> None:
-    RETRIES.take()
-    isolated.call(hostile.retry_requests, URI, 3)
+def test_store_error_reaches_the_caller(isolated: IsolatedDecoder) -> None:
     with pytest.raises(StoreError, match="it does not answer"):
         isolated.call(hostile.lose_store, URI)
-    assert RETRIES.take() == 4
 
 
 def test_errors_come_out_as_they_went_in(isolated: IsolatedDecoder, tmp_path: Path) -> None:
