@@ -83,7 +83,7 @@ class Source:
     """Failed attempts at this work_key so far."""
     input_uri: str = ""
     """Value of `$.input.uri` under which the video was listed."""
-    seen_run_id: str | None = None
+    expected_run_id: str | None = None
     """Run whose committed results this run replaces, as the plan found them."""
 
 

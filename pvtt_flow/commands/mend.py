@@ -6,8 +6,8 @@ from rich.console import Console
 
 from pvtt_flow.commands.find import find_video
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.maintenance.row_updates import clear, retry
-from pvtt_flow.dataset.queries import seals_where
+from pvtt_flow.dataset.maintenance.row_updates import forget, retry
+from pvtt_flow.dataset.queries import list_failed_or_gone_videos
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.types import VideoRecord
 
@@ -21,7 +21,7 @@ def retry_videos(
     dataset = Dataset.existing(uri)
     failed = [
         record
-        for record in _named(dataset, videos) or seals_where(dataset, failed=True)
+        for record in _named(dataset, videos) or list_failed_or_gone_videos(dataset, failed=True)
         if record.failure_kind is not None and kind in (None, record.failure_kind)
     ]
     if not failed:
@@ -36,11 +36,11 @@ def clear_videos(uri: str, videos: Sequence[str], console: Console, *, gone: boo
     if bool(videos) == gone:
         raise ConfigError("clear: give either VIDEO or --gone")
     dataset = Dataset.existing(uri)
-    chosen = _named(dataset, videos) or seals_where(dataset, gone=True)
+    chosen = _named(dataset, videos) or list_failed_or_gone_videos(dataset, gone=True)
     if not chosen:
         console.print("no video is gone")
         return
-    version = clear(dataset.uri, [record.video_id for record in chosen])
+    version = forget(dataset.uri, [record.video_id for record in chosen])
     num_masklets = sum(record.num_masklets for record in chosen)
     console.print(
         f"{len(chosen)} videos and their {num_masklets} masklets are forgotten; version {version} "

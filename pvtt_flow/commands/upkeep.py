@@ -5,7 +5,7 @@ from datetime import timedelta
 from rich.console import Console
 
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.maintenance.compact import THOROUGH, compact
+from pvtt_flow.dataset.maintenance.compact import FULL, compact
 from pvtt_flow.dataset.maintenance.upgrade import upgrade
 from pvtt_flow.dataset.maintenance.vacuum import vacuum
 
@@ -14,7 +14,7 @@ def compact_dataset(uri: str, console: Console) -> None:
     """Merge whatever is small."""
     dataset = Dataset.existing(uri)
     before = dataset.num_files()
-    version = compact(dataset.uri, THOROUGH, {})
+    version = compact(dataset.uri, FULL, {})
     console.print(f"{before} files became {dataset.num_files()}; version {version}")
 
 

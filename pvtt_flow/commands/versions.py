@@ -77,7 +77,7 @@ def _line(versions: Sequence[Version]) -> tuple[str, ...]:
     return (
         numbers,
         f"{newest.at:%Y-%m-%d %H:%M:%S}",
-        newest.step,
+        newest.operation,
         newest.by,
         newest.run_id or "",
         told,

@@ -51,8 +51,8 @@ def summary_table(summary: Summary) -> Table:
         "slot utilization",
         f"{100 * summary.slot_utilization:.0f} % of {summary.max_concurrent_shots}",
     )
-    if summary.num_overtaken:
-        table.add_row("finished first by another run", str(summary.num_overtaken))
+    if summary.num_superseded:
+        table.add_row("finished first by another run", str(summary.num_superseded))
     return table
 
 

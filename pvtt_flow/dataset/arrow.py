@@ -1,8 +1,8 @@
-"""The frozen dataclasses of `data.py` as Arrow, and back.
+"""Conversion of the frozen dataclasses of `types.py` to Arrow and back.
 
 A field becomes the Arrow type of its annotation, in declared order: str and Literal -> string,
 int -> int64 (Delta has no unsigned integers), float -> float64, bool -> bool, bytes -> binary,
-`tuple[T, ...]` -> list, a dataclass -> struct, `X | None` -> nullable X; all else is not null.
+`tuple[T, ...]` -> list, a dataclass -> struct, `X | None` -> nullable X. Other fields are not null.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 Row = TypeVar("Row")
 Table: TypeAlias = pa.Table
-"""For those who pass tables on and do not import pyarrow."""
+"""Arrow table, for modules that pass tables on and do not import pyarrow."""
 
 _SCALARS: Mapping[object, pa.DataType] = {
     str: pa.string(),
@@ -27,19 +27,19 @@ _SCALARS: Mapping[object, pa.DataType] = {
 
 
 def schema_of(cls: type) -> pa.Schema:
-    """The Arrow schema of a dataclass; raises TypeError for an annotation without a rule."""
+    """Return the Arrow schema of a dataclass; raises TypeError for an annotation without a rule."""
     return pa.schema(_fields(cls))
 
 
 def to_table(cls: type[Row], rows: Sequence[Row]) -> pa.Table:
-    """Rows as a table of exactly `schema_of(cls)`, also when there are none."""
+    """Return rows as a table with exactly the schema `schema_of(cls)`."""
     return pa.Table.from_pylist([_encode(row) for row in rows], schema=schema_of(cls))
 
 
 def from_table(cls: type[Row], table: pa.Table) -> list[Row]:
-    """The rows of a table that has at least the columns of `cls`; others are ignored.
+    """Return the rows of a table; columns that `cls` does not have are ignored.
 
-    Raises KeyError when a column is missing.
+    Raises KeyError if a column of `cls` is missing.
     """
     names = [field.name for field in _dataclass_fields(cls)]
     decode = _struct_decoder(cls)
@@ -64,7 +64,7 @@ def _field(name: str, hint: object) -> pa.Field:
 
 
 def without_none(hint: object) -> tuple[object, bool]:
-    """`X | None` as X and True, X as itself and False."""
+    """Return (X, True) for `X | None`, and (X, False) for X."""
     if get_origin(hint) not in (Union, UnionType):
         return hint, False
     inner = [arg for arg in get_args(hint) if arg is not NoneType]
@@ -74,7 +74,7 @@ def without_none(hint: object) -> tuple[object, bool]:
 
 
 def type_of(hint: object) -> pa.DataType:
-    """The Arrow type of an annotation that is not null; see the rules above."""
+    """Return the Arrow type of an annotation that is not optional, by the rules above."""
     if hint in _SCALARS:
         return _SCALARS[hint]
     if get_origin(hint) is Literal:
@@ -88,7 +88,7 @@ def type_of(hint: object) -> pa.DataType:
 
 
 def item_of(hint: object) -> object:
-    """T of `tuple[T, ...]`."""
+    """Return T of `tuple[T, ...]`."""
     args = get_args(hint)
     if len(args) != 2 or args[1] is not Ellipsis:
         raise TypeError(f"only `tuple[T, ...]` has an Arrow type, got {hint!r}")
@@ -105,7 +105,7 @@ def _encode(value: object) -> object:
 
 @cache
 def _decoder(hint: Any) -> Callable[[Any], Any]:
-    """How to turn what Arrow gives for `hint` into what the dataclass holds."""
+    """Return the function from Arrow's value for `hint` to the value of the dataclass."""
     inner, nullable = without_none(hint)
     if get_origin(inner) is tuple:
         item = _decoder(item_of(inner))

@@ -1,7 +1,7 @@
-"""A dataset: two Delta tables that are always read at versions which belong together.
+"""Dataset of two Delta tables, which are always read at versions that belong together.
 
 The version of a dataset is that of its `videos` table, which names the version of `masklets` that
-goes with it (`chain.py` says how they move on). Masklets that no version names are never seen.
+belongs to it (`transactions.py` has the protocol).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,28 +16,28 @@ from pvtt_flow.dataset.history import check_version, version_at
 from pvtt_flow.dataset.ledger import Ledger, read_ledger
 from pvtt_flow.dataset.scan import scan
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, MaskletFile, write_masklet_files
-from pvtt_flow.dataset.transactions import advance, base_of
-from pvtt_flow.dataset.upsert import Publication
+from pvtt_flow.dataset.transactions import commit, snapshot_at
+from pvtt_flow.dataset.upsert import VideoUpsert
 from pvtt_flow.storage.files import check_writable
 from pvtt_flow.storage.uris import normalize_uri
 from pvtt_flow.types import Masklet, VideoRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
-    """What became of finished videos."""
+class CommitResult:
+    """Result of a commit of finished videos."""
 
     version: int
-    """Of the dataset, which has them."""
-    overtaken: frozenset[str]
-    """Ids of those that another run had finished meanwhile; its results stay."""
+    """Version of the dataset that has them."""
+    superseded: frozenset[str]
+    """Ids of videos that another run finished first; its results stay."""
 
 
 class Dataset:
-    """The dataset at a folder, local or in a bucket; as of `version`, or the latest.
+    """Dataset at a local folder or in a bucket, at `version` or the latest.
 
-    Making the object touches nothing. Methods raise PreflightError when the tables are not there,
-    and StoreError when they cannot be written.
+    The constructor reads nothing. Methods raise PreflightError if the tables do not exist and
+    StoreError if they cannot be written.
     """
 
     def __init__(self, uri: str, version: int | None = None) -> None:
@@ -48,10 +48,10 @@ class Dataset:
     def existing(
         cls, uri: str, version: int | None = None, *, at: datetime | None = None
     ) -> "Dataset":
-        """One that is there: at a version, at the latest one at a time, or the latest.
+        """Open a dataset that exists: at a version, as of a time, or at the latest version.
 
-        Raises PreflightError when there is none, or no access; ValueError for a time without a
-        zone, or beside a version.
+        Raises PreflightError if there is no dataset, no such version or no access, and ValueError
+        for a time without a time zone, or for both a version and a time.
         """
         if version is not None and at is not None:
             raise ValueError(f"give a version or a time, not both, got {version} and {at}")
@@ -63,50 +63,50 @@ class Dataset:
         return dataset
 
     def exists(self) -> bool:
-        """Whether both tables are there."""
+        """Return whether both tables exist."""
         return tables_exist(self.uri)
 
     def ensure(self) -> None:
-        """Create what is missing of the two tables; see that their columns are today's."""
+        """Create missing tables; raise PreflightError if columns are of another version."""
         if not self.exists():
             make_tables(self.uri)
         check_columns(self.uri)
 
     def check_writable(self) -> None:
-        """Raise StoreError when nothing can be written where the dataset is, or is to be."""
+        """Raise StoreError if the dataset's folder cannot be written."""
         check_writable(self.uri)
 
     def check(self) -> None:
-        """Raise PreflightError when the dataset, or its version, is not there to be read."""
-        tables_exist(self.uri)  # says more than delta-rs about buckets and credentials
+        """Raise PreflightError if the dataset or its version cannot be read."""
+        tables_exist(self.uri)  # its errors say more about buckets than delta-rs does
         if self.version is None:
             open_table(self.uri, VIDEOS)
         else:
             check_version(self.uri, self.version)
 
     def latest(self) -> int:
-        """The number of the latest version."""
+        """Return the number of the latest version."""
         return int(open_table(self.uri, VIDEOS).version())
 
     def num_files(self) -> int:
-        """Files that the two tables lie in."""
-        base = base_of(self.uri, self.version)
-        return len(files_of(base.videos)) + len(files_of(base.masklets))
+        """Count the files of both tables."""
+        snapshot = snapshot_at(self.uri, self.version)
+        return len(files_of(snapshot.videos)) + len(files_of(snapshot.masklets))
 
     def ledger(self) -> Ledger:
-        """What is known of each video."""
+        """Read what planning needs to know about each video."""
         return read_ledger(self.videos())
 
     def videos(self) -> ds.Dataset:
-        """The `videos` table: a row for every input."""
+        """Return the `videos` table, with a row for each input."""
         return scan(open_table(self.uri, VIDEOS, self.version), f"{self.uri}/{VIDEOS}")
 
     def masklets(self) -> ds.Dataset:
-        """The `masklets` table as the same version of `videos` goes with it."""
-        return scan(base_of(self.uri, self.version).masklets, f"{self.uri}/{MASKLETS}")
+        """Return the `masklets` table at the version that belongs to `videos`."""
+        return scan(snapshot_at(self.uri, self.version).masklets, f"{self.uri}/{MASKLETS}")
 
     def write_masklets(self, masklets: Sequence[Masklet]) -> tuple[MaskletFile, ...]:
-        """Write rows where the table lives, unseen until committed. For workers."""
+        """Write rows to files of the table, which no reader sees before a commit. For workers."""
         return write_masklet_files(f"{self.uri}/{MASKLETS}", masklets)
 
     def commit(
@@ -115,13 +115,13 @@ class Dataset:
         records: Sequence[VideoRecord],
         *,
         run_id: str,
-        seen: Mapping[str, str | None] | None = None,
-    ) -> Committed:
-        """Publish videos: their seals and masklets replace all they had.
+        expected_run_ids: Mapping[str, str | None] | None = None,
+    ) -> CommitResult:
+        """Commit videos: their rows and masklets replace all that the dataset had of them.
 
-        Raises ValueError when a file has rows of a video that is not sealed here, or a video is
-        sealed twice. `seen`: see `Publication`.
+        `expected_run_ids` is explained at `VideoUpsert`. Raises ValueError if a file has rows of a
+        video without a record, or if a video has two records.
         """
-        news = Publication(self.uri, files, records, run_id, seen or {})
-        version = advance(self.uri, news.step)
-        return Committed(version, news.overtaken)
+        upsert = VideoUpsert(self.uri, files, records, run_id, expected_run_ids or {})
+        version = commit(self.uri, upsert.transaction)
+        return CommitResult(version, upsert.superseded)

@@ -1,4 +1,7 @@
-"""Find, make and open the Delta tables of a dataset, with errors that name `$.output.uri`."""
+"""Delta tables of a dataset: look for them, create and open them, check their columns.
+
+Errors name the config key `$.output.uri`.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -17,7 +20,7 @@ LOG = "_delta_log"
 
 
 def tables_exist(uri: str) -> bool:
-    """Whether all tables are at the folder `uri`; raises PreflightError when nobody can tell."""
+    """Return whether all tables exist at `uri`; raises PreflightError if the store cannot tell."""
     with preflight(KEY, "a dataset", uri):
         files, path = filesystem(uri)
         try:
@@ -25,7 +28,7 @@ def tables_exist(uri: str) -> bool:
                 bool(with_retries(partial(files.ls, f"{path}/{name}/{LOG}"))) for name in SCHEMAS
             )
         except FileNotFoundError as error:
-            if error.__cause__ is not None:  # the store's own complaint: there is no bucket
+            if error.__cause__ is not None:  # an error of the store: there is no bucket
                 raise
             return False
 
@@ -46,31 +49,31 @@ def make_tables(uri: str) -> None:
 
 
 def check_columns(uri: str) -> None:
-    """Raise PreflightError when the tables at `uri` were made for rows with other columns."""
+    """Raise PreflightError if the tables at `uri` do not have the columns of this version."""
     check_not_newer(uri)
     for name in SCHEMAS:
         if others := other_columns(uri, name):
             raise PreflightError(
-                f"{KEY}: expected the columns of this version, but in {redact_uri(uri)} the table "
-                f"{name!r} has others ({', '.join(others)}); it is older: bring it up with "
+                f"{KEY}: the table {name!r} of {redact_uri(uri)} must have the columns of this "
+                f"version, got others ({', '.join(others)}) of an older version; run "
                 f"`pvtt-flow upgrade {redact_uri(uri)}`"
             )
 
 
 def check_not_newer(uri: str) -> None:
-    """Raise PreflightError when a table has columns, or parts of them, that are not known here."""
+    """Raise PreflightError if a table has columns or nested fields that this version lacks."""
     for name, schema in SCHEMAS.items():
         found = pa.struct(pa.schema(open_table(uri, name).schema().to_arrow()))
         if unknown := list(_unknown(found, pa.struct(schema), "")):
             raise PreflightError(
-                f"{KEY}: expected the columns of this version, but in {redact_uri(uri)} the table "
-                f"{name!r} has others ({', '.join(unknown)}); it was made by a newer version: "
-                "upgrade pvtt_flow, or give a new folder"
+                f"{KEY}: the table {name!r} of {redact_uri(uri)} must have the columns of this "
+                f"version, got others ({', '.join(unknown)}) of a newer version; upgrade "
+                "pvtt_flow or choose another folder"
             )
 
 
 def other_columns(uri: str, name: str) -> list[str]:
-    """What the table has, lacks or has otherwise, against this version's."""
+    """Return the columns that the table lacks, has in addition, or has with another type."""
     fields = open_table(uri, name).schema().fields
     found = {field.name: field for field in fields}
     wanted = {field.name: field for field in Schema.from_arrow(SCHEMAS[name]).fields}
@@ -78,7 +81,7 @@ def other_columns(uri: str, name: str) -> list[str]:
 
 
 def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str]:
-    """Paths of what is in the one type and not in the other, or of another kind there."""
+    """Yield the paths of nested fields that `wanted` lacks or has with another type."""
     if pa.types.is_list(found) and pa.types.is_list(wanted):
         yield from _unknown(found.value_type, wanted.value_type, path)
     elif pa.types.is_struct(found) and pa.types.is_struct(wanted):
@@ -94,12 +97,12 @@ def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str
 
 
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
-    """One table of the dataset at `uri`, as of `version` or the latest."""
+    """Open a table of the dataset at `uri`, at `version` or the latest."""
     with preflight(KEY, "a dataset", uri):
         try:
             return with_retries(lambda: DeltaTable(f"{uri}/{name}", version, delta_options(uri)))
         except TableNotFoundError:
             raise PreflightError(
-                f"{KEY}: expected a dataset, but {redact_uri(uri)} has no table {name!r}: "
-                "correct the uri, or let a run make the dataset"
+                f"{KEY}: expected a dataset, but {redact_uri(uri)} has no table {name!r}; "
+                "correct the uri, or start a run, which creates the dataset"
             ) from None

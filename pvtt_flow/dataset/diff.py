@@ -1,4 +1,4 @@
-"""What is different between two versions of a dataset."""
+"""Differences between two versions of a dataset."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.types import Masklet
 
-# Masks of so many videos are in memory at one time.
+# Number of videos whose masks are in memory at one time.
 _CHUNK = 64
 _VIDEO_COLUMNS = ["video_id", "uri", "etag", "size_bytes", "work_key", "status"]
 Changes = Counter[tuple[str, str]]
@@ -20,40 +20,40 @@ Changes = Counter[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """From one version to another; videos by their uri."""
+    """Differences from one version to another; videos are given by their uri."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
-    """In both, with other content."""
+    """Videos in both versions, with other content."""
     recomputed: tuple[str, ...]
-    """In both, with the same content and results of other settings, weights or prompts."""
+    """Videos in both versions, with equal content and results of other settings or weights."""
     statuses: Changes
-    """Videos in both whose status changed, by the one before and the one after."""
+    """Number of videos in both whose status changed, by the status before and after."""
     verdicts: Changes
-    """Masklets in both whose verdict changed, likewise."""
+    """Number of masklets in both whose verdict changed, by the verdict before and after."""
     num_masklets_added: int
     num_masklets_removed: int
     mean_mask_iou: float | None
-    """Of the recomputed videos, over the frames that a masklet has in both versions; two empty
-    masks agree. Null when there are none."""
+    """Mean over the recomputed videos' frames that a masklet has in both versions; two empty masks
+    have IoU 1. None if there are no such frames."""
 
 
 def diff(uri: str, before: int, after: int) -> Difference:
-    """From version `before` to version `after`."""
+    """Compare version `before` with version `after`."""
     old, new = Dataset(uri, before), Dataset(uri, after)
-    olds, news = _videos(old), _videos(new)
-    both = olds.keys() & news.keys()
-    changed = {i for i in both if _content(olds[i]) != _content(news[i])}
-    recomputed = {i for i in both - changed if olds[i]["work_key"] != news[i]["work_key"]}
+    old_rows, new_rows = _videos(old), _videos(new)
+    both = old_rows.keys() & new_rows.keys()
+    changed = {i for i in both if _content(old_rows[i]) != _content(new_rows[i])}
+    recomputed = {i for i in both - changed if old_rows[i]["work_key"] != new_rows[i]["work_key"]}
     old_verdicts, new_verdicts = _verdicts(old), _verdicts(new)
     ious = list(_ious(old, new, sorted(recomputed)))
     return Difference(
-        added=_uris(news, news.keys() - olds.keys()),
-        removed=_uris(olds, olds.keys() - news.keys()),
-        changed=_uris(news, changed),
-        recomputed=_uris(news, recomputed),
-        statuses=_changes(_column(olds, "status"), _column(news, "status")),
+        added=_uris(new_rows, new_rows.keys() - old_rows.keys()),
+        removed=_uris(old_rows, old_rows.keys() - new_rows.keys()),
+        changed=_uris(new_rows, changed),
+        recomputed=_uris(new_rows, recomputed),
+        statuses=_changes(_column(old_rows, "status"), _column(new_rows, "status")),
         verdicts=_changes(old_verdicts, new_verdicts),
         num_masklets_added=len(new_verdicts.keys() - old_verdicts.keys()),
         num_masklets_removed=len(old_verdicts.keys() - new_verdicts.keys()),
@@ -91,17 +91,17 @@ def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
 def _ious(old: Dataset, new: Dataset, video_ids: Sequence[str]) -> Iterator[float]:
     remaining = iter(video_ids)
     while ids := list(islice(remaining, _CHUNK)):
-        olds = {masklet.masklet_id: masklet for masklet in masklets_of(old, ids)}
+        old_rows = {masklet.masklet_id: masklet for masklet in masklets_of(old, ids)}
         for masklet in masklets_of(new, ids):
-            if masklet.masklet_id in olds:
-                yield from _frame_ious(olds[masklet.masklet_id], masklet)
+            if masklet.masklet_id in old_rows:
+                yield from _frame_ious(old_rows[masklet.masklet_id], masklet)
 
 
 def _frame_ious(old: Masklet, new: Masklet) -> Iterator[float]:
     if (old.height_px, old.width_px) != (new.height_px, new.width_px):
         return
-    olds = {frame.frame_index: frame.rle for frame in old.frames}
+    old_rows = {frame.frame_index: frame.rle for frame in old.frames}
     for frame in new.frames:
-        if frame.frame_index in olds:
+        if frame.frame_index in old_rows:
             size = new.height_px, new.width_px
-            yield rle.iou(olds[frame.frame_index], frame.rle, *size)
+            yield rle.iou(old_rows[frame.frame_index], frame.rle, *size)

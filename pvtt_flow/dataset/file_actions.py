@@ -1,6 +1,7 @@
-"""What a step does to one table: paths that leave it and files that enter it.
+"""Add and remove actions of one table, as Delta's log has them.
 
-Delta's files never change, so to take out some of a file's rows is to write the rest anew.
+Files of a Delta table never change: to delete some rows of a file, the other rows are written to a
+new one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,54 +15,54 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
-from pvtt_flow.dataset.stats import HIGH, LOW, stats_again
+from pvtt_flow.dataset.stats import HIGH, LOW, stats_from_log
 from pvtt_flow.dataset.tables import added, read_file, write_file
 
 # Each mostly waits for its store.
 _THREADS = 8
 PARTITION = "partition."
-"""Prefix of the columns of `files_of` that tell partitions."""
+"""Prefix of the columns of `files_of` that hold partition values."""
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """Files are named by their path in the table."""
+class FileActions:
+    """Files that a transaction removes from a table and adds to it, by their path in the table."""
 
     removed: frozenset[str] = frozenset()
     added: tuple[AddAction, ...] = ()
     same_rows: bool = False
-    """Whether rows only change the files that they are in."""
+    """True if rows only move to other files, as in a compaction."""
 
-    def with_files(self, *files: AddAction) -> "Edit":
-        """The same with more files that enter."""
+    def with_files(self, *files: AddAction) -> "FileActions":
+        """Return these actions with more files to add."""
         return replace(self, added=self.added + files)
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.added)
 
 
-NOTHING = Edit()
+NO_ACTIONS = FileActions()
 
 
-def then(first: Edit, second: Edit) -> Edit:
-    """Both in one; what one of them takes back of the other is in neither."""
+def compose(first: FileActions, second: FileActions) -> FileActions:
+    """Combine two successive changes into one; a file that both add and remove cancels out."""
     added_then_removed = {file.path for file in first.added} & second.removed
     removed_then_added = {file.path for file in second.added} & first.removed
-    back = added_then_removed | removed_then_added
-    added = (file for file in first.added + second.added if file.path not in back)
-    return Edit((first.removed | second.removed) - back, tuple(added))
+    cancelled = added_then_removed | removed_then_added
+    added = (file for file in first.added + second.added if file.path not in cancelled)
+    return FileActions((first.removed | second.removed) - cancelled, tuple(added))
 
 
-def between(here: DeltaTable, there: DeltaTable) -> Edit:
-    """What makes the files of one version those of another."""
-    have = set(files_of(here)["path"].to_pylist())
-    wanted = {file["path"]: file for file in files_of(there).to_pylist()}
-    back = tuple(added_again(file) for path, file in wanted.items() if path not in have)
-    return Edit(frozenset(have - wanted.keys()), back)
+def actions_between(source: DeltaTable, target: DeltaTable) -> FileActions:
+    """Return the actions that turn the files of one version into those of another."""
+    paths = set(files_of(source)["path"].to_pylist())
+    target_files = {file["path"]: file for file in files_of(target).to_pylist()}
+    added = tuple(re_add(file) for path, file in target_files.items() if path not in paths)
+    return FileActions(frozenset(paths - target_files.keys()), added)
 
 
 def files_of(table: DeltaTable, paths: Collection[str] | None = None) -> pa.Table:
-    """A row for each file, or for those at `paths`: path, size_bytes, num_records, bounds, …"""
+    """Return a row for each file, or for `paths`: path, size_bytes, num_records, bounds."""
     files = pa.table(table.get_add_actions(flatten=True))
     if paths is None:
         return files
@@ -69,7 +70,7 @@ def files_of(table: DeltaTable, paths: Collection[str] | None = None) -> pa.Tabl
 
 
 def partition_of(file: Mapping[str, Any]) -> dict[str, str | None]:
-    """The partition values of a row of `files_of`."""
+    """Return the partition values of a row of `files_of`."""
     return {
         key.removeprefix(PARTITION): str(value)
         for key, value in file.items()
@@ -77,18 +78,18 @@ def partition_of(file: Mapping[str, Any]) -> dict[str, str | None]:
     }
 
 
-def added_again(file: Mapping[str, Any]) -> AddAction:
-    """The action that brings the file of a row of `files_of` back."""
+def re_add(file: Mapping[str, Any]) -> AddAction:
+    """Return the action that adds the file of a row of `files_of` again."""
     partition = partition_of(file)
-    return added(file["path"], file["size_bytes"], partition, stats_again(file))
+    return added(file["path"], file["size_bytes"], partition, stats_from_log(file))
 
 
 def rows_of(
     table: DeltaTable, root: str, video_ids: Collection[str], columns: Sequence[str]
 ) -> pa.Table:
-    """Some columns of the rows of some videos; opens only the files that may have them."""
+    """Read columns of the rows of some videos; opens only files that may have such rows."""
     ids = pa.array(sorted(video_ids), pa.string())
-    paths = _may_hold(files_of(table), ids)["path"].to_pylist()
+    paths = _may_contain(files_of(table), ids)["path"].to_pylist()
     with ThreadPoolExecutor(_THREADS) as pool:
         tables = list(pool.map(lambda path: read_file(root, path, columns), paths))
     schema = pa.schema([pa.schema(table.schema().to_arrow()).field(name) for name in columns])
@@ -96,33 +97,33 @@ def rows_of(
     return rows.filter(pc.is_in(rows["video_id"], ids))
 
 
-def without(table: DeltaTable, root: str, video_ids: Collection[str]) -> Edit:
-    """Takes the rows of some videos out.
+def delete_videos(table: DeltaTable, root: str, video_ids: Collection[str]) -> FileActions:
+    """Return the actions that delete the rows of some videos.
 
-    A file that also has other videos' rows is replaced by one with only those; several are read
-    whole at one time, so the size of files bounds the memory.
+    A file that also has rows of other videos is replaced by a new one with only those. Up to
+    `_THREADS` files are in memory at one time.
     """
     ids = pa.array(sorted(video_ids), pa.string())
-    files = _may_hold(files_of(table), ids).to_pylist()
+    files = _may_contain(files_of(table), ids).to_pylist()
     with ThreadPoolExecutor(_THREADS) as pool:
-        edits = list(pool.map(lambda file: _file_without(root, file, ids), files))
-    removed = frozenset[str]().union(*(edit.removed for edit in edits))
-    return Edit(removed, tuple(file for edit in edits for file in edit.added))
+        parts = list(pool.map(lambda file: _delete_from_file(root, file, ids), files))
+    removed = frozenset[str]().union(*(actions.removed for actions in parts))
+    return FileActions(removed, tuple(file for actions in parts for file in actions.added))
 
 
-def _file_without(root: str, file: Mapping[str, Any], video_ids: pa.Array) -> Edit:
+def _delete_from_file(root: str, file: Mapping[str, Any], video_ids: pa.Array) -> FileActions:
     path = file["path"]
-    gone = pc.is_in(read_file(root, path, ["video_id"])["video_id"], video_ids)
-    if not pc.any(gone).as_py():
-        return NOTHING
-    if pc.all(gone).as_py():
-        return Edit(frozenset({path}))
-    kept = read_file(root, path).filter(pc.invert(gone))
-    return Edit(frozenset({path}), (write_file(root, kept, partition_of(file)),))
+    is_deleted = pc.is_in(read_file(root, path, ["video_id"])["video_id"], video_ids)
+    if not pc.any(is_deleted).as_py():
+        return NO_ACTIONS
+    if pc.all(is_deleted).as_py():
+        return FileActions(frozenset({path}))
+    remaining = read_file(root, path).filter(pc.invert(is_deleted))
+    return FileActions(frozenset({path}), (write_file(root, remaining, partition_of(file)),))
 
 
-def _may_hold(files: pa.Table, video_ids: pa.Array) -> pa.Table:
-    """The files in whose bounds one of the ids (sorted) lies, or that have none."""
+def _may_contain(files: pa.Table, video_ids: pa.Array) -> pa.Table:
+    """Return the files whose bounds contain one of the sorted ids, or that have no bounds."""
     ids = np.array(video_ids.to_pylist(), str)
     lows, highs = (_bounds(files, f"{end}video_id") for end in (LOW, HIGH))
     if not len(ids) or lows is None or highs is None:
@@ -134,7 +135,7 @@ def _may_hold(files: pa.Table, video_ids: pa.Array) -> pa.Table:
 
 
 def _bounds(files: pa.Table, name: str) -> "np.ndarray[Any, np.dtype[np.str_]] | None":
-    """One a file, "" where it has none; None when no file has any."""
+    """Return a bound for each file, "" where it has none; None if no file has any."""
     if name not in files.column_names:
         return None
     return np.array(pc.fill_null(files[name].cast(pa.string()), "").to_pylist(), str)

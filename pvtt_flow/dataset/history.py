@@ -1,4 +1,4 @@
-"""The versions of a dataset: who made them, when, and how to have one again."""
+"""Versions of a dataset: their history, lookup by time, and restore."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,13 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pvtt_flow.dataset.delta import open_table
-from pvtt_flow.dataset.file_actions import between
+from pvtt_flow.dataset.file_actions import actions_between
 from pvtt_flow.dataset.tables import KEY, VIDEOS
-from pvtt_flow.dataset.transactions import Base, Step, advance, base_of, oldest_version
+from pvtt_flow.dataset.transactions import (
+    Snapshot,
+    Transaction,
+    commit,
+    oldest_version,
+    snapshot_at,
+)
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.uris import redact_uri
 
-# What delta-rs writes, and what is only for the machine.
+# Entries of delta-rs, and entries that have fields of their own or are of no use to people.
 _NOT_NOTES = {"timestamp", "operation", "operationParameters", "operationMetrics", "engineInfo",
               "clientVersion", "version", "readVersion", "isBlindAppend", "isolationLevel",
               "step", "by", "run_id", "commit_id", "masklets_version"}  # fmt: skip
@@ -21,46 +27,46 @@ _NOT_NOTES = {"timestamp", "operation", "operationParameters", "operationMetrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One line of the history."""
+    """Version of a dataset, as its log has it."""
 
     version: int
     at: datetime
-    """When it was committed, by the clock of who did."""
-    step: str
-    """What made it: `run`, `judge`, `restore`, …"""
+    """Time of the commit, by the clock of the writer."""
+    operation: str
+    """Operation that made it: `run`, `judge`, `restore`, …"""
     by: str
     run_id: str | None
     notes: Mapping[str, Any]
-    """Counts and settings, as the step gives them."""
+    """Counts and settings of the operation."""
 
 
 def history(uri: str, limit: int | None = None) -> list[Version]:
-    """The latest versions, the newest first."""
+    """Return the latest versions, newest first; all of them without a limit."""
     return [_version(entry) for entry in open_table(uri, VIDEOS).history(limit)]
 
 
 def version_at(uri: str, at: datetime) -> int:
-    """The version that was the latest at a time.
+    """Return the version that was the latest at a time.
 
-    Raises PreflightError when there was none yet, ValueError for a time without a zone.
+    Raises PreflightError if there was none yet, and ValueError for a time without a time zone.
     """
     if at.tzinfo is None:
-        raise ValueError(f"a time must have a zone, such as datetime.UTC, got {at}")
+        raise ValueError(f"a time must have a time zone, such as datetime.UTC, got {at}")
     times = times_of(history(uri))
     before = [version for version, time in times if time <= at]
     if not before:
         raise PreflightError(
-            f"{KEY}: expected a time since {times[0][1]:%Y-%m-%d %H:%M:%SZ}, when "
-            f"{redact_uri(uri)} was made, but got {at:%Y-%m-%d %H:%M:%SZ}"
+            f"{KEY}: the time must be at or after {times[0][1]:%Y-%m-%d %H:%M:%SZ}, when "
+            f"{redact_uri(uri)} was created, got {at:%Y-%m-%d %H:%M:%SZ}"
         )
     return before[-1]
 
 
 def times_of(versions: Sequence[Version]) -> list[tuple[int, datetime]]:
-    """Since when each was the latest, the oldest first; none is older than those before it.
+    """Return version and time of each version, oldest first; times never decrease.
 
-    Clocks differ, and nobody can tell which is right: after one that was ahead, the others' times
-    count as its time until they have caught up.
+    Clocks of writers differ. After a commit by a clock that is ahead, later versions get its time
+    until their own clocks have caught up.
     """
     oldest_first = versions[::-1]
     times = itertools.accumulate((version.at for version in oldest_first), max)
@@ -68,45 +74,45 @@ def times_of(versions: Sequence[Version]) -> list[tuple[int, datetime]]:
 
 
 def check_version(uri: str, version: int) -> None:
-    """Raise PreflightError when there is no such version, or its files have been vacuumed."""
+    """Raise PreflightError if the version does not exist or its files have been vacuumed."""
     videos = open_table(uri, VIDEOS)
     oldest, latest = oldest_version(videos), videos.version()
     if not 0 <= version <= latest:
         raise PreflightError(
-            f"{KEY}: expected a version from {oldest} to {latest} of {redact_uri(uri)}, "
-            f"but found none with number {version}"
+            f"{KEY}: the version of {redact_uri(uri)} must be in [{oldest}, {latest}], "
+            f"got {version}"
         )
     if version < oldest:
         raise PreflightError(
-            f"{KEY}: expected a version from {oldest} to {latest} of {redact_uri(uri)}, "
-            f"but the files of {version} have been vacuumed"
+            f"{KEY}: the version of {redact_uri(uri)} must be in [{oldest}, {latest}], "
+            f"got {version}, whose files have been vacuumed"
         )
 
 
 def restore(uri: str, version: int) -> int:
-    """Make a new version that holds what an earlier one held; returns its number."""
+    """Commit a new version with the content of an earlier one; returns its number."""
     check_version(uri, version)
-    target = base_of(uri, version)
+    target = snapshot_at(uri, version)
     if target.videos.schema() != open_table(uri, VIDEOS).schema():
         raise PreflightError(
-            f"{KEY}: expected a version with the columns of the latest one, but {version} is from "
-            "before an upgrade: it can be read, not restored"
+            f"{KEY}: the version must have the columns of the latest one, got {version}, which is "
+            "from before an upgrade; it can be read but not restored"
         )
 
-    def step(base: Base) -> Step:
-        return Step(
-            name="restore",
-            videos=between(base.videos, target.videos),
-            masklets=between(base.masklets, target.masklets),
+    def transaction(snapshot: Snapshot) -> Transaction:
+        return Transaction(
+            operation="restore",
+            videos=actions_between(snapshot.videos, target.videos),
+            masklets=actions_between(snapshot.masklets, target.masklets),
             notes={"restored_version": version},
         )
 
-    return advance(uri, step)
+    return commit(uri, transaction)
 
 
 def grouped(versions: Sequence[Version]) -> Iterator[list[Version]]:
-    """Neighbours that one run has committed, together."""
-    for _, group in itertools.groupby(versions, lambda v: (v.step, v.run_id or v.version)):
+    """Group successive versions that one run committed."""
+    for _, group in itertools.groupby(versions, lambda v: (v.operation, v.run_id or v.version)):
         yield list(group)
 
 
@@ -114,8 +120,9 @@ def _version(entry: Mapping[str, Any]) -> Version:
     return Version(
         version=entry["version"],
         at=datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
-        # delta-rs makes a few by itself: `CREATE TABLE`, and `VACUUM START` and `END`.
-        step=entry.get("step") or entry["operation"].split()[0].lower(),
+        # delta-rs commits `CREATE TABLE`, `VACUUM START` and `VACUUM END` by itself. Our own
+        # operations are under the key "step" since the first datasets.
+        operation=entry.get("step") or entry["operation"].split()[0].lower(),
         by=entry.get("by") or "",
         run_id=entry.get("run_id"),
         notes={name: value for name, value in entry.items() if name not in _NOT_NOTES},

@@ -1,4 +1,4 @@
-"""What the dataset already knows of each video, as little as planning needs."""
+"""Ledger: the few columns of each committed video that planning needs."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -12,13 +12,13 @@ from pvtt_flow.dataset.arrow import from_table, schema_of
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.types import Status
 
-# Entries that are Python objects at one time; the others stay in Arrow, a few dozen bytes each.
+# Number of entries that are Python objects at one time; in Arrow an entry takes a few dozen bytes.
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """The columns of a seal that decide whether its video has to be processed again."""
+    """Columns of a `VideoRecord` that decide whether its video has to be processed again."""
 
     video_id: str
     etag: str
@@ -35,7 +35,7 @@ class LedgerEntry:
 
 
 class Ledger:
-    """An entry for each row of the `videos` table; millions of them fit into memory."""
+    """Entry for each row of the `videos` table, in Arrow, so that millions fit into memory."""
 
     def __init__(self, rows: pa.Table) -> None:
         self._rows = rows
@@ -45,7 +45,7 @@ class Ledger:
         return int(self._rows.num_rows)
 
     def entries(self, video_ids: Iterable[str]) -> Iterator[LedgerEntry | None]:
-        """What is known of each, in order; None of those that the dataset has not seen."""
+        """Yield the entry of each video, in order; None for a video that is not in the dataset."""
         remaining = iter(video_ids)
         while chunk := list(islice(remaining, _CHUNK)):
             places = pc.index_in(pa.array(chunk, pa.string()), self._ids)
@@ -53,19 +53,19 @@ class Ledger:
             yield from (None if place is None else next(known) for place in places.to_pylist())
 
     def missing_from(self, input_uri: str, video_ids: Sequence[str]) -> list[LedgerEntry]:
-        """Entries of videos that were found at `input_uri` once and are not among these."""
+        """Return the entries that were listed under `input_uri` and are not among `video_ids`."""
         here = pc.equal(self._rows["input_uri"], input_uri)
         listed = pc.is_in(self._rows["video_id"], pa.array(video_ids, pa.string()))
         return from_table(LedgerEntry, self._rows.filter(pc.and_not(here, listed)))
 
 
 def read_ledger(videos: ds.Dataset) -> Ledger:
-    """The ledger of a `videos` table; reads no other columns."""
+    """Read the ledger of a `videos` table; reads no other columns."""
     known = set(videos.schema.names)
     names = [field.name for field in fields(LedgerEntry) if field.name in known]
     return Ledger(conform(videos.to_table(columns=names), LedgerEntry))
 
 
 def empty_ledger() -> Ledger:
-    """Of a dataset that is not there yet."""
+    """Return the ledger of a dataset that does not exist yet."""
     return Ledger(schema_of(LedgerEntry).empty_table())

@@ -1,4 +1,4 @@
-"""Rows of a dataset as the nouns they are, for those who want a few of them."""
+"""Queries that return a few rows of a dataset as value types."""
 
 import operator
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from pvtt_flow.types import Masklet, VideoRecord
 
 
 class Tables(Protocol):
-    """A dataset, however it was opened."""
+    """Dataset at one version."""
 
     def videos(self) -> ds.Dataset:
-        """Its `videos` table."""
+        """Return the `videos` table."""
         ...
 
     def masklets(self) -> ds.Dataset:
-        """Its `masklets` table."""
+        """Return the `masklets` table."""
         ...
 
 
@@ -62,8 +62,10 @@ def find_videos(dataset: Tables, part: str, *, limit: int | None = None) -> list
     return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
-def seals_where(dataset: Tables, *, failed: bool = False, gone: bool = False) -> list[VideoRecord]:
-    """The videos that failed, or that are gone from their input, by uri."""
+def list_failed_or_gone_videos(
+    dataset: Tables, *, failed: bool = False, gone: bool = False
+) -> list[VideoRecord]:
+    """Return the videos that failed, or that are gone from their input, by uri."""
     columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
     where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
     table = dataset.videos().to_table(filter=where)
@@ -71,7 +73,7 @@ def seals_where(dataset: Tables, *, failed: bool = False, gone: bool = False) ->
 
 
 def masklets_of(dataset: Tables, video_ids: Sequence[str]) -> list[Masklet]:
-    """All masklets of some videos, by id; reads only the partitions that can have them."""
+    """Return the masklets of some videos, by id; reads only the partitions that can have them."""
     buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
     where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)
     table = dataset.masklets().to_table(filter=where)
@@ -79,5 +81,5 @@ def masklets_of(dataset: Tables, video_ids: Sequence[str]) -> list[Masklet]:
 
 
 def _is_one_of(column: str, texts: Sequence[str]) -> ds.Expression:
-    """Also for no texts, of which Arrow would not know the type."""
+    """Return whether the column is one of the texts; typed, so that it also works for no texts."""
     return ds.field(column).isin(pa.array(texts, pa.string()))

@@ -1,7 +1,7 @@
-"""A table's files as an Arrow dataset that knows what is in each, so that filters skip files.
+"""Arrow dataset over the files of a table, with the log's statistics, so that filters skip files.
 
-delta-rs has such a view too; this one also skips by measurements (columns inside columns), and
-travels to other processes, which need neither the log nor delta-rs.
+delta-rs has a similar view. This one also skips files by nested columns (the measurements), and
+can be pickled to processes that have neither the log nor delta-rs.
 """
 
 import operator
@@ -19,7 +19,7 @@ from pvtt_flow.storage.arrow_files import arrow_filesystem
 
 
 def scan(table: DeltaTable, root: str) -> ds.FileSystemDataset:
-    """The rows of a table's version; nothing but the log is read until someone asks for them."""
+    """Return the rows of a table's version; reads only the log, rows are read on demand."""
     files, folder = arrow_filesystem(root)
     # Column chunks that lie together are fetched together.
     ahead = ds.ParquetFragmentScanOptions(pre_buffer=True)
@@ -33,7 +33,7 @@ def scan(table: DeltaTable, root: str) -> ds.FileSystemDataset:
 
 
 def _known(file: Mapping[str, Any]) -> ds.Expression:
-    """What is true of every row of a file, by the log."""
+    """Return an expression that holds for all rows of a file, by its statistics in the log."""
     everything = ds.scalar(value=True)
     return reduce(operator.and_, _facts(file), everything)
 
@@ -57,7 +57,7 @@ def _column(key: str, prefix: str) -> ds.Expression:
 
 
 def _or_null(bound: ds.Expression, file: Mapping[str, Any], name: str) -> ds.Expression:
-    """Bounds say nothing of nulls. (Arrow understands this only one bound at a time.)"""
+    """Allow nulls, which bounds do not cover. (Arrow handles only one bound at a time.)"""
     if file.get(NULLS + name) == 0:
         return bound
     return bound | _column(name, "").is_null()

@@ -1,4 +1,4 @@
-"""What the log knows of a file's rows, so that it need not be opened: Delta's statistics."""
+"""Statistics of a file in Delta's log, by which readers skip files."""
 
 import json
 import math
@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 LOW, HIGH, NULLS = "min.", "max.", "null_count."
-"""Prefixes of what `DeltaTable.get_add_actions(flatten=True)` tells of a column."""
+"""Prefixes of the statistics in `DeltaTable.get_add_actions(flatten=True)`."""
 # Longer texts make poor bounds and a big log; without bounds a file is simply always read.
 _MAX_CHARS = 128
 
 
 def stats_json(rows: pa.Table) -> str:
-    """Row count, and bounds of the texts and numbers, also of those inside structs."""
+    """Return row count, null counts, and bounds of texts and numbers, nested ones included, as
+    JSON."""
     lows: dict[str, Any] = {}
     highs: dict[str, Any] = {}
     nulls: dict[str, Any] = {}
@@ -26,10 +27,10 @@ def stats_json(rows: pa.Table) -> str:
     return _json(rows.num_rows, lows, highs, nulls)
 
 
-def stats_again(file: Mapping[str, Any]) -> str:
-    """The same from a row of `get_add_actions`."""
-    found = (_known(file, prefix) for prefix in (LOW, HIGH, NULLS))
-    return _json(file["num_records"], *found)
+def stats_from_log(file: Mapping[str, Any]) -> str:
+    """Return a file's statistics as JSON again, from its row of `get_add_actions`."""
+    by_path = (_known(file, prefix) for prefix in (LOW, HIGH, NULLS))
+    return _json(file["num_records"], *by_path)
 
 
 def _json(num_rows: int, *by_path: Mapping[str, Any]) -> str:
@@ -51,7 +52,7 @@ def _bounds(column: pa.ChunkedArray) -> tuple[Any, Any] | None:
     if low is None or max(len(str(low)), len(str(high))) > _MAX_CHARS:
         return None
     if column.type == pa.float64():
-        # NaN is not between bounds, and JSON has no word for it.
+        # NaN lies between no bounds, and JSON cannot express it.
         numbers = math.isfinite(low) and math.isfinite(high)
         if not numbers or pc.any(pc.is_nan(column)).as_py():
             return None
@@ -64,7 +65,7 @@ def _known(file: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _tree(by_path: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"qc.presence": 1}` as `{"qc": {"presence": 1}}`."""
+    """Return `{"qc.presence": 1}` as `{"qc": {"presence": 1}}`."""
     tree: dict[str, Any] = {}
     for path, value in by_path.items():
         *parents, name = path.split(".")

@@ -1,6 +1,7 @@
-"""The two tables' schemas, and the Parquet files that workers write into them.
+"""Schemas of the two tables, and the Parquet files that workers write for them.
 
-A file is nobody's until the driver commits it; what a killed run leaves behind is vacuumed.
+A file belongs to a table only after the driver has committed it. Files of a killed run stay
+uncommitted and are deleted by vacuum.
 """
 
 import time
@@ -27,9 +28,10 @@ from pvtt_flow.types import Masklet, VideoRecord
 KEY = "$.output.uri"
 MASKLETS = "masklets"
 VIDEOS = "videos"
-# Partitions are for pruning by video and for rewriting little when a video is replaced.
+# Partitions let readers skip most files of other videos, and keep small what a replaced video
+# rewrites.
 NUM_BUCKETS = 16
-# What a reader of one masklet has to read: a row group, and as much of it as there is in a file.
+# A reader of one masklet reads a whole row group.
 ROW_GROUP_BYTES = 8 << 20
 BUCKET = "bucket"
 SCHEMAS: Mapping[str, pa.Schema] = {
@@ -40,7 +42,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskletFile:
-    """Receipt of one written file of the `masklets` table, small enough to send to the driver."""
+    """Description of a written file of the `masklets` table, small enough to send to the driver."""
 
     path: str
     """Relative to the table."""
@@ -48,18 +50,18 @@ class MaskletFile:
     num_rows: int
     bucket: int
     video_ids: tuple[str, ...]
-    """Whose rows are inside."""
+    """Videos that have rows in the file."""
     stats_json: str
-    """Delta's statistics of the file."""
+    """Statistics of the file for Delta's log."""
 
 
 def bucket_of(video_id: str) -> int:
-    """The partition of a video's masklets."""
+    """Return the partition of a video's masklets."""
     return int(digest(video_id, 8), 16) % NUM_BUCKETS
 
 
 def write_masklet_files(root: str, masklets: Sequence[Masklet]) -> tuple[MaskletFile, ...]:
-    """One new file a bucket under the table at `root`, outside its log; () for no masklets."""
+    """Write a new file for each bucket under the table at `root`, without committing it."""
 
     def bucket(masklet: Masklet) -> int:
         return bucket_of(masklet.video_id)
@@ -81,20 +83,20 @@ def _write_bucket(root: str, bucket: int, masklets: Sequence[Masklet]) -> Maskle
 
 
 def add_action(file: MaskletFile) -> AddAction:
-    """What the log says of a receipt's file."""
+    """Return the add action of a written file."""
     return added(file.path, file.size_bytes, {BUCKET: str(file.bucket)}, file.stats_json)
 
 
 def added(path: str, size_bytes: int, partition: Mapping[str, str | None], stats: str) -> AddAction:
-    """What the log says of a file that enters a table."""
+    """Return the add action of a file."""
     now_ms = time.time_ns() // 1_000_000
     return AddAction(path, size_bytes, partition, now_ms, data_change=True, stats=stats)
 
 
 def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -> AddAction:
-    """Write one new file of a table; the partition's columns are in its path, not in `rows`.
+    """Write a new file of a table; partition columns are in its path and not in `rows`.
 
-    Raises StoreError when the store does not take it.
+    Raises StoreError if the store refuses it.
     """
     folder = "".join(f"{name}={value}/" for name, value in partition.items())
     path = f"{folder}{uuid4().hex}.zstd.parquet"
@@ -102,24 +104,24 @@ def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -
     try:
         size_bytes = with_retries(lambda: _write(uri, rows))
     except pa.ArrowException:
-        raise  # the rows' doing, not the store's
+        raise  # an error of the rows and not of the store
     except Exception as error:
-        raise StoreError(f"{KEY}: expected to write rows, but {describe(error, uri)}") from error
+        raise StoreError(f"{KEY}: rows must be written, but {describe(error, uri)}") from error
     return added(path, size_bytes, partition, stats_json(rows))
 
 
 def read_file(
     root: str, path: str, columns: Sequence[str] | None = None, *, row_group: int | None = None
 ) -> pa.Table:
-    """The rows of one file of a table, or of one row group; not the columns of its partition.
+    """Read the rows of a file or of one row group, without partition columns.
 
-    Raises StoreError when the store does not give it.
+    Raises StoreError if the file cannot be read.
     """
     uri = f"{root}/{path}"
     try:
         return with_retries(lambda: _read(uri, columns, row_group))
     except Exception as error:
-        raise StoreError(f"{KEY}: expected to read rows, but {describe(error, uri)}") from error
+        raise StoreError(f"{KEY}: rows must be read, but {describe(error, uri)}") from error
 
 
 def _write(uri: str, rows: pa.Table) -> int:
@@ -131,14 +133,14 @@ def _write(uri: str, rows: pa.Table) -> int:
             pq.write_table(rows, stream, _rows_a_group(rows), compression="zstd")
             return int(stream.tell())
     except BaseException:
-        # Half a file is nobody's, and on a full disk in everybody's way.
+        # A partial file is of no use, and on a full disk it takes space.
         with suppress(Exception):
             files.rm(place)
         raise
 
 
 def _rows_a_group(rows: pa.Table) -> int:
-    """So many that they take about the bytes of a row group, before compression."""
+    """Return the number of rows with about the bytes of a row group, before compression."""
     row_bytes = rows.nbytes / max(1, rows.num_rows)
     return max(1, int(ROW_GROUP_BYTES / max(1, row_bytes)))
 

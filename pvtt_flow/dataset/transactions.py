@@ -1,15 +1,15 @@
-"""Take both tables forward together, whoever else is writing: no locks, no clocks.
+"""Transactions over both tables, with optimistic concurrency: no locks and no clocks.
 
-The log of `videos` is the dataset's one line of versions; each version names the version of
-`masklets` that goes with it (as a Delta application transaction, which checkpoints keep). A step:
+The log of `videos` gives the dataset's versions. Each version names the version of `masklets` that
+belongs to it, as a Delta application transaction, which checkpoints keep. A transaction:
 
-    1. read `videos` at its latest version v, and `masklets` as v names it
-    2. commit to `masklets`: what 1 read, with the step's changes
+    1. read the snapshot: `videos` at its latest version v, and `masklets` as v names it
+    2. commit to `masklets`: the table of 1 with the transaction's changes
     3. commit to `videos`, as v + 1, which names the version of 2
 
-Each commit lands as the very next version of what was read, or not at all. Whoever loses one to
-another writer starts again from 1. What 2 committed without a 3, by a loser or by a process that
-died, is named by no version of the dataset: no reader sees it, and no step builds on it.
+Each commit becomes the version after the one that was read, or fails. A writer that loses to
+another one starts again from 1. If 3 does not follow 2, because the writer lost or died, no version
+of the dataset names the masklets of 2: no reader sees them, and no transaction builds on them.
 """
 
 import os
@@ -22,47 +22,55 @@ from socket import gethostname
 from typing import Any, Literal
 from uuid import uuid4
 
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema
+from deltalake import Transaction as AppTransaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from pvtt_flow.dataset.delta import LOG, open_table
-from pvtt_flow.dataset.file_actions import NOTHING, Edit, between, files_of, partition_of, then
+from pvtt_flow.dataset.file_actions import (
+    NO_ACTIONS,
+    FileActions,
+    actions_between,
+    compose,
+    files_of,
+    partition_of,
+)
 from pvtt_flow.dataset.tables import BUCKET, KEY, MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.files import read_bytes
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import redact_uri
 
-StepName = Literal[
+Operation = Literal[
     "run", "gone", "retry", "clear", "judge", "compact", "restore", "vacuum", "upgrade"
 ]
-# In the log of `videos`, beside the version of `masklets`: see `Step.oldest`.
+# Application id in the log of `videos`, for `Transaction.oldest`.
 OLDEST = "oldest"
-# Each is a lost race or an answer that did not come, so that many in a row are no accident.
+# A try fails by a conflict or by a lost answer of the store; fifty in a row are no accident.
 _MAX_TRIES = 50
 _PAUSE_S, _MAX_PAUSE_S = 0.05, 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """Both tables as one version of the dataset has them."""
+class Snapshot:
+    """Tables of the dataset at one of its versions."""
 
     videos: DeltaTable
     masklets: DeltaTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """From one version to the next."""
+class Transaction:
+    """Change from one version of the dataset to the next."""
 
-    name: StepName
-    videos: Edit = NOTHING
-    masklets: Edit = NOTHING
+    operation: Operation
+    videos: FileActions = NO_ACTIONS
+    masklets: FileActions = NO_ACTIONS
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """For the log: whose run, how many, with which settings."""
+    """Entries for the log: the run, counts, settings."""
     oldest: int | None = None
-    """From now on no version before this one can be read."""
+    """First version that stays readable; None leaves it as it is."""
 
 
 def _whoami() -> str:
@@ -73,120 +81,140 @@ def _whoami() -> str:
     return f"{user}@{gethostname()}"
 
 
-class _OutrunError(Exception):
-    """Another writer has committed the version that this one was to be."""
+class _CommitConflictError(Exception):
+    """Conflict: another writer committed this version first."""
 
 
-def advance(uri: str, make_step: Callable[[Base], Step | None]) -> int:
-    """Commit the step that `make_step` makes of the latest version; returns the new version.
+def commit(uri: str, make_transaction: Callable[[Snapshot], Transaction | None]) -> int:
+    """Commit the transaction that `make_transaction` builds on the latest snapshot.
 
-    It is made again whenever another writer gets in between, and may then be None: there is
-    nothing left to do. Raises StoreError when the dataset cannot be written.
+    Returns the new version. After a conflict the transaction is built again, on the snapshot that
+    won. It may be None if there is nothing to change; then the latest version is returned.
+
+    Raises StoreError if the dataset cannot be written.
     """
     cause: BaseException | None = None
     for attempt in range(_MAX_TRIES):
-        base = base_of(uri)
-        step = make_step(base)
-        if step is None:
-            return int(base.videos.version())
+        snapshot = snapshot_at(uri)
+        transaction = make_transaction(snapshot)
+        if transaction is None:
+            return int(snapshot.videos.version())
         try:
-            named = _commit_masklets(uri, base.masklets, step)
-            return _commit_videos(uri, base.videos, step, named)
-        except _OutrunError as outrun:
-            cause = outrun.__cause__
+            named = _commit_masklets(uri, snapshot.masklets, transaction)
+            return _commit_videos(uri, snapshot.videos, transaction, named)
+        except _CommitConflictError as conflict:
+            cause = conflict.__cause__
         pause_s = min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S)
-        time.sleep(random.uniform(0, pause_s))  # noqa: S311 (writers must not keep in step)
-    raced = "others got in between: run fewer at once, or raise $.run.commit_interval_s"
-    reason = describe(cause, uri) if cause is not None and is_transient(cause) else raced
+        time.sleep(random.uniform(0, pause_s))  # noqa: S311 (jitter, so that writers do not collide again)
+    conflicts = (
+        "other writers committed first; start fewer runs at once or raise $.run.commit_interval_s"
+    )
+    reason = describe(cause, uri) if cause is not None and is_transient(cause) else conflicts
     raise StoreError(
-        f"{KEY}: expected to commit to {redact_uri(uri)}, but {_MAX_TRIES} times {reason}"
+        f"{KEY}: a commit to {redact_uri(uri)} must succeed, got {_MAX_TRIES} failures: {reason}"
     ) from cause
 
 
-def base_of(uri: str, version: int | None = None) -> Base:
-    """Both tables at a version of the dataset, or the latest."""
+def snapshot_at(uri: str, version: int | None = None) -> Snapshot:
+    """Open both tables at a version of the dataset, or at the latest."""
     videos = open_table(uri, VIDEOS, version)
-    return Base(videos, open_table(uri, MASKLETS, named_version(videos)))
+    return Snapshot(videos, open_table(uri, MASKLETS, masklets_version(videos)))
 
 
-def named_version(videos: DeltaTable) -> int:
-    """The version of `masklets` that goes with `videos`; 0, the empty one, before any commit."""
+def masklets_version(videos: DeltaTable) -> int:
+    """Return the version of `masklets` that belongs to `videos`; 0, the empty table, at first."""
     return int(videos.transaction_version(MASKLETS) or 0)
 
 
 def oldest_version(videos: DeltaTable) -> int:
-    """The first version that can be read."""
+    """Return the first version that can be read."""
     return int(videos.transaction_version(OLDEST) or 0)
 
 
-def _commit_masklets(uri: str, named: DeltaTable, step: Step) -> int:
+def _commit_masklets(uri: str, named: DeltaTable, transaction: Transaction) -> int:
     head = open_table(uri, MASKLETS)
-    edit = step.masklets
+    actions = transaction.masklets
     if head.version() != named.version():
-        edit = then(between(head, named), edit)
-    if not edit:
+        actions = compose(actions_between(head, named), actions)
+    if not actions:
         return int(head.version())
-    return _swap(uri, MASKLETS, head, edit, step, ())
+    return _commit_if_unchanged(uri, MASKLETS, head, actions, transaction, ())
 
 
-def _commit_videos(uri: str, videos: DeltaTable, step: Step, masklets_version: int) -> int:
-    known = [Transaction(MASKLETS, masklets_version)]
-    if step.oldest is not None:
-        known.append(Transaction(OLDEST, step.oldest))
-    return _swap(uri, VIDEOS, videos, step.videos, step, known)
+def _commit_videos(
+    uri: str, videos: DeltaTable, transaction: Transaction, masklets_version: int
+) -> int:
+    app_transactions = [AppTransaction(MASKLETS, masklets_version)]
+    if transaction.oldest is not None:
+        app_transactions.append(AppTransaction(OLDEST, transaction.oldest))
+    return _commit_if_unchanged(
+        uri, VIDEOS, videos, transaction.videos, transaction, app_transactions
+    )
 
 
-def _swap(
+def _commit_if_unchanged(
     uri: str,
     name: str,
     table: DeltaTable,
-    edit: Edit,
-    step: Step,
-    known: Sequence[Transaction],
+    actions: FileActions,
+    transaction: Transaction,
+    app_transactions: Sequence[AppTransaction],
 ) -> int:
-    """Commit the next version of the table as it was read; returns it, or raises _OutrunError."""
-    version, mark = int(table.version()) + 1, uuid4().hex
+    """Commit the version after the one that was read, and return it.
+
+    Raises _CommitConflictError if another writer committed it first.
+    """
+    version, commit_id = int(table.version()) + 1, uuid4().hex
     schema = SCHEMAS[name]
-    notes = {**step.notes, "step": step.name, "by": _whoami(), "commit_id": mark}
-    # New columns are only taken with all files anew, which removes the others by itself.
-    anew = table.schema() != Schema.from_arrow(schema)
+    notes = {
+        **transaction.notes,
+        "step": transaction.operation,
+        "by": _whoami(),
+        "commit_id": commit_id,
+    }
+    # Delta takes a new schema only with an overwrite, which removes all other files by itself.
+    changes_schema = table.schema() != Schema.from_arrow(schema)
     try:
         table.create_write_transaction(
-            [*([] if anew else _removals(table, edit)), *_additions(edit)],
-            "overwrite" if anew else "append",
+            [*([] if changes_schema else _removals(table, actions)), *_additions(actions)],
+            "overwrite" if changes_schema else "append",
             schema,
             partition_by=[BUCKET] if BUCKET in schema.names else [],
             commit_properties=CommitProperties(
-                custom_metadata=notes, max_commit_retries=0, app_transactions=list(known)
+                custom_metadata=notes, max_commit_retries=0, app_transactions=list(app_transactions)
             ),
             post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
         )
     except (DeltaError, OSError) as error:
-        _look(f"{uri}/{name}/{LOG}/{version:020}.json", mark, error)
+        _confirm_commit(f"{uri}/{name}/{LOG}/{version:020}.json", commit_id, error)
     return version
 
 
-def _look(entry: str, mark: str, error: Exception) -> None:
-    """Nothing when the log's entry is ours after all: an answer can be lost on its way."""
+def _confirm_commit(entry: str, commit_id: str, error: Exception) -> None:
+    """Return if the log entry is ours: a commit may succeed and its answer be lost.
+
+    Raises _CommitConflictError if the entry is missing or another writer's, StoreError if the
+    error is a permanent one of the store.
+    """
     written = read_bytes(entry)
     if written is None and not is_transient(error):
-        raise StoreError(f"{KEY}: expected to commit, but {describe(error, entry)}") from error
-    if written is None or mark.encode() not in written:
-        raise _OutrunError from error
+        raise StoreError(f"{KEY}: a commit must succeed, but {describe(error, entry)}") from error
+    if written is None or commit_id.encode() not in written:
+        raise _CommitConflictError from error
 
 
-def _additions(edit: Edit) -> Iterator[AddAction]:
-    return (replace(file, data_change=not edit.same_rows) for file in edit.added)
+def _additions(actions: FileActions) -> Iterator[AddAction]:
+    return (replace(file, data_change=not actions.same_rows) for file in actions.added)
 
 
-def _removals(table: DeltaTable, edit: Edit) -> Iterator[RemoveAction]:
-    if not edit.removed:
+def _removals(table: DeltaTable, actions: FileActions) -> Iterator[RemoveAction]:
+    if not actions.removed:
         return
     now_ms = time.time_ns() // 1_000_000
-    for file in files_of(table, edit.removed).to_pylist():
+    for file in files_of(table, actions.removed).to_pylist():
         yield RemoveAction(
             file["path"],
-            data_change=not edit.same_rows,
+            data_change=not actions.same_rows,
             deletion_timestamp=now_ms,
             size=file["size_bytes"],
             partition_values=partition_of(file),

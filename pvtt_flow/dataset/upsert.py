@@ -1,4 +1,4 @@
-"""Finished videos on their way into the dataset."""
+"""Upsert of finished videos: their rows replace all rows that the videos had."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from deltalake.transaction import AddAction
 
 from pvtt_flow.dataset.arrow import to_table
-from pvtt_flow.dataset.file_actions import Edit, rows_of, without
+from pvtt_flow.dataset.file_actions import FileActions, delete_videos, rows_of
 from pvtt_flow.dataset.tables import (
     MASKLETS,
     VIDEOS,
@@ -18,18 +18,19 @@ from pvtt_flow.dataset.tables import (
     read_file,
     write_file,
 )
-from pvtt_flow.dataset.transactions import Base, Step
+from pvtt_flow.dataset.transactions import Snapshot, Transaction
 from pvtt_flow.types import VideoRecord
 
-_HELD = ("video_id", "run_id", "status", "num_masklets")
+_COLUMNS = ("video_id", "run_id", "status", "num_masklets")
 
 
-class Publication:
-    """Seals and masklets that are to replace all that their videos had.
+class VideoUpsert:
+    """Rows of finished videos and their masklets, to replace the rows that these videos have.
 
-    `seen` gives the run whose results each video had when this one was planned (None when it had
-    none, as for a video that is not named). Where another run has published since, its results
-    stay, unless they are a failure and these are not: `overtaken` has the ids after each `step`.
+    `expected_run_ids` gives the run whose results each video had when this run was planned, or
+    None if it had none; a video that is missing there had none. If another run has committed
+    results for a video since, those stay, except that a success replaces a failure. After
+    `transaction`, `superseded` has the ids of the videos whose results stayed.
     """
 
     def __init__(
@@ -38,33 +39,36 @@ class Publication:
         files: Sequence[MaskletFile],
         records: Sequence[VideoRecord],
         run_id: str,
-        seen: Mapping[str, str | None],
+        expected_run_ids: Mapping[str, str | None],
     ) -> None:
-        """Raises ValueError for masklets without a seal, and for two seals of one video."""
+        """Raises ValueError for masklets without a video row, and for two rows of one video."""
         _check(files, records)
         self._roots = {name: f"{uri}/{name}" for name in (VIDEOS, MASKLETS)}
         self._files = files
-        self._seals = sorted(records, key=lambda record: record.video_id)
+        self._records = sorted(records, key=lambda record: record.video_id)
         self._run_id = run_id
-        self._seen = seen
-        self.overtaken: frozenset[str] = frozenset()
+        self._expected_run_ids = expected_run_ids
+        self.superseded: frozenset[str] = frozenset()
 
-    def step(self, base: Base) -> Step | None:
-        """What there is to do now; None when all has been done by others."""
-        held = self._held(base)
-        late = [s.video_id for s in self._seals if self._is_late(s, held.get(s.video_id))]
-        self.overtaken = frozenset(late)
-        records = [record for record in self._seals if record.video_id not in self.overtaken]
+    def transaction(self, snapshot: Snapshot) -> Transaction | None:
+        """Return the change on this snapshot; None if other runs have done all of it."""
+        existing = self._existing(snapshot)
+        self.superseded = frozenset(
+            record.video_id
+            for record in self._records
+            if self._is_superseded(record, existing.get(record.video_id))
+        )
+        records = [record for record in self._records if record.video_id not in self.superseded]
         if not records:
             return None
-        replaced = {record.video_id for record in records} & held.keys()
+        replaced = {record.video_id for record in records} & existing.keys()
         row = write_file(self._roots[VIDEOS], to_table(VideoRecord, records), {})
-        return Step(
-            name="run",
-            videos=self._without(base, VIDEOS, replaced).with_files(row),
-            masklets=self._without(
-                base, MASKLETS, {i for i in replaced if held[i]["num_masklets"]}
-            ).with_files(*self._added()),
+        return Transaction(
+            operation="run",
+            videos=self._delete(snapshot, VIDEOS, replaced).with_files(row),
+            masklets=self._delete(
+                snapshot, MASKLETS, {i for i in replaced if existing[i]["num_masklets"]}
+            ).with_files(*self._added_files()),
             notes={
                 "run_id": self._run_id,
                 "videos_added": len(records) - len(replaced),
@@ -73,41 +77,44 @@ class Publication:
             },
         )
 
-    def _held(self, base: Base) -> dict[str, dict[str, Any]]:
-        ids = [record.video_id for record in self._seals]
-        rows = rows_of(base.videos, self._roots[VIDEOS], ids, _HELD)
+    def _existing(self, snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+        ids = [record.video_id for record in self._records]
+        rows = rows_of(snapshot.videos, self._roots[VIDEOS], ids, _COLUMNS)
         return {row["video_id"]: row for row in rows.to_pylist()}
 
-    def _is_late(self, record: VideoRecord, held: Mapping[str, Any] | None) -> bool:
-        if held is None or held["run_id"] in (self._run_id, self._seen.get(record.video_id)):
+    def _is_superseded(self, record: VideoRecord, existing: Mapping[str, Any] | None) -> bool:
+        if existing is None:
             return False
-        return held["status"] in ("ok", "empty") or record.failure_kind is not None
+        expected = self._expected_run_ids.get(record.video_id)
+        if existing["run_id"] in (self._run_id, expected):
+            return False
+        return existing["status"] in ("ok", "empty") or record.failure_kind is not None
 
-    def _without(self, base: Base, name: str, video_ids: Collection[str]) -> Edit:
-        table = base.videos if name == VIDEOS else base.masklets
-        return without(table, self._roots[name], video_ids)
+    def _delete(self, snapshot: Snapshot, name: str, video_ids: Collection[str]) -> FileActions:
+        table = snapshot.videos if name == VIDEOS else snapshot.masklets
+        return delete_videos(table, self._roots[name], video_ids)
 
-    def _added(self) -> list[AddAction]:
-        """The files, without the rows of videos that came late."""
+    def _added_files(self) -> list[AddAction]:
+        """Return the files to add, without the rows of superseded videos."""
         added = []
         for file in self._files:
-            late = self.overtaken.intersection(file.video_ids)
-            if not late:
+            superseded = self.superseded.intersection(file.video_ids)
+            if not superseded:
                 added.append(add_action(file))
-            elif len(late) < len(file.video_ids):
-                added.append(self._rest(file))
+            elif len(superseded) < len(file.video_ids):
+                added.append(self._without_superseded(file))
         return added
 
-    def _rest(self, file: MaskletFile) -> AddAction:
+    def _without_superseded(self, file: MaskletFile) -> AddAction:
         root, action = self._roots[MASKLETS], add_action(file)
         rows = read_file(root, file.path)
-        late = pc.is_in(rows["video_id"], pa.array(list(self.overtaken), pa.string()))
-        return write_file(root, rows.filter(pc.invert(late)), action.partition_values)
+        is_superseded = pc.is_in(rows["video_id"], pa.array(list(self.superseded), pa.string()))
+        return write_file(root, rows.filter(pc.invert(is_superseded)), action.partition_values)
 
 
 def _check(files: Sequence[MaskletFile], records: Sequence[VideoRecord]) -> None:
     ids = [record.video_id for record in records]
     if twice := [video_id for video_id, count in Counter(ids).items() if count > 1]:
-        raise ValueError(f"each video must be sealed once in a commit, got twice: {twice}")
-    if unsealed := {video_id for file in files for video_id in file.video_ids} - set(ids):
-        raise ValueError(f"masklets must be committed with their seals, got none: {unsealed}")
+        raise ValueError(f"a commit must have one row for each video, got two for {twice}")
+    if missing := {video_id for file in files for video_id in file.video_ids} - set(ids):
+        raise ValueError(f"masklets must be committed with their videos, got none for {missing}")

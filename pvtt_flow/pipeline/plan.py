@@ -104,7 +104,7 @@ def work_key(source: Source, lineage: Lineage) -> str:
 
 
 def _turn(source: Source) -> tuple[int, str]:
-    if source.seen_run_id is None:
+    if source.expected_run_id is None:
         return -1, ""
     return bucket_of(source.video_id), source.video_id
 
@@ -127,7 +127,7 @@ def _place(
     key = work_key(source, lineage)
     if entry is None:
         return Planned(replace(source, work_key=key), "new")
-    to_process = replace(source, work_key=key, seen_run_id=entry.run_id)
+    to_process = replace(source, work_key=key, expected_run_id=entry.run_id)
     if entry.etag != source.etag or entry.size_bytes != source.size_bytes:
         return Planned(to_process, "changed")
     has_failed = entry.status in ("failed", "quarantined")

@@ -11,8 +11,8 @@ from typing import Protocol
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger
-from pvtt_flow.dataset.maintenance.compact import RUNNING, compact
-from pvtt_flow.dataset.maintenance.row_updates import mark
+from pvtt_flow.dataset.maintenance.compact import INCREMENTAL, compact
+from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.errors import StoreError
 from pvtt_flow.pipeline.assemble import Sealer
@@ -79,7 +79,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
     dataset = Dataset(config.output.uri)
     if plan.newly_gone or plan.returned:
         dataset.ensure()
-        summary.version = mark(
+        summary.version = mark_gone(
             dataset.uri,
             gone=plan.newly_gone,
             returned=plan.returned,
@@ -136,7 +136,7 @@ class _Ledger:
     summary: Summary
     watcher: Watcher
     sealer: Sealer = field(init=False)
-    seen: dict[str, str | None] = field(default_factory=dict)
+    expected_run_ids: dict[str, str | None] = field(default_factory=dict)
     records: list[VideoRecord] = field(default_factory=list)
     files: list[MaskletFile] = field(default_factory=list)
     num_commits: int = 0
@@ -154,7 +154,7 @@ class _Ledger:
             record, files = done
             self.records.append(record)
             self.files.extend(files)
-            self.seen[record.video_id] = shot_result.source.seen_run_id
+            self.expected_run_ids[record.video_id] = shot_result.source.expected_run_id
             self.summary.add_video(record)
             self.watcher.finished(record, self.summary)
 
@@ -165,27 +165,29 @@ class _Ledger:
     def commit(self) -> None:
         if self.records:
             run_id = self.prepared.lineage.run_id
-            done = self.dataset.commit(self.files, self.records, run_id=run_id, seen=self.seen)
+            done = self.dataset.commit(
+                self.files, self.records, run_id=run_id, expected_run_ids=self.expected_run_ids
+            )
             self.summary.version = done.version
-            self._tell(done.overtaken)
+            self._tell(done.superseded)
             self.num_commits += 1
-            if self.num_commits % RUNNING.fanout == 0:
+            if self.num_commits % INCREMENTAL.fanout == 0:
                 self.tidy()
-        self.records, self.files, self.seen = [], [], {}
+        self.records, self.files, self.expected_run_ids = [], [], {}
         self.committed_at_s = time.monotonic()
 
     def tidy(self) -> None:
         """Keep the number of files in bounds, however many commits there are."""
         run_id = self.prepared.lineage.run_id
-        self.summary.version = compact(self.dataset.uri, RUNNING, {"run_id": run_id})
+        self.summary.version = compact(self.dataset.uri, INCREMENTAL, {"run_id": run_id})
 
-    def _tell(self, overtaken: Collection[str]) -> None:
-        if overtaken:
-            self.summary.num_overtaken += len(overtaken)
+    def _tell(self, superseded: Collection[str]) -> None:
+        if superseded:
+            self.summary.num_superseded += len(superseded)
             _LOG.warning(
                 "another run writes to %s: it finished %d of these videos first, and its results "
                 "stay (%s)",
                 self.dataset.uri,
-                len(overtaken),
-                ", ".join(sorted(overtaken)[:3]),
+                len(superseded),
+                ", ".join(sorted(superseded)[:3]),
             )

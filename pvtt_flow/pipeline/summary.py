@@ -16,7 +16,7 @@ class Summary:
     """Inputs by reason."""
     num_videos: int = 0
     """Finished, whatever came of them."""
-    num_overtaken: int = 0
+    num_superseded: int = 0
     """Of these: another run had finished them first, and its results stay."""
     num_shots: int = 0
     num_masklets: int = 0

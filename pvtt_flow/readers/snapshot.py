@@ -8,7 +8,7 @@ import pyarrow.dataset as ds
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.scan import scan
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
-from pvtt_flow.dataset.transactions import base_of
+from pvtt_flow.dataset.transactions import snapshot_at
 from pvtt_flow.readers.windows import Windows
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ class OpenDataset:
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        base = base_of(dataset.uri, dataset.version)
+        snapshot = snapshot_at(dataset.uri, dataset.version)
         self.uri = dataset.uri
-        self.version = int(base.videos.version())
+        self.version = int(snapshot.videos.version())
         self._scans = {
-            VIDEOS: scan(base.videos, f"{self.uri}/{VIDEOS}"),
-            MASKLETS: scan(base.masklets, f"{self.uri}/{MASKLETS}"),
+            VIDEOS: scan(snapshot.videos, f"{self.uri}/{VIDEOS}"),
+            MASKLETS: scan(snapshot.masklets, f"{self.uri}/{MASKLETS}"),
         }
 
     def videos(self) -> ds.Dataset:

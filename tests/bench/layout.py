@@ -37,9 +37,9 @@ from rich.table import Table
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset import tables
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.file_actions import Edit, without
+from pvtt_flow.dataset.file_actions import FileActions, delete_videos
 from pvtt_flow.dataset.tables import BUCKET, MASKLETS, bucket_of, write_file
-from pvtt_flow.dataset.transactions import Base, Step, advance
+from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
 from pvtt_flow.readers import sample
 from pvtt_flow.readers.clip_index import Catalog
 from pvtt_flow.readers.windows import Windows
@@ -137,7 +137,10 @@ def _make(dataset: Dataset, layout: Layout, num_masklets: int) -> list[str]:
         for start in range(0, len(videos), a_file):
             rows = rows_of(videos[start : start + a_file])
             added.append(write_file(f"{dataset.uri}/{MASKLETS}", rows, {BUCKET: str(bucket)}))
-    advance(dataset.uri, lambda _: Step(name="run", masklets=Edit(added=tuple(added))))
+    commit(
+        dataset.uri,
+        lambda _: Transaction(operation="run", masklets=FileActions(added=tuple(added))),
+    )
     return in_order
 
 
@@ -206,13 +209,13 @@ def _replace(dataset: Dataset, videos: Sequence[str]) -> tuple[float, float]:
     root = f"{dataset.uri}/{MASKLETS}"
     written = 0
 
-    def step(base: Base) -> Step:
+    def transaction(snapshot: Snapshot) -> Transaction:
         nonlocal written
-        edit = without(base.masklets, root, videos)
-        written = sum(file.size for file in edit.added)
-        return Step(name="run", masklets=edit)
+        actions = delete_videos(snapshot.masklets, root, videos)
+        written = sum(file.size for file in actions.added)
+        return Transaction(operation="run", masklets=actions)
 
-    seconds, _ = _timed(lambda: advance(dataset.uri, step))
+    seconds, _ = _timed(lambda: commit(dataset.uri, transaction))
     return seconds, written / 1e6
 
 

@@ -29,9 +29,9 @@ from rich.table import Table
 
 from pvtt_flow.dataset.arrow import schema_of
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.file_actions import Edit
+from pvtt_flow.dataset.file_actions import FileActions
 from pvtt_flow.dataset.tables import MaskletFile, write_file
-from pvtt_flow.dataset.transactions import Base, Step, advance
+from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
 from pvtt_flow.pipeline.plan import make_plan, work_key
 from pvtt_flow.types import Lineage, Source, VideoRecord
 from tests.bench.machine import describe
@@ -122,9 +122,9 @@ def _commit(dataset: Dataset, size: int, number: int) -> float:
     new = range(size + first, size + first + _COMMIT_VIDEOS - replaced)
     records = [_seal(i) for i in (*old, *new)]
     files = [_file(record) for record in records]
-    seen = {_id(i): _LINEAGE.run_id for i in old}
+    expected_run_ids = {_id(i): _LINEAGE.run_id for i in old}
     started = time.perf_counter()
-    dataset.commit(files, records, run_id=f"run-{number}", seen=seen)
+    dataset.commit(files, records, run_id=f"run-{number}", expected_run_ids=expected_run_ids)
     return _COMMIT_VIDEOS / (time.perf_counter() - started)
 
 
@@ -136,10 +136,10 @@ def _make(dataset: Dataset, size: int) -> None:
         for start in range(0, size, _ROWS_A_FILE)
     ]
 
-    def step(_: Base) -> Step:
-        return Step(name="run", videos=Edit(added=tuple(added)))
+    def transaction(_: Snapshot) -> Transaction:
+        return Transaction(operation="run", videos=FileActions(added=tuple(added)))
 
-    advance(dataset.uri, step)
+    commit(dataset.uri, transaction)
 
 
 def _rows(indices: range) -> pa.Table:

@@ -204,11 +204,11 @@ def _keys(bench: Bench) -> Saving:
     )
 
 
-def _saving(name: str, without: Step, with_it: Step, *, same: bool = True) -> Saving:
-    expected, found = without(), with_it()
+def _saving(name: str, delete_videos: Step, with_it: Step, *, same: bool = True) -> Saving:
+    expected, found = delete_videos(), with_it()
     difference = float((expected - found).abs().max() / expected.abs().max()) if same else 0.0
     times: list[tuple[float, float]] = [
-        (_seconds(without), _seconds(with_it)) for _ in range(NUM_ROUNDS)
+        (_seconds(delete_videos), _seconds(with_it)) for _ in range(NUM_ROUNDS)
     ]
     return Saving(
         name=name,

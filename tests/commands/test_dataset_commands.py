@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.maintenance.row_updates import mark
+from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from tests.commands.terminal import Ended, pvtt_flow
 from tests.dataset.dataset_rows import masklet
 from tests.dataset.datasets import new_dataset, publish, publish_videos, videos_of
@@ -42,7 +42,7 @@ def test_history_and_restore(dataset: Dataset) -> None:
     assert "restored_version 1" in cells(pvtt_flow("history", dataset.uri), "3")[5]
     assert pvtt_flow("restore", dataset.uri, "--at", "2999-01-01").out.startswith("version 4 holds")
     assert "give either VERSION or --at" in refused("restore", dataset.uri)
-    assert "none with number 99" in refused("restore", dataset.uri, "99")
+    assert "must be in [0, 4], got 99" in refused("restore", dataset.uri, "99")
 
 
 def test_diff(dataset: Dataset) -> None:
@@ -111,7 +111,7 @@ def test_clear(dataset: Dataset) -> None:
         "1 videos and their 1 masklets are forgotten" in pvtt_flow("clear", dataset.uri, "red").out
     )
     assert "no video is gone" in pvtt_flow("clear", dataset.uri, "--gone").out
-    mark(dataset.uri, gone=["lost"], returned=[], at_ns=1, run_id="r3")
+    mark_gone(dataset.uri, gone=["lost"], returned=[], at_ns=1, run_id="r3")
     assert "1 videos and their 0 masklets" in pvtt_flow("clear", dataset.uri, "--gone").out
     assert list(videos_of(dataset)) == ["blue-mug"]
     assert "give either VIDEO or --gone" in refused("clear", dataset.uri)
@@ -136,4 +136,4 @@ def test_upkeep(dataset: Dataset) -> None:
 )  # fmt: skip
 def test_where_there_is_no_dataset(tmp_path: Path, command: str) -> None:
     name, *rest = command.split()
-    assert "has no table 'videos': correct the uri" in refused(name, tmp_path, *rest)
+    assert "has no table 'videos'; correct the uri" in refused(name, tmp_path, *rest)

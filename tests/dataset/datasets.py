@@ -21,8 +21,10 @@ def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes:
     files = dataset.write_masklets(masklets)
     videos = dict.fromkeys(m.video_id for m in masklets)
     records = [video_record(video, run_id=run_id, **changes) for video in videos]
-    seen = {known.video_id: known.run_id for known in dataset.ledger().entries(videos) if known}
-    return dataset.commit(files, records, run_id=run_id, seen=seen).version
+    expected_run_ids = {
+        known.video_id: known.run_id for known in dataset.ledger().entries(videos) if known
+    }
+    return dataset.commit(files, records, run_id=run_id, expected_run_ids=expected_run_ids).version
 
 
 def publish_videos(dataset: Dataset, names: Iterable[str], **changes: object) -> int:

@@ -9,8 +9,8 @@ import pytest
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.history import history, restore, version_at
-from pvtt_flow.dataset.maintenance.compact import THOROUGH, compact
-from pvtt_flow.dataset.maintenance.row_updates import clear
+from pvtt_flow.dataset.maintenance.compact import FULL, compact
+from pvtt_flow.dataset.maintenance.row_updates import forget
 from pvtt_flow.dataset.maintenance.vacuum import vacuum
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
 from pvtt_flow.errors import PreflightError
@@ -71,13 +71,13 @@ def test_nothing_is_lost_or_doubled_and_versions_keep_their_order(dataset: Datas
 
 def test_whoever_has_the_wrong_clock_can_do_everything(dataset: Dataset, skew: timedelta) -> None:
     with clock(dataset, skew):
-        compact(dataset.uri, THOROUGH, {})
+        compact(dataset.uri, FULL, {})
         assert labels(dataset) == LABELS[-1]
-        clear(dataset.uri, ["a"])
+        forget(dataset.uri, ["a"])
         assert labels(dataset) == {"b": "skewed", "c": "last"}
         restore(dataset.uri, 1)
     assert labels(dataset) == LABELS[0]
-    assert [v.step for v in history(dataset.uri, 3)] == ["restore", "clear", "compact"]
+    assert [v.operation for v in history(dataset.uri, 3)] == ["restore", "clear", "compact"]
 
 
 def test_later_times_never_have_earlier_versions(dataset: Dataset, skew: timedelta) -> None:
@@ -90,7 +90,7 @@ def test_later_times_never_have_earlier_versions(dataset: Dataset, skew: timedel
     times = sorted([made, first, second, third, third + 2 * DAY])
     versions = [version_at(dataset.uri, time) for time in times if time >= made]
     assert versions == sorted(versions)
-    with pytest.raises(PreflightError, match="expected a time since"):
+    with pytest.raises(PreflightError, match="the time must be at or after"):
         version_at(dataset.uri, made - HOUR)
     assert labels(Dataset.existing(dataset.uri, at=third + 2 * DAY)) == LABELS[-1]
 
@@ -116,5 +116,5 @@ def test_old_versions_can_be_vacuumed_all_the_same(dataset: Dataset) -> None:
     assert done.oldest == 3
     assert done.num_files > 0
     assert labels(dataset) == LABELS[-1]
-    with pytest.raises(PreflightError, match="the files of 2 have been vacuumed"):
+    with pytest.raises(PreflightError, match="got 2, whose files have been vacuumed"):
         Dataset.existing(dataset.uri, 2)

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from pvtt_flow.dataset import delta, transactions
 from pvtt_flow.dataset.arrow import from_table, to_table
-from pvtt_flow.dataset.dataset import Committed, Dataset
+from pvtt_flow.dataset.dataset import CommitResult, Dataset
 from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.ledger import LedgerEntry
 from pvtt_flow.dataset.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
@@ -118,7 +118,7 @@ def test_a_failure_takes_the_earlier_masklets_away(local):
     failed = video_record(
         "a", status="failed", failure_kind="undecodable", attempts=1, num_masklets=0
     )
-    local.commit((), [failed], run_id="r2", seen={"a": "r1"})
+    local.commit((), [failed], run_id="r2", expected_run_ids={"a": "r1"})
     assert masklets_of(local) == [masklet("b")]
     assert (entry(local, "a").status, entry(local, "a").attempts) == ("failed", 1)
 
@@ -134,7 +134,7 @@ def test_versions_belong_together(local):
     )
     notes = open_table(local.uri, "videos").history(1)[0]
     assert (notes["run_id"], notes["step"], notes["videos_added"]) == ("r2", "run", 1)
-    assert transactions.named_version(open_table(local.uri, "videos")) == 2
+    assert transactions.masklets_version(open_table(local.uri, "videos")) == 2
 
 
 def test_files_say_what_is_in_them(local):
@@ -169,9 +169,11 @@ def test_reading_one_video_opens_one_file(local):
 
 def test_what_does_not_belong_together_is_refused(local):
     files = local.write_masklets([masklet("a")])
-    with pytest.raises(ValueError, match=r"must be committed with their seals, got none: \{'a'\}"):
+    with pytest.raises(
+        ValueError, match=r"must be committed with their videos, got none for \{'a'\}"
+    ):
         local.commit(files, [video_record("b")], run_id="r")
-    with pytest.raises(ValueError, match=r"sealed once in a commit, got twice: \['a'\]"):
+    with pytest.raises(ValueError, match=r"must have one row for each video, got two for \['a'\]"):
         local.commit((), [video_record("a"), video_record("a")], run_id="r")
 
 
@@ -184,17 +186,20 @@ def test_two_runs_finish_the_same_video(local, theirs, ours, winner):
     """The second learns it from the log; a result beats a failure."""
     first = publish(local, masklet("a"), masklet("b"))
     local.commit(
-        (), [video_record("a", run_id="early", **as_(theirs))], run_id="early", seen={"a": "r1"}
+        (),
+        [video_record("a", run_id="early", **as_(theirs))],
+        run_id="early",
+        expected_run_ids={"a": "r1"},
     )
     files = local.write_masklets([masklet("a", label="late"), masklet("b", label="late")])
     done = local.commit(
         files if ours == "ok" else local.write_masklets([masklet("b", label="late")]),
         [video_record("a", run_id="late", **as_(ours)), video_record("b", run_id="late")],
         run_id="late",
-        seen={"a": "r1", "b": "r1"},
+        expected_run_ids={"a": "r1", "b": "r1"},
     )
     assert done.version == first + 2
-    assert done.overtaken == (frozenset() if winner == "late" else {"a"})
+    assert done.superseded == (frozenset() if winner == "late" else {"a"})
     runs = {row["video_id"]: row["run_id"] for row in local.videos().to_table().to_pylist()}
     assert runs == {"a": winner, "b": "late"}
     labels = [(m.video_id, m.label) for m in masklets_of(local)]
@@ -211,7 +216,7 @@ def test_nothing_is_committed_when_all_has_been_done(local):
     first = publish(local, masklet("a"))
     files = local.write_masklets([masklet("a", label="late")])
     done = local.commit(files, [video_record("a", run_id="late")], run_id="late")
-    assert done == Committed(first, frozenset({"a"}))
+    assert done == CommitResult(first, frozenset({"a"}))
     assert masklets_of(local) == [masklet("a")]
 
 
@@ -234,7 +239,7 @@ def test_a_store_that_never_answers_is_named_and_not_other_writers(local, monkey
 
     monkeypatch.setattr(DeltaTable, "create_write_transaction", breaks_off)
     monkeypatch.setattr(transactions, "_MAX_TRIES", 3)
-    with pytest.raises(StoreError, match=r"but 3 times .* does not answer: check the network"):
+    with pytest.raises(StoreError, match=r"got 3 failures: .* does not answer: check the network"):
         publish(local, masklet("a"))
 
 
@@ -245,7 +250,7 @@ def test_a_checkpoint_keeps_which_versions_belong_together(local):
     open_table(local.uri, "videos").create_checkpoint()
     for entry in Path(local.uri, "videos", "_delta_log").glob("*.json"):
         entry.unlink()
-    assert transactions.named_version(open_table(local.uri, "videos")) == version == 2
+    assert transactions.masklets_version(open_table(local.uri, "videos")) == version == 2
     assert len(masklets_of(local)) == 2
 
 
@@ -255,7 +260,7 @@ def test_a_store_that_refuses_stops_the_run(local, monkeypatch):
 
     monkeypatch.setattr(DeltaTable, "create_write_transaction", refuses)
     with pytest.raises(
-        StoreError, match=r"^\$.output.uri: expected to commit, but .*No space left"
+        StoreError, match=r"^\$.output.uri: a commit must succeed, but .*No space left"
     ):
         publish(local, masklet("a"))
 
@@ -284,17 +289,20 @@ def test_many_writers_at_once(dataset):
 def test_opening_what_is_not_there(s3, tmp_path, local):
     (tmp_path / "file").write_text("x")
     cases = [
-        (str(tmp_path / "none"), f"but {tmp_path}/none has no table 'videos': correct the uri, or"),
+        (str(tmp_path / "none"), f"but {tmp_path}/none has no table 'videos'; correct the uri, or"),
         (str(tmp_path / "file"), f"but there is nothing at {tmp_path}/file: correct"),
         ("s3://no-such-bucket-here/d", "but the bucket of s3://no-such-bucket-here/d"),
-        (f"{s3.bucket()}/none", "has no table 'videos': correct the uri, or let a run make the"),
+        (
+            f"{s3.bucket()}/none",
+            "has no table 'videos'; correct the uri, or start a run, which creates",
+        ),
     ]
     for uri, message in cases:
         with pytest.raises(PreflightError) as caught:
             Dataset.existing(uri)
         assert str(caught.value).startswith("$.output.uri: expected a dataset, but ")
         assert message in str(caught.value)
-    with pytest.raises(PreflightError, match=r"expected a version from 0 to 0 of .* number 9"):
+    with pytest.raises(PreflightError, match=r"the version of .* must be in \[0, 0\], got 9"):
         Dataset.existing(local.uri, 9)
 
 
@@ -305,7 +313,7 @@ def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):
         patch.setattr(delta, "SCHEMAS", {**SCHEMAS, VIDEOS: pa.schema(fields)})
         local.ensure()
     with pytest.raises(
-        PreflightError, match=r"the table 'videos' has others \(flags\); it is older"
+        PreflightError, match=r"the table 'videos' of .*, got others \(flags\) of an older version"
     ):
         local.ensure()
 

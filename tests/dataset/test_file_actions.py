@@ -4,19 +4,19 @@ from deltalake.transaction import AddAction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvtt_flow.dataset.file_actions import Edit, then
+from pvtt_flow.dataset.file_actions import FileActions, compose
 
 PATHS = st.sets(st.sampled_from("abcdef"))
 
 
-def edit(removed: set[str], added: set[str]) -> Edit:
+def actions(removed: set[str], added: set[str]) -> FileActions:
     actions = (AddAction(path, 1, {}, 0, data_change=True, stats="{}") for path in sorted(added))
-    return Edit(frozenset(removed), tuple(actions))
+    return FileActions(frozenset(removed), tuple(actions))
 
 
-def applied(files: set[str], *edits: Edit) -> set[str]:
+def applied(files: set[str], *parts: FileActions) -> set[str]:
     """What Delta makes of it: it refuses to remove what is not there, or to touch a file twice."""
-    for one in edits:
+    for one in parts:
         added = {file.path for file in one.added}
         assert one.removed <= files
         assert not added & one.removed
@@ -28,10 +28,10 @@ def applied(files: set[str], *edits: Edit) -> set[str]:
 @given(st.data())
 def test_two_edits_in_one(data: st.DataObject) -> None:
     files = data.draw(PATHS)
-    first = edit(data.draw(_some(files)), data.draw(PATHS) - files)
-    between = applied(files, first)
-    second = edit(data.draw(_some(between)), data.draw(PATHS) - between)
-    assert applied(files, then(first, second)) == applied(files, first, second)
+    first = actions(data.draw(_some(files)), data.draw(PATHS) - files)
+    middle = applied(files, first)
+    second = actions(data.draw(_some(middle)), data.draw(PATHS) - middle)
+    assert applied(files, compose(first, second)) == applied(files, first, second)
 
 
 def _some(files: set[str]) -> st.SearchStrategy[set[str]]:

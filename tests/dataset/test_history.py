@@ -10,7 +10,7 @@ from pvtt_flow.dataset import history as module
 from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import grouped, history, restore, version_at
-from pvtt_flow.dataset.maintenance.row_updates import clear
+from pvtt_flow.dataset.maintenance.row_updates import forget
 from pvtt_flow.errors import PreflightError
 from tests.dataset.dataset_rows import masklet
 from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, videos_of
@@ -27,9 +27,9 @@ def test_who_when_what(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Non
     publish_videos(dataset, "ab")
     publish_videos(dataset, "bc")
     publish_videos(dataset, "d", run_id="r2")
-    clear(dataset.uri, ["d"])
+    forget(dataset.uri, ["d"])
     versions = history(dataset.uri)
-    assert [(v.version, v.step, v.by, v.run_id) for v in versions] == [
+    assert [(v.version, v.operation, v.by, v.run_id) for v in versions] == [
         (4, "clear", "ann@desk", None),
         (3, "run", "ann@desk", "r2"),
         (2, "run", "ann@desk", "r1"),
@@ -49,13 +49,13 @@ def test_the_version_of_a_time(dataset: Dataset) -> None:
     assert version_at(dataset.uri, second + timedelta(days=1)) == 2
     assert version_at(dataset.uri, second) == 2
     assert version_at(dataset.uri, first) in (1, 2), "both may be of one millisecond"
-    with pytest.raises(PreflightError, match=r"expected a time since .* was made, but got"):
+    with pytest.raises(PreflightError, match=r"the time must be at or after .* was created, got"):
         version_at(dataset.uri, made - timedelta(seconds=1))
     assert len(Dataset.existing(dataset.uri, at=second).ledger()) == 2
 
 
 def test_a_time_that_is_none(dataset: Dataset) -> None:
-    with pytest.raises(ValueError, match=r"must have a zone, such as datetime.UTC, got 2026"):
+    with pytest.raises(ValueError, match=r"must have a time zone, such as datetime.UTC, got 2026"):
         Dataset.existing(dataset.uri, at=datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="give a version or a time, not both"):
         Dataset.existing(dataset.uri, 0, at=datetime.now(UTC))
@@ -76,7 +76,7 @@ def test_a_restored_version_holds_the_same(dataset: Dataset) -> None:
     version = publish_videos(dataset, "ab")
     rows, records = masklets_of(dataset), videos_of(dataset)
     publish(dataset, masklet("a", label="new"), masklet("c"), run_id="r2")
-    clear(dataset.uri, ["b"])
+    forget(dataset.uri, ["b"])
     assert restore(dataset.uri, version) == version + 3
     assert masklets_of(dataset) == rows
     assert videos_of(dataset) == records
@@ -88,5 +88,5 @@ def test_a_restored_version_holds_the_same(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("version", [-1, 9])
 def test_only_versions_that_are_there(dataset: Dataset, version: int) -> None:
-    with pytest.raises(PreflightError, match=rf"from 0 to 0 of .* none with number {version}"):
+    with pytest.raises(PreflightError, match=rf"must be in \[0, 0\], got {version}"):
         restore(dataset.uri, version)

@@ -19,8 +19,8 @@ def test_videos_of_a_run_with_masklets_come_first(
     ]
     # Several files, in the opposite order of the uris.
     for start in (100, 0):
-        dataset.commit((), records[start : start + 100][::-1], run_id="r1", seen={})
-    dataset.commit((), [video_record("a", run_id="r2")], run_id="r2", seen={})
+        dataset.commit((), records[start : start + 100][::-1], run_id="r1", expected_run_ids={})
+    dataset.commit((), [video_record("a", run_id="r2")], run_id="r2", expected_run_ids={})
 
     converted: list[int] = []
 

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from pvtt_flow.dataset.stats import stats_again, stats_json
+from pvtt_flow.dataset.stats import stats_from_log, stats_json
 
 
 def test_bounds_of_texts_and_numbers_also_inside_structs() -> None:
@@ -37,7 +37,7 @@ def test_no_bounds_where_they_would_not_hold_or_not_help(column: pa.Array) -> No
 def test_of_a_file_that_comes_back() -> None:
     file = {"num_records": 3, "min.a": 1, "max.a": 2, "null_count.a": 0, "min.qc.b": 0.5,
             "max.qc.b": None, "partition.bucket": 4}  # fmt: skip
-    assert json.loads(stats_again(file)) == {
+    assert json.loads(stats_from_log(file)) == {
         "numRecords": 3,
         "minValues": {"a": 1, "qc": {"b": 0.5}},
         "maxValues": {"a": 2},

@@ -81,7 +81,7 @@ def test_every_input_has_a_reason(
     assert plan.counts[reason] == sum(plan.counts.values()) == 1
     if reason not in ("unchanged", "quarantined"):
         seen = None if known is None else "before"
-        to_process = replace(SOURCE, work_key=KEY, attempts=attempts, seen_run_id=seen)
+        to_process = replace(SOURCE, work_key=KEY, attempts=attempts, expected_run_id=seen)
         assert planned.source == to_process
         assert plan_of([SOURCE], *filter(None, [known]), process=("stale", reason)).to_process == (
             to_process,

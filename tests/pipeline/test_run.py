@@ -169,7 +169,7 @@ def test_what_another_run_has_finished_first_stays(
     )
     with caplog.at_level("WARNING"):
         summary = execute(ready, Recorder())
-    assert (summary.num_videos, summary.num_overtaken) == (3, 1)
+    assert (summary.num_videos, summary.num_superseded) == (3, 1)
     assert "another run writes to" in caplog.text
     assert "finished 1 of these videos first, and its results stay (b)" in caplog.text
     runs = {row["video_id"]: row["run_id"] for row in dataset.videos().to_table().to_pylist()}

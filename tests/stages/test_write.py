@@ -75,7 +75,7 @@ def test_a_write_that_fails_is_a_row(dataset: Dataset, tmp_path: Path) -> None:
     broken, fine = stage([TRACKED, replace(TRACKED, masklets=())])
     assert broken.failure is not None
     assert (broken.failure.stage, broken.failure.kind) == ("write", "store")
-    assert broken.failure.message.startswith("$.output.uri: expected to write rows, but ")
+    assert broken.failure.message.startswith("$.output.uri: rows must be written, but ")
     assert (broken.files, broken.verdicts) == ((), ())
     assert fine.failure is None
 

@@ -1,9 +1,8 @@
-"""Many small files to few of a good size: the same rows, in the order of their videos.
+"""Compaction: rewrite many small files as few of a good size, with rows sorted by video.
 
-Every shot is a file of its own when it is committed, and every commit a file of seals: that is
-what lets a killed run lose so little. Runs merge `fanout` files of about one size into one that is
-so many times as large, as log-structured merge trees do (size-tiered): a row is written anew once
-for each such size, however many runs there are.
+Each shot and each commit makes a file of its own, so that a killed run loses little. Runs merge
+`fanout` files of about equal size into one, as log-structured merge trees do (size-tiered
+compaction): a row is rewritten once for each size tier, however many runs there are.
 """
 
 import math
@@ -15,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from pvtt_flow.dataset.file_actions import Edit, files_of, partition_of
+from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, read_file, write_file
-from pvtt_flow.dataset.transactions import Base, Step, advance
+from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
 
 _ORDERS = {
     VIDEOS: [("video_id", "ascending")],
@@ -26,31 +25,31 @@ _ORDERS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merging:
-    """When files are merged, and into what."""
+class CompactionPolicy:
+    """Choice of the files to merge."""
 
     target_bytes: Mapping[str, int]
-    """By table: merged files have at most as many; those with half of it stay as they are."""
+    """Largest merged file by table; files of at least half this size stay as they are."""
     fanout: int
-    """So many small files of a partition are merged."""
+    """Number of small files in a partition from which on they are merged."""
     tiered: bool = False
-    """Whether only files of about one size are."""
+    """True if only files of about equal size are merged with each other."""
     max_groups: int | None = None
-    """At most so many merged files a table and step."""
+    """Largest number of merged files for each table and transaction; None for no limit."""
 
 
-# That of `masklets` by `tests/bench/layout.py`: to replace a video is to write its file anew, and
-# reading gains little from larger ones. That of `videos` is a guess.
+# The size for `masklets` was measured by `tests/bench/layout.py`: a replaced video rewrites its
+# file, and larger files speed up reading only a little. The size for `videos` was not measured.
 _TARGET_BYTES = {VIDEOS: 8 << 20, MASKLETS: 16 << 20}
-THOROUGH = Merging(target_bytes=_TARGET_BYTES, fanout=2)
-"""For a command that is given time."""
-RUNNING = Merging(target_bytes=_TARGET_BYTES, fanout=16, tiered=True, max_groups=16)
-"""For the driver of a run, between two commits, which must not wait for long."""
+FULL = CompactionPolicy(target_bytes=_TARGET_BYTES, fanout=2)
+"""Policy of the command, which may take its time."""
+INCREMENTAL = CompactionPolicy(target_bytes=_TARGET_BYTES, fanout=16, tiered=True, max_groups=16)
+"""Policy of a run between two commits, which must not take long."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What the choice needs to know of a file."""
+    """Facts about a file by which it is chosen."""
 
     path: str
     partition: str
@@ -58,33 +57,35 @@ class File:
     first_id: str
 
 
-def compact(uri: str, merging: Merging, notes: Mapping[str, Any]) -> int:
-    """Merge what is to be merged of both tables, in one step; returns the dataset's version."""
+def compact(uri: str, policy: CompactionPolicy, notes: Mapping[str, Any]) -> int:
+    """Merge small files of both tables in one transaction; returns the dataset's version."""
 
-    def step(base: Base) -> Step | None:
-        videos = _merged(uri, VIDEOS, base.videos, merging)
-        masklets = _merged(uri, MASKLETS, base.masklets, merging)
+    def transaction(snapshot: Snapshot) -> Transaction | None:
+        videos = _merge(uri, VIDEOS, snapshot.videos, policy)
+        masklets = _merge(uri, MASKLETS, snapshot.masklets, policy)
         if not videos and not masklets:
             return None
-        return Step(name="compact", videos=videos, masklets=masklets, notes=notes)
+        return Transaction(operation="compact", videos=videos, masklets=masklets, notes=notes)
 
-    return advance(uri, step)
+    return commit(uri, transaction)
 
 
-def groups(files: Sequence[File], table: str, merging: Merging) -> Iterator[list[File]]:
-    """The files to be merged, each group into one: of one partition, neighbours by video."""
-    target_bytes, fanout = merging.target_bytes[table], merging.fanout
+def merge_groups(
+    files: Sequence[File], table: str, policy: CompactionPolicy
+) -> Iterator[list[File]]:
+    """Yield groups of files to merge into one: of one partition, adjacent by video id."""
+    target_bytes, fanout = policy.target_bytes[table], policy.fanout
     small: dict[tuple[str, int], list[File]] = {}
     for file in sorted(files, key=lambda file: (file.first_id, file.path)):
         if 2 * file.size_bytes < target_bytes:
-            tier = int(math.log(file.size_bytes, fanout)) if merging.tiered else 0
+            tier = int(math.log(file.size_bytes, fanout)) if policy.tiered else 0
             small.setdefault((file.partition, tier), []).append(file)
-    for neighbours in small.values():
-        if len(neighbours) >= fanout:
-            yield from (group for group in _filled(neighbours, target_bytes) if len(group) > 1)
+    for adjacent in small.values():
+        if len(adjacent) >= fanout:
+            yield from (group for group in _fill(adjacent, target_bytes) if len(group) > 1)
 
 
-def _filled(files: Sequence[File], target_bytes: int) -> Iterator[list[File]]:
+def _fill(files: Sequence[File], target_bytes: int) -> Iterator[list[File]]:
     group: list[File] = []
     size_bytes = 0
     for file in files:
@@ -96,16 +97,16 @@ def _filled(files: Sequence[File], target_bytes: int) -> Iterator[list[File]]:
     yield group
 
 
-def _merged(uri: str, name: str, table: DeltaTable, merging: Merging) -> Edit:
+def _merge(uri: str, name: str, table: DeltaTable, policy: CompactionPolicy) -> FileActions:
     rows = {row["path"]: row for row in files_of(table).to_pylist()}
     files = [
         File(path, str(partition_of(row)), row["size_bytes"], row.get("min.video_id") or "")
         for path, row in rows.items()
     ]
     root, removed, added = f"{uri}/{name}", [], []
-    for group in islice(groups(files, name, merging), merging.max_groups):
+    for group in islice(merge_groups(files, name, policy), policy.max_groups):
         parts = pa.concat_tables([read_file(root, file.path) for file in group])
         merged = parts.sort_by(_ORDERS[name])
         added.append(write_file(root, merged, partition_of(rows[group[0].path])))
         removed += [file.path for file in group]
-    return Edit(frozenset(removed), tuple(added), same_rows=True)
+    return FileActions(frozenset(removed), tuple(added), same_rows=True)

@@ -1,4 +1,4 @@
-"""Write new verdicts into the dataset, from the measurements that are in it."""
+"""New verdicts from the stored measurements, without processing videos."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,51 +9,57 @@ from typing import Any
 import pyarrow as pa
 from deltalake.transaction import AddAction
 
-from pvtt_flow.dataset.file_actions import Edit, files_of, partition_of
+from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, read_file, write_file
-from pvtt_flow.dataset.transactions import Base, Step, advance
+from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
 from pvtt_flow.types import Measurements, VerdictName
 
 Verdict = tuple[VerdictName, tuple[str, ...]]
 JudgeRule = Callable[[Measurements], Verdict]
-# Reading and writing files is mostly waiting, for disks and for stores.
+# Threads mostly wait for the store.
 _THREADS = 4
 
 
 @dataclass(slots=True)
 class Rejudged:
-    """What came of it."""
+    """Result of judging a dataset again."""
 
     version: int
     changes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Masklets whose verdict changed, by the one before and the one now."""
+    """Number of masklets whose verdict changed, by the verdict before and after."""
     num_masklets: int = 0
 
 
 def rejudge(uri: str, rule: JudgeRule, notes: Mapping[str, Any]) -> Rejudged:
-    """Give every measured masklet the verdict of `rule`, as a new version of the dataset.
+    """Give each measured masklet the verdict of `rule`, as a new version of the dataset.
 
-    Only files in which something changes are written anew; there is no new version when nothing
-    does.
+    Only files with changes are rewritten. Without changes there is no new version.
     """
-    done = Rejudged(0)
+    result = Rejudged(0)
+    root = f"{uri}/{MASKLETS}"
 
-    def step(base: Base) -> Step | None:
-        done.changes, done.num_masklets = Counter(), 0
-        files = files_of(base.masklets).to_pylist()
+    def transaction(snapshot: Snapshot) -> Transaction | None:
+        result.changes, result.num_masklets = Counter(), 0
+        files = files_of(snapshot.masklets).to_pylist()
         with ThreadPoolExecutor(_THREADS) as pool:
-            judged = list(pool.map(lambda file: _judged(f"{uri}/{MASKLETS}", file, rule), files))
-        for one in judged:
-            done.changes += one.changes
-            done.num_masklets += one.num_rows
+            judged = list(pool.map(lambda file: _judge_file(root, file, rule), files))
+        for file in judged:
+            result.changes += file.changes
+            result.num_masklets += file.num_rows
         changed = [(f["path"], j.added) for f, j in zip(files, judged, strict=True) if j.added]
-        edit = Edit(frozenset(path for path, _ in changed), tuple(added for _, added in changed))
-        verdicts = {f"{old}_to_{new}": n for (old, new), n in done.changes.items()}
-        return Step(name="judge", masklets=edit, notes={**notes, **verdicts}) if edit else None
+        actions = FileActions(
+            frozenset(path for path, _ in changed), tuple(added for _, added in changed)
+        )
+        verdicts = {f"{old}_to_{new}": n for (old, new), n in result.changes.items()}
+        return (
+            Transaction(operation="judge", masklets=actions, notes={**notes, **verdicts})
+            if actions
+            else None
+        )
 
-    done.version = advance(uri, step)
-    return done
+    result.version = commit(uri, transaction)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,10 @@ class _File:
     added: AddAction | None
 
 
-def _judged(root: str, file: Mapping[str, Any], rule: JudgeRule) -> _File:
-    known = read_file(root, file["path"], ["qc", "verdict", "reasons"])
-    before = list(zip(known["verdict"].to_pylist(), known["reasons"].to_pylist(), strict=True))
-    measured = _measurements(known["qc"])
+def _judge_file(root: str, file: Mapping[str, Any], rule: JudgeRule) -> _File:
+    columns = read_file(root, file["path"], ["qc", "verdict", "reasons"])
+    before = list(zip(columns["verdict"].to_pylist(), columns["reasons"].to_pylist(), strict=True))
+    measured = _measurements(columns["qc"])
     after = [
         (old[0], tuple(old[1])) if qc is None else rule(qc)
         for old, qc in zip(before, measured, strict=True)
@@ -87,5 +93,5 @@ def _judged(root: str, file: Mapping[str, Any], rule: JudgeRule) -> _File:
 
 def _measurements(qc: pa.ChunkedArray) -> Sequence[Measurements | None]:
     present = pa.Table.from_struct_array(qc.filter(qc.is_valid()))
-    known = iter(rows_as(Measurements, present))
-    return [next(known) if valid else None for valid in qc.is_valid().to_pylist()]
+    measurements = iter(rows_as(Measurements, present))
+    return [next(measurements) if valid else None for valid in qc.is_valid().to_pylist()]

@@ -1,7 +1,7 @@
-"""Rows of an older version of the tables as today's.
+"""Conversion of rows of older versions of the tables to the columns of this version.
 
-A field that has come since then gets the default of its class in `data.py`, so every field that is
-added there has one.
+A field that an older version lacks gets the default of its class in `types.py`, so a new field
+there must have a default.
 """
 
 import dataclasses
@@ -14,9 +14,9 @@ from pvtt_flow.dataset.arrow import Row, from_table, item_of, schema_of, type_of
 
 
 def conform(rows: pa.Table, cls: type) -> pa.Table:
-    """The rows with exactly the columns of `cls`, down to the nested ones; others are dropped.
+    """Return the rows with exactly the columns of `cls`, nested fields included.
 
-    Raises TypeError for a column that is missing and has no default.
+    Other columns are dropped. Raises TypeError if a missing column has no default.
     """
     if rows.schema.equals(schema_of(cls)):
         return rows
@@ -29,7 +29,7 @@ def conform(rows: pa.Table, cls: type) -> pa.Table:
 
 
 def rows_as(cls: type[Row], table: pa.Table) -> list[Row]:
-    """The rows of a table of this or an older version."""
+    """Return the rows of a table of this or an older version."""
     return from_table(cls, conform(table, cls))
 
 
@@ -59,6 +59,6 @@ def _struct(array: pa.StructArray, cls: type) -> pa.StructArray:
 def _default(field: "dataclasses.Field[Any]", hint: object, num_rows: int) -> pa.Array:
     inner, _ = without_none(hint)
     if field.default is dataclasses.MISSING:
-        raise TypeError(f"the new field {field.name!r} must have a default, for older rows")
+        raise TypeError(f"the new field {field.name!r} must have a default for older rows")
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     return pa.repeat(pa.scalar(default, type_of(inner)), num_rows)

@@ -1,4 +1,4 @@
-"""An older dataset's tables in today's columns, as a new version of it."""
+"""Upgrade of an older dataset to the columns of this version."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,36 +7,36 @@ from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
 from pvtt_flow.dataset.delta import check_not_newer, other_columns
-from pvtt_flow.dataset.file_actions import Edit, files_of, partition_of
+from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, read_file, write_file
-from pvtt_flow.dataset.transactions import Base, Step, advance
+from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
 from pvtt_flow.types import Masklet, VideoRecord
 
 _THREADS = 4
 
 
 def upgrade(uri: str) -> int:
-    """Write all rows anew with the columns of this version; returns the dataset's version.
+    """Rewrite all rows with the columns of this version; returns the dataset's version.
 
-    Does nothing to a dataset that has them. Earlier versions can still be read as they are.
-    Raises PreflightError for a dataset of a newer version: what is not known here would be lost.
+    A dataset that has these columns is not changed. Earlier versions stay readable. Raises
+    PreflightError for a dataset of a newer version, whose unknown columns would be lost.
     """
 
-    def step(base: Base) -> Step | None:
+    def transaction(snapshot: Snapshot) -> Transaction | None:
         check_not_newer(uri)
         if not any(other_columns(uri, name) for name in SCHEMAS):
             return None
-        return Step(
-            name="upgrade",
-            videos=_conformed(f"{uri}/{VIDEOS}", base.videos, VideoRecord),
-            masklets=_conformed(f"{uri}/{MASKLETS}", base.masklets, Masklet),
+        return Transaction(
+            operation="upgrade",
+            videos=_conformed(f"{uri}/{VIDEOS}", snapshot.videos, VideoRecord),
+            masklets=_conformed(f"{uri}/{MASKLETS}", snapshot.masklets, Masklet),
         )
 
-    return advance(uri, step)
+    return commit(uri, transaction)
 
 
-def _conformed(root: str, table: DeltaTable, cls: type) -> Edit:
+def _conformed(root: str, table: DeltaTable, cls: type) -> FileActions:
     files = files_of(table).to_pylist()
 
     def conformed(file: dict[str, object]) -> AddAction:
@@ -45,4 +45,4 @@ def _conformed(root: str, table: DeltaTable, cls: type) -> Edit:
 
     with ThreadPoolExecutor(_THREADS) as pool:
         added = tuple(pool.map(conformed, files))
-    return Edit(frozenset(file["path"] for file in files), added)
+    return FileActions(frozenset(file["path"] for file in files), added)

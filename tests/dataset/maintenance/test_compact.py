@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.maintenance.compact import RUNNING, THOROUGH, File, Merging, compact, groups
+from pvtt_flow.dataset.maintenance.compact import (
+    FULL,
+    INCREMENTAL,
+    CompactionPolicy,
+    File,
+    compact,
+    merge_groups,
+)
 from pvtt_flow.dataset.tables import MASKLETS, NUM_BUCKETS
 from tests.dataset.dataset_rows import masklet
 from tests.dataset.datasets import masklets_of, new_dataset, publish, publish_videos, videos_of
@@ -29,7 +36,7 @@ FILES = st.lists(
 
 @given(FILES, st.integers(2, 6))
 def test_groups_are_of_neighbours_and_not_too_large(files: list[File], fanout: int) -> None:
-    found = list(groups(files, "t", Merging(target_bytes={"t": 100}, fanout=fanout)))
+    found = list(merge_groups(files, "t", CompactionPolicy(target_bytes={"t": 100}, fanout=fanout)))
     merged = [file for group in found for file in group]
     assert len(merged) == len({file.path for file in merged}), "no file twice"
     for group in found:
@@ -55,13 +62,13 @@ def test_a_year_of_nightly_runs_leaves_few_files_and_writes_rows_anew_a_few_time
             file = File(f"{night}-{number}", partition, 30_000, f"{chance.random()}")
             files[file.path] = file
             added += file.size_bytes
-        for group in groups([*files.values()], MASKLETS, RUNNING):
+        for group in merge_groups([*files.values()], MASKLETS, INCREMENTAL):
             for file in group:
                 del files[file.path]
             merged = replace(group[0], size_bytes=sum(file.size_bytes for file in group))
             files[merged.path] = merged
             written += merged.size_bytes
-        assert len(files) < NUM_BUCKETS * 3 * RUNNING.fanout
+        assert len(files) < NUM_BUCKETS * 3 * INCREMENTAL.fanout
     assert 1 < written / added < 3
 
 
@@ -75,20 +82,20 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_the_rows_are_the_same_in_fewer_files(dataset: Dataset) -> None:
     rows, records, before = masklets_of(dataset), videos_of(dataset), dataset.num_files()
-    version = compact(dataset.uri, THOROUGH, {})
+    version = compact(dataset.uri, FULL, {})
     assert dataset.num_files() < before
     assert len(list(dataset.videos().get_fragments())) == 1
     assert dataset.videos().to_table()["video_id"].to_pylist() == sorted(records)
     assert (masklets_of(dataset), videos_of(dataset)) == (rows, records)
-    assert compact(dataset.uri, THOROUGH, {}) == version, "there is nothing left to do"
+    assert compact(dataset.uri, FULL, {}) == version, "there is nothing left to do"
     assert masklets_of(Dataset.existing(dataset.uri, version - 1)) == rows
 
 
 def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:
-    assert compact(dataset.uri, RUNNING, {}) == 6
-    for number in range(RUNNING.fanout):
+    assert compact(dataset.uri, INCREMENTAL, {}) == 6
+    for number in range(INCREMENTAL.fanout):
         publish(dataset, masklet(f"x{number}"))
-    assert compact(dataset.uri, RUNNING, {}) == 7 + RUNNING.fanout
+    assert compact(dataset.uri, INCREMENTAL, {}) == 7 + INCREMENTAL.fanout
     assert len(list(dataset.videos().get_fragments())) == 1
 
 
@@ -96,7 +103,7 @@ def test_a_run_does_not_wait_for_a_long_merge(dataset: Dataset) -> None:
     """What is left is merged the next time."""
     for number in range(12):
         publish_videos(dataset, (f"x{number}",))
-    few = replace(THOROUGH, max_groups=1)
+    few = replace(FULL, max_groups=1)
     rows, counts = masklets_of(dataset), [dataset.num_files()]
     while (version := compact(dataset.uri, few, {})) != dataset.version:
         dataset.version = version
@@ -104,11 +111,11 @@ def test_a_run_does_not_wait_for_a_long_merge(dataset: Dataset) -> None:
     assert len(counts) > 3
     assert counts == sorted(counts, reverse=True)
     assert masklets_of(dataset) == rows
-    assert compact(dataset.uri, THOROUGH, {}) == version
+    assert compact(dataset.uri, FULL, {}) == version
 
 
 def test_a_video_in_a_merged_file_is_replaced_alone(dataset: Dataset) -> None:
-    compact(dataset.uri, THOROUGH, {})
+    compact(dataset.uri, FULL, {})
     publish(dataset, masklet("v3", label="new"), run_id="r2")
     labels = {m.video_id: m.label for m in masklets_of(dataset)}
     assert len(labels) == 12

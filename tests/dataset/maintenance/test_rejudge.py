@@ -42,7 +42,7 @@ def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
     assert videos_of(dataset) == records
     assert masklets_of(Dataset.existing(dataset.uri, 1)) == before
     (newest,) = history(dataset.uri, 1)
-    assert newest.step == "judge"
+    assert newest.operation == "judge"
     assert newest.notes["thresholds"] == {"presence": 0.5}
     assert newest.notes["accept_to_reject"] == 1
 

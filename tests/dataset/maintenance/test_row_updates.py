@@ -6,7 +6,7 @@ import pytest
 
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import history
-from pvtt_flow.dataset.maintenance.row_updates import clear, mark, retry
+from pvtt_flow.dataset.maintenance.row_updates import forget, mark_gone, retry
 from tests.dataset.datasets import masklets_of, new_dataset, publish_videos, videos_of
 
 
@@ -20,23 +20,23 @@ def dataset(tmp_path: Path) -> Dataset:
 
 def test_what_is_gone_is_marked_and_unmarked(dataset: Dataset) -> None:
     before, masklets = videos_of(dataset), masklets_of(dataset)
-    version = mark(dataset.uri, gone=["a", "d"], returned=[], at_ns=7, run_id="r3")
+    version = mark_gone(dataset.uri, gone=["a", "d"], returned=[], at_ns=7, run_id="r3")
     assert {i: s.gone_at_ns for i, s in videos_of(dataset).items()} == {
         "a": 7, "b": None, "c": None, "d": 7, "e": None,
     }  # fmt: skip
-    assert mark(dataset.uri, gone=["e"], returned=["a"], at_ns=9, run_id="r4") == version + 1
+    assert mark_gone(dataset.uri, gone=["e"], returned=["a"], at_ns=9, run_id="r4") == version + 1
     marked = {i for i, s in videos_of(dataset).items() if s.gone_at_ns is not None}
     assert marked == {"d", "e"}
-    mark(dataset.uri, gone=[], returned=["d", "e"], at_ns=0, run_id="r5")
+    mark_gone(dataset.uri, gone=[], returned=["d", "e"], at_ns=0, run_id="r5")
     assert videos_of(dataset) == before
     assert masklets_of(dataset) == masklets
-    assert [(v.step, v.run_id) for v in history(dataset.uri, 3)] == [
+    assert [(v.operation, v.run_id) for v in history(dataset.uri, 3)] == [
         ("gone", "r5"), ("gone", "r4"), ("gone", "r3"),
     ]  # fmt: skip
 
 
 def test_marking_what_is_not_there_is_no_version(dataset: Dataset) -> None:
-    assert mark(dataset.uri, gone=["x"], returned=[], at_ns=7, run_id="r3") == dataset.latest()
+    assert mark_gone(dataset.uri, gone=["x"], returned=[], at_ns=7, run_id="r3") == dataset.latest()
 
 
 def test_a_retry_gives_all_attempts_again(dataset: Dataset) -> None:
@@ -60,7 +60,7 @@ def test_a_retry_leaves_alone_what_is_well(dataset: Dataset) -> None:
 
 
 def test_a_cleared_video_was_never_there(dataset: Dataset) -> None:
-    clear(dataset.uri, ["a", "e"])
+    forget(dataset.uri, ["a", "e"])
     assert sorted(videos_of(dataset)) == ["b", "c", "d"]
     assert [m.video_id for m in masklets_of(dataset)] == ["b", "c", "d"]
     assert next(dataset.ledger().entries(["a"])) is None

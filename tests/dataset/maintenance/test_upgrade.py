@@ -69,8 +69,8 @@ def test_it_is_not_written_before_it_is_upgraded(dataset: Dataset) -> None:
     with pytest.raises(PreflightError) as caught:
         dataset.ensure()
     assert str(caught.value) == (
-        f"$.output.uri: expected the columns of this version, but in {dataset.uri} the table "
-        "'masklets' has others (prompts); it is older: bring it up with "
+        f"$.output.uri: the table 'masklets' of {dataset.uri} must have the columns of this "
+        "version, got others (prompts) of an older version; run "
         f"`pvtt-flow upgrade {dataset.uri}`"
     )
     assert upgrade(dataset.uri) == 2
@@ -88,7 +88,9 @@ def test_it_is_not_written_before_it_is_upgraded(dataset: Dataset) -> None:
 def test_what_was_before_an_upgrade_can_be_read_but_not_restored(dataset: Dataset) -> None:
     upgrade(dataset.uri)
     assert masklets_of(Dataset(dataset.uri, 1), ["a"]) == [masklet("a")]
-    with pytest.raises(PreflightError, match="1 is from before an upgrade: it can be read, not"):
+    with pytest.raises(
+        PreflightError, match="got 1, which is from before an upgrade; it can be read"
+    ):
         restore(dataset.uri, 1)
 
 
@@ -107,7 +109,7 @@ def test_a_newer_dataset_is_neither_written_nor_upgraded(
     for change in (made.ensure, partial(upgrade, made.uri)):
         with pytest.raises(PreflightError) as caught:
             change()
-        assert f"has others ({unknown}); it was made by a newer version" in str(caught.value)
+        assert f"got others ({unknown}) of a newer version" in str(caught.value)
     assert made.latest() == 0
 
 

@@ -50,10 +50,10 @@ def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
     assert len(before - files(dataset)) == done.num_files > 0
     assert (masklets_of(dataset), videos_of(dataset)) == (rows, records)
     assert done.oldest == 2
-    assert {v.step for v in history(dataset.uri) if v.version > 2} == {"vacuum"}
-    with pytest.raises(PreflightError, match=r"a version from 2 to .* the files of 1 have been"):
+    assert {v.operation for v in history(dataset.uri) if v.version > 2} == {"vacuum"}
+    with pytest.raises(PreflightError, match=r"must be in \[2, 5\], got 1, whose files have been"):
         Dataset.existing(dataset.uri, 1)
-    with pytest.raises(PreflightError, match=r"the files of 1 have been vacuumed"):
+    with pytest.raises(PreflightError, match=r"got 1, whose files have been vacuumed"):
         restore(dataset.uri, 1)
     publish_videos(dataset, "c")
     assert len(masklets_of(dataset)) == 3
@@ -102,5 +102,5 @@ def test_what_was_deleted_stays_deleted(dataset: Dataset) -> None:
     assert vacuum(dataset.uri, keep=timedelta(0)).oldest == 2
     for dry_run in (True, False):
         assert vacuum(dataset.uri, keep=timedelta(days=9), dry_run=dry_run).oldest == 2
-    with pytest.raises(PreflightError, match="the files of 1 have been vacuumed"):
+    with pytest.raises(PreflightError, match="got 1, whose files have been vacuumed"):
         Dataset.existing(dataset.uri, at=history(dataset.uri)[-2].at)
