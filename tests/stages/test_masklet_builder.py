@@ -85,10 +85,10 @@ def test_masks_may_be_in_either_order_in_memory(order: str) -> None:
     assert (frame.box_xyxy, frame.area_px, frame.fragments) == (BOX, 6, 1)
 
 
-def test_lanes_are_averaged_over_the_steps() -> None:
+def test_slot_utilization_is_averaged_over_steps() -> None:
     builder = MaskletBuilder((box_prompt(0, BOX),))
     assert builder.slot_utilization == 0.0
-    # A step with few lanes has few frames and counts as much as one with many.
+    # A step that uses few slots has few frames and counts as much as one that uses many.
     for busy in (0.25, 1.0, 1.0):
         builder.add(tracked(0, slot_utilization=busy))
     assert builder.slot_utilization == pytest.approx(3 / (4 + 1 + 1))

@@ -12,8 +12,9 @@ from torch import Tensor
 from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.models.sam2.memory_bank import Memory
 from pvtt_flow.models.sam2.model import Sam2
+from pvtt_flow.models.sam2.object_state import ObjectState
 from pvtt_flow.models.sam2.prompt_encoding import PromptTensors
-from pvtt_flow.models.sam2.shot_state import ObjectState, ShotState
+from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.sam2.tensors import ImageFeatures, MaskPrediction
 
 

@@ -24,7 +24,8 @@ from pvtt_flow.models.sam2.batching import BatchSizer
 from pvtt_flow.models.sam2.conditioning import condition
 from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.shot_state import ObjectState, ShotState
+from pvtt_flow.models.sam2.object_state import ObjectState
+from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.sam2.tracking import ObjectResult, PendingFrame, TrackStep
 
 # Larger batches do not fit into a CPU's caches. Images are limited by pixels, objects by attention

@@ -17,21 +17,18 @@ before its start; on its prompted frames its conditioning output is the result; 
 tracked. The scheduler holds shots of the first phase in `waiting`, of the next three in `running`.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping
 from enum import Enum, auto
 from functools import partial
 
-from pvtt_flow.errors import DataError
-from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank
+from pvtt_flow.models.sam2.object_state import ObjectState, make_object
 from pvtt_flow.models.sam2.prefetch import (
     PREFETCH_FRAMES,
     FramePrefetcher,
     ModelFrame,
     resize_to_square,
 )
-from pvtt_flow.models.sam2.prompt_encoding import PromptTensors, encode_prompts
-from pvtt_flow.models.sam2.tensors import MaskPrediction
+from pvtt_flow.models.sam2.prompt_encoding import encode_prompts
 from pvtt_flow.models.tracker import PromptedShot, ReadFrames, TrackerParams
 from pvtt_flow.types import Frame
 
@@ -60,29 +57,6 @@ _NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
 }
 
 
-@dataclass(slots=True, eq=False)
-class ObjectState:
-    """Object of a shot; positions count the shot's processed frames."""
-
-    object_id: int
-    prompts: Mapping[int, PromptTensors]
-    """Prompts without corrections, by position: their frames are conditioning frames."""
-    corrections: Mapping[int, PromptTensors]
-    """Corrections of tracked masks, by position."""
-    forward_start: int | None
-    """First position of the object in the forward pass; None where it has none."""
-    backward_start: int | None
-    """First (highest) position of the object in the backward pass; None where it has none."""
-    conditioning_outputs: dict[int, MaskPrediction] = field(default_factory=dict)
-    """Predictions with b = 1, by position; removed when a pass reports them."""
-    conditioning_memories: list[Memory] = field(default_factory=list)
-    """Memories of conditioning frames, including corrected ones."""
-    forward_memories: list[Memory] = field(default_factory=list)
-    """Memories of the forward pass that the backward pass reads."""
-    bank: MemoryBank | None = None
-    """Bank that holds the object's row, while it has one."""
-
-
 class ShotState:
     """Shot on its way through the phases."""
 
@@ -109,7 +83,7 @@ class ShotState:
         """uint8 (S, S, 3) by prompted position, until they are conditioned on."""
         prompts = encode_prompts(shot.prompts, self.display_px, size_px)
         self.objects = [
-            _make_object(object_id, by_position, params)
+            make_object(object_id, by_position, params)
             for object_id, by_position in prompts.items()
         ]
         """Objects of the current pass."""
@@ -253,42 +227,3 @@ def _read_backward(read: ReadFrames, stop: int, size_px: int) -> Generator[tuple
 
 def _resize(frame: Frame, size_px: int) -> Frame:
     return Frame(frame.frame_index, frame.pts_ns, resize_to_square(frame.rgb, size_px))
-
-
-def _make_object(
-    object_id: int, prompts: Mapping[int, PromptTensors], params: TrackerParams
-) -> ObjectState:
-    """Return the state of an object with these prompts by position; raise DataError if bad."""
-    initial = {k: prompt for k, prompt in prompts.items() if not prompt.is_correction}
-    corrections = {k: prompt for k, prompt in prompts.items() if prompt.is_correction}
-    if len(prompts) > params.max_prompted_frames:
-        raise DataError(
-            "bad_prompt",
-            f"an object must have prompts on at most {params.max_prompted_frames} frames, got "
-            f"{len(prompts)} for object {object_id}; give fewer, or raise "
-            f"tracker.max_prompted_frames",
-        )
-    first, last = min(initial), max(initial)
-    forward_start, backward_start = {
-        "forward": (first, None),
-        "backward": (None, last),
-        "both": (first, first - 1 if first > 0 else None),
-    }[params.direction]
-    object_state = ObjectState(object_id, initial, corrections, forward_start, backward_start)
-    _check_corrections(object_state, params.direction)
-    return object_state
-
-
-def _check_corrections(object_state: ObjectState, direction: str) -> None:
-    """Raise DataError unless the object is tracked to each of its corrections."""
-    initial: Sequence[int] = sorted(object_state.prompts)
-    for position in object_state.corrections:
-        if (direction == "forward" and position < initial[0]) or (
-            direction == "backward" and position > initial[-1]
-        ):
-            raise DataError(
-                "bad_prompt",
-                f"a correction must be on a frame to which object {object_state.object_id} is "
-                f"tracked, got frame {position} of the shot, while it is tracked {direction} from "
-                f"its prompts on {initial}; set tracker.direction to both",
-            )

@@ -11,9 +11,10 @@ from pvtt_flow.models.sam2.conditioning import stack_images
 from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery
 from pvtt_flow.models.sam2.model import Sam2
+from pvtt_flow.models.sam2.object_state import ObjectState
 from pvtt_flow.models.sam2.prefetch import ModelFrame
 from pvtt_flow.models.sam2.prompt_encoding import PromptTensors
-from pvtt_flow.models.sam2.shot_state import ObjectState, ShotState
+from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.sam2.tensors import FrameTokens, ImageFeatures, MaskPrediction
 
 
