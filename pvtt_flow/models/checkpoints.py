@@ -1,9 +1,8 @@
-"""Which weights exist by name, where they are found, and proof that they are the right bytes.
+"""Named checkpoints: where their files are, and verification of their SHA-256.
 
-A name is looked up in this table; its file is taken from the package (`embedded`), from the
-models folder or bucket, or downloaded from its publisher, and is checked against the pinned
-SHA-256 before anything reads it. Weights that are no name are a path; they need their own hash
-when they are a pickle (`trusted_file`).
+The file of a named checkpoint comes from this package (`embedded`), from the models folder or
+bucket, or from its publisher. It is verified against the SHA-256 in this table before it is loaded.
+Weights that are given by path need a SHA-256 in the config when they are a pickle (`trusted_file`).
 """
 
 import hashlib
@@ -22,32 +21,32 @@ from typing import BinaryIO
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
 
 Opener = Callable[[str], AbstractContextManager[BinaryIO]]
-"""Opens a uri for reading; storage's, handed in by the caller, since models do not know storage."""
+"""Opens a uri for reading. Callers pass the one of `storage`, which `models` does not import."""
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _EMBEDDED = "pvtt_flow.models.embedded"
 _DOWNLOAD_TIMEOUT_S = 60
-# Files that cannot hold code; every other one is taken for a pickle, whatever its ending.
+# Suffixes of files that cannot contain code; other files are treated as pickles.
 _PLAIN_DATA = {".onnx", ".safetensors"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """One published weights file."""
+    """Published weights file."""
 
     name: str
     file_name: str
     sha256: str
     config: str | None = None
-    """The `sam2` config it belongs to: inside the `sam2` package, or ours; None for a detector."""
+    """Config of its architecture, in the `sam2` package or in this one; None for a detector."""
     url: str | None = None
-    """Where its publisher has it; None when it ships in this package."""
+    """Address at its publisher; None for a file of this package."""
 
 
-# When each version was published, as its address has it.
+# Publication dates, which are part of the addresses.
 _DATES = {"sam2": "072824", "sam2.1": "092824"}
 _LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
-# The hashes are those that several independent public projects pin for Meta's files (Apache-2.0).
+# Hashes of Meta's files (Apache-2.0), equal in several independent public projects.
 _SHA256 = {
     ("sam2", "tiny"): "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
     ("sam2", "small"): "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
@@ -72,7 +71,7 @@ def _official(version: str, size: str) -> Checkpoint:
 
 
 def known() -> dict[str, Checkpoint]:
-    """Every checkpoint that has a name, the embedded pair first."""
+    """Return all named checkpoints by name, the embedded pair first."""
     embedded = (
         Checkpoint(
             name="embedded_tracker",
@@ -91,21 +90,22 @@ def known() -> dict[str, Checkpoint]:
 
 
 def embedded_file(file_name: str) -> Path:
-    """A file of the embedded pair; the package is always installed as plain files."""
+    """Return the path of a file of the embedded pair; the package is installed as plain files."""
     return Path(str(resources.files(_EMBEDDED).joinpath(file_name)))
 
 
 def default_folder() -> Path:
-    """Where named checkpoints are kept: `$PVTT_FLOW_MODELS`, else the user's cache folder."""
+    """Return the default models folder: `$PVTT_FLOW_MODELS`, else in the user's cache folder."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("PVTT_FLOW_MODELS") or Path(cache) / "pvtt_flow" / "models")
 
 
 def locate(checkpoint: Checkpoint, folder: str | None, open_uri: Opener) -> Path:
-    """The checkpoint as a verified local file.
+    """Return a checkpoint as a verified local file.
 
-    Looks in the package, then in `folder` (a path, or a bucket that is copied to the cache),
-    then asks the publisher. Raises PreflightError naming the file to put where.
+    Looks in the package, then in `folder` (a path, or a bucket whose files are copied to the
+    default folder), then downloads from the publisher. Raises PreflightError, which says which file
+    to put where.
     """
     if checkpoint.url is None:
         return verify(embedded_file(checkpoint.file_name), checkpoint.sha256)
@@ -122,7 +122,7 @@ def locate(checkpoint: Checkpoint, folder: str | None, open_uri: Opener) -> Path
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file; of a folder, that of its files' names and hashes."""
+    """Return the hex SHA-256 of a file, or of the names and hashes of a folder's files."""
     if path.is_dir():
         lines = [
             f"{sha256_of(p)}  {p.relative_to(path).as_posix()}\n"
@@ -135,43 +135,44 @@ def sha256_of(path: Path) -> str:
 
 
 def verify(path: Path, sha256: str) -> Path:
-    """The path, once its bytes are proved to be the expected ones."""
+    """Return the path if its content has this SHA-256; raise PreflightError otherwise."""
     if not path.exists():
         raise PreflightError(
-            f"weights file not found: expected {path} (sha256 {sha256}), which ships with this "
-            f"package; put it there or install the package again"
+            f"no weights file at {path} (sha256 {sha256}), which is part of this package; put it "
+            f"there or install the package again"
         )
-    found = sha256_of(path)
-    if found != sha256:
+    actual = sha256_of(path)
+    if actual != sha256:
         raise PreflightError(
-            f"{path} must have sha256 {sha256}, got {found}: it is damaged, incomplete or another "
+            f"{path} must have sha256 {sha256}, got {actual}: it is damaged, incomplete or another "
             f"file; delete it and fetch it again"
         )
     return path
 
 
 def trusted_file(path: Path, sha256: str | None, key: str) -> Path:
-    """A weights path of the user's own: a file that could run code must match the config's hash.
+    """Return a user's weights path; a file that could contain code must match its hash.
 
-    `key` is the config path of the hash, for the error.
+    `key` is the config key of the hash, for errors. Raises PreflightError for a missing file or
+    another hash, ConfigError for a missing hash.
     """
     if not path.exists():
         weights = f"{key.removesuffix('sha256')}weights"
-        raise PreflightError(f"weights not found: {path}; put them there or change {weights}")
+        raise PreflightError(f"no weights at {path}; put them there or change {weights}")
     if sha256 is not None:
         return verify(path, sha256)
     if path.is_file() and path.suffix not in _PLAIN_DATA:
         raise ConfigError(
-            f"{key} must be given for {path}: a pickle can run any code, so it is loaded only when "
-            f"its hash is known; if you trust the file, set it to {sha256_of(path)}"
+            f"{key} must be set for {path}, got null: a pickle can run any code, so its hash must "
+            f"be known; if you trust the file, set it to {sha256_of(path)}"
         )
     return path
 
 
 def _shipped_sha256(file_name: str) -> str:
     sums = embedded_file("SHA256SUMS").read_text().split("\n")
-    found = {name: sha for sha, _, name in (line.partition("  ") for line in sums)}
-    return found[file_name]
+    by_name = {name: sha256 for sha256, _, name in (line.partition("  ") for line in sums)}
+    return by_name[file_name]
 
 
 def _download(url: str) -> AbstractContextManager[BinaryIO]:
@@ -186,14 +187,14 @@ def _copy(
     target: Path,
     open_source: Callable[[], AbstractContextManager[BinaryIO]],
 ) -> None:
-    """Copy to a temporary name, verify, rename: a half file never has the final name."""
+    """Copy to a temporary name, verify and rename, so that no partial file has the final name."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
-            part = Path(folder) / target.name
-            with open_source() as source, part.open("wb") as file:
+            partial_file = Path(folder) / target.name
+            with open_source() as source, partial_file.open("wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
-            verify(part, checkpoint.sha256).replace(target)
+            verify(partial_file, checkpoint.sha256).replace(target)
     except (urllib.error.URLError, OSError, DataError) as error:
         raise PreflightError(
             f"{checkpoint.name}: {checkpoint.file_name} could not be fetched ({error}); put the "

@@ -1,7 +1,7 @@
-"""Product detectors: pictures in, boxes out. The protocol, and ultralytics behind it.
+"""Product detectors: the protocol, and ultralytics models behind it.
 
-Everything ultralytics does behind one's back is turned off here: downloads when a file name
-looks familiar, installs of missing packages, settings in the home folder.
+Ultralytics is kept from downloading files that it knows by name, from installing missing packages
+and from writing settings to the home folder.
 """
 
 import os
@@ -40,21 +40,20 @@ class DetectorParams(Params):
 
 
 class Detector(Protocol):
-    """What the flow needs of a detector."""
+    """Detector protocol of the pipeline: pictures in, boxes out."""
 
     classes: tuple[str, ...]
-    """Every class name it can return."""
+    """Names of all classes that it can return."""
 
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        """The detections of each uint8 (H, W, 3) RGB picture, best score first."""
+        """Return the detections in each uint8 (H, W, 3) RGB picture, best score first."""
         ...
 
 
 class YoloDetector:
-    """Any ultralytics detection model, resident."""
+    """Resident ultralytics detection model."""
 
-    # The floor is low because `core.prompts` applies the configured one: what the detector
-    # returns here is everything that a threshold could be wanted for.
+    # Low, because `core.prompts` applies the configured threshold to what the detector returns.
     _MIN_SCORE = 0.01
     _MAX_DETECTIONS = 100
 
@@ -62,18 +61,18 @@ class YoloDetector:
         self._model = _import_yolo()(str(path), task="detect")
         self._image_size_px = params.image_size_px
         self._device = device_name(params.device)
-        self._batch_size = _static_batch_size(path)
+        self._max_batch_size = _max_batch_size(path)
         self.classes: tuple[str, ...] = tuple(self._model.names.values())
 
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         """See `Detector.detect`."""
-        found: dict[int, Detections] = {}
-        for batch in _batches([p.shape for p in pictures], self._batch_size):
-            found |= zip(batch, self._detect_batch([pictures[i] for i in batch]), strict=True)
-        return [found[i] for i in range(len(pictures))]
+        by_index: dict[int, Detections] = {}
+        for batch in _batches([p.shape for p in pictures], self._max_batch_size):
+            by_index |= zip(batch, self._detect_batch([pictures[i] for i in batch]), strict=True)
+        return [by_index[i] for i in range(len(pictures))]
 
     def _detect_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        # ultralytics takes arrays as OpenCV makes them: BGR, contiguous.
+        # Ultralytics expects contiguous BGR arrays, as OpenCV makes them.
         bgr = [np.ascontiguousarray(p[..., ::-1]) for p in pictures]
         size = {} if self._image_size_px is None else {"imgsz": self._image_size_px}
         results = self._model.predict(
@@ -89,7 +88,7 @@ class YoloDetector:
 
 
 def check_classes(detector: Detector, classes: tuple[str, ...] | None) -> None:
-    """Refuse a class filter that the detector could never satisfy."""
+    """Raise ConfigError for classes that the detector cannot return."""
     unknown = sorted(set(classes or ()) - set(detector.classes))
     if unknown:
         raise ConfigError(
@@ -99,7 +98,7 @@ def check_classes(detector: Detector, classes: tuple[str, ...] | None) -> None:
 
 
 def device_name(device: Device) -> Literal["cpu", "cuda"]:
-    """`auto` is CUDA where there is one."""
+    """Return the device; `auto` is CUDA if available, else CPU."""
     if device == "auto":
         import torch
 
@@ -119,33 +118,33 @@ def _import_yolo() -> Any:
 
 @cache
 def _settings_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Where ultralytics writes its settings on import; gone when this process is."""
+    """Make the folder to which ultralytics writes its settings; it is deleted at exit."""
     return tempfile.TemporaryDirectory(prefix="ultralytics-")
 
 
-def _static_batch_size(path: Path) -> int | None:
-    """How many pictures an exported model takes at once; None for a model without that limit."""
+def _max_batch_size(path: Path) -> int | None:
+    """Return the batch size of an exported model with a static one; None without a limit."""
     if path.suffix in {".pt", ".pth"}:
         return None
     metadata = path / "metadata.yaml"
     if not metadata.is_file():
         return 1
-    facts = yaml.safe_load(metadata.read_text())
-    return None if facts.get("args", {}).get("dynamic") else int(facts.get("batch", 1))
+    export = yaml.safe_load(metadata.read_text())
+    return None if export.get("args", {}).get("dynamic") else int(export.get("batch", 1))
 
 
-def _batches(shapes: Sequence[tuple[int, ...]], largest: int | None) -> Iterator[list[int]]:
-    """Positions of the pictures that the model takes at once: those of one shape.
+def _batches(shapes: Sequence[tuple[int, ...]], max_size: int | None) -> Iterator[list[int]]:
+    """Yield the indices of each batch; pictures of a batch have the same shape.
 
-    ultralytics pads mixed shapes in another way, and what is seen in a picture must not depend
-    on those that happen to be beside it.
+    Ultralytics pads batches of mixed shapes differently, and the detections in a picture must not
+    depend on the other pictures.
     """
     by_shape: dict[tuple[int, ...], list[int]] = {}
-    for position, shape in enumerate(shapes):
-        by_shape.setdefault(shape, []).append(position)
-    for alike in by_shape.values():
-        step = largest or len(alike)
-        yield from (alike[i : i + step] for i in range(0, len(alike), step))
+    for index, shape in enumerate(shapes):
+        by_shape.setdefault(shape, []).append(index)
+    for indices in by_shape.values():
+        size = max_size or len(indices)
+        yield from (indices[i : i + size] for i in range(0, len(indices), size))
 
 
 def _detections(result: Any) -> Detections:

@@ -88,8 +88,8 @@ def test_the_limit_is_part_of_the_plan(config: Path) -> None:
         (["detect.min_score=1.5"], "$.detect.min_score must be in [0, 1], got 1.5"),
         (["detect.min_scor=1"], "$.detect.min_scor is not a known key; did you mean min_score?"),
         (["input.uri=/nowhere"], "$.input.uri: expected a video, a folder of videos, a glob or a "),
-        (["detector.weights=/nowhere.onnx"], "weights not found: /nowhere.onnx; put them there"),
-        (["tracker.weights=sam3"], "weights not found: sam3; put them there or change $.tracker"),
+        (["detector.weights=/nowhere.onnx"], "no weights at /nowhere.onnx; put them there"),
+        (["tracker.weights=sam3"], "no weights at sam3; put them there or change $.tracker"),
         (
             ["tracker.weights=embedded_detector"],
             "$.tracker.weights must be a SAM 2, got embedded_detector, a detector",

@@ -1,4 +1,4 @@
-"""Weights by name: which there are, where they are looked for, and proof that they are right."""
+"""Named checkpoints: their table, their locations and the verification of their files."""
 
 import hashlib
 import io
@@ -36,14 +36,14 @@ OFFICIAL = [f"{version}_hiera_{size}" for version in ("sam2", "sam2.1") for size
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache folder, and a network that leads nowhere."""
+    """Set an empty cache folder and an unreachable network."""
     monkeypatch.setenv("PVTT_FLOW_MODELS", str(tmp_path / "cache"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     return tmp_path / "cache"
 
 
-def test_the_table() -> None:
+def test_the_table_of_checkpoints() -> None:
     known = checkpoints.known()
     assert list(known) == ["embedded_tracker", "embedded_detector", *OFFICIAL]
     assert all(re.fullmatch("[0-9a-f]{64}", c.sha256) for c in known.values())
@@ -59,7 +59,7 @@ def test_the_table() -> None:
 def test_an_official_config_builds_its_architecture(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The one thing that a model without weights in memory must really compute.
+    # A model on the meta device must still compute this.
     monkeypatch.setattr(torch, "linspace", partial(torch.linspace, device="cpu"))
     with torch.device("meta"):
         model = build_predictor(
@@ -69,11 +69,11 @@ def test_an_official_config_builds_its_architecture(
     blocks = model.image_encoder.trunk.blocks
     assert (len(blocks), blocks[0].dim) == HIERA[size]
     assert model.image_size == 1024
-    # What 2.1 added to 2.
+    # Version 2.1 added this embedding.
     assert (model.no_obj_embed_spatial is not None) == (version == "sam2.1")
 
 
-def test_the_embedded_files_are_those_that_the_package_promises() -> None:
+def test_the_embedded_files_have_their_hashes() -> None:
     for name in ("embedded_tracker", "embedded_detector"):
         checkpoint = checkpoints.known()[name]
         path = locate(checkpoint, None, open_binary)
@@ -87,7 +87,7 @@ def test_weights_are_taken_from_the_folder(tmp_path: Path) -> None:
 
 
 class Bucket:
-    """A bucket whose objects break off after `stop` bytes, if told so."""
+    """Bucket whose objects fail after `stop` bytes, if given."""
 
     def __init__(self, content: bytes = CONTENT, *, stop: int | None = None) -> None:
         self._content = content
@@ -112,12 +112,12 @@ class Bucket:
 
 
 def test_weights_are_copied_from_a_bucket_once(cache: Path) -> None:
-    next_power_of_two = Bucket()
+    bucket = Bucket()
     for _ in range(2):
-        path = locate(WEIGHTS, "s3://bucket/models/", next_power_of_two.open)
+        path = locate(WEIGHTS, "s3://bucket/models/", bucket.open)
         assert path == cache / "weights.pt"
         assert path.read_bytes() == CONTENT
-    assert next_power_of_two.opened == ["s3://bucket/models/weights.pt"]
+    assert bucket.opened == ["s3://bucket/models/weights.pt"]
     assert [p.name for p in cache.iterdir()] == ["weights.pt"]
 
 
@@ -127,18 +127,16 @@ def test_weights_are_copied_from_a_bucket_once(cache: Path) -> None:
         (Bucket(stop=5), "weights: weights.pt could not be fetched (s3://bucket does not answer)"),
         (Bucket(CONTENT[:-1]), f"must have sha256 {SHA256}, got "),
     ],
-    ids=["breaks off", "other bytes"],
+    ids=["read error", "other bytes"],
 )
-def test_half_a_file_never_has_the_final_name(
-    cache: Path, next_power_of_two: Bucket, message: str
-) -> None:
+def test_a_partial_file_never_has_the_final_name(cache: Path, bucket: Bucket, message: str) -> None:
     with pytest.raises(PreflightError) as caught:
-        locate(WEIGHTS, "s3://bucket", next_power_of_two.open)
+        locate(WEIGHTS, "s3://bucket", bucket.open)
     assert message in str(caught.value)
     assert list(cache.iterdir()) == []
 
 
-def test_without_a_network_the_error_says_what_to_put_where(tmp_path: Path) -> None:
+def test_without_a_network_the_error_says_which_file_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(PreflightError) as caught:
         locate(WEIGHTS, str(tmp_path / "models"), open_binary)
     target = tmp_path / "models" / "weights.pt"
@@ -148,26 +146,26 @@ def test_without_a_network_the_error_says_what_to_put_where(tmp_path: Path) -> N
     ) in str(caught.value)
 
 
-def test_a_folder_with_the_wrong_file(tmp_path: Path) -> None:
+def test_a_file_with_another_hash_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.pt").write_bytes(b"something else")
     with pytest.raises(PreflightError, match="damaged, incomplete or another file; delete it"):
         locate(WEIGHTS, str(tmp_path), open_binary)
 
 
-def test_weights_of_the_package_that_are_not_there() -> None:
-    lost = replace(WEIGHTS, url=None, file_name="lost.pt")
+def test_missing_weights_of_the_package() -> None:
+    missing = replace(WEIGHTS, url=None, file_name="missing.pt")
     with pytest.raises(PreflightError) as caught:
-        locate(lost, None, open_binary)
-    expected = f"expected {checkpoints.embedded_file('lost.pt')} (sha256 {SHA256})"
+        locate(missing, None, open_binary)
+    expected = f"no weights file at {checkpoints.embedded_file('missing.pt')} (sha256 {SHA256})"
     assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["mine.pt", "mine.pth", "mine.PT", "mine.torchscript", "mine"])
-def test_a_file_that_may_run_code_needs_its_hash(tmp_path: Path, name: str) -> None:
+def test_a_file_that_may_contain_code_needs_its_hash(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(CONTENT)
     key = "$.detector.sha256"
-    with pytest.raises(ConfigError, match=r"^\$\.detector\.sha256 must be given for ") as caught:
+    with pytest.raises(ConfigError, match=r"^\$\.detector\.sha256 must be set for ") as caught:
         trusted_file(path, None, key)
     assert f"set it to {SHA256}" in str(caught.value)
     assert trusted_file(path, SHA256, key) == path
@@ -175,7 +173,7 @@ def test_a_file_that_may_run_code_needs_its_hash(tmp_path: Path, name: str) -> N
         trusted_file(path, "0" * 64, key)
 
 
-def test_other_forms_may_have_a_hash(tmp_path: Path) -> None:
+def test_other_formats_may_have_a_hash(tmp_path: Path) -> None:
     graph, folder = tmp_path / "mine.onnx", tmp_path / "mine_openvino_model"
     graph.write_bytes(CONTENT)
     folder.mkdir()
@@ -187,7 +185,7 @@ def test_other_forms_may_have_a_hash(tmp_path: Path) -> None:
             trusted_file(path, "0" * 64, "$.detector.sha256")
 
 
-def test_the_hash_of_a_folder_follows_names_and_contents(tmp_path: Path) -> None:
+def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path) -> None:
     def hash_with(name: str, content: str) -> str:
         folder = tmp_path / f"{name}-{content}"
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""From params to weights, to the config that goes with them, and to a resident model."""
+"""Weights, configs and loaded models from params."""
 
 from pathlib import Path
 
@@ -13,23 +13,23 @@ from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame, Prompt
 
-NAMED = [name for name, c in checkpoints.known().items() if c.config is not None]
+NAMED_TRACKERS = [name for name, c in checkpoints.known().items() if c.config is not None]
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_every_named_tracker_has_its_config(name: str) -> None:
+@pytest.mark.parametrize("name", NAMED_TRACKERS)
+def test_each_named_tracker_has_its_config(name: str) -> None:
     path = tracker_config(TrackerParams(weights=name))
     assert path.is_file()
     assert path.name == Path(checkpoints.known()[name].config or "").name
 
 
-def test_weights_of_ones_own_say_their_architecture(tmp_path: Path) -> None:
+def test_a_weights_path_needs_its_architecture(tmp_path: Path) -> None:
     assert tracker_config(TrackerParams(weights="w.pt", config="sam2.1_hiera_large")).name == (
         "sam2.1_hiera_l.yaml"
     )
-    mine = tmp_path / "mine.yaml"
-    mine.touch()
-    assert tracker_config(TrackerParams(weights="w.pt", config=str(mine))) == mine
+    config = tmp_path / "mine.yaml"
+    config.touch()
+    assert tracker_config(TrackerParams(weights="w.pt", config=str(config))) == config
 
 
 @pytest.mark.parametrize(
@@ -37,21 +37,21 @@ def test_weights_of_ones_own_say_their_architecture(tmp_path: Path) -> None:
     [
         (
             TrackerParams(weights="w.pt"),
-            r"\$\.tracker\.config must say which architecture w\.pt has: the name of a known",
+            r"\$\.tracker\.config must name the architecture of w\.pt, got null; set it to the",
         ),
         (
             TrackerParams(weights="w.pt", config="/nowhere.yaml"),
-            r"\$\.tracker\.config must be a file or a known name, got /nowhere\.yaml",
+            r"\$\.tracker\.config must be an existing file or a known name, got /nowhere\.yaml",
         ),
     ],
 )
-def test_a_config_that_is_not_there(params: TrackerParams, message: str) -> None:
+def test_a_config_that_does_not_exist_is_refused(params: TrackerParams, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         tracker_config(params)
 
 
-def test_the_embedded_tracker_is_one_with_a_path_to_it() -> None:
-    """A name and a path are the same code; the embedded weights are as official ones."""
+def test_a_name_and_a_path_give_equal_trackers() -> None:
+    """Embedded weights are loaded like official ones."""
     named = TrackerParams(device="cpu")
     weights = checkpoints.embedded_file("sam2_embedded.pt")
     by_path = TrackerParams(
@@ -61,11 +61,11 @@ def test_the_embedded_tracker_is_one_with_a_path_to_it() -> None:
     rgb[30:60, 50:100] = (220, 180, 40)
     frames = [Frame(i, i, np.roll(rgb, 3 * i, axis=1)) for i in range(3)]
     prompts = {0: [Prompt(object_id=4, frame_index=0, box_xyxy=(50, 30, 100, 60))]}
-    clip = PromptedShot(lambda start, stop: iter(frames[start:stop]), prompts, {0: frames[0]})
-    one, other = (
-        list(build_tracker(params, None, open_binary).track(clip)) for params in (named, by_path)
+    shot = PromptedShot(lambda start, stop: iter(frames[start:stop]), prompts, {0: frames[0]})
+    first, second = (
+        list(build_tracker(params, None, open_binary).track(shot)) for params in (named, by_path)
     )
-    assert [[o.object_id for o in frame.objects] for frame in one] == [[4]] * 3
-    for a, b in zip(one, other, strict=True):
-        assert a.objects[0].mask.shape == (90, 160)
-        assert (a.objects[0].mask == b.objects[0].mask).all()
+    assert [[o.object_id for o in frame.objects] for frame in first] == [[4]] * 3
+    for tracked, expected in zip(first, second, strict=True):
+        assert tracked.objects[0].mask.shape == (90, 160)
+        assert (tracked.objects[0].mask == expected.objects[0].mask).all()

@@ -70,7 +70,7 @@ def test_weights_that_are_not_there(tmp_path: Path, section: str) -> None:
     missing = tmp_path / "mine.pt"
     with pytest.raises(PreflightError) as caught:
         make_lineage(config(**{section: {"weights": str(missing)}}), "run")
-    expected = f"weights not found: {missing}; put them there or change $.{section}.weights"
+    expected = f"no weights at {missing}; put them there or change $.{section}.weights"
     assert str(caught.value) == expected
 
 
@@ -80,7 +80,8 @@ def test_embedded_weights_that_were_left_out(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(checkpoints, "embedded_file", lambda name: gone / name)
     with pytest.raises(PreflightError) as caught:
         make_lineage(config(), "run")
-    assert f"expected {gone / 'detector.pt'} (sha256 {NO_HASH}), which ships" in str(caught.value)
+    expected = f"no weights file at {gone / 'detector.pt'} (sha256 {NO_HASH}), which is part of"
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("section", ["detector", "tracker"])
