@@ -1,1 +1,1 @@
-"""A dataset for those who use it: rows for SQL and Ray, clips with masks for torch."""
+"""Readers of a dataset: rows for SQL and Ray, clips with masks for torch."""

@@ -1,4 +1,4 @@
-"""Which clips there are and where their rows lie, so that each can be had by its number."""
+"""Index of the clips of a dataset: which there are, and where their rows are stored."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,30 +12,73 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from pvtt_flow.readers.windows import Windows
 from pvtt_flow.storage.arrow_files import arrow_filesystem
 
-# Each mostly waits for its store.
+# Threads mostly wait for the store.
 _THREADS = 8
 _NUM_FRAMES = pc.coalesce(ds.field("qc", "num_frames"), ds.scalar(0))
-# Long, and nothing that an expression can speak of.
+# Long columns, which a filter expression cannot use.
 _LISTS = {"frames", "prompts", "reasons"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """Cut of masklets into clips of equal length; positions count a masklet's frames."""
+
+    num_frames: int | None = None
+    """Number of frames of a clip; None makes one clip of each whole masklet."""
+    stride: int = 1
+    """Distance between successive frames of a clip, in frames of the masklet."""
+    hop: int | None = None
+    """Distance between the starts of clips; None leaves no gap and no overlap."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_frames", "stride", "hop"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.num_frames is None and self.hop is not None:
+            raise ValueError(
+                "hop must be None if num_frames is None, since each masklet is one clip"
+            )
+
+    def count(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count the clips of masklets with these numbers of frames, int64 (N,)."""
+        if self.num_frames is None:
+            return (lengths > 0).astype(np.int64)
+        return np.maximum(0, (lengths - self._span) // self._hop + 1)
+
+    def positions(self, length: int, number: int) -> range:
+        """Return the positions of clip `number` in a masklet of `length` frames."""
+        if self.num_frames is None:
+            return range(0, length, self.stride)
+        start = number * self._hop
+        return range(start, start + self._span, self.stride)
+
+    @property
+    def _span(self) -> int:
+        """Number of masklet frames from a clip's first frame to its last, both included."""
+        return ((self.num_frames or 1) - 1) * self.stride + 1
+
+    @property
+    def _hop(self) -> int:
+        return self.hop or (self.num_frames or 1) * self.stride
+
+
 @dataclass(frozen=True, slots=True)
-class ClipPlace:
-    """One clip: its masklet's row of the catalog, and which of that masklet's frames."""
+class ClipRef:
+    """Clip: the row of its masklet in the index, and the positions of its frames."""
 
     masklet: int
     positions: range
 
 
-class Catalog:
-    """The masklets that match, a row each, and the clips in them, numbered in the files' order.
+class ClipIndex:
+    """Masklets that match a filter, with a row each, and their clips, in the order of the files.
 
-    A row has `masklet_id`, `video_id`, where the masklet lies (`path` in the table's folder
-    `root`, `row_group` in the file, `row` in the group), how many frames it has (`num_frames`),
-    and its source (`uri`, `etag`, `size_bytes`).
+    A row has `masklet_id`, `video_id`, the location of the masklet (`path` in the table's folder
+    `root`, `row_group` in the file, `row` in the group), its number of frames (`num_frames`), and
+    its source (`uri`, `etag`, `size_bytes`).
     """
 
     def __init__(
@@ -48,66 +91,66 @@ class Catalog:
     ) -> None:
         self.root = root
         self._windows = windows
-        found = _with_sources(_matching(root, masklets, where), videos)
-        counts = windows.count(found["num_frames"].to_numpy())
-        self.rows = found.filter(pa.array(counts > 0)).combine_chunks()
-        self.num_too_short = found.num_rows - self.rows.num_rows
-        """Masklets that match and have too few frames for a clip."""
+        matches = _with_sources(_matching(root, masklets, where), videos)
+        counts = windows.count(matches["num_frames"].to_numpy())
+        self.rows = matches.filter(pa.array(counts > 0)).combine_chunks()
+        self.num_too_short = matches.num_rows - self.rows.num_rows
+        """Number of masklets that match and have too few frames for a clip."""
         self._lengths = self.rows["num_frames"].to_numpy()
         self._stops = np.cumsum(counts[counts > 0])
 
     def __len__(self) -> int:
-        """Clips."""
+        """Return the number of clips."""
         return int(self._stops[-1]) if len(self._stops) else 0
 
-    def clip(self, number: int) -> ClipPlace:
-        """The clip of a number, from 0."""
+    def clip(self, number: int) -> ClipRef:
+        """Return clip `number`, counted from 0."""
         masklet = int(np.searchsorted(self._stops, number, side="right"))
-        return self._place(masklet, number - self._start(masklet))
+        return self._ref(masklet, number - self._start(masklet))
 
-    def clips_of(self, masklet: int) -> Iterator[ClipPlace]:
-        """All clips of a masklet, in order of time."""
+    def clips_of(self, masklet: int) -> Iterator[ClipRef]:
+        """Iterate over the clips of a masklet, in order of time."""
         count = int(self._stops[masklet]) - self._start(masklet)
-        return (self._place(masklet, number) for number in range(count))
+        return (self._ref(masklet, number) for number in range(count))
 
     @cached_property
     def videos(self) -> list[NDArray[np.int64]]:
-        """The masklets of each video that has any, by row."""
+        """Masklet rows of each video that has any, int64 (N,) each."""
         ids = self.rows["video_id"].combine_chunks().dictionary_encode().indices.to_numpy()
         order = np.argsort(ids, kind="stable")
         edges = np.flatnonzero(np.diff(ids[order])) + 1
         return np.split(order, edges) if len(order) else []
 
     def row(self, masklet: int) -> dict[str, Any]:
-        """A masklet's row."""
-        found: dict[str, Any] = self.rows.slice(masklet, 1).to_pylist()[0]
-        return found
+        """Return the row of a masklet."""
+        row: dict[str, Any] = self.rows.slice(masklet, 1).to_pylist()[0]
+        return row
 
     def _start(self, masklet: int) -> int:
-        """The number of a masklet's first clip."""
+        """Return the number of a masklet's first clip."""
         return int(self._stops[masklet - 1]) if masklet else 0
 
-    def _place(self, masklet: int, number: int) -> ClipPlace:
+    def _ref(self, masklet: int, number: int) -> ClipRef:
         length = int(self._lengths[masklet])
-        return ClipPlace(masklet, self._windows.positions(length, number))
+        return ClipRef(masklet, self._windows.positions(length, number))
 
 
 def _matching(root: str, masklets: ds.FileSystemDataset, where: ds.Expression | None) -> pa.Table:
     _, folder = arrow_filesystem(root)
     find = partial(_matching_in, folder=folder, schema=masklets.schema, where=where)
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = list(pool.map(find, masklets.get_fragments(filter=where)))
-    return pa.concat_tables([_PLACES.empty_table(), *found])
+        matches = list(pool.map(find, masklets.get_fragments(filter=where)))
+    return pa.concat_tables([_LOCATIONS.empty_table(), *matches])
 
 
 def _matching_in(
     file: ds.ParquetFileFragment, folder: str, schema: pa.Schema, where: ds.Expression | None
 ) -> pa.Table:
-    """The matching rows of a file: where they are, and how many frames they have."""
-    known = [] if where is None else [name for name in schema.names if name not in _LISTS]
-    columns = {name: ds.field(name) for name in {"masklet_id", "video_id", *known}}
+    """Return location and number of frames of the matching rows of a file."""
+    filtered = [] if where is None else [name for name in schema.names if name not in _LISTS]
+    columns = {name: ds.field(name) for name in {"masklet_id", "video_id", *filtered}}
     path = file.path.removeprefix(f"{folder}/")
-    parts = [_PLACES.empty_table()]
+    parts = [_LOCATIONS.empty_table()]
     for group in file.split_by_row_group(where, schema=schema):
         rows = group.to_table(schema, columns={**columns, "num_frames": _NUM_FRAMES})
         rows = rows.append_column("row", pa.array(np.arange(rows.num_rows)))
@@ -115,11 +158,11 @@ def _matching_in(
         number = pa.repeat(pa.scalar(group.row_groups[0].id, pa.int64()), rows.num_rows)
         rows = rows.append_column("row_group", number)
         rows = rows.append_column("path", pa.repeat(path, rows.num_rows))
-        parts.append(rows.select(_PLACES.names).cast(_PLACES))
+        parts.append(rows.select(_LOCATIONS.names).cast(_LOCATIONS))
     return pa.concat_tables(parts)
 
 
-_PLACES = pa.schema(
+_LOCATIONS = pa.schema(
     {
         "masklet_id": pa.string(),
         "video_id": pa.string(),
@@ -131,7 +174,7 @@ _PLACES = pa.schema(
 )
 
 
-def _with_sources(places: pa.Table, videos: ds.Dataset) -> pa.Table:
+def _with_sources(locations: pa.Table, videos: ds.Dataset) -> pa.Table:
     sources = videos.to_table(columns=["video_id", "uri", "etag", "size_bytes"])
     order = [(name, "ascending") for name in ("path", "row_group", "row")]
-    return places.join(sources, "video_id", join_type="inner").sort_by(order).combine_chunks()
+    return locations.join(sources, "video_id", join_type="inner").sort_by(order).combine_chunks()

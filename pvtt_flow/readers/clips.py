@@ -1,7 +1,7 @@
-"""Clips of masklets for torch: by number, or as a stream.
+"""Clips of masklets for torch, as a map-style and as an iterable dataset.
 
-A sample is a dictionary that torchvision's v2 transforms understand as a whole, so that a resize
-or a crop moves frames, masks and boxes together:
+A sample is a dictionary for torchvision's v2 transforms, so that a resize or a crop changes frames,
+masks and boxes together:
 
     frames       tv_tensors.Video, uint8 (T, 3, H, W) RGB, upright, display pixels
     masks        tv_tensors.Mask, bool (T, H, W), all False where the object is absent
@@ -14,7 +14,9 @@ or a crop moves frames, masks and boxes together:
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,44 +24,47 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError
-from pvtt_flow.readers.clip_index import Catalog
+from pvtt_flow.readers.clip_index import ClipIndex
 from pvtt_flow.readers.sample import MaskletRow, Sample
-from pvtt_flow.readers.single_pass import Clip, swept
-from pvtt_flow.readers.source_frames import Locate, frames_of
+from pvtt_flow.readers.source_frames import ResolveUri, frames_of
+from pvtt_flow.types import Frame
 
 _LOG = logging.getLogger(__name__)
 Transform: TypeAlias = Callable[[Sample], Any]
+Read = Callable[[Sequence[FrameTime]], Iterable[Frame]]
+"""Function from times to the frames at these times, in order, decoded on demand."""
 
 
 class Clips(Dataset[Any]):
-    """Every clip by its number; seeks in the source for each.
+    """Map-style dataset of clips; seeks in the source for each clip.
 
-    Indexing raises DataError when the source cannot be read any more.
+    Indexing raises DataError if the source cannot be read.
     """
 
     def __init__(
-        self, catalog: Catalog, transform: Transform | None, locate: Locate | None
+        self, index: ClipIndex, transform: Transform | None, resolve_uri: ResolveUri | None
     ) -> None:
-        self.catalog = catalog
+        self.index = index
         self._transform = transform
-        self.locate = locate
+        self.resolve_uri = resolve_uri
 
     def __len__(self) -> int:
-        return len(self.catalog)
+        return len(self.index)
 
     def __getitem__(self, number: int) -> Any:
         if not -len(self) <= number < len(self):
             raise IndexError(f"clip must be below {len(self)}, got {number}")
-        clip = self.catalog.clip(number % len(self))
-        place = self.catalog.row(clip.masklet)
-        row = MaskletRow(self.catalog.root, place)
-        frames = list(frames_of(place, row.times(clip.positions), self.locate))
+        clip = self.index.clip(number % len(self))
+        location = self.index.row(clip.masklet)
+        row = MaskletRow(self.index.root, location)
+        frames = list(frames_of(location, row.times(clip.positions), self.resolve_uri))
         sample = row.sample(clip.positions, frames)
         return self.transformed(sample)
 
     def transformed(self, sample: Sample) -> Any:
-        """What the transform makes of a sample."""
+        """Apply the transform to a sample."""
         return self._transform(sample) if self._transform else sample
 
     def stream(
@@ -70,38 +75,38 @@ class Clips(Dataset[Any]):
         strict: bool = True,
         ranks: tuple[int, int] | None = None,
     ) -> "ClipStream":
-        """Every clip once an epoch, video by video: each video is opened and decoded once.
+        """Return an iterable dataset that opens and decodes each video once an epoch.
 
-        The videos are divided among a loader's workers and among ranks: `ranks` is this one and
-        their number, by default as torch.distributed or torchrun tells. `shuffle` gives the videos
-        another order for each `set_epoch`. A video that cannot be read raises or, unless `strict`,
-        is skipped with a warning.
+        Videos are divided among the workers of a loader and among ranks. `ranks` is the rank of
+        this process and the number of ranks; the default is that of torch.distributed or torchrun.
+        `shuffle` changes the order of videos for each `set_epoch`. A video that cannot be read
+        raises DataError; with `strict=False` it is skipped with a warning.
         """
         return ClipStream(self, shuffle=shuffle, seed=seed, strict=strict, ranks=ranks or _ranks())
 
 
 class ClipStream(IterableDataset[Any]):
-    """Every clip once an epoch, video by video, each decoded once; see `Clips.stream`."""
+    """Iterable dataset of clips, video by video, each decoded once; see `Clips.stream`."""
 
     def __init__(
         self, clips: Clips, *, shuffle: bool, seed: int, strict: bool, ranks: tuple[int, int]
     ) -> None:
         self.clips = clips
-        self._videos = clips.catalog.videos  # once, for all workers
+        self._videos = clips.index.videos  # computed once, for all workers
         self._ranks = ranks
         self._shuffle = shuffle
         self._seed = seed
         self._strict = strict
-        # Shared, so that workers which outlive an epoch see the next one.
+        # Shared memory, so that persistent workers see the next epoch.
         self._epoch = torch.zeros((), dtype=torch.int64)
         self._epoch.share_memory_()  # type: ignore[no-untyped-call]
 
     def set_epoch(self, epoch: int) -> None:
-        """Which order of the videos comes next; call it before each epoch, in the main process."""
+        """Choose the order of videos; call it before each epoch, in the main process."""
         self._epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[Any]:
-        for number in self._mine():
+        for number in self._videos_of_worker():
             try:
                 for sample in self._samples(self._videos[number]):
                     yield self.clips.transformed(sample)
@@ -111,17 +116,19 @@ class ClipStream(IterableDataset[Any]):
                 _LOG.warning("the rest of a video is skipped: %s", error)
 
     def _samples(self, masklets: NDArray[np.int64]) -> Iterator[Sample]:
-        places = [self.clips.catalog.row(int(masklet)) for masklet in masklets]
-        rows = [MaskletRow(self.clips.catalog.root, place) for place in places]
+        locations = [self.clips.index.row(int(masklet)) for masklet in masklets]
+        rows = [MaskletRow(self.clips.index.root, location) for location in locations]
         clips = [
-            Clip(row, place.positions)
+            _Clip(row, clip.positions)
             for row, masklet in zip(rows, masklets, strict=True)
-            for place in self.clips.catalog.clips_of(int(masklet))
+            for clip in self.clips.index.clips_of(int(masklet))
         ]
-        return swept(clips, lambda wanted: frames_of(places[0], wanted, self.clips.locate))
+        return _decode_in_one_pass(
+            clips, lambda times: frames_of(locations[0], times, self.clips.resolve_uri)
+        )
 
-    def _mine(self) -> NDArray[np.int64]:
-        """The videos of this worker of this rank, in this epoch's order."""
+    def _videos_of_worker(self) -> NDArray[np.int64]:
+        """Return the videos of this worker and rank, in the order of this epoch."""
         order = np.arange(len(self._videos))
         if self._shuffle:
             np.random.default_rng([self._seed, int(self._epoch)]).shuffle(order)
@@ -132,8 +139,49 @@ class ClipStream(IterableDataset[Any]):
 
 
 def _ranks() -> tuple[int, int]:
-    """This process's rank and how many there are."""
+    """Return the rank of this process and the number of ranks."""
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """Masklet with the positions of the frames of one clip."""
+
+    row: MaskletRow
+    positions: range
+
+
+def _decode_in_one_pass(clips: Sequence[_Clip], read: Read) -> Iterator[Sample]:
+    """Yield the samples of all clips of a video, decoding each frame once.
+
+    A sample follows as soon as its last frame is decoded. Only frames that later clips need stay in
+    memory.
+    """
+    timed = [(clip.row.times(clip.positions), clip) for clip in clips]
+    timed.sort(key=lambda item: (item[0][-1], item[0][0]))
+    wanted = sorted({time for times, _ in timed for time in times})
+    frames = iter(read(wanted))
+    decoded_frames: dict[int, Frame] = {}
+    for (times, clip), first in zip(timed, _still_needed([t[0] for t, _ in timed]), strict=True):
+        _decode_to(times[-1].frame_index, frames, decoded_frames)
+        yield clip.row.sample(clip.positions, [decoded_frames[time.frame_index] for time in times])
+        for index in [index for index in decoded_frames if index < first]:
+            del decoded_frames[index]
+
+
+def _still_needed(firsts: Sequence[FrameTime]) -> list[float]:
+    """Return for each clip the first frame that a later clip needs."""
+    later = [float(time.frame_index) for time in firsts[1:]]
+    return list(accumulate(later[::-1], min, initial=float("inf")))[::-1]
+
+
+def _decode_to(frame_index: int, frames: Iterator[Frame], decoded_frames: dict[int, Frame]) -> None:
+    if frame_index in decoded_frames:
+        return
+    for frame in frames:
+        decoded_frames[frame.frame_index] = frame
+        if frame.frame_index == frame_index:
+            return

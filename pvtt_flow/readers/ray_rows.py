@@ -1,6 +1,6 @@
 """Rows of a table as a Ray Data dataset.
 
-Ray's own `read_parquet` takes neither Arrow's expressions nor what the log knows of files.
+Ray's own `read_parquet` supports neither Arrow's expressions nor the statistics of Delta's log.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def ray_rows(
     scan: ds.FileSystemDataset, columns: Sequence[str] | None, where: ds.Expression | None
 ) -> ray.data.Dataset:
-    """Opens only files that can have matching rows, and of these only such row groups."""
+    """Return the rows as a Ray Data dataset; opens only files and row groups that may match."""
     names = list(scan.schema.names if columns is None else columns)
     rows: ray.data.Dataset = ray.data.read_datasource(_Rows(scan, names, where))
     return rows
 
 
 class _Rows(Datasource):
-    """Files of a scan, divided among read tasks."""
+    """Datasource that divides the files of a scan among read tasks."""
 
     def __init__(
         self, scan: ds.FileSystemDataset, names: list[str], where: ds.Expression | None
@@ -40,11 +40,11 @@ class _Rows(Datasource):
         self._read = partial(_rows, names=names, where=where, schema=scan.schema)
 
     def get_name(self) -> str:
-        """What Ray's dashboard and progress call it."""
+        """Return the name for Ray's dashboard and progress bars."""
         return "Masklets" if "masklet_id" in self._schema.names else "Videos"
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Unknown before reading."""
+        """Return None, since the size is unknown before reading."""
         return None
 
     def get_read_tasks(
@@ -53,7 +53,7 @@ class _Rows(Datasource):
         per_task_row_limit: int | None = None,
         data_context: "DataContext | None" = None,
     ) -> list[ReadTask]:
-        """At most `parallelism` tasks; one that has no files gives the columns."""
+        """Return at most `parallelism` tasks; a task without files returns an empty table."""
         del data_context
         count = max(1, min(parallelism, len(self._files)))
         shares = [part.tolist() for part in np.array_split(np.array(self._files, object), count)]

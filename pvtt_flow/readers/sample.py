@@ -1,4 +1,4 @@
-"""A clip as tensors."""
+"""Conversion of a clip to tensors."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -23,40 +23,40 @@ _NO_BOX = (0, 0, 0, 0)
 
 
 class MaskletRow:
-    """What the dataset knows of a masklet's frames; `place` is its row of the catalog."""
+    """Frames of a masklet in the dataset; `location` is its row of the `ClipIndex`."""
 
-    def __init__(self, root: str, place: Mapping[str, Any]) -> None:
-        rows = _row_group(os.getpid(), root, place["path"], place["row_group"])
-        row = rows.slice(place["row"], 1)
-        self._place = place
+    def __init__(self, root: str, location: Mapping[str, Any]) -> None:
+        group = _row_group(os.getpid(), root, location["path"], location["row_group"])
+        row = group.slice(location["row"], 1)
+        self._location = location
         self._frames = pc.list_flatten(row["frames"]).combine_chunks()
         self._facts = row.select(_COLUMNS[:-1]).to_pylist()[0]
 
     def times(self, positions: Sequence[int]) -> list[FrameTime]:
-        """The frames at some positions, for the decoder."""
-        found = self._at(positions)
-        columns = (found.field(name).to_pylist() for name in ("frame_index", "pts_ns"))
+        """Return index and time of the frames at these positions."""
+        rows = self._at(positions)
+        columns = (rows.field(name).to_pylist() for name in ("frame_index", "pts_ns"))
         return list(map(FrameTime, *columns))
 
     def sample(self, positions: Sequence[int], frames: Sequence[Frame]) -> Sample:
-        """The clip of these positions, with their frames decoded (`Clips` says what it has)."""
-        found = self._at(positions)
-        boxes = found.field("box_xyxy").to_pylist()
+        """Return the sample of these positions and their decoded frames; see module `clips`."""
+        rows = self._at(positions)
+        boxes = rows.field("box_xyxy").to_pylist()
         size = self._facts["height_px"], self._facts["width_px"]
         rgb = torch.from_numpy(np.stack([frame.rgb for frame in frames]))
         return {
             "frames": tv_tensors.Video(rgb.permute(0, 3, 1, 2)),
-            "masks": tv_tensors.Mask(_masks(found.field("rle").to_pylist(), *size)),
+            "masks": tv_tensors.Mask(_masks(rows.field("rle").to_pylist(), *size)),
             "boxes_xyxy": tv_tensors.BoundingBoxes(
                 torch.tensor([box or _NO_BOX for box in boxes], dtype=torch.float32),
                 format="XYXY",
                 canvas_size=size,
             ),
             "present": torch.tensor([box is not None for box in boxes]),
-            "frame_index": torch.tensor(found.field("frame_index").to_pylist()),
-            "pts_ns": torch.tensor(found.field("pts_ns").to_pylist()),
-            "video_id": self._place["video_id"],
-            "masklet_id": self._place["masklet_id"],
+            "frame_index": torch.tensor(rows.field("frame_index").to_pylist()),
+            "pts_ns": torch.tensor(rows.field("pts_ns").to_pylist()),
+            "video_id": self._location["video_id"],
+            "masklet_id": self._location["masklet_id"],
             "label": self._facts["label"],
         }
 
@@ -65,7 +65,7 @@ class MaskletRow:
 
 
 def _masks(counts: Sequence[str | None], height_px: int, width_px: int) -> torch.Tensor:
-    """Bool (T, H, W)."""
+    """Decode RLE counts to bool (T, H, W); None is an empty mask."""
     masks: NDArray[np.bool_] = np.zeros((len(counts), height_px, width_px), np.bool_)
     for mask, rle_counts in zip(masks, counts, strict=True):
         if rle_counts is not None:
@@ -75,6 +75,8 @@ def _masks(counts: Sequence[str | None], height_px: int, width_px: int) -> torch
 
 @lru_cache(maxsize=4)
 def _row_group(pid: int, root: str, path: str, number: int) -> pa.Table:
-    """Neighbours are read together; each process for itself, since open stores cannot be forked."""
+    """Read a row group, which adjacent masklets share; cached by process, since file systems do not
+    survive a fork.
+    """
     del pid
     return read_file(root, path, _COLUMNS, row_group=number)

@@ -1,4 +1,4 @@
-"""One version of a dataset, opened for reading: the door for everyone who uses one."""
+"""Reading of one version of a dataset."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,23 +9,22 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.scan import scan
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
 from pvtt_flow.dataset.transactions import snapshot_at
-from pvtt_flow.readers.windows import Windows
 
 if TYPE_CHECKING:
     import ray.data
     from duckdb import DuckDBPyConnection
 
     from pvtt_flow.readers.clips import Clips, Transform
-    from pvtt_flow.readers.source_frames import Locate
+    from pvtt_flow.readers.source_frames import ResolveUri
 
 
-class OpenDataset:
-    """A version of a dataset. It stays that version while runs go on; it can be pickled.
+class DatasetSnapshot:
+    """Version of a dataset, for reading. It does not change while runs commit; it can be pickled.
 
     `where` is an Arrow expression on the table's columns, such as
     `(field("verdict") == "accept") & (field("qc", "presence") > 0.9)` with
-    `from pyarrow.dataset import field`. Files whose rows cannot match, by what the log knows of
-    them, are not opened, and neither are parts of files.
+    `from pyarrow.dataset import field`. Files and row groups whose statistics exclude a match are
+    not opened.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -38,15 +37,15 @@ class OpenDataset:
         }
 
     def videos(self) -> ds.Dataset:
-        """The `videos` table for Arrow, and for all that reads Arrow datasets (Polars, …)."""
+        """Return the `videos` table as an Arrow dataset, which Polars and others read too."""
         return self._scans[VIDEOS]
 
     def masklets(self) -> ds.Dataset:
-        """The `masklets` table, likewise."""
+        """Return the `masklets` table as an Arrow dataset."""
         return self._scans[MASKLETS]
 
     def duckdb(self) -> "DuckDBPyConnection":
-        """A new in-memory DuckDB in which `videos` and `masklets` are views."""
+        """Return a new in-memory DuckDB connection with the views `videos` and `masklets`."""
         import duckdb
 
         connection = duckdb.connect()
@@ -61,7 +60,7 @@ class OpenDataset:
         columns: Sequence[str] | None = None,
         where: ds.Expression | None = None,
     ) -> "ray.data.Dataset":
-        """The rows of `masklets` or `videos` as a Ray Data dataset; columns: None for all."""
+        """Return the rows of a table as a Ray Data dataset; `columns=None` takes all."""
         from pvtt_flow.readers.ray_rows import ray_rows
 
         if table not in self._scans:
@@ -72,22 +71,23 @@ class OpenDataset:
         self,
         num_frames: int | None = None,
         *,
-        every: int = 1,
+        stride: int = 1,
         hop: int | None = None,
         where: ds.Expression | None = None,
         transform: "Transform | None" = None,
-        locate: "Locate | None" = None,
+        resolve_uri: "ResolveUri | None" = None,
     ) -> "Clips":
-        """Clips of masklets for torch, by number; its `stream` is the same as a stream.
+        """Return the clips of masklets as a torch dataset; its `stream` gives an iterable one.
 
-        A clip has `num_frames` of a masklet's frames, one of `every` so many, and the next one
-        starts `hop` frames later (by default where it ends); None takes masklets whole. `locate`
-        tells where a source is now, from its uri in the dataset: for copies on local disks.
+        A clip has `num_frames` frames of a masklet, `stride` frames apart; the next one starts
+        `hop` frames later, by default where this one ends. `num_frames=None` makes one clip of each
+        whole masklet. `resolve_uri` maps a source's uri in the dataset to its present uri, for
+        copies on local disks.
         """
-        from pvtt_flow.readers.clip_index import Catalog
+        from pvtt_flow.readers.clip_index import ClipIndex, Windows
         from pvtt_flow.readers.clips import Clips
 
-        windows = Windows(num_frames=num_frames, every=every, hop=hop)
+        windows = Windows(num_frames=num_frames, stride=stride, hop=hop)
         root = f"{self.uri}/{MASKLETS}"
-        catalog = Catalog(root, self.masklets(), self.videos(), windows, where)
-        return Clips(catalog, transform, locate)
+        index = ClipIndex(root, self.masklets(), self.videos(), windows, where)
+        return Clips(index, transform, resolve_uri)

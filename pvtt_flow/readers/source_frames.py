@@ -1,4 +1,4 @@
-"""Frames of a source, as the dataset knows it."""
+"""Frames of a source video, which must still have the content that was processed."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -11,35 +11,35 @@ from pvtt_flow.storage.uris import redact_uri
 from pvtt_flow.types import Frame
 from pvtt_flow.video.read import read_frames_at_times
 
-Locate: TypeAlias = Callable[[str], str]
-"""From a source's uri in the dataset to where it is now."""
+ResolveUri: TypeAlias = Callable[[str], str]
+"""Function from a source's uri in the dataset to its present uri."""
 
 
 def frames_of(
-    source: Mapping[str, Any], wanted: Sequence[FrameTime], locate: Locate | None
+    source: Mapping[str, Any], wanted: Sequence[FrameTime], resolve_uri: ResolveUri | None
 ) -> Generator[Frame]:
-    """The frames of a source (`uri`, `etag`, `size_bytes`) at some times, in order, as asked for.
+    """Decode the frames of a source (`uri`, `etag`, `size_bytes`) at some times, on demand.
 
-    Raises DataError of kind `source_changed` when the file is not the one that the masks are of,
-    and what `open_binary` and `read_frames_at_times` raise.
+    Raises DataError of kind `source_changed` if the file is not the one that was processed, and
+    the errors of `open_binary` and `read_frames_at_times`.
     """
-    uri = locate(source["uri"]) if locate else source["uri"]
+    uri = resolve_uri(source["uri"]) if resolve_uri else source["uri"]
     check_same(uri, source)
     with open_binary(uri) as file:
         yield from read_frames_at_times(file, wanted)
 
 
 def check_same(uri: str, source: Mapping[str, Any]) -> None:
-    """Raise DataError of kind `source_changed` when at `uri` is not what was processed."""
-    found = stat_all([uri])[0]
-    if not found.etag:
-        return  # opening it says why
-    # A copy has an etag of its own, and so has what was told by its content.
+    """Raise DataError of kind `source_changed` if `uri` has other content than was processed."""
+    info = stat_all([uri])[0]
+    if not info.etag:
+        return  # opening it raises the reason
+    # A copy has another etag, and so has a file whose etag is a hash of its content.
     same_place = uri == source["uri"] and not source["etag"].startswith("blake2b:")
-    if found.size_bytes != source["size_bytes"] or (same_place and found.etag != source["etag"]):
+    if info.size_bytes != source["size_bytes"] or (same_place and info.etag != source["etag"]):
         raise DataError(
             "source_changed",
             f"{redact_uri(uri)}: expected the video that was processed ({source['size_bytes']} "
-            f"bytes, etag {source['etag']}), but found {found.size_bytes} bytes, etag "
-            f"{found.etag}: run pvtt_flow on it again, or bring the earlier file back",
+            f"bytes, etag {source['etag']}), but info {info.size_bytes} bytes, etag "
+            f"{info.etag}: run pvtt_flow on it again, or bring the earlier file back",
         )

@@ -41,8 +41,7 @@ from pvtt_flow.dataset.file_actions import FileActions, delete_videos
 from pvtt_flow.dataset.tables import BUCKET, MASKLETS, bucket_of, write_file
 from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
 from pvtt_flow.readers import sample
-from pvtt_flow.readers.clip_index import Catalog
-from pvtt_flow.readers.windows import Windows
+from pvtt_flow.readers.clip_index import ClipIndex, Windows
 from tests.bench.machine import describe
 from tests.bench.made_up_masklets import A_VIDEO, rows_of
 
@@ -157,8 +156,8 @@ def _measure(dataset: Dataset, layout: Layout, videos: Sequence[str]) -> Measure
     scan = opened.masklets()
     sizes = [Path(path).stat().st_size for path in scan.files]
     verdicts_s, _ = _timed(lambda: scan.to_table(columns=["verdict"]).group_by("verdict"))
-    catalog_s, catalog = _timed(lambda: _catalog(dataset))
-    one_ms, one_mb = _one(catalog)
+    catalog_s, index = _timed(lambda: _catalog(dataset))
+    one_ms, one_mb = _one(index)
     chance = random.Random(5)
     singles = [_replace(dataset, [chance.choice(videos)]) for _ in range(5)]
     anywhere_s, anywhere_mb = _replace(dataset, chance.sample(videos, 100))
@@ -181,22 +180,22 @@ def _measure(dataset: Dataset, layout: Layout, videos: Sequence[str]) -> Measure
     )
 
 
-def _catalog(dataset: Dataset) -> Catalog:
+def _catalog(dataset: Dataset) -> ClipIndex:
     opened, good = open_dataset(dataset.uri), field("qc", "presence") > 0.9
     root = f"{dataset.uri}/{MASKLETS}"
     # No videos are there to be joined with: what is measured is finding the masklets.
     with patch("pvtt_flow.readers.clip_index._with_sources", lambda places, _: places):
-        return Catalog(root, opened.masklets(), opened.videos(), Windows(num_frames=8), good)
+        return ClipIndex(root, opened.masklets(), opened.videos(), Windows(num_frames=8), good)
 
 
-def _one(catalog: Catalog) -> tuple[float, float]:
+def _one(index: ClipIndex) -> tuple[float, float]:
     """Milliseconds and MB of a masklet's frames."""
     chance, times, sizes = random.Random(7), [], []
     for _ in range(_NUM_READS):
-        place = catalog.row(chance.randrange(catalog.rows.num_rows))
+        place = index.row(chance.randrange(index.rows.num_rows))
         sample._row_group.cache_clear()
-        times.append(_timed(partial(sample.MaskletRow, catalog.root, place))[0])
-        file = pq.ParquetFile(f"{catalog.root}/{place['path']}").metadata
+        times.append(_timed(partial(sample.MaskletRow, index.root, place))[0])
+        file = pq.ParquetFile(f"{index.root}/{place['path']}").metadata
         group = file.row_group(place["row_group"])
         columns = [group.column(i) for i in range(group.num_columns)]
         read = [c for c in columns if c.path_in_schema.split(".")[0] in sample._COLUMNS]

@@ -53,7 +53,7 @@ def names(samples: Iterable[Sample]) -> list[tuple[str, int]]:
 
 
 def test_by_number(dataset: Processed) -> None:
-    clips = open_dataset(dataset.uri).clips(6, every=2, hop=3)
+    clips = open_dataset(dataset.uri).clips(6, stride=2, hop=3)
     # 20 frames, 11 from a clip's first to its last: they start at 0, 3, 6 and 9.
     assert len(clips) == 3 * 4
     samples = [clips[number] for number in range(len(clips))]
@@ -83,7 +83,7 @@ def test_whole_masklets_that_match(dataset: Processed) -> None:
 def test_masklets_that_are_too_short_are_counted(dataset: Processed) -> None:
     clips = open_dataset(dataset.uri).clips(21)
     assert len(clips) == 0
-    assert clips.catalog.num_too_short == 3
+    assert clips.index.num_too_short == 3
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -99,7 +99,7 @@ def test_a_loader_that_shuffles(dataset: Processed, num_workers: int) -> None:
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_stream_has_every_clip_once(dataset: Processed, num_workers: int) -> None:
-    clips = open_dataset(dataset.uri).clips(4, every=2, hop=3)
+    clips = open_dataset(dataset.uri).clips(4, stride=2, hop=3)
     stream = DataLoader(clips.stream(), batch_size=None, num_workers=num_workers)
     samples = list(stream)
     for sample in samples:
@@ -162,7 +162,7 @@ def test_clips_can_be_pickled(dataset: Processed) -> None:
 def test_copies_elsewhere(tmp_path: Path) -> None:
     made = processed(tmp_path)
     moved = made.videos.rename(tmp_path / "moved")
-    clips = open_dataset(made.uri).clips(3, locate=lambda uri: f"{moved}/{Path(uri).name}")
+    clips = open_dataset(made.uri).clips(3, resolve_uri=lambda uri: f"{moved}/{Path(uri).name}")
     check(clips[0])
     with pytest.raises(DataError, match=r"there is nothing at .*a.mp4") as caught:
         open_dataset(made.uri).clips(3, where=field("video_id") == "a")[0]

@@ -91,8 +91,8 @@ def test_ray_opens_only_files_that_can_match(dataset: Dataset) -> None:
 
 def test_masklets_that_were_not_measured_have_no_clips(dataset: Dataset) -> None:
     clips = open_dataset(dataset.uri).clips(3)
-    assert sorted(clips.catalog.rows["video_id"].to_pylist()) == ["a", "b"]
-    assert clips.catalog.num_too_short == 1
+    assert sorted(clips.index.rows["video_id"].to_pylist()) == ["a", "b"]
+    assert clips.index.num_too_short == 1
 
 
 def test_what_is_no_table(dataset: Dataset) -> None:
