@@ -101,7 +101,7 @@ class MaskDecoder:
         fewest, most = predictor.multimask_min_pt_num, predictor.multimask_max_pt_num
         masks, ious, sam_tokens, object_score = predictor.sam_mask_decoder(
             image_embeddings=tokens.transpose(1, 2).unflatten(2, (self._grid_side,) * 2),
-            # Not cached: under autocast the official predictor computes other values each time.
+            # Not cached at construction: under autocast its values differ, also officially.
             image_pe=predictor.sam_prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,

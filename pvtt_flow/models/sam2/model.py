@@ -61,7 +61,7 @@ class Sam2:
         self.hidden_dim: int = predictor.hidden_dim
         self.memory_dim: int = predictor.mem_dim
         self.num_memories: int = predictor.num_maskmem
-        """Memories that a frame attends to besides further conditioning frames: 1 + 6."""
+        """`num_maskmem`, 7: temporal positions of 6 recent memories and of conditioning frames."""
         self.max_object_pointers: int = predictor.max_obj_ptrs_in_encoder
         self.has_fixed_shapes = compile_steps
         """True if a `MemoryContext` always has its full size, because its shape is compiled."""

@@ -76,11 +76,13 @@ class Scheduler:
     ) -> None:
         """Start without shots. `memory_dtype` is float32, or bfloat16 under autocast."""
         self._model = model
-        self._num_slots = self._max_slots = max_concurrent_shots
+        self._num_slots = max_concurrent_shots
+        self._num_usable_slots = max_concurrent_shots
+        """Lower than `_num_slots` after rows did not fit into memory."""
         self._waiting: deque[ShotState] = deque()
         self._running: list[ShotState] = []
         self._banks: dict[int, MemoryBank] = {}
-        """By the number of conditioning frames."""
+        """Memory banks by their number of conditioning frames."""
         self._batch_sizer = BatchSizer(*_batch_sizes(model))
         self._condition = partial(condition, model, fill_holes_px=fill_holes_px)
         self._track_step = TrackStep(model, self._batch_sizer, fill_holes_px)
@@ -89,7 +91,9 @@ class Scheduler:
     @property
     def max_concurrent_shots(self) -> int:
         """Current limit; lower than the configured one after memory ran out."""
-        return min(self._max_slots, max(1, self._num_slots >> self._batch_sizer.num_halvings))
+        return min(
+            self._num_usable_slots, max(1, self._num_slots >> self._batch_sizer.num_halvings)
+        )
 
     @property
     def running(self) -> Sequence[ShotState]:
@@ -164,7 +168,7 @@ class Scheduler:
             self._running.remove(shot)
             shot.return_to_queue()
             self._waiting.appendleft(shot)
-            self._max_slots = len(self._running)
+            self._num_usable_slots = len(self._running)
             warnings.warn(
                 f"the device's memory ran out: continuing with {self.max_concurrent_shots} "
                 f"concurrent shots",

@@ -13,7 +13,7 @@ from pvtt_flow.models.sam2.scheduler import Scheduler
 from tests.models.sam2.compare import Difference, compare, outputs_by_object
 from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.official import ObjectOutput, OfficialTracker
-from tests.models.sam2.run_engine import Direction, autocast, run
+from tests.models.sam2.run_scheduler import Direction, autocast, run
 from tests.models.sam2.shots import Shot
 
 

@@ -17,7 +17,7 @@ from pvtt_flow.models.tracker import TrackerParams
 from tests.models.sam2.compare import compare, outputs_by_object
 from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.pair import Pair
-from tests.models.sam2.run_engine import run
+from tests.models.sam2.run_scheduler import run
 from tests.models.sam2.shots import Shot, box, shot, square_box
 
 

@@ -11,7 +11,7 @@ from pvtt_flow.training.evaluate import box_of, held_out_clips
 from tests.models.sam2.compare import outputs_by_object
 from tests.models.sam2.official import ObjectOutput
 from tests.models.sam2.pair import Pair
-from tests.models.sam2.run_engine import run
+from tests.models.sam2.run_scheduler import run
 from tests.models.sam2.shots import Shot, box, frame
 
 NUM_CLIPS = 6

@@ -10,7 +10,7 @@ import pytest
 from pvtt_flow.types import Prompt
 from tests.models.sam2.compare import outputs_by_object
 from tests.models.sam2.pair import Pair
-from tests.models.sam2.run_engine import Direction, run
+from tests.models.sam2.run_scheduler import Direction, run
 from tests.models.sam2.shots import OFF, ON, box, clicks, mask_of, shot, square_box
 
 ONE_POINT = clicks(0, (34, 32, ON), correction=True)

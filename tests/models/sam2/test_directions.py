@@ -4,7 +4,7 @@ import pytest
 
 from pvtt_flow.types import Prompt
 from tests.models.sam2.pair import Pair
-from tests.models.sam2.run_engine import Direction
+from tests.models.sam2.run_scheduler import Direction
 from tests.models.sam2.shots import OFF, ON, box_and_click, clicks, mask_of, shot, square_box
 
 CASES = {

@@ -11,7 +11,7 @@ from pvtt_flow.types import Prompt
 from tests.models.sam2.compare import compare, outputs_by_object
 from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.pair import Pair
-from tests.models.sam2.run_engine import run
+from tests.models.sam2.run_scheduler import run
 from tests.models.sam2.shots import (
     OFF,
     ON,

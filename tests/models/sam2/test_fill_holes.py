@@ -13,7 +13,7 @@ from pvtt_flow.core import rle
 from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.types import Prompt
 from tests.models.sam2.pair import Pair
-from tests.models.sam2.run_engine import Direction
+from tests.models.sam2.run_scheduler import Direction
 from tests.models.sam2.shots import HEIGHT_PX, OFF, ON, WIDTH_PX, box, clicks, shot
 
 MAX_AREA_PX = 8

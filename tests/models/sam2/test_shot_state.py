@@ -10,7 +10,7 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.types import Frame, Prompt
-from tests.models.sam2.run_engine import Direction
+from tests.models.sam2.run_scheduler import Direction
 from tests.models.sam2.shots import ON, box, clicks, frame, shot, square_box
 from tests.models.sam2.wait_until import Notifier
 
