@@ -10,7 +10,7 @@ from pvtt_flow.pipeline.estimate import estimate_frames
 from pvtt_flow.types import Source
 from tests.pipeline.runs import write_config
 from tests.video.clip_maker import write_clip
-from tests.video.decode_counter import count_decoded_frames
+from tests.video.counters import count_decoded_frames
 
 NUM_FRAMES = 240
 

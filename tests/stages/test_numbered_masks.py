@@ -24,7 +24,7 @@ from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Masklet
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import Box, box_prompt, record_of
-from tests.video.clip_edits import edited
+from tests.video.clip_edits import set_edit_list
 from tests.video.clip_maker import encode_images
 
 Rgb = NDArray[np.uint8]
@@ -70,7 +70,7 @@ CASES = {
     "uneven times": Case(lambda folder: clip(folder / "c.mkv", pts_ms=UNEVEN_MS), pts_ms=UNEVEN_MS),
     "turned": Case(lambda folder: clip(folder / "c.mp4", rotation_deg=90)),
     "edit list": Case(
-        lambda folder: edited(clip(folder / "c.mp4"), 5, 42), range(5, 42), shot=(0, 37)
+        lambda folder: set_edit_list(clip(folder / "c.mp4"), 5, 42), range(5, 42), shot=(0, 37)
     ),
     "prompted late, so also back": Case(lambda folder: clip(folder / "c.mp4"), prompt_frame=37),
     "a late shot, after a seek": Case(

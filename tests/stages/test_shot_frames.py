@@ -12,7 +12,7 @@ from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import box_prompt, inspected
 from tests.video.clip_maker import encode_images, moving_image, number_of, write_clip
-from tests.video.decode_counter import count_decoded_frames
+from tests.video.counters import count_decoded_frames
 
 NUM_FRAMES = 12
 

@@ -1,4 +1,4 @@
-"""Number clips that no encoder writes: cut, joined, with other times, with another edit list."""
+"""Edit clips in ways that no encoder offers: truncate, concatenate, change times or edit list."""
 
 import re
 from collections.abc import Sequence
@@ -10,35 +10,37 @@ from tests.video.clip_maker import encode_images, moving_image
 
 _FIRST, _SECOND = range(24), range(100, 124)
 TWO_SCENES = [*_FIRST, *_SECOND]
-"""The numbers of what `joined` and `spliced` give."""
+"""Frame numbers of the files that `concatenate_recordings` and `splice_scenes` write."""
 
 
-def cut(path: Path, fraction: float) -> Path:
-    """The file's first part, in place."""
+def truncate_file(path: Path, fraction: float) -> Path:
+    """Keep only the first part of the file, in place."""
     data = path.read_bytes()
     path.write_bytes(data[: int(fraction * len(data))])
     return path
 
 
-def joined(folder: Path, suffix: str, *, second_ms: int = 0, **options: object) -> Path:
-    """Two recordings in one file, byte after byte; the second's clock starts at `second_ms`."""
+def concatenate_recordings(
+    folder: Path, suffix: str, *, second_ms: int = 0, **options: object
+) -> Path:
+    """Concatenate the bytes of two recordings; the second one's clock starts at `second_ms`."""
     path = folder / f"clip{suffix}"
     data = b""
     for numbers, start_ms in ((_FIRST, 0), (_SECOND, second_ms)):
         pts_ms = [start_ms + 40 * i for i in range(len(numbers))]
-        pictures = [moving_image(number) for number in numbers]
-        data += encode_images(path, pictures, pts_ms=pts_ms, **options).read_bytes()
+        images = [moving_image(number) for number in numbers]
+        data += encode_images(path, images, pts_ms=pts_ms, **options).read_bytes()
     path.write_bytes(data)
     return path
 
 
-def spliced(folder: Path, suffix: str, **options: object) -> Path:
-    """Two scenes, encoded apart, as one stream with one clock: what a lossless cutter makes."""
+def splice_scenes(folder: Path, suffix: str, **options: object) -> Path:
+    """Mux two separately encoded scenes into one stream with one clock, like a lossless cutter."""
     with av.open(folder / f"clip{suffix}", "w") as file:
         stream = None
         for numbers, start_ms in ((_FIRST, 0), (_SECOND, 960)):
-            pictures = [moving_image(number) for number in numbers]
-            path = encode_images(folder / f"{numbers.start}.mp4", pictures, **options)
+            images = [moving_image(number) for number in numbers]
+            path = encode_images(folder / f"{numbers.start}.mp4", images, **options)
             with av.open(path) as scene:
                 source = scene.streams.video[0]
                 stream = stream or file.add_stream_from_template(source)
@@ -51,10 +53,10 @@ def spliced(folder: Path, suffix: str, **options: object) -> Path:
     return folder / f"clip{suffix}"
 
 
-def retimed(folder: Path, pts_ms: Sequence[int]) -> Path:
-    """Motion JPEG in Matroska with these times, which no encoder takes."""
-    pictures = [moving_image(i) for i in range(len(pts_ms))]
-    plain = encode_images(folder / "plain.mkv", pictures, codec="mjpeg", pixel_format="yuvj420p")
+def remux_with_times(folder: Path, pts_ms: Sequence[int]) -> Path:
+    """Write Motion JPEG in Matroska with these times, which no encoder accepts."""
+    images = [moving_image(i) for i in range(len(pts_ms))]
+    plain = encode_images(folder / "plain.mkv", images, codec="mjpeg", pixel_format="yuvj420p")
     with av.open(plain) as whole, av.open(folder / "clip.mkv", "w") as file:
         stream = file.add_stream_from_template(whole.streams.video[0])
         packets = (packet for packet in whole.demux(video=0) if packet.size)
@@ -64,12 +66,12 @@ def retimed(folder: Path, pts_ms: Sequence[int]) -> Path:
     return folder / "clip.mkv"
 
 
-def edited(path: Path, start: int, stop: int) -> Path:
-    """An MP4 file at 25 fps whose edit list shows the frames `[start, stop)` only, in place."""
+def set_edit_list(path: Path, start: int, stop: int) -> Path:
+    """Set the edit list of an MP4 file at 25 fps to the frames `[start, stop)`, in place."""
     with av.open(path) as file:
         ticks = round(1 / (25 * file.streams.video[0].time_base))
     data = path.read_bytes()
-    # One edit: how long in milliseconds (the movie's clock), from where in the track's ticks.
+    # One edit: duration in milliseconds (the movie's time scale), start in the track's ticks.
     was = re.search(rb"elst\x00{4}\x00\x00\x00\x01.{4}(.{4})", data, re.DOTALL)
     assert was is not None
     first = int.from_bytes(was[1], "big") + start * ticks

@@ -1,7 +1,7 @@
-"""Small videos whose pictures say which frame they are.
+"""Write small videos whose frames show their number.
 
-The frame's number stands in the top left corner as black and white blocks, lowest bit first,
-so a frame that is late, turned or mirrored reads wrong.
+The number is coded in the top left corner as black and white blocks, lowest bit first, so a frame
+that is late, rotated or mirrored gives a wrong number.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _NUM_BITS = 8
 def numbered_image(
     number: int, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX
 ) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3): the number's code over noise, which keeps the file from shrinking."""
+    """Return uint8 (H, W, 3): the number's code over noise, so that the file stays large."""
     rgb = np.random.default_rng(number).integers(64, 192, (height_px, width_px, 3), np.uint8)
     for bit in range(_NUM_BITS):
         x = bit * _BLOCK_PX
@@ -33,7 +33,7 @@ def numbered_image(
 
 
 def number_of(rgb: NDArray[np.uint8]) -> int:
-    """The number in the code; -1 where the blocks are neither black nor white."""
+    """Return the number in the code; -1 if the blocks are neither black nor white."""
     blocks = rgb[:_BLOCK_PX, : _NUM_BITS * _BLOCK_PX].reshape(_BLOCK_PX, _NUM_BITS, -1)
     levels = blocks.mean(axis=(0, 2))
     if np.any((levels > 60) & (levels < 195)):
@@ -42,9 +42,9 @@ def number_of(rgb: NDArray[np.uint8]) -> int:
 
 
 def moving_image(number: int) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3): the number's code over blocks that move, so that pictures build on others.
+    """Return uint8 (H, W, 3): the number's code over moving blocks, so that frames are predicted.
 
-    Every 13 pictures a new scene begins.
+    A new scene begins every 13 images.
     """
     blocks = np.random.default_rng(number // 13).integers(0, 256, (16, 24, 3), np.uint8)
     large = blocks.repeat(8, 0).repeat(8, 1)
@@ -63,12 +63,12 @@ def write_clip(
     options: dict[str, str] | None = None,
     **more: Any,
 ) -> Path:
-    """An H.264 clip of noise; `more` is of `write_pictures`."""
-    pictures = [
+    """Write an H.264 clip of noise; `more` are arguments of `encode_images`."""
+    images = [
         numbered_image(i, width_px=size_px[0], height_px=size_px[1]) for i in range(num_frames)
     ]
     options = {"preset": "veryfast", "crf": "20", **(options or {})}
-    return encode_images(path, pictures, options=options, **more)
+    return encode_images(path, images, options=options, **more)
 
 
 def encode_images(
@@ -84,9 +84,9 @@ def encode_images(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
-    """A clip at 25 fps or at `pts_ms`; `rotation_deg` is the clockwise turn to upright."""
+    """Write a clip at 25 fps or at `pts_ms`; `rotation_deg` is the clockwise turn to upright."""
     coded = [np.ascontiguousarray(np.rot90(rgb, rotation_deg // 90)) for rgb in upright]
-    # The index first, so that a file whose tail is cut still opens.
+    # Write the index first, so that a truncated file still opens.
     index_first = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
     index_first |= container_options or {}
     with av.open(path, "w", format=container_format, options=index_first) as file:
@@ -109,7 +109,7 @@ def encode_images(
 
 
 def write_sound(path: Path) -> Path:
-    """A tenth of a second of silence, and no picture."""
+    """Write an audio file: a tenth of a second of silence."""
     with av.open(path, "w", format="mp4") as file:
         stream = file.add_stream("aac", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.float32), "fltp", "mono")
@@ -120,6 +120,6 @@ def write_sound(path: Path) -> Path:
 
 
 def read(path: Path, **options: object) -> list[Frame]:
-    """All the frames that `read_frames` gives of a file."""
+    """Return all frames of a file; `options` are arguments of `read_frames`."""
     with path.open("rb") as file:
         return list(read_frames(file, **options))

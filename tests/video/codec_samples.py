@@ -1,4 +1,4 @@
-"""Small clips of many containers and codecs, to be damaged."""
+"""Write small clips of many containers and codecs, to be mutated."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ _HEVC = {"preset": "fast", "x265-params": "keyint=6:open-gop=1:bframes=3:log-lev
 
 
 def write_codec_samples(folder: Path) -> None:
-    """One clip a file; their names sort them."""
+    """Write one clip per file; their names define the order."""
     width_px, height_px = SIZE_PX
-    pictures = [moving_image(i)[:height_px, :width_px] for i in range(NUM_FRAMES)]
+    images = [moving_image(i)[:height_px, :width_px] for i in range(NUM_FRAMES)]
 
     def write(name: str, codec: str, options: dict[str, str], **more: object) -> None:
-        encode_images(folder / name, pictures, codec=codec, options=options, **more)
+        encode_images(folder / name, images, codec=codec, options=options, **more)
 
     write("h264.mp4", "libx264", _BOTH_WAYS)
     write("h264.mkv", "libx264", _BOTH_WAYS)

@@ -1,6 +1,6 @@
-"""What becomes of damaged files, told as JSON, a line each; run as a program of its own.
+"""Program that reads mutated files and prints an outcome per file, as JSON lines.
 
-A crash ends only this process, and the number of lines tells which file it was. So does a hang.
+A crash or a hang ends only this process; the number of lines shows which file caused it.
 """
 
 import contextlib
@@ -14,25 +14,27 @@ from pathlib import Path
 from pvtt_flow.errors import DataError
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.read import read_frames
-from tests.video.mutator import mutated
+from tests.video.mutator import mutate
 
 HANG_S = 20.0
 
 
 @dataclass(frozen=True)
 class DamageOutcome:
+    """Outcome of probing and reading one mutated file."""
+
     seed: int
     kind: str
-    """Of the failure; empty when every frame was read."""
+    """Kind of the failure; empty if every frame was read."""
     message: str
     num_frames: int
     peak_bytes: int
-    """Of this process's memory, so far."""
+    """Peak memory of this process so far."""
 
 
 def outcome_of(files: list[bytes], seed: int) -> DamageOutcome:
-    """Probes and reads one of them, as the flow would."""
-    data = mutated(files, seed)
+    """Mutate one of the files, then probe and read it as a run does."""
+    data = mutate(files, seed)
     kind, message, num_frames = "", "", 0
     try:
         video = probe(io.BytesIO(data), size_bytes=len(data))
@@ -42,13 +44,13 @@ def outcome_of(files: list[bytes], seed: int) -> DamageOutcome:
                 num_frames += 1
     except DataError as error:
         kind, message = error.kind, str(error)
-    except Exception as error:  # noqa: BLE001  what this is here to find
+    except Exception as error:  # noqa: BLE001 (the tests look for these)
         kind, message = "internal", repr(error)
     return DamageOutcome(seed, kind, message, num_frames, _peak_bytes())
 
 
 def _peak_bytes() -> int:
-    # Not `ru_maxrss`: that begins with what the process had that started this one.
+    # `ru_maxrss` would start at the value of the parent process.
     status = Path("/proc/self/status").read_text()
     return 1024 * next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row)
 

@@ -1,4 +1,4 @@
-"""Folders of frames that say which frame they are."""
+"""Write folders of images that show their frame number."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,9 +11,9 @@ from tests.video.clip_maker import numbered_image
 def write_frame_folder(
     folder: Path, numbers: Iterable[int] = range(6), name: str = "{:05d}.jpg", **options: object
 ) -> Path:
-    """A picture for each number, in a file called by it; `options` are Pillow's."""
+    """Write one image per number, in a file named after it; `options` are Pillow's."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        picture = Image.fromarray(numbered_image(number))
-        picture.save(folder / name.format(number), **{"quality": 95, **options})
+        image = Image.fromarray(numbered_image(number))
+        image.save(folder / name.format(number), **{"quality": 95, **options})
     return folder

@@ -1,4 +1,4 @@
-"""Which frames a file shows and when, by PyAV and by the FFmpeg command line: a hash of each."""
+"""Hash and time of each frame of a file, from this package and from the FFmpeg command line."""
 
 import hashlib
 import subprocess
@@ -16,21 +16,25 @@ from pvtt_flow.video.limits import DEFAULT_LIMITS
 
 
 class FrameHash(NamedTuple):
+    """Time and hash of one frame."""
+
     pts_ns: int
     md5: str
-    """Of the planes as they were decoded: neither turned nor converted, without padding."""
+    """Hash of the decoded planes: neither rotated nor converted, without padding."""
 
 
-class Shown(NamedTuple):
+class FrameHashes(NamedTuple):
+    """Frames of the main stream."""
+
     stream_index: int
     frames: list[FrameHash]
-    broke_at: int | None
+    truncated_at: int | None
 
 
-def decoded_hashes(path: Path) -> Shown:
-    """All frames of the main stream, as this package counts and times them, up to a break."""
+def decoded_hashes(path: Path) -> FrameHashes:
+    """Hash the frames that this package decodes, up to a truncation."""
     frames: list[FrameHash] = []
-    broke_at = None
+    truncated_at = None
     with path.open("rb") as file, open_container(file, DEFAULT_LIMITS) as opened:
         try:
             frames.extend(
@@ -38,14 +42,14 @@ def decoded_hashes(path: Path) -> Shown:
                 for decoded in decode_frames(opened, DEFAULT_LIMITS)
             )
         except TruncatedVideoError as error:
-            broke_at = error.frame_index
-        return Shown(opened.stream.index, frames, broke_at)
+            truncated_at = error.frame_index
+        return FrameHashes(opened.stream.index, frames, truncated_at)
 
 
 def ffmpeg_hashes(path: Path, stream_index: int, num_frames: int | None = None) -> list[FrameHash]:
-    """The first frames of that stream, or all; FFmpeg goes on where the stream is damaged."""
+    """Hash the frames that FFmpeg decodes, at most `num_frames`; it goes on after corruption."""
     reading = ["-threads", "1", "-noautorotate", "-copyts", "-i", str(path)]
-    # Without a rate of its own: else frames are dropped and repeated, and times are rounded.
+    # At a constant rate FFmpeg would drop and repeat frames, and round times.
     timing = ["-fps_mode", "passthrough", "-enc_time_base", "demux"]
     if num_frames is not None:
         timing += ["-frames:v", str(num_frames)]
@@ -61,7 +65,7 @@ def ffmpeg_hashes(path: Path, stream_index: int, num_frames: int | None = None) 
 
 
 def _md5(av_frame: av.VideoFrame) -> str:
-    """Of what FFmpeg calls rawvideo: plane after plane, row after row."""
+    """Hash the frame in FFmpeg's rawvideo layout: plane after plane, row after row."""
     digest = hashlib.md5(usedforsecurity=False)
     for number, plane in enumerate(av_frame.planes):
         samples = [part for part in av_frame.format.components if part.plane == number]

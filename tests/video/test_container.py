@@ -7,7 +7,7 @@ SEGMENT = bytes.fromhex("18538067")
 
 
 @pytest.mark.parametrize(
-    ("size", "promised"),
+    ("size", "size_bytes"),
     [
         (b"\x90", 7 + 5 + 16),
         (b"\x40\x02", 7 + 6 + 2),
@@ -20,10 +20,10 @@ SEGMENT = bytes.fromhex("18538067")
     ],
     ids=["1 byte", "2 bytes", "8 bytes", "live, 1", "live, 8", "zero", "cut", "none"],
 )
-def test_promised_bytes(size: bytes, promised: int | None) -> None:
-    assert declared_size(HEADER + SEGMENT + size) == promised
+def test_declared_size(size: bytes, size_bytes: int | None) -> None:
+    assert declared_size(HEADER + SEGMENT + size) == size_bytes
 
 
 @pytest.mark.parametrize("head", [b"", b"ftypmp42", HEADER, HEADER + b"\x00" * 9])
-def test_anything_else_promises_nothing(head: bytes) -> None:
+def test_other_files_declare_no_size(head: bytes) -> None:
     assert declared_size(head) is None

@@ -13,28 +13,28 @@ from pvtt_flow.video.read import read_frames
 from tests.video.clip_maker import encode_images, moving_image, number_of, read, write_clip
 
 
-def until_break(path: Path) -> tuple[list[int], TruncatedVideoError]:
+def read_until_truncation(path: Path) -> tuple[list[int], TruncatedVideoError]:
     numbers = []
     with path.open("rb") as file, pytest.raises(TruncatedVideoError) as caught:
         numbers.extend(number_of(frame.rgb) for frame in read_frames(file))
     return numbers, caught.value
 
 
-def damaged(data: bytes, packet: av.Packet, share: float, at: int | None = None) -> bytes:
-    """Zeros for a twentieth of the packet, from that share of it on."""
+def zero_part_of(data: bytes, packet: av.Packet, share: float, at: int | None = None) -> bytes:
+    """Overwrite a twentieth of the packet with zeros, starting at `share` of its size."""
     start = (packet.pos if at is None else at) + int(share * packet.size)
     stop = start + packet.size // 20
     return data[:start] + bytes(stop - start) + data[stop:]
 
 
 @pytest.mark.parametrize("at", ["inside a packet", "between packets"])
-def test_a_cut_file_gives_its_good_frames_then_breaks(tmp_path: Path, clip: Path, at: str) -> None:
+def test_a_truncated_file_gives_its_good_frames(tmp_path: Path, clip: Path, at: str) -> None:
     with av.open(str(clip)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     stop = packets[30].pos + (packets[30].size // 2 if at == "inside a packet" else 0)
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(clip.read_bytes()[:stop])
-    numbers, error = until_break(cut)
+    numbers, error = read_until_truncation(cut)
     assert numbers == list(range(len(numbers)))
     assert 24 <= len(numbers) <= 30
     assert error.frame_index == len(numbers)
@@ -44,47 +44,48 @@ def test_a_cut_file_gives_its_good_frames_then_breaks(tmp_path: Path, clip: Path
 
 
 @pytest.mark.parametrize("fraction", [0.5, 0.7, 0.9])
-def test_a_cut_matroska_file_breaks_too(tmp_path: Path, fraction: float) -> None:
+def test_a_truncated_matroska_file_is_noticed(tmp_path: Path, fraction: float) -> None:
     data = write_clip(tmp_path / "whole.mkv", 30).read_bytes()
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(data[: int(fraction * len(data))])
-    numbers, error = until_break(cut)
+    numbers, error = read_until_truncation(cut)
     assert numbers == list(range(len(numbers)))
     assert len(numbers) >= 30 * fraction - 6
     assert "the file is shorter than its header says" in str(error)
 
 
-def test_a_keyframe_just_before_the_end_is_no_cut(tmp_path: Path) -> None:
-    # A Matroska index tells when a keyframe is shown: here later than the last frame is decoded.
-    pictures = [moving_image(i) for i in range(54)]
-    path = encode_images(tmp_path / "whole.mkv", pictures, options={"g": "20", "bf": "3"})
+def test_a_keyframe_near_the_end_is_not_truncation(tmp_path: Path) -> None:
+    # A Matroska index has the pts of a keyframe: here it is later than the dts of the last frame.
+    images = [moving_image(i) for i in range(54)]
+    path = encode_images(tmp_path / "whole.mkv", images, options={"g": "20", "bf": "3"})
     assert [number_of(frame.rgb) for frame in read(path)] == list(range(54))
 
 
-def test_damaged_bytes_break_where_they_are(tmp_path: Path, clip: Path) -> None:
+def test_corrupt_bytes_end_the_video_at_their_frame(tmp_path: Path, clip: Path) -> None:
     data = bytearray(clip.read_bytes())
     with av.open(str(clip)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     packet = packets[20]
     data[packet.pos + 4 : packet.pos + packet.size] = bytes(packet.size - 4)
-    hurt = tmp_path / "hurt.mp4"
-    hurt.write_bytes(data)
-    numbers, error = until_break(hurt)
+    corrupt = tmp_path / "hurt.mp4"
+    corrupt.write_bytes(data)
+    numbers, error = read_until_truncation(corrupt)
     assert numbers == list(range(len(numbers)))
     assert 16 <= len(numbers) <= 20
     assert error.frame_index == len(numbers)
 
 
-def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> None:
-    # Frame threads would show it while its end is decoded; with slice threads nobody would look.
+def test_corruption_late_in_a_frame_is_found_before_the_frame_is_returned(tmp_path: Path) -> None:
+    # With frame threads the frame would be returned while its end is decoded; with slice threads
+    # FFmpeg would not look for corruption.
     options = {"bf": "0", "x264-params": "cabac=0"}
     path = write_clip(tmp_path / "clip.mp4", 12, size_px=(320, 240), options=options)
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     (fourth,) = (packet for packet in packets if packet.pts * packet.time_base * 25 == 4)
-    path.write_bytes(damaged(path.read_bytes(), fourth, 0.9))
+    path.write_bytes(zero_part_of(path.read_bytes(), fourth, 0.9))
     for _ in range(5):
-        numbers, error = until_break(path)
+        numbers, error = read_until_truncation(path)
         assert error.reason == "the frame is corrupt"
         assert numbers == [0, 1, 2, 3]
 
@@ -96,50 +97,50 @@ def test_damage_late_in_a_picture_is_met_before_it_is_shown(tmp_path: Path) -> N
         ("clip.avi", "mpeg4", {"g": "12", "bf": "2"}),
     ],
 )
-def test_no_frame_before_a_break_builds_upon_damage(
+def test_no_returned_frame_is_predicted_from_a_corrupt_one(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
-    pictures = [moving_image(i) for i in range(20)]
-    path = encode_images(tmp_path / name, pictures, codec=codec, options=options)
+    images = [moving_image(i) for i in range(20)]
+    path = encode_images(tmp_path / name, images, codec=codec, options=options)
     data, good = path.read_bytes(), [frame.rgb for frame in read(path)]
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size > 60][1:]
-    num_breaks = 0
+    num_truncations = 0
     for packet in packets:
         stop = packet.pos + packet.size
         path.write_bytes(data[: stop - packet.size // 3] + bytes(packet.size // 3) + data[stop:])
-        found = []
+        returned = []
         try:
             with path.open("rb") as file:
-                found.extend(frame.rgb for frame in read_frames(file))
+                returned.extend(frame.rgb for frame in read_frames(file))
         except TruncatedVideoError:
-            num_breaks += 1
-            assert all(map(np.array_equal, found, good))
-    assert num_breaks > len(packets) / 2
+            num_truncations += 1
+            assert all(map(np.array_equal, returned, good))
+    assert num_truncations > len(packets) / 2
 
 
-def test_damage_in_motion_jpeg_is_no_leftover_of_other_pictures(tmp_path: Path) -> None:
-    pictures = [moving_image(i) for i in range(6)]
+def test_a_corrupt_motion_jpeg_frame_is_not_filled_from_other_frames(tmp_path: Path) -> None:
+    images = [moving_image(i) for i in range(6)]
     path = tmp_path / "clip.mkv"
-    encode_images(path, pictures, codec="mjpeg", pixel_format="yuvj420p")
+    encode_images(path, images, codec="mjpeg", pixel_format="yuvj420p")
     with av.open(str(path)) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     at = path.read_bytes().index(bytes(packets[3]))
-    path.write_bytes(damaged(path.read_bytes(), packets[3], 0.5, at))
-    assert until_break(path)[0] == [0, 1, 2]
+    path.write_bytes(zero_part_of(path.read_bytes(), packets[3], 0.5, at))
+    assert read_until_truncation(path)[0] == [0, 1, 2]
 
 
-def test_a_size_that_changes_is_a_break(tmp_path: Path) -> None:
+def test_a_change_of_size_ends_the_video(tmp_path: Path) -> None:
     small = write_clip(tmp_path / "a.h264", 4, container_format="h264")
     wide = write_clip(tmp_path / "b.h264", 4, container_format="h264", size_px=(128, 64))
     both = tmp_path / "both.h264"
     both.write_bytes(small.read_bytes() + wide.read_bytes())
-    numbers, error = until_break(both)
+    numbers, error = read_until_truncation(both)
     assert numbers == [0, 1, 2, 3]
     assert "the frame size must be 96x64, got 128x64" in str(error)
 
 
-def test_another_size_than_probed_is_refused(tmp_path: Path, clip: Path) -> None:
+def test_a_size_other_than_probed_is_refused(tmp_path: Path, clip: Path) -> None:
     with clip.open("rb") as file:
         video = probe(file, size_bytes=clip.stat().st_size)
     other = write_clip(tmp_path / "other.mp4", 3, size_px=(128, 64))
@@ -147,13 +148,13 @@ def test_another_size_than_probed_is_refused(tmp_path: Path, clip: Path) -> None
         read(other, video=video)
 
 
-def test_the_break_error_travels_between_processes() -> None:
+def test_the_truncation_error_can_be_pickled() -> None:
     error = pickle.loads(pickle.dumps(TruncatedVideoError(7, "why")))  # noqa: S301
     assert (error.frame_index, error.reason, error.kind) == (7, "why", "undecodable")
     assert str(error) == str(TruncatedVideoError(7, "why"))
 
 
-def test_a_failed_read_is_not_a_broken_video(clip: Path) -> None:
+def test_a_failed_read_is_not_a_corrupt_video(clip: Path) -> None:
     class Flaky(io.BytesIO):
         num_reads = 0
 

@@ -13,8 +13,8 @@ from tests.video.clip_maker import number_of, numbered_image
 def test_round_trip_with_odd_sizes_and_a_fractional_rate(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     fps = Fraction(30000, 1001)
-    pictures = (numbered_image(i, width_px=97, height_px=65) for i in range(12))
-    assert write_mp4(path, pictures, fps) == 12
+    images = (numbered_image(i, width_px=97, height_px=65) for i in range(12))
+    assert write_mp4(path, images, fps) == 12
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
         frames = list(read_frames(file))
@@ -27,15 +27,15 @@ def test_round_trip_with_odd_sizes_and_a_fractional_rate(tmp_path: Path) -> None
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_colours_come_back(tmp_path: Path) -> None:
-    colours = np.array([(220, 40, 40), (40, 220, 40), (40, 40, 220), (128, 128, 128)], np.uint8)
-    rgb = np.repeat(np.repeat(colours[None], 32, axis=1), 64, axis=0)
-    path = tmp_path / "colours.mp4"
+def test_colors_survive_the_round_trip(tmp_path: Path) -> None:
+    colors = np.array([(220, 40, 40), (40, 220, 40), (40, 40, 220), (128, 128, 128)], np.uint8)
+    rgb = np.repeat(np.repeat(colors[None], 32, axis=1), 64, axis=0)
+    path = tmp_path / "colors.mp4"
     write_mp4(path, [rgb] * 3, Fraction(25))
     with path.open("rb") as file:
         decoded = next(read_frames(file)).rgb
-    centres = decoded[32, 16::32].astype(int)
-    assert np.abs(centres - colours.astype(int)).max() <= 6
+    centers = decoded[32, 16::32].astype(int)
+    assert np.abs(centers - colors.astype(int)).max() <= 6
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Frame 37 is frame 37: what number clips show, decoded from the start, and sought."""
+"""Each frame shows its own number, decoded from the start and after a seek."""
 
 from collections.abc import Callable
 from itertools import accumulate
@@ -8,17 +8,17 @@ import pytest
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.video.read import read_frames_at_times
 from tests.video.clip_maker import number_of
-from tests.video.clips import CLIPS, Clip
+from tests.video.clips import CLIPS, NumberedClip
 from tests.video.frame_hash import decoded_hashes, ffmpeg_hashes
 
 NS_PER_MS = 1_000_000
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_every_frame_is_the_one_it_says(clip_of: Callable[[str], Clip], name: str) -> None:
+def test_every_frame_has_its_number(clip_of: Callable[[str], NumberedClip], name: str) -> None:
     clip = clip_of(name)
     numbers, pts_ms = list(clip.recipe.numbers), list(clip.recipe.pts_ms)
-    if clip.recipe.is_cut:
+    if clip.recipe.is_truncated:
         assert 20 < len(clip.frames) < len(numbers)
         numbers, pts_ms = numbers[: len(clip.frames)], pts_ms[: len(clip.frames)]
     assert [number_of(frame.rgb) for frame in clip.frames] == numbers
@@ -27,26 +27,26 @@ def test_every_frame_is_the_one_it_says(clip_of: Callable[[str], Clip], name: st
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_a_frame_that_is_sought_is_the_one_it_says(
-    clip_of: Callable[[str], Clip], always_seek: None, name: str
+def test_every_frame_has_its_number_after_a_seek(
+    clip_of: Callable[[str], NumberedClip], always_seek: None, name: str
 ) -> None:
     clip = clip_of(name)
     for frame in clip.frames:
         wanted = FrameTime(frame.frame_index, clip.recipe.pts_ms[frame.frame_index] * NS_PER_MS)
         with clip.path.open("rb") as file:
-            (found,) = read_frames_at_times(file, [wanted])
-        assert number_of(found.rgb) == clip.recipe.numbers[frame.frame_index]
+            (sought,) = read_frames_at_times(file, [wanted])
+        assert number_of(sought.rgb) == clip.recipe.numbers[frame.frame_index]
 
 
 @pytest.mark.parametrize("name", CLIPS)
-def test_ffmpeg_shows_the_same_frames(clip_of: Callable[[str], Clip], name: str) -> None:
+def test_ffmpeg_shows_the_same_frames(clip_of: Callable[[str], NumberedClip], name: str) -> None:
     clip = clip_of(name)
-    stream_index, frames, broke_at = decoded_hashes(clip.path)
+    stream_index, frames, truncated_at = decoded_hashes(clip.path)
     ffmpegs = ffmpeg_hashes(clip.path, stream_index)
-    if clip.recipe.is_cut:
-        assert broke_at == len(frames)
-        ffmpegs = ffmpegs[:broke_at]
+    if clip.recipe.is_truncated:
+        assert truncated_at == len(frames)
+        ffmpegs = ffmpegs[:truncated_at]
     assert [frame.md5 for frame in frames] == [frame.md5 for frame in ffmpegs]
-    # A clock that starts anew is in the file; FFmpeg writes no time that is before another.
+    # The clock of a file may restart; FFmpeg writes no time that is before another one.
     rising_ns = accumulate((frame.pts_ns for frame in frames), max)
     assert list(rising_ns) == [frame.pts_ns for frame in ffmpegs]

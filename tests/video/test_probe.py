@@ -10,7 +10,7 @@ from pvtt_flow.types import Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from tests.video.clip_maker import write_clip, write_sound
-from tests.video.counted_file import CountingFile
+from tests.video.counters import CountingFile
 
 
 def probe_path(path: Path, limits: Limits | None = None) -> Video:
@@ -46,7 +46,7 @@ def test_a_container_that_counts_no_frames(tmp_path: Path) -> None:
     assert probe_path(write_clip(tmp_path / "clip.mkv", 10)).num_frames_from_header is None
 
 
-def test_the_largest_long_track_is_the_video(tmp_path: Path) -> None:
+def test_the_largest_long_track_is_chosen(tmp_path: Path) -> None:
     path = tmp_path / "tracks.mp4"
     sizes_and_frames = [((64, 48), 12), ((128, 96), 10), ((256, 192), 2)]
     with av.open(path, "w") as file:
@@ -71,7 +71,7 @@ def test_probing_reads_a_few_ranges(tmp_path: Path) -> None:
     data = write_clip(tmp_path / "clip.mp4", 5).read_bytes() + bytes(4_000_000)
     file = CountingFile(data)
     probe(file, size_bytes=len(data))
-    assert file.num_read < 1_000_000
+    assert file.num_bytes_read < 1_000_000
 
 
 def test_empty_file() -> None:
@@ -98,7 +98,7 @@ def test_not_a_video(data: bytes) -> None:
     assert "upload it again or take it out of the input" in str(error)
 
 
-def test_an_index_at_the_end_that_was_cut_off(tmp_path: Path) -> None:
+def test_a_truncated_index_at_the_end(tmp_path: Path) -> None:
     data = write_clip(tmp_path / "clip.mp4", 20).read_bytes()
     index_at = data.index(b"moov") - 4
     index = data[index_at : index_at + int.from_bytes(data[index_at : index_at + 4], "big")]
@@ -118,7 +118,7 @@ def test_sound_only(tmp_path: Path) -> None:
     assert "the file must have a video track, got only audio tracks" in str(error)
 
 
-def test_a_title_in_another_encoding_is_no_matter(tmp_path: Path) -> None:
+def test_a_title_may_have_any_encoding(tmp_path: Path) -> None:
     data = write_clip(tmp_path / "clip.mp4", 3).read_bytes()
     assert b"Lavf" in data
     assert (
@@ -126,7 +126,7 @@ def test_a_title_in_another_encoding_is_no_matter(tmp_path: Path) -> None:
     )
 
 
-def test_no_frame_decodes(tmp_path: Path) -> None:
+def test_a_video_without_a_decodable_frame(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", 10)
     with av.open(str(path)) as container:
         start = min(packet.pos for packet in container.demux(video=0) if packet.size)

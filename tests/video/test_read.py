@@ -12,10 +12,10 @@ from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.read import read_frames, read_frames_at_indices
 from tests.video.clip_maker import number_of, read, write_clip
-from tests.video.counted_file import CountingFile
+from tests.video.counters import CountingFile
 
 
-def test_every_frame_is_the_one_it_says(clip: Path) -> None:
+def test_every_frame_has_its_number(clip: Path) -> None:
     frames = read(clip)
     assert [number_of(frame.rgb) for frame in frames] == list(range(48))
     assert [frame.frame_index for frame in frames] == list(range(48))
@@ -56,7 +56,7 @@ def test_variable_rate_keeps_its_times(tmp_path: Path, suffix: str) -> None:
     assert [number_of(frame.rgb) for frame in frames] == list(range(6))
 
 
-def test_frames_without_times_follow_each_other_at_the_nominal_rate(tmp_path: Path) -> None:
+def test_frames_without_timestamps_follow_the_nominal_rate(tmp_path: Path) -> None:
     frames = read(write_clip(tmp_path / "raw.h264", 6, container_format="h264"))
     assert [frame.pts_ns for frame in frames] == [i * 40_000_000 for i in range(6)]
 
@@ -73,7 +73,7 @@ def test_target_fps_on_variable_rate(tmp_path: Path) -> None:
     assert [number_of(frame.rgb) for frame in frames] == [0, 3, 5, 7]
 
 
-def test_single_frames(clip: Path) -> None:
+def test_frames_at_indices(clip: Path) -> None:
     with clip.open("rb") as file:
         frames = read_frames_at_indices(file, [40, 3, 3])
         assert read_frames_at_indices(file, []) == {}
@@ -98,10 +98,10 @@ def test_closing_midway_leaves_the_file_open_and_usable(clip: Path) -> None:
         assert number_of(next(read_frames(file)).rgb) == 0
 
 
-def test_frames_are_decoded_as_they_are_asked_for(clip: Path) -> None:
+def test_frames_are_decoded_when_they_are_requested(clip: Path) -> None:
     file = CountingFile(clip.read_bytes() + bytes(2_000_000))
     assert len(list(itertools.islice(read_frames(file), 3))) == 3
-    assert file.num_read < 600_000
+    assert file.num_bytes_read < 600_000
 
 
 @pytest.mark.parametrize(
@@ -113,14 +113,14 @@ def test_frames_are_decoded_as_they_are_asked_for(clip: Path) -> None:
     ],
 )
 def test_limits_hold_while_decoding(tmp_path: Path, limits: Limits, message: str) -> None:
-    # A Matroska header counts no frames, so only decoding tells.
+    # A Matroska header has no frame count, so the limit applies while decoding.
     path = write_clip(tmp_path / "long.mkv", 30)
     with pytest.raises(DataError, match=message) as caught:
         read(path, limits=limits)
     assert caught.value.kind == "over_limit"
 
 
-def test_times_are_the_containers_own(tmp_path: Path) -> None:
+def test_timestamps_are_those_of_the_container(tmp_path: Path) -> None:
     frames = read(write_clip(tmp_path / "late.ts", 4, container_format="mpegts"))
     with av.open(str(tmp_path / "late.ts")) as container:
         expected = [frame.pts * frame.time_base for frame in container.decode(video=0)]
@@ -128,7 +128,7 @@ def test_times_are_the_containers_own(tmp_path: Path) -> None:
     assert frames[0].pts_ns > 0
 
 
-def test_colours_that_cannot_be_converted(tmp_path: Path) -> None:
+def test_colors_that_cannot_be_converted(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", 3, options={"colorspace": "ictcp"})
     with pytest.raises(DataError) as caught:
         read(path)

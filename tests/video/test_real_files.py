@@ -1,4 +1,4 @@
-"""Every file of the shared codec set against the table, and against FFmpeg's own frames."""
+"""Compare each file of the shared codec set with the expected facts and with FFmpeg's frames."""
 
 import math
 from pathlib import Path
@@ -10,13 +10,13 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.read import read_frames
 from tests.video.frame_hash import decoded_hashes, ffmpeg_hashes
-from tests.video.real_files import FILES, NO_VIDEOS, Expected
+from tests.video.real_files import FILES, NO_VIDEOS, ExpectedVideo
 
 _MAX_LARGE_FRAMES, _LARGE_PX = 12, 500_000
 
 
 @pytest.mark.parametrize("expected", FILES, ids=lambda expected: expected.name)
-def test_outcome(shared_data: Path, expected: Expected) -> None:
+def test_frames_and_display(shared_data: Path, expected: ExpectedVideo) -> None:
     path = shared_data / "videos" / "codec" / expected.name
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
@@ -24,22 +24,22 @@ def test_outcome(shared_data: Path, expected: Expected) -> None:
     assert (video.width_px, video.height_px) == expected.size_px
     assert first.rgb.shape == (video.height_px, video.width_px, 3)
     assert (video.mirrored, video.rotation_deg) == (expected.mirrored, expected.rotation_deg)
-    # FFmpeg decodes a little of large pictures; the slow test has the rest.
-    most = _MAX_LARGE_FRAMES if math.prod(expected.size_px) > _LARGE_PX else None
-    stream_index, frames, broke_at = decoded_hashes(path)
+    # Only a few frames of large videos are compared; the slow test compares all.
+    max_frames = _MAX_LARGE_FRAMES if math.prod(expected.size_px) > _LARGE_PX else None
+    stream_index, frames, truncated_at = decoded_hashes(path)
     assert len(frames) == expected.num_frames
     assert (frames[0].pts_ns, frames[-1].pts_ns) == (expected.first_ns, expected.last_ns)
-    assert broke_at == (expected.num_frames if expected.breaks else None)
-    ffmpegs = ffmpeg_hashes(path, stream_index, most)
-    assert frames[:most] == (ffmpegs[: len(frames)] if expected.breaks else ffmpegs)
+    assert truncated_at == (expected.num_frames if expected.is_truncated else None)
+    ffmpegs = ffmpeg_hashes(path, stream_index, max_frames)
+    assert frames[:max_frames] == (ffmpegs[: len(frames)] if expected.is_truncated else ffmpegs)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("expected", FILES, ids=lambda expected: expected.name)
-def test_every_frame_is_ffmpegs(shared_data: Path, expected: Expected) -> None:
+def test_every_frame_equals_ffmpegs(shared_data: Path, expected: ExpectedVideo) -> None:
     stream_index, frames, _ = decoded_hashes(shared_data / "videos" / "codec" / expected.name)
     ffmpegs = ffmpeg_hashes(shared_data / "videos" / "codec" / expected.name, stream_index)
-    assert frames == (ffmpegs[: len(frames)] if expected.breaks else ffmpegs)
+    assert frames == (ffmpegs[: len(frames)] if expected.is_truncated else ffmpegs)
 
 
 @pytest.mark.parametrize("name", NO_VIDEOS)
@@ -50,13 +50,13 @@ def test_failure(shared_data: Path, name: str) -> None:
     assert caught.value.kind == NO_VIDEOS[name]
 
 
-def test_nothing_is_left_out(shared_data: Path) -> None:
+def test_every_file_is_listed(shared_data: Path) -> None:
     names = {path.name for path in (shared_data / "videos" / "codec").iterdir()}
     assert names == {expected.name for expected in FILES} | set(NO_VIDEOS)
 
 
 def test_rotated_files_are_the_right_way_up(shared_data: Path) -> None:
-    # Looked at: a keyboard in each, upright, brighter at the top of the picture than at its foot.
+    # Checked by eye: each shows a keyboard, brighter at the top of the frame than at the bottom.
     for angle in (0, 90, 180, 270):
         path = shared_data / "videos" / "codec" / f"decord_video_{angle}.mov"
         with path.open("rb") as file:

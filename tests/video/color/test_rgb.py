@@ -1,4 +1,4 @@
-"""Colours are those that were meant: checked against the standards' own formulas."""
+"""Converted colors equal the formulas of the standards."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,14 +16,16 @@ from tests.video.clip_maker import read
 # Weights of red and blue in luma: ITU-R BT.601, BT.709 and BT.2020, by H.273's number.
 LUMA = {6: (0.299, 0.114), 1: (0.2126, 0.0722), 9: (0.2627, 0.0593)}
 UNSPECIFIED = 2
-COLOURS = np.array(
+COLORS = np.array(
     [[200, 40, 30], [30, 180, 60], [40, 60, 200], [220, 200, 40], [128, 128, 128], [250, 250, 250]]
 )
 SIDE_PX = 32
 
 
-def planes_of(rgb: NDArray[np.float64], matrix: int, *, bits: int, full: bool) -> NDArray[np.int64]:
-    """Y', Cb and Cr (N, 3) of R'G'B' in [0, 1], as the standards quantise them."""
+def encode_to_planes(
+    rgb: NDArray[np.float64], matrix: int, *, bits: int, full: bool
+) -> NDArray[np.int64]:
+    """Convert R'G'B' in [0, 1] to Y', Cb and Cr (N, 3), as the standards quantize them."""
     red, blue = LUMA[matrix]
     luma = rgb @ np.array([red, 1 - red - blue, blue])
     chroma = [(rgb[:, 2] - luma) / (2 - 2 * blue), (rgb[:, 0] - luma) / (2 - 2 * red)]
@@ -35,7 +37,7 @@ def planes_of(rgb: NDArray[np.float64], matrix: int, *, bits: int, full: bool) -
     return np.rint(np.clip(np.stack(coded, axis=-1), 0, top)).astype(np.int64)
 
 
-def write_colours(
+def write_colors(
     path: Path,
     planes: NDArray[np.int64],
     pixel_format: str,
@@ -45,7 +47,7 @@ def write_colours(
     trc: int = UNSPECIFIED,
     scale: int = 1,
 ) -> Path:
-    """Two lossless frames with a square of each colour, side by side."""
+    """Write two lossless frames with a square of each color, side by side."""
     squares = np.repeat(planes, SIDE_PX * scale, axis=0)
     layout = av.VideoFormat(pixel_format)
     size_px = (len(squares), SIDE_PX * scale)
@@ -73,11 +75,11 @@ def write_colours(
     return path
 
 
-def painted(path: Path) -> NDArray[np.int64]:
-    """(N, 3): the middle of each square."""
+def decoded_colors(path: Path) -> NDArray[np.int64]:
+    """Return (N, 3): the middle of each square."""
     frame, _ = read(path)
     height_px, width_px, _ = frame.rgb.shape
-    side_px = width_px // len(COLOURS)
+    side_px = width_px // len(COLORS)
     return frame.rgb[height_px // 2, side_px // 2 :: side_px].astype(np.int64)
 
 
@@ -90,32 +92,34 @@ def painted(path: Path) -> NDArray[np.int64]:
 def test_matrix_range_and_depth(
     tmp_path: Path, pixel_format: str, bits: int, matrix: int, *, full: bool
 ) -> None:
-    planes = planes_of(COLOURS / 255, matrix, bits=bits, full=full)
-    path = write_colours(tmp_path / "c.mkv", planes, pixel_format, matrix=matrix, full=full)
-    assert np.abs(painted(path) - COLOURS).max() <= 3
+    planes = encode_to_planes(COLORS / 255, matrix, bits=bits, full=full)
+    path = write_colors(tmp_path / "c.mkv", planes, pixel_format, matrix=matrix, full=full)
+    assert np.abs(decoded_colors(path) - COLORS).max() <= 3
 
 
 @pytest.mark.parametrize(("scale", "matrix"), [(1, 6), (7, 1)])
-def test_a_matrix_that_nobody_tells(tmp_path: Path, scale: int, matrix: int) -> None:
-    planes = planes_of(COLOURS / 255, matrix, bits=8, full=False)
+def test_an_unspecified_matrix_follows_the_frame_size(
+    tmp_path: Path, scale: int, matrix: int
+) -> None:
+    planes = encode_to_planes(COLORS / 255, matrix, bits=8, full=False)
     path = tmp_path / "c.mkv"
-    write_colours(path, planes, "yuv444p", matrix=UNSPECIFIED, scale=scale)
-    assert np.abs(painted(path) - COLOURS).max() <= 3
+    write_colors(path, planes, "yuv444p", matrix=UNSPECIFIED, scale=scale)
+    assert np.abs(decoded_colors(path) - COLORS).max() <= 3
 
 
 @pytest.mark.parametrize(
     ("trc", "transfer"), [(ColorTrc.SMPTE2084, "pq"), (ColorTrc.ARIB_STD_B67, "hlg")]
 )
 def test_high_dynamic_range(tmp_path: Path, trc: int, transfer: str) -> None:
-    # Not so bright and colourful that they are clipped, where a table is less exact.
-    muted = 0.35 + 0.25 * COLOURS / 255
-    planes = planes_of(muted, 9, bits=10, full=False)
-    path = write_colours(tmp_path / "c.mkv", planes, "yuv444p10le", matrix=9, trc=trc)
-    assert np.abs(painted(path) - 255 * to_sdr(muted, transfer)).max() <= 6
+    # Muted colors are not clipped; a table is less exact where colors are clipped.
+    muted = 0.35 + 0.25 * COLORS / 255
+    planes = encode_to_planes(muted, 9, bits=10, full=False)
+    path = write_colors(tmp_path / "c.mkv", planes, "yuv444p10le", matrix=9, trc=trc)
+    assert np.abs(decoded_colors(path) - 255 * to_sdr(muted, transfer)).max() <= 6
 
 
 def write_interlaced(path: Path, woven: list[NDArray[np.uint8]], *, first: int) -> Path:
-    """`first` is the row with which the earlier field starts, 0 or 1."""
+    """Write an interlaced clip; `first` is the row at which the earlier field starts, 0 or 1."""
     graph = Graph()
     size_px = {"width": woven[0].shape[1], "height": woven[0].shape[0]}
     source = graph.add_buffer(**size_px, format="yuv422p", time_base=Fraction(1, 25))
@@ -136,8 +140,8 @@ def write_interlaced(path: Path, woven: list[NDArray[np.uint8]], *, first: int) 
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["top field first", "bottom field first"])
-def test_an_interlaced_frame_shows_one_moment(tmp_path: Path, first: int) -> None:
-    """A bar is elsewhere in the second field; woven together it would be there as a comb."""
+def test_an_interlaced_frame_keeps_one_field(tmp_path: Path, first: int) -> None:
+    """The second field has the bar elsewhere; without deinterlacing it would show as a comb."""
     woven = np.full((64, 96, 3), 30, np.uint8)
     woven[first::2, 16:32] = 220
     woven[1 - first :: 2, 48:64] = 220
@@ -150,7 +154,7 @@ def test_an_interlaced_frame_shows_one_moment(tmp_path: Path, first: int) -> Non
 
 
 @pytest.mark.parametrize("alpha", [0, 51, 255])
-def test_what_is_transparent_lies_on_white(tmp_path: Path, alpha: int) -> None:
+def test_transparent_pixels_are_composed_over_white(tmp_path: Path, alpha: int) -> None:
     rgba = np.full((32, 48, 4), (200, 40, 30, alpha), np.uint8)
     path = tmp_path / "clip.mov"
     with av.open(path, "w") as file:

@@ -10,8 +10,8 @@ Rgb = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def picture() -> Rgb:
-    """uint8 (720, 1080, 3): what a camera may see."""
+def image() -> Rgb:
+    """Image of uint8 (720, 1080, 3) with detail of all sizes."""
     large = cv2.resize(moving_image(0), (1080, 720), interpolation=cv2.INTER_CUBIC)
     return np.asarray(large, np.uint8)
 
@@ -25,32 +25,32 @@ def blurred(rgb: Rgb, share_of_height: float) -> Rgb:
     return np.asarray(cv2.GaussianBlur(rgb, (0, 0), share_of_height * len(rgb)), np.uint8)
 
 
-def test_blur_is_told_although_the_camera_has_grain(picture: Rgb) -> None:
-    sharp = sharpness(grainy(picture))
-    values = [sharpness(grainy(blurred(picture, share))) for share in (0.005, 0.01, 0.02, 0.04)]
+def test_blur_lowers_sharpness_despite_grain(image: Rgb) -> None:
+    sharp = sharpness(grainy(image))
+    values = [sharpness(grainy(blurred(image, share))) for share in (0.005, 0.01, 0.02, 0.04)]
     assert values == sorted(values, reverse=True)
     assert values[1] < 0.5 * sharp, "by a hundredth of the height"
     at_full_size = [
         cv2.Laplacian(cv2.cvtColor(grainy(rgb), cv2.COLOR_RGB2GRAY), cv2.CV_32F).var()
-        for rgb in (picture, blurred(picture, 0.04))
+        for rgb in (image, blurred(image, 0.04))
     ]
-    assert at_full_size[1] > 0.9 * at_full_size[0], "why it is made small"
+    assert at_full_size[1] > 0.9 * at_full_size[0], "at full size grain hides the blur"
 
 
-def test_a_fade_lowers_it_with_the_square_of_the_contrast(picture: Rgb) -> None:
-    full = sharpness(picture)
+def test_a_fade_lowers_sharpness_with_the_square_of_the_contrast(image: Rgb) -> None:
+    full = sharpness(image)
     for gain in (0.25, 0.5, 0.75):
-        faded = (picture * gain).astype(np.uint8)
+        faded = (image * gain).astype(np.uint8)
         assert sharpness(faded) == pytest.approx(gain**2 * full, rel=0.05)
-    assert sharpness(np.zeros_like(picture)) == 0.0
+    assert sharpness(np.zeros_like(image)) == 0.0
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
-def test_the_pictures_size_does_not_count(picture: Rgb, scale: float) -> None:
-    other = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    assert sharpness(np.asarray(other, np.uint8)) == pytest.approx(sharpness(picture), rel=0.1)
+def test_sharpness_does_not_depend_on_the_image_size(image: Rgb, scale: float) -> None:
+    scaled = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    assert sharpness(np.asarray(scaled, np.uint8)) == pytest.approx(sharpness(image), rel=0.1)
 
 
 @pytest.mark.parametrize("size_px", [(1, 1), (1, 500), (40, 30), (3000, 2)])
-def test_any_size_has_one(size_px: tuple[int, int]) -> None:
+def test_images_of_any_size_have_a_sharpness(size_px: tuple[int, int]) -> None:
     assert sharpness(np.full((*size_px, 3), 200, np.uint8)) == 0.0

@@ -1,4 +1,4 @@
-"""Animated images are videos: their frames and times are Pillow's."""
+"""Animated images are videos; their frames and times equal Pillow's."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ DURATIONS_MS = [100, 40, 200, 60, 80, 300, 20, 500]
 
 
 def animated(path: Path, **options: object) -> Path:
-    """Pictures that build upon those before them, with delays that differ, as Pillow writes it."""
+    """Write an animation with unequal delays by Pillow, whose frames depend on earlier ones."""
     first, *others = (Image.fromarray(moving_image(i)) for i in range(NUM_FRAMES))
     first.save(path, save_all=True, append_images=others, duration=DURATIONS_MS, **options)
     return path
@@ -29,7 +29,7 @@ def animated(path: Path, **options: object) -> Path:
         ("named_as_a_still.png", {}, 0),
         ("a.webp", {"lossless": True}, 0),
         ("named_otherwise.mp4", {"format": "WEBP", "quality": 90}, 0),
-        # Lossy, and of subsampled colours, which the two scale up each in its way.
+        # Lossy with subsampled chroma, which Pillow and FFmpeg upsample differently.
         ("a.avif", {"quality": 95}, None),
     ],
 )
@@ -42,8 +42,8 @@ def test_frames_and_times(
     starts_ms = [sum(DURATIONS_MS[:i]) for i in range(NUM_FRAMES)]
     assert [frame.pts_ns for frame in frames] == [ms * 1_000_000 for ms in starts_ms]
     if tolerance is not None:
-        with Image.open(path) as picture:
-            shown = [np.asarray(p.convert("RGB")) for p in ImageSequence.Iterator(picture)]
+        with Image.open(path) as image:
+            shown = [np.asarray(p.convert("RGB")) for p in ImageSequence.Iterator(image)]
         for frame, expected in zip(frames, shown, strict=True):
             assert np.abs(frame.rgb.astype(int) - expected).max() <= tolerance
 
@@ -54,7 +54,7 @@ def test_a_still_is_a_video_of_one_frame(tmp_path: Path, name: str) -> None:
     Image.fromarray(numbered_image(5)).save(path)
     with path.open("rb") as file:
         video = probe(file, size_bytes=path.stat().st_size)
-        found = scan_video(file, video=video)
-    assert found.times_ns == (0,)
-    assert found.end_ns > 0
+        scan = scan_video(file, video=video)
+    assert scan.times_ns == (0,)
+    assert scan.end_ns > 0
     assert (video.width_px, video.height_px) == (96, 64)

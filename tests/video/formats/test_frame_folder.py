@@ -1,4 +1,4 @@
-"""Folders of frames through all that reads videos: frame i is picture i, upright and in time."""
+"""Folders of images, read by all functions that read videos."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def uri_of(folder: Path, fps: float = 25) -> str:
     return f"{folder}/#fps={fps:g}"
 
 
-def surveyed(uri: str, limits: Limits | None = None) -> tuple[Video, VideoScan]:
+def probe_and_scan(uri: str, limits: Limits | None = None) -> tuple[Video, VideoScan]:
     limits = limits or Limits()
     with open_binary(uri) as file:
         size_bytes = stat_all([uri])[0].size_bytes
@@ -47,27 +47,27 @@ def frames_in(uri: str) -> list[Frame]:
         return list(read_frames(file))
 
 
-def turned(orientation: int) -> Image.Exif:
-    """What a camera says of its picture, 1 to 8."""
+def exif_with(orientation: int) -> Image.Exif:
+    """Return EXIF data with an orientation from 1 to 8, as cameras write it."""
     exif = Image.Exif()
     exif[0x112], exif[0x10F] = orientation, "a camera"
     return exif
 
 
 @pytest.mark.parametrize("name", ["{:05d}.jpg", "{}.JPEG", "frame_{:06d}.png"])
-def test_frame_i_is_picture_i(tmp_path: Path, name: str) -> None:
+def test_frames_follow_the_numbers(tmp_path: Path, name: str) -> None:
     uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS, name), 12.5)
-    video, found = surveyed(uri)
+    video, scan = probe_and_scan(uri)
     assert (video.width_px, video.height_px) == (WIDTH_PX, HEIGHT_PX)
     assert Fraction(video.fps_num, video.fps_den) == Fraction(25, 2)
     assert (video.num_frames_from_header, video.duration_ns) == (8, 640_000_000)
-    assert found.times_ns == tuple(range(0, 640_000_000, 80_000_000))
-    assert found.end_ns == 640_000_000
-    assert found.truncation is None
+    assert scan.times_ns == tuple(range(0, 640_000_000, 80_000_000))
+    assert scan.end_ns == 640_000_000
+    assert scan.truncation is None
     assert [number_of(frame.rgb) for frame in frames_in(uri)] == NUMBERS
 
 
-def test_a_png_comes_out_bit_by_bit_as_from_the_command_line(tmp_path: Path) -> None:
+def test_png_frames_equal_those_of_the_ffmpeg_command(tmp_path: Path) -> None:
     folder = write_frame_folder(tmp_path / "mug", name="{:03d}.png")
     command = (imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", folder / "%03d.png",
                "-f", "rawvideo", "-pix_fmt", "rgb24", "-")  # fmt: skip
@@ -77,15 +77,15 @@ def test_a_png_comes_out_bit_by_bit_as_from_the_command_line(tmp_path: Path) -> 
     assert np.array_equal(expected[4], numbered_image(4))
 
 
-def test_a_seek_finds_the_same_frames(tmp_path: Path, always_seek: None) -> None:
+def test_frames_at_times(tmp_path: Path, always_seek: None) -> None:
     uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS), 30_000 / 1001)
-    _, found = surveyed(uri)
-    wanted = [FrameTime(i, found.times_ns[i]) for i in (1, 4, 7)]
+    _, scan = probe_and_scan(uri)
+    wanted = [FrameTime(i, scan.times_ns[i]) for i in (1, 4, 7)]
     with open_binary(uri) as file:
         assert [number_of(f.rgb) for f in read_frames_at_times(file, wanted)] == [3, 10, 100]
 
 
-def test_a_process_apart_gives_the_same(tmp_path: Path) -> None:
+def test_a_worker_gives_the_same_frames(tmp_path: Path) -> None:
     uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS))
     pool = ProcessPool(1)
     try:
@@ -100,10 +100,10 @@ def test_a_process_apart_gives_the_same(tmp_path: Path) -> None:
         pool.close()
 
 
-def test_readers_find_frames_again_and_notice_changes(tmp_path: Path) -> None:
+def test_readers_notice_changed_files(tmp_path: Path) -> None:
     uri = uri_of(write_frame_folder(tmp_path / "mug", NUMBERS))
-    (found,) = stat_all([uri])
-    source = {"uri": uri, "etag": found.etag, "size_bytes": found.size_bytes}
+    (info,) = stat_all([uri])
+    source = {"uri": uri, "etag": info.etag, "size_bytes": info.size_bytes}
     wanted = [FrameTime(i, 40_000_000 * i) for i in (6, 7)]
     assert [number_of(f.rgb) for f in frames_of(source, wanted, None)] == [99, 100]
     os.utime(tmp_path / "mug" / "00005.jpg", ns=(1, 1))
@@ -124,105 +124,105 @@ def truncate(path: Path) -> None:
         lambda path: path.write_bytes(b""),
         lambda path: path.write_text("not a picture\n" * 50),
         lambda path: Image.open(path).resize((48, 32)).save(path),
-        lambda path: Image.open(path).save(path, exif=turned(6)),
+        lambda path: Image.open(path).save(path, exif=exif_with(6)),
     ],
     ids=["truncated", "empty", "text", "other size", "turned"],
 )
-def test_a_bad_picture_ends_the_video(
+def test_a_bad_image_ends_the_video(
     tmp_path: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
     folder = write_frame_folder(tmp_path / "mug", name=name)
     damage(folder / name.format(4))
-    _, found = surveyed(uri_of(folder))
-    assert len(found.times_ns) == 4
-    assert found.truncation is not None
-    assert found.truncation.frame_index == 4
+    _, scan = probe_and_scan(uri_of(folder))
+    assert len(scan.times_ns) == 4
+    assert scan.truncation is not None
+    assert scan.truncation.frame_index == 4
 
 
-def test_nothing_but_empty_pictures(tmp_path: Path) -> None:
+def test_a_folder_of_empty_files(tmp_path: Path) -> None:
     for number in range(3):
         (tmp_path / f"{number}.jpg").touch()
     with pytest.raises(DataError, match="got 0 bytes") as caught:
-        surveyed(uri_of(tmp_path))
+        probe_and_scan(uri_of(tmp_path))
     assert caught.value.kind == "empty_file"
 
 
-def test_a_checksum_counts(tmp_path: Path) -> None:
-    """One colour of a palette is another: nothing else tells."""
+def test_a_wrong_checksum_ends_the_video(tmp_path: Path) -> None:
+    """Only the checksum shows that a color of the palette has changed."""
     for number in range(3):
         Image.fromarray(numbered_image(number)).convert("P").save(tmp_path / f"{number}.png")
     content = bytearray((tmp_path / "2.png").read_bytes())
     content[content.index(b"PLTE") + 10] ^= 0x40
     (tmp_path / "2.png").write_bytes(content)
-    _, found = surveyed(uri_of(tmp_path))
-    assert len(found.times_ns) == 2
+    _, scan = probe_and_scan(uri_of(tmp_path))
+    assert len(scan.times_ns) == 2
 
 
-def test_limits_hold(tmp_path: Path) -> None:
+def test_limits_apply(tmp_path: Path) -> None:
     folder = write_frame_folder(tmp_path / "mug")
-    for limits, told in (
+    for limits, message in (
         (Limits(max_frames=5), "max_frames"),
         (Limits(max_bytes=5000), "max_bytes"),
         (Limits(max_pixels=96 * 63), "max_pixels"),
         (Limits(max_duration_s=0.2), "max_duration_s"),
     ):
-        with pytest.raises(DataError, match=told) as caught:
-            surveyed(uri_of(folder), limits)
+        with pytest.raises(DataError, match=message) as caught:
+            probe_and_scan(uri_of(folder), limits)
         assert caught.value.kind == "over_limit"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("ending", ["jpg", "png"])
 def test_photos_are_upright(tmp_path: Path, orientation: int, ending: str) -> None:
-    options = {"exif": turned(orientation), "subsampling": 0}
+    options = {"exif": exif_with(orientation), "subsampling": 0}
     folder = write_frame_folder(tmp_path / "mug", [5], f"{{}}.{ending}", **options)
-    with Image.open(folder / f"5.{ending}") as picture:
-        expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    with Image.open(folder / f"5.{ending}") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     (frame,) = frames_in(uri_of(folder))
     assert frame.rgb.shape == expected.shape
     assert np.abs(frame.rgb.astype(int) - expected).max() <= (3 if ending == "jpg" else 0)
 
 
-def fading(mode: str) -> Image.Image:
-    """Transparent on the left."""
-    picture = Image.fromarray(numbered_image(5)).convert(mode)
+def with_alpha_ramp(mode: str) -> Image.Image:
+    """Return an image whose alpha grows from left to right."""
+    image = Image.fromarray(numbered_image(5)).convert(mode)
     ramp = np.linspace(0, 255, WIDTH_PX).astype(np.uint8)
-    picture.putalpha(Image.fromarray(np.tile(ramp, (HEIGHT_PX, 1))))
-    return picture
+    image.putalpha(Image.fromarray(np.tile(ramp, (HEIGHT_PX, 1))))
+    return image
 
 
-def deep(picture: Image.Image) -> Image.Image:
-    return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+def to_16_bits(image: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
 
 
-PICTURES: dict[str, tuple[Callable[[], Image.Image], str, int]] = {
-    "grey JPEG": (lambda: Image.fromarray(numbered_image(5)).convert("L"), "jpg", 1),
-    # Inks become light by other roundings.
+IMAGES: dict[str, tuple[Callable[[], Image.Image], str, int]] = {
+    "gray JPEG": (lambda: Image.fromarray(numbered_image(5)).convert("L"), "jpg", 1),
+    # CMYK to RGB conversions round differently.
     "CMYK JPEG": (lambda: Image.fromarray(numbered_image(5)).convert("CMYK"), "jpg", 3),
-    "grey PNG": (lambda: Image.fromarray(numbered_image(5)).convert("L"), "png", 0),
-    "PNG of 16 bits": (lambda: deep(Image.fromarray(numbered_image(5))), "png", 1),
+    "gray PNG": (lambda: Image.fromarray(numbered_image(5)).convert("L"), "png", 0),
+    "PNG of 16 bits": (lambda: to_16_bits(Image.fromarray(numbered_image(5))), "png", 1),
     "PNG with a palette": (lambda: Image.fromarray(numbered_image(5)).convert("P"), "png", 0),
     "PNG of one bit": (lambda: Image.fromarray(numbered_image(5)).convert("1"), "png", 0),
-    "transparent PNG": (lambda: fading("RGB"), "png", 0),
-    "transparent grey PNG": (lambda: fading("L"), "png", 0),
+    "transparent PNG": (lambda: with_alpha_ramp("RGB"), "png", 0),
+    "transparent gray PNG": (lambda: with_alpha_ramp("L"), "png", 0),
 }
 
 
-def on_white(path: Path) -> NDArray[np.uint8]:
-    with Image.open(path) as picture:
-        if picture.mode.startswith("I"):
-            return np.repeat((np.asarray(picture) // 257).astype(np.uint8)[..., None], 3, 2)
-        if "A" not in picture.mode:
-            return np.asarray(picture.convert("RGB"))
-        white = Image.new("RGBA", picture.size, "white")
-        white.alpha_composite(picture.convert("RGBA"))
+def over_white(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        if image.mode.startswith("I"):
+            return np.repeat((np.asarray(image) // 257).astype(np.uint8)[..., None], 3, 2)
+        if "A" not in image.mode:
+            return np.asarray(image.convert("RGB"))
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
         return np.asarray(white.convert("RGB"))
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_colours(tmp_path: Path, name: str) -> None:
-    make, ending, tolerance = PICTURES[name]
+@pytest.mark.parametrize("name", IMAGES)
+def test_pixel_formats(tmp_path: Path, name: str) -> None:
+    make, ending, tolerance = IMAGES[name]
     path = tmp_path / f"0.{ending}"
     make().save(path, **({"quality": 97} if ending == "jpg" else {}))
     (frame,) = frames_in(uri_of(tmp_path))
-    assert np.abs(frame.rgb.astype(int) - on_white(path)).max() <= tolerance
+    assert np.abs(frame.rgb.astype(int) - over_white(path)).max() <= tolerance

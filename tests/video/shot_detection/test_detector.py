@@ -1,4 +1,4 @@
-"""What ends a shot and what does not, on pictures of made-up scenes."""
+"""Shot boundaries and what resembles them, on thumbnails of synthetic scenes."""
 
 import numpy as np
 import pytest
@@ -6,20 +6,20 @@ import pytest
 from pvtt_flow.core.shots import ShotParams, partition
 from pvtt_flow.core.timeline import NS_PER_S
 from pvtt_flow.video.shot_detection.detector import CutDetector
-from tests.video.scenes import Pictures, dissolve, fade, scene
+from tests.video.scenes import Images, dissolve, fade, scene
 
 
-def cuts(pictures: Pictures, fps: float = 25.0) -> list[int]:
+def cuts(images: Images, fps: float = 25.0) -> list[int]:
     finder = CutDetector()
-    for i, picture in enumerate(pictures):
-        finder.add(i, round(i / fps * NS_PER_S), picture)
+    for i, image in enumerate(images):
+        finder.add(i, round(i / fps * NS_PER_S), image)
     return finder.cuts()
 
 
-def starts(pictures: Pictures) -> list[int]:
-    """Of the shots but the first, as the flow makes them."""
-    times_ns = [i * NS_PER_S // 25 for i in range(len(pictures))]
-    shots = partition(cuts(pictures), times_ns, times_ns[-1] + NS_PER_S // 25, ShotParams())
+def shot_starts(images: Images) -> list[int]:
+    """Return the starts of the shots except the first, as a run computes them."""
+    times_ns = [i * NS_PER_S // 25 for i in range(len(images))]
+    shots = partition(cuts(images), times_ns, times_ns[-1] + NS_PER_S // 25, ShotParams())
     return [start for start, _ in shots[1:]]
 
 
@@ -38,20 +38,20 @@ def test_a_cut_at_either_end_is_found() -> None:
 
 @pytest.mark.parametrize("num_mixed", [6, 12, 25])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_dissolve_ends_where_it_is_all_new(seed: int, num_mixed: int) -> None:
-    pictures = dissolve(scene(seed, 60), scene(seed + 50, 60), num_mixed)
-    (cut,) = starts(pictures)
+def test_a_shot_starts_where_the_dissolve_ends(seed: int, num_mixed: int) -> None:
+    images = dissolve(scene(seed, 60), scene(seed + 50, 60), num_mixed)
+    (cut,) = shot_starts(images)
     assert 60 - 3 <= cut <= 60 + 3
 
 
 @pytest.mark.parametrize(("num_mixed", "num_black"), [(8, 0), (12, 6), (40, 30)])
 def test_a_fade_ends_a_shot(num_mixed: int, num_black: int) -> None:
-    pictures = fade(scene(3, 80), scene(4, 80), num_mixed, num_black)
+    images = fade(scene(3, 80), scene(4, 80), num_mixed, num_black)
     back = 80 + num_black + num_mixed
-    found = starts(pictures)
-    assert found
-    assert all(80 - num_mixed <= cut <= back + 3 for cut in found)
-    assert found[-1] > back - num_mixed, "the new shot does not begin in the dark"
+    starts = shot_starts(images)
+    assert starts
+    assert all(80 - num_mixed <= cut <= back + 3 for cut in starts)
+    assert starts[-1] > back - num_mixed, "the new shot does not begin in the dark"
 
 
 @pytest.mark.parametrize("pan_px", [1.0, 4.0, 10.0, 18.0])
@@ -63,25 +63,25 @@ def test_a_pan_is_no_cut(seed: int, pan_px: float) -> None:
 
 
 def test_a_flash_is_no_cut() -> None:
-    pictures = scene(5, 40)
-    pictures[20] = np.clip(pictures[20].astype(int) + 90, 0, 255).astype(np.uint8)
-    assert cuts(pictures) == []
+    images = scene(5, 40)
+    images[20] = np.clip(images[20].astype(int) + 90, 0, 255).astype(np.uint8)
+    assert cuts(images) == []
 
 
-def test_light_that_changes_is_no_cut() -> None:
-    pictures = scene(6, 60)
+def test_a_change_of_light_is_no_cut() -> None:
+    images = scene(6, 60)
     levels = np.interp(np.arange(60), [20, 35], [1.0, 0.45])
-    dimmed = [(p * level).astype(np.uint8) for p, level in zip(pictures, levels, strict=True)]
+    dimmed = [(p * level).astype(np.uint8) for p, level in zip(images, levels, strict=True)]
     assert cuts(dimmed) == []
 
 
 @pytest.mark.parametrize("grain", [0.0, 12.0])
-def test_nothing_happens_in_a_still_video(grain: float) -> None:
+def test_a_still_video_has_no_cuts(grain: float) -> None:
     assert cuts(scene(7, 40, pan_px=0.0, grain=grain)) == []
     assert cuts([np.zeros((72, 128, 3), np.uint8)] * 40) == []
 
 
-def test_a_video_may_be_short() -> None:
+def test_short_videos() -> None:
     assert cuts([]) == []
     assert cuts(scene(8, 1)) == []
     assert cuts(scene(8, 2)) == []

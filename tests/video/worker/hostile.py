@@ -78,7 +78,7 @@ def read_slowly(
 def take_memory(
     file: BinaryIO, num_bytes: int, *, limits: Limits = DEFAULT_LIMITS, timer: FrameTimer = NO_TIMER
 ) -> int:
-    """Allocate so many bytes with the container open."""
+    """Allocate `num_bytes` with the container open."""
     with open_container(file, limits, timer):
         return len(bytes(num_bytes))
 

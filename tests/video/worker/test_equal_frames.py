@@ -1,4 +1,4 @@
-"""What comes out of a decoder process is what decoding here gives, to the bit."""
+"""Frames from a worker process equal frames decoded in this process, bit for bit."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,42 +19,42 @@ from tests.video.clip_maker import write_clip
 from tests.video.worker.hostile import get_pid
 
 SAMPLES = sorted(path.name for path in sample("").glob("*.mp4"))
-NUM_CHILDREN = 3
+NUM_PROCESSES = 3
 
 
 @pytest.fixture(scope="module")
 def isolated() -> Iterator[IsolatedDecoder]:
-    pool = ProcessPool(NUM_CHILDREN)
+    pool = ProcessPool(NUM_PROCESSES)
     yield IsolatedDecoder(pool)
     pool.close()
 
 
-def to_the_break(frames: Generator[Frame]) -> tuple[list[Frame], str]:
-    """The frames, and what the error says after them."""
-    found = []
+def read_until_truncation(frames: Generator[Frame]) -> tuple[list[Frame], str]:
+    """Return the frames, and the message of the error after them."""
+    frames_before_error = []
     try:
         for frame in frames:
-            found.append(frame)  # noqa: PERF402 (those before an error count)
+            frames_before_error.append(frame)  # noqa: PERF402 (frames before an error are kept)
     except TruncatedVideoError as error:
-        return found, f"{error.frame_index} {error}"
-    return found, ""
+        return frames_before_error, f"{error.frame_index} {error}"
+    return frames_before_error, ""
 
 
-def assert_same(ones: Sequence[Frame], others: Sequence[Frame]) -> None:
-    assert len(ones) == len(others) > 0
-    for one, other in zip(ones, others, strict=True):
-        assert (one.frame_index, one.pts_ns) == (other.frame_index, other.pts_ns)
-        assert np.array_equal(one.rgb, other.rgb)
+def assert_frames_equal(actual_frames: Sequence[Frame], expected_frames: Sequence[Frame]) -> None:
+    assert len(actual_frames) == len(expected_frames) > 0
+    for actual, expected in zip(actual_frames, expected_frames, strict=True):
+        assert (actual.frame_index, actual.pts_ns) == (expected.frame_index, expected.pts_ns)
+        assert np.array_equal(actual.rgb, expected.rgb)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_frame_of_the_samples(isolated: IsolatedDecoder, name: str) -> None:
-    # All are kept to the end: none may be written over while someone has it.
+    # All frames are kept to the end: none may be overwritten while it is referenced.
     here, there = (
-        to_the_break(decoder.iterate(read_frames, str(sample(name))))
+        read_until_truncation(decoder.iterate(read_frames, str(sample(name))))
         for decoder in (InProcessDecoder(), isolated)
     )
-    assert_same(here[0], there[0])
+    assert_frames_equal(here[0], there[0])
     assert here[1] == there[1]
     assert bool(there[1]) == (name == "truncated.mp4")
 
@@ -68,13 +68,13 @@ def test_every_frame_of_the_samples(isolated: IsolatedDecoder, name: str) -> Non
         lambda d, uri: d.call(read_frames_at_indices, uri, [3, 40]).values(),
         lambda d, uri: d.iterate(read_frames_at_times, uri, times(uri)[30:40]),
     ],
-    ids=["sampled", "some", "known"],
+    ids=["sampled", "at indices", "at times"],
 )
-def test_every_way_to_read(
+def test_every_read_function(
     isolated: IsolatedDecoder, read: Callable[[Decoder, str], Generator[Frame]]
 ) -> None:
     uri = str(sample("one_product.mp4"))
-    assert_same(list(read(InProcessDecoder(), uri)), list(read(isolated, uri)))
+    assert_frames_equal(list(read(InProcessDecoder(), uri)), list(read(isolated, uri)))
 
 
 def times(uri: str) -> list[FrameTime]:
@@ -83,7 +83,7 @@ def times(uri: str) -> list[FrameTime]:
     ]
 
 
-def test_the_facts(isolated: IsolatedDecoder) -> None:
+def test_probe(isolated: IsolatedDecoder) -> None:
     path = sample("two_products.mp4")
     here, there = (
         decoder.call(probe, str(path), size_bytes=path.stat().st_size)
@@ -92,14 +92,14 @@ def test_the_facts(isolated: IsolatedDecoder) -> None:
     assert here == there
 
 
-def test_another_size_of_frames(isolated: IsolatedDecoder, tmp_path: Path) -> None:
+def test_a_change_of_frame_size(isolated: IsolatedDecoder, tmp_path: Path) -> None:
     paths = [write_clip(tmp_path / f"{w}.mp4", 20, size_px=(w, 64)) for w in (96, 128, 96)]
     kept = [list(isolated.iterate(read_frames, str(path))) for path in paths]
     for path, frames in zip(paths, kept, strict=True):
-        assert_same(frames, list(InProcessDecoder().iterate(read_frames, str(path))))
+        assert_frames_equal(frames, list(InProcessDecoder().iterate(read_frames, str(path))))
 
 
-def test_a_kept_part_of_a_frame_stays(isolated: IsolatedDecoder) -> None:
+def test_a_view_of_a_frame_keeps_its_slot(isolated: IsolatedDecoder) -> None:
     uri = str(sample("one_product.mp4"))
     first = next(isolated.iterate(read_frames, uri)).rgb[100:, :, 1]
     before = first.copy()
@@ -118,7 +118,7 @@ def test_more_threads_than_processes(isolated: IsolatedDecoder) -> None:
         return list(isolated.iterate(read_frames, str(sample(name))))
 
     with ThreadPoolExecutor(8) as threads:
-        for name, found in zip(names, threads.map(read, names), strict=True):
-            assert_same(expected[name], found)
+        for name, frames in zip(names, threads.map(read, names), strict=True):
+            assert_frames_equal(expected[name], frames)
         pids = set(threads.map(lambda _: isolated.call(get_pid, str(sample(names[0]))), range(16)))
-    assert len(pids) <= NUM_CHILDREN
+    assert len(pids) <= NUM_PROCESSES

@@ -1,4 +1,4 @@
-"""Whatever happens to a decoder process costs the video that it was at, and nothing else."""
+"""A crash, hang or kill of a worker process fails its current video and nothing else."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ SHORT = Limits(frame_timeout_s=1)
 
 @pytest.fixture(scope="module")
 def isolated() -> Iterator[IsolatedDecoder]:
-    """One process for everything, so that each test starts where the one before has left it."""
+    """Decoder with one process for all tests, so that each test inherits the state of the last."""
     SHARED_POOL.close()  # workers of tests in other modules
     pool = ProcessPool(1)
     yield IsolatedDecoder(pool)
@@ -36,7 +36,7 @@ def isolated() -> Iterator[IsolatedDecoder]:
 
 
 @pytest.fixture(autouse=True)
-def _all_is_well_afterwards(isolated: IsolatedDecoder) -> Iterator[None]:
+def _check_worker_afterwards(isolated: IsolatedDecoder) -> Iterator[None]:
     yield
     assert sum(1 for _ in isolated.iterate(read_frames, URI)) == NUM_FRAMES
     assert_only_child(isolated.call(hostile.get_pid, URI))
@@ -59,10 +59,10 @@ def assert_fails(act: Callable[[], object], kind: FailureKind, *words: str) -> N
     ("num_frames", "where"), [(0, "before the first frame"), (20, "after frame 19")]
 )
 def test_a_crash(isolated: IsolatedDecoder, num_frames: int, where: str) -> None:
-    found = []
+    frame_indices = []
     with closing(isolated.iterate(hostile.crash_after, URI, num_frames)) as frames:
         assert_fails(
-            lambda: found.extend(f.frame_index for f in frames),
+            lambda: frame_indices.extend(f.frame_index for f in frames),
             "decoder_crash",
             f"{where} its process died of SIGSEGV",
         )
@@ -81,7 +81,7 @@ def test_a_kill_from_outside(isolated: IsolatedDecoder) -> None:
         assert_fails(lambda: list(frames), "decoder_crash", "killed with SIGKILL", "after frame ")
 
 
-def test_a_kill_between_two_videos_is_nobodys_failure(isolated: IsolatedDecoder) -> None:
+def test_a_kill_between_two_videos_fails_neither(isolated: IsolatedDecoder) -> None:
     pid = isolated.call(hostile.get_pid, URI)
     os.kill(pid, signal.SIGKILL)
     psutil.Process(pid).wait(10)
@@ -97,7 +97,7 @@ def test_a_hang(isolated: IsolatedDecoder, num_frames: int, *, lock: bool) -> No
     assert time.monotonic() - started_s < 10
 
 
-def test_waiting_is_no_hang(isolated: IsolatedDecoder) -> None:
+def test_waiting_does_not_time_out(isolated: IsolatedDecoder) -> None:
     slowly = isolated.iterate(hostile.read_slowly, URI, 2 * SHORT.frame_timeout_s, limits=SHORT)
     assert sum(1 for _ in slowly) == NUM_FRAMES
     with closing(isolated.iterate(read_frames, URI, limits=SHORT)) as frames:
@@ -107,7 +107,7 @@ def test_waiting_is_no_hang(isolated: IsolatedDecoder) -> None:
         assert sum(1 for _ in frames) == NUM_FRAMES - 2
 
 
-def test_memory_without_end(isolated: IsolatedDecoder) -> None:
+def test_memory_is_limited(isolated: IsolatedDecoder) -> None:
     limits = Limits(max_decoder_bytes=1_000_000_000)
     assert_fails(
         lambda: isolated.call(hostile.take_memory, URI, 1_100_000_000, limits=limits),
@@ -117,7 +117,7 @@ def test_memory_without_end(isolated: IsolatedDecoder) -> None:
     assert isolated.call(hostile.take_memory, URI, 1_100_000_000) == 1_100_000_000
 
 
-def test_who_stops_early_lets_the_file_go(isolated: IsolatedDecoder) -> None:
+def test_stopping_early_closes_the_file(isolated: IsolatedDecoder) -> None:
     pid = isolated.call(hostile.get_pid, URI)
     for num_frames in (1, 2, 30):
         with closing(isolated.iterate(read_frames, URI)) as frames:
@@ -125,10 +125,10 @@ def test_who_stops_early_lets_the_file_go(isolated: IsolatedDecoder) -> None:
                 next(frames)
             assert URI in {file.path for file in psutil.Process(pid).open_files()}
         assert URI not in {file.path for file in psutil.Process(pid).open_files()}
-    assert isolated.call(hostile.get_pid, URI) == pid, "nothing had to be started"
+    assert isolated.call(hostile.get_pid, URI) == pid, "no process was started"
 
 
-def test_who_stops_during_a_hang_need_not_wait(isolated: IsolatedDecoder) -> None:
+def test_stopping_during_a_hang_returns_soon(isolated: IsolatedDecoder) -> None:
     read = isolated.iterate(hostile.hang_after, URI, 1, limits=Limits())
     next(read)
     started_s = time.monotonic()
@@ -136,7 +136,7 @@ def test_who_stops_during_a_hang_need_not_wait(isolated: IsolatedDecoder) -> Non
     assert time.monotonic() - started_s < 5
 
 
-def test_an_iterator_that_is_forgotten_gives_its_process_back(isolated: IsolatedDecoder) -> None:
+def test_a_dropped_iterator_returns_its_process(isolated: IsolatedDecoder) -> None:
     next(isolated.iterate(read_frames, URI))
     thread = threading.Thread(target=lambda: next(isolated.iterate(read_frames, URI)))
     thread.start()
@@ -149,7 +149,7 @@ def test_store_error_reaches_the_caller(isolated: IsolatedDecoder) -> None:
         isolated.call(hostile.lose_store, URI)
 
 
-def test_errors_come_out_as_they_went_in(isolated: IsolatedDecoder, tmp_path: Path) -> None:
+def test_errors_keep_type_and_message(isolated: IsolatedDecoder, tmp_path: Path) -> None:
     assert_fails(
         lambda: list(isolated.iterate(read_frames, str(tmp_path / "gone.mp4"))),
         "unreadable",
@@ -162,7 +162,7 @@ def test_errors_come_out_as_they_went_in(isolated: IsolatedDecoder, tmp_path: Pa
         isolated.call(hostile.raise_odd_error, URI)
 
 
-def test_a_process_is_of_its_environment(
+def test_a_changed_environment_needs_a_new_process(
     isolated: IsolatedDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid = isolated.call(hostile.get_pid, URI)
@@ -180,7 +180,7 @@ list(IsolatedDecoder(SHARED_POOL).iterate(hang_after, {URI!r}, 1, limits=Limits(
 """
 
 
-def test_nothing_outlives_a_parent_that_is_killed() -> None:
+def test_a_worker_ends_with_its_killed_parent() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         [sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True, env=environment
