@@ -37,9 +37,9 @@ def test_whole_masklets() -> None:
     ("values", "complaint"),
     [
         ({"num_frames": 0}, "num_frames must be at least 1, got 0"),
-        ({"stride": 0}, "every must be at least 1, got 0"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"num_frames": 2, "hop": -1}, "hop must be at least 1, got -1"),
-        ({"hop": 2}, "hop must be None when num_frames is: each masklet is one clip"),
+        ({"hop": 2}, "hop must be None if num_frames is None, since each masklet is one clip"),
     ],
 )
 def test_what_makes_no_clips(values: dict[str, Any], complaint: str) -> None:
