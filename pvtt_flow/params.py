@@ -1,9 +1,11 @@
 """The base class of config sections and of other values that come from outside."""
 
+import re
 from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 
 class Params(BaseModel):
@@ -39,3 +41,9 @@ def value_range(field: FieldInfo) -> str | None:
     low = f"[{bounds['ge']}" if "ge" in bounds else f"({bounds.get('gt', '-inf')}"
     high = f"{bounds['le']}]" if "le" in bounds else f"{bounds.get('lt', 'inf')})"
     return f"{low}, {high}"
+
+
+def broken_rule(error: ErrorDetails) -> str:
+    """Return the rule that a value breaks, as it follows "must": `be a valid integer`."""
+    rule = re.sub(r"^(Input|String|List) should ", "", error["msg"])
+    return re.sub(r" after validation, not \d+$", "", rule)

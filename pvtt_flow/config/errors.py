@@ -8,7 +8,7 @@ from typing import cast
 from pydantic_core import ErrorDetails
 
 from pvtt_flow.config.schema import RunConfig
-from pvtt_flow.params import Params, value_range
+from pvtt_flow.params import Params, broken_rule, value_range
 
 RENAMED_KEYS = {
     "limits.max_frame_s": "limits.frame_timeout_s",
@@ -49,7 +49,7 @@ def _rule(error: ErrorDetails) -> str:
         *parents, key = error["loc"]
         if interval := value_range(_section_at(parents).model_fields[str(key)]):
             return f"be in {interval}"
-    return error["msg"].removeprefix("Input should ").removeprefix("String should ")
+    return broken_rule(error)
 
 
 def _section_at(location: Location) -> type[Params]:

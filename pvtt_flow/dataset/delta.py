@@ -21,7 +21,7 @@ LOG = "_delta_log"
 
 def tables_exist(uri: str) -> bool:
     """Return whether all tables exist at `uri`; raises PreflightError if the store cannot tell."""
-    with preflight(KEY, "a dataset", uri):
+    with preflight(KEY, "dataset", uri):
         files, path = filesystem(uri)
         try:
             return all(
@@ -35,7 +35,7 @@ def tables_exist(uri: str) -> bool:
 
 def make_tables(uri: str) -> None:
     """Create the tables that are missing at the folder `uri`."""
-    with preflight(KEY, "a folder in which a dataset can be made", uri):
+    with preflight(KEY, "folder", uri):
         if path := local_path(uri):
             path.mkdir(parents=True, exist_ok=True)
         for name, schema in SCHEMAS.items():
@@ -98,11 +98,11 @@ def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str
 
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
     """Open a table of the dataset at `uri`, at `version` or the latest."""
-    with preflight(KEY, "a dataset", uri):
+    with preflight(KEY, "dataset", uri):
         try:
             return with_retries(lambda: DeltaTable(f"{uri}/{name}", version, delta_options(uri)))
         except TableNotFoundError:
             raise PreflightError(
-                f"{KEY}: expected a dataset, but {redact_uri(uri)} has no table {name!r}; "
+                f"{KEY}: no dataset at {redact_uri(uri)}: it has no table {name!r}; "
                 "correct the uri, or start a run, which creates the dataset"
             ) from None

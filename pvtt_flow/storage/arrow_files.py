@@ -1,4 +1,4 @@
-"""Places as Arrow sees them: for scans, which read ranges and know which."""
+"""Arrow filesystems for scans of a dataset."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from pvtt_flow.storage.uris import local_path
 
 
 def arrow_filesystem(uri: str) -> tuple[fs.FileSystem, str]:
-    """The Arrow filesystem of a uri and the path in it; it can be pickled."""
+    """Return the Arrow filesystem of a uri and the path in it; the filesystem can be pickled."""
     files, path = filesystem(uri)
     if local_path(uri):
         return fs.LocalFileSystem(), path
-    return fs.PyFileSystem(_Ranges(files)), path
+    return fs.PyFileSystem(_RangeReader(files)), path
 
 
-class _Ranges(fs.FSSpecHandler):  # type: ignore[misc]
-    """Reads what Arrow asks for and no more: it knows better what to read ahead."""
+class _RangeReader(fs.FSSpecHandler):  # type: ignore[misc]
+    """Read exactly the ranges that Arrow requests: Arrow does its own read-ahead."""
 
     def open_input_file(self, path: str) -> Any:
         stream = with_retries(lambda: self.fs.open(path, mode="rb", cache_type="none"))

@@ -1,4 +1,4 @@
-"""Whole small files of a dataset: reports, pictures, entries of a log."""
+"""Read and write small files as a whole: reports, pictures, entries of a Delta log."""
 
 from contextlib import suppress
 
@@ -12,25 +12,26 @@ KEY = "$.output.uri"
 
 
 def write_bytes(uri: str, data: bytes) -> None:
-    """Write a whole file, local or in a bucket; raises StoreError naming the place."""
+    """Write a whole file, local or in a bucket; raises StoreError."""
     try:
         with_retries(lambda: _write(uri, data))
-    except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
-        raise StoreError(f"{KEY}: expected to write a file, but {describe(error, uri)}") from None
+    except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
+        raise StoreError(f"{KEY}: cannot write a file: {describe(error, uri)}") from None
 
 
 def check_writable(uri: str) -> None:
-    """Raise StoreError when nothing can be written in a folder, local or in a bucket."""
-    probe = f"{_existing(uri)}/_pvtt_flow_writable"
-    write_bytes(probe, b"A run has begun here.")
-    # Whoever may write but not delete leaves this one small file, the same each time.
+    """Raise StoreError if nothing can be written in a folder, local or in a bucket."""
+    probe = f"{_existing_folder(uri)}/_pvtt_flow_writable"
+    write_bytes(probe, b"A run started here.")
+    # With permission to write but not to delete, one small file stays, with the same name each
+    # time.
     with suppress(Exception):
         files, path = filesystem(probe)
         files.rm(path)
 
 
-def _existing(uri: str) -> str:
-    """The folder itself or, on a disk, the nearest one above it that is there."""
+def _existing_folder(uri: str) -> str:
+    """Return the folder, or on a disk its nearest parent that exists."""
     path = local_path(uri)
     if path is None:
         return uri
@@ -38,13 +39,13 @@ def _existing(uri: str) -> str:
 
 
 def read_bytes(uri: str) -> bytes | None:
-    """A whole file; None when there is none; raises StoreError when nobody can tell."""
+    """Read a whole file; return None if it does not exist. Raises StoreError."""
     try:
         return with_retries(lambda: _read(uri))
     except FileNotFoundError:
         return None
-    except Exception as error:  # noqa: BLE001  see above
-        raise StoreError(f"{KEY}: expected to read a file, but {describe(error, uri)}") from None
+    except Exception as error:  # noqa: BLE001  see write_bytes
+        raise StoreError(f"{KEY}: cannot read a file: {describe(error, uri)}") from None
 
 
 def _write(uri: str, data: bytes) -> None:
@@ -56,7 +57,7 @@ def _write(uri: str, data: bytes) -> None:
     try:
         files.pipe_file(path, data)
     except BaseException:
-        # Buckets take objects whole or not at all; a disk that gets full keeps a part.
+        # Buckets store a whole object or nothing; a disk that becomes full keeps a part.
         with suppress(OSError):
             files.rm(path)
         raise

@@ -1,6 +1,6 @@
-"""Places: uris to fsspec filesystems and delta-rs options.
+"""Turn uris into fsspec filesystems and delta-rs options.
 
-Credentials and endpoints come from the environment alone, as s3fs and the AWS tools read them.
+Credentials and endpoints come only from the environment, as s3fs and the AWS tools read them.
 """
 
 import os
@@ -12,13 +12,13 @@ import fsspec
 
 from pvtt_flow.errors import PreflightError, PvttFlowError
 from pvtt_flow.storage.store_errors import describe, is_transient
-from pvtt_flow.storage.uris import endpoint
+from pvtt_flow.storage.uris import s3_endpoint
 
 _S3 = ("s3://", "s3a://")
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
-    """The fsspec filesystem of a uri and the path in it; listings are never cached."""
+    """Return the fsspec filesystem of a uri and the path in it; listings are never cached."""
     options = _s3_options() if uri.startswith(_S3) else {}
     files, path = fsspec.url_to_fs(uri, use_listings_cache=False, **options)
     return files, str(path)
@@ -35,13 +35,16 @@ def _s3_options() -> dict[str, Any]:
 
 
 def delta_options(uri: str) -> dict[str, str]:
-    """delta-rs options for the environment that s3fs reads; commits by conditional put."""
+    """Return the delta-rs options for the environment that s3fs reads.
+
+    Commits use conditional puts, which need no lock table.
+    """
     if not uri.startswith(_S3):
         return {}
     options = {"conditional_put": "etag", "timeout": "30s", "connect_timeout": "5s",
                "max_retries": "5", "retry_timeout": "30s"}  # fmt: skip
-    if url := endpoint():
-        # A custom endpoint has no regions, but delta-rs will not sign without one.
+    if url := s3_endpoint():
+        # A custom endpoint has no regions, but delta-rs does not sign requests without one.
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         options |= {"endpoint_url": url, "region": region or "us-east-1"}
         options["allow_http"] = str(url.startswith("http://")).lower()
@@ -49,11 +52,14 @@ def delta_options(uri: str) -> dict[str, str]:
 
 
 @contextmanager
-def preflight(key: str, expected: str, uri: str) -> Iterator[None]:
-    """Turn any foreign error inside into a PreflightError about the config value at `key`."""
+def preflight(key: str, what: str, uri: str) -> Iterator[None]:
+    """Turn foreign errors inside into a PreflightError about the config value at `key`.
+
+    `what` names the thing that must exist at the uri, such as "dataset".
+    """
     try:
         yield
     except PvttFlowError:
         raise
-    except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
-        raise PreflightError(f"{key}: expected {expected}, but {describe(error, uri)}") from None
+    except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
+        raise PreflightError(f"{key}: {describe(error, uri, what)}") from None

@@ -1,4 +1,4 @@
-"""Find video files and say what is known of them without opening them."""
+"""List video files, with the metadata that stores return without opening them."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,46 +18,43 @@ from pvtt_flow.storage.store_errors import describe
 from pvtt_flow.storage.uris import local_path, normalize_uri, redact_uri
 
 VIDEO_EXTENSIONS = frozenset(
-    # Of animated pictures only those that are hardly ever stills.
+    # Of animated pictures, only formats that are rarely stills.
     "mp4 mov m4v mkv webm avi ts mts 3gp mpg mpeg wmv flv mxf ogv gif apng".split()  # noqa: SIM905
 )
 KEY = "$.input.uri"
-_EXPECTED = "a video, a folder of videos, a glob or a manifest"
-_EXPECTED_LISTED = "the manifest's videos"
-# One request an object, each mostly waiting: threads, not cores.
+# Threads wait for one request per object; they need no cores.
 _STAT_THREADS = 16
 
 
 def list_videos(
     uri: str, extensions: Iterable[str] = (), *, frames_fps: float | None = None
 ) -> list[ObjectInfo]:
-    """The videos at a file, folder (recursive), glob or prefix, sorted by uri.
+    """List the videos at a file, folder (recursive), glob or prefix, sorted by uri.
 
-    A file named in full is taken whatever it is called, and so are the matches of a glob that
-    ends in a literal ending (`*.dat`). Otherwise only video endings count, and hidden files and
-    folders (`.name`) are skipped. Symbolic links to folders are not followed. With `frames_fps`
-    every folder of numbered pictures is a video, and they are none. Raises PreflightError when
-    there is nothing, or no way to see it.
+    A file with its full name is a video whatever its extension, and so are the matches of a glob
+    that ends in a literal extension (`*.dat`). Otherwise only files with a video extension are
+    videos, and hidden files and folders (`.name`) are skipped. Symbolic links to folders are not
+    followed. With `frames_fps`, every folder of numbered pictures is a video, and its pictures are
+    none. Raises PreflightError if there are no videos, or if the store does not show them.
     """
-    with preflight(KEY, _EXPECTED, uri):
-        every, whole = _find(uri)
-    folders, others = ([], every) if frames_fps is None else group_by_folder(every, frames_fps)
-    if has_magic(uri):  # which may match some of a folder's pictures only
+    with preflight(KEY, "videos", uri):
+        files, have_any_extension = _list_files(uri)
+    folders, others = ([], files) if frames_fps is None else group_by_folder(files, frames_fps)
+    if has_magic(uri):  # A glob may match only some of a folder's pictures.
         folders = stat_all([folder.uri for folder in folders])
-    endings = VIDEO_EXTENSIONS | frozenset(extensions)
-    videos = others if whole else [found for found in others if _ending(found.uri) in endings]
+    wanted = VIDEO_EXTENSIONS | frozenset(extensions)
+    videos = others if have_any_extension else [o for o in others if _extension(o.uri) in wanted]
     if not (videos or folders):
         raise PreflightError(
-            f"{KEY}: expected at least one video in {redact_uri(uri)}, but none of its "
-            f"{len(every)} files has a video ending ({', '.join(sorted(endings))}): correct the "
-            f"uri, or add an ending with $.input.extensions{_hint(every)}"
+            f"{KEY}: no videos at {redact_uri(uri)}: none of its {len(files)} files has a video "
+            f"extension ({', '.join(sorted(wanted))}); correct the uri, or add an extension to "
+            f"$.input.extensions{_frame_folders_hint(files)}"
         )
-    return sorted([*videos, *folders], key=lambda found: found.uri)
+    return sorted([*videos, *folders], key=lambda video: video.uri)
 
 
-def _hint(every: list[ObjectInfo]) -> str:
-    """What is there instead, if it is frames."""
-    folders, _ = group_by_folder(every, MAX_FPS)
+def _frame_folders_hint(files: list[ObjectInfo]) -> str:
+    folders, _ = group_by_folder(files, MAX_FPS)
     if not folders:
         return ""
     return (
@@ -67,57 +64,56 @@ def _hint(every: list[ObjectInfo]) -> str:
 
 
 def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
-    """What the stores know of each uri, in order.
+    """Return the metadata of each uri, in order.
 
-    An object that is missing or refused is no error: it gets an empty etag. Raises PreflightError
-    when a store does not answer, or when it refuses access and shows not one object.
+    An object that is missing or refused gets an empty etag. Raises PreflightError if a store does
+    not answer, or if it refuses access to some objects and shows none.
     """
-    places = [_place(uri) for uri in uris]
+    stores = [_open_store(uri) for uri in uris]
     with ThreadPoolExecutor(_STAT_THREADS) as pool:
-        results = list(pool.map(_stat, uris, places))
-    found = [result for result in results if isinstance(result, ObjectInfo)]
+        results = list(pool.map(_stat, uris, stores))
     refused = [(u, r) for u, r in zip(uris, results, strict=True) if isinstance(r, PermissionError)]
-    if refused and not found:
+    if refused and not any(isinstance(result, ObjectInfo) for result in results):
         uri, error = refused[0]
-        raise PreflightError(f"{KEY}: expected {_EXPECTED_LISTED}, but {describe(error, uri)}")
+        raise PreflightError(f"{KEY}: {describe(error, uri, 'video')}")
     return [
         result if isinstance(result, ObjectInfo) else ObjectInfo(uri, "", 0)
         for uri, result in zip(uris, results, strict=True)
     ]
 
 
-def _place(uri: str) -> tuple[Any, str] | None:
-    """The filesystem and path of a remote uri; clients are made here, once, not in each thread."""
-    with preflight(KEY, _EXPECTED_LISTED, uri):
+def _open_store(uri: str) -> tuple[Any, str] | None:
+    """Return the filesystem and path of a remote uri; threads then share its one client."""
+    with preflight(KEY, "video", uri):
         return None if local_path(uri) else filesystem(uri)
 
 
-def _stat(uri: str, place: tuple[Any, str] | None) -> ObjectInfo | OSError:
-    with preflight(KEY, _EXPECTED_LISTED, uri):
+def _stat(uri: str, store: tuple[Any, str] | None) -> ObjectInfo | OSError:
+    with preflight(KEY, "video", uri):
         try:
             if frames := parse_frame_folder(uri):
                 return stat_folder(frames)
-            if place is None:
+            if store is None:
                 return objects.local(Path(uri))
-            files, path = place
+            files, path = store
             info = with_retries(lambda: files.info(path))
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             return error
         return objects.remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)
 
 
-def _find(uri: str) -> tuple[list[ObjectInfo], bool]:
-    """Every file there, and whether they are videos whatever they are called."""
+def _list_files(uri: str) -> tuple[list[ObjectInfo], bool]:
+    """Return the files at a uri, and whether they are videos whatever their extensions."""
     frames = parse_frame_folder(uri)
     if frames is None:
-        return _find_local(uri) if local_path(uri) else with_retries(lambda: _find_remote(uri))
+        return _list_local(uri) if local_path(uri) else with_retries(lambda: _list_remote(uri))
     video = stat_folder(frames)
     if not video.etag:
         raise FileNotFoundError(uri)
     return [video], True
 
 
-def _find_local(uri: str) -> tuple[list[ObjectInfo], bool]:
+def _list_local(uri: str) -> tuple[list[ObjectInfo], bool]:
     path = Path(normalize_uri(uri))
     if path.is_dir():
         return [objects.local(file) for file in _walk(path)], False
@@ -126,46 +122,47 @@ def _find_local(uri: str) -> tuple[list[ObjectInfo], bool]:
     if not has_magic(str(path)):
         raise FileNotFoundError(path)
     files, pattern = filesystem(str(path))
-    matches = [Path(match) for match in files.glob(pattern) if _visible(match, pattern)]
-    return [objects.local(match) for match in matches if not match.is_dir()], _names_ending(pattern)
+    matches = [Path(match) for match in files.glob(pattern) if _is_visible(match, pattern)]
+    videos = [objects.local(match) for match in matches if not match.is_dir()]
+    return videos, _has_extension(pattern)
 
 
 def _walk(folder: Path) -> Iterable[Path]:
-    def fail(error: OSError) -> None:
+    def raise_error(error: OSError) -> None:
         raise error
 
-    for parent, folders, names in walk(folder, onerror=fail):
+    for parent, folders, names in walk(folder, onerror=raise_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _find_remote(uri: str) -> tuple[list[ObjectInfo], bool]:
+def _list_remote(uri: str) -> tuple[list[ObjectInfo], bool]:
     files, path = filesystem(uri)
     path = path.rstrip("/")
     is_glob = has_magic(path) and not files.exists(path)
-    every = files.glob(path, detail=True) if is_glob else files.find(path, detail=True)
-    if not is_glob and not every:
+    infos = files.glob(path, detail=True) if is_glob else files.find(path, detail=True)
+    if not is_glob and not infos:
         raise FileNotFoundError(uri)
-    found = [
+    listed = [
         objects.remote(files.unstrip_protocol(name), info)
-        for name, info in every.items()
-        if info["type"] == "file" and (name == path or _visible(name, path))
+        for name, info in infos.items()
+        if info["type"] == "file" and (name == path or _is_visible(name, path))
     ]
-    return found, list(every) == [path] or (is_glob and _names_ending(path))
+    return listed, list(infos) == [path] or (is_glob and _has_extension(path))
 
 
-def _visible(name: str, root: str) -> bool:
-    """Whether no part of `name` is hidden, but for those that the root itself spells out."""
-    spelled_out = set(PurePosixPath(root).parts)
+def _is_visible(name: str, root: str) -> bool:
+    """Return whether no part of `name` is hidden, apart from hidden parts of the root itself."""
+    parts_of_root = set(PurePosixPath(root).parts)
     return not any(
-        part.startswith(".") and part not in spelled_out for part in PurePosixPath(name).parts
+        part.startswith(".") and part not in parts_of_root for part in PurePosixPath(name).parts
     )
 
 
-def _names_ending(pattern: str) -> bool:
-    ending = _ending(pattern)
-    return bool(ending) and not has_magic(ending)
+def _has_extension(pattern: str) -> bool:
+    extension = _extension(pattern)
+    return bool(extension) and not has_magic(extension)
 
 
-def _ending(name: str) -> str:
+def _extension(name: str) -> str:
     return PurePosixPath(name).suffix.lower().removeprefix(".")

@@ -1,8 +1,8 @@
-"""A list of videos in a file: uri, and optionally an id, prompts and shots.
+"""Read a manifest: a list of videos, each with a uri and optionally an id, prompts and shots.
 
-CSV with a header, JSON lines, or Parquet. `prompts` is a list of `ManifestPrompt`, `shots` one of
-`[start_frame, stop_frame]`: JSON text in CSV, native or JSON text elsewhere. Relative uris start at
-the manifest's own folder.
+Formats: CSV with a header, JSON lines, or Parquet. `prompts` is a list of `ManifestPrompt`, and
+`shots` a list of `[start_frame, stop_frame]`: as JSON text in CSV, native or JSON text elsewhere.
+Relative uris start at the manifest's folder.
 """
 
 import posixpath
@@ -14,34 +14,37 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids
-from pvtt_flow.params import Params
+from pvtt_flow.params import Params, broken_rule
 from pvtt_flow.storage.frame_folders.folders import strip_fps
 from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
 from pvtt_flow.storage.uris import normalize_uri
 from pvtt_flow.types import Prompt
 
-ENDINGS = (".csv", ".jsonl", ".ndjson", ".parquet")
+EXTENSIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
 MAX_PROMPTS = 1_000
 MAX_SHOTS = 10_000
 _MAX_QUOTED_CHARS = 80
 
 
 class ManifestPrompt(Params):
-    """One instruction for the tracker, in display pixels; needs a box, points or a mask."""
+    """Prompt for the tracker, in display pixels; needs a box, points or a mask."""
 
     object_id: int | None = Field(default=None, ge=0)
-    """Prompts with the same id are about one object; without an id, each prompt is its own."""
+    """Id of the object; prompts with the same id belong to one object. Default: a new object."""
     frame: int | None = Field(default=None, ge=0)
-    """Index of the frame, from 0, which is the default."""
+    """Index of the frame, from 0. Default: 0."""
     box_xyxy: list[float] | None = Field(default=None, min_length=4, max_length=4)
+    """Box around the object: x0, y0, x1, y1."""
     points_xy: list[Annotated[list[float], Field(min_length=2, max_length=2)]] | None = None
+    """Points x, y."""
     point_labels: list[Annotated[int, Field(ge=0, le=1)]] | None = None
-    """1 on the object (the default), 0 not on it."""
+    """Label of each point: 1 on the object (default), 0 not on it."""
     mask_rle: str | None = None
-    """COCO compressed RLE counts at display size."""
+    """Mask of the object: compressed RLE counts of COCO, at display size."""
     label: str | None = None
+    """Class name of the object. Default: product."""
     correction: bool | None = None
-    """Whether points or a box correct what was tracked up to `frame`, which must then be given."""
+    """True: points or a box correct the tracked mask on `frame`, which is then required."""
 
 
 def _json_text(value: object) -> object:
@@ -50,34 +53,35 @@ def _json_text(value: object) -> object:
     try:
         return from_json(value)
     except ValueError as error:
-        raise ValueError(f"expected JSON text ({error})") from None
+        raise ValueError(f"must be JSON text ({error})") from None
 
 
 FrameInterval = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
-"""`[start_frame, stop_frame]`: frames from 0, the second one excluded."""
+"""`[start_frame, stop_frame]`, counted from 0; `stop_frame` is excluded."""
 
 
 class ManifestRow(Params):
-    """One line of a manifest."""
+    """Row of a manifest."""
 
     uri: str = Field(min_length=1)
-    """Ends in `/` for a folder of frames, in `/#fps=24` for one with a rate of its own."""
+    """Uri of the video; it ends in `/` for a folder of frames, in `/#fps=24` to set its rate."""
     id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    """Becomes the video_id."""
+    """The video_id. Default: derived from the uri."""
     prompts: Annotated[
         Annotated[list[ManifestPrompt], Field(max_length=MAX_PROMPTS)] | None,
         BeforeValidator(_json_text),
     ] = None
+    """Prompts of all objects of the video."""
     shots: Annotated[
         Annotated[list[FrameInterval], Field(min_length=1, max_length=MAX_SHOTS)] | None,
         BeforeValidator(_json_text),
     ] = None
-    """In place of looking for cuts; frames between them are left out."""
+    """Shots, in place of shot detection; frames outside them are skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A video that a manifest names."""
+    """Video of a manifest, checked."""
 
     uri: str
     video_id: str
@@ -86,26 +90,28 @@ class Entry:
 
 
 def is_manifest(uri: str) -> bool:
-    """Whether the uri's ending is a manifest's."""
-    return uri.lower().endswith(ENDINGS)
+    """Return whether the uri has the file extension of a manifest."""
+    return uri.lower().endswith(EXTENSIONS)
 
 
 def read_manifest(uri: str) -> list[Entry]:
-    """Every row, checked. Raises ConfigError with the line, the key, what was expected and found;
-    PreflightError when the file cannot be read.
+    """Read and check every row.
+
+    Raises ConfigError with the line, the key, the rule and the value; PreflightError if the file
+    cannot be read.
     """
     uri = normalize_uri(uri)
     entries: list[Entry] = []
-    seen: dict[str, str] = {}
+    first_place: dict[tuple[str, str], str] = {}
     for where, raw in read_rows(uri):
         entry = _entry(uri, where, raw)
-        for what in (f"uri {entry.uri!r}", f"id {entry.video_id!r}"):
-            if what in seen:
-                raise manifest_error(uri, where, f"the {what} is already on {seen[what]}")
-            seen[what] = where
+        for key, value in (("uri", entry.uri), ("id", entry.video_id)):
+            if (first := first_place.setdefault((key, value), where)) != where:
+                problem = f"{key} must be unique, got {value!r} as on {first}"
+                raise manifest_error(uri, where, problem)
         entries.append(entry)
     if not entries:
-        raise manifest_error(uri, "", "expected at least one row, found none")
+        raise manifest_error(uri, "", "must have at least one row, got none")
     return entries
 
 
@@ -113,7 +119,7 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
     try:
         row = ManifestRow.model_validate(raw)
     except ValidationError as error:
-        raise manifest_error(manifest, where, _described(error.errors()[0])) from None
+        raise manifest_error(manifest, where, _describe(error.errors()[0])) from None
     try:
         prompts = _prompts(row.prompts or [])
     except ValueError as error:
@@ -122,51 +128,53 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
         shots = _shots(row.shots or [])
     except ValueError as error:
         raise manifest_error(manifest, where, f"shots: {error}") from None
-    uri = _resolved(manifest, row.uri)
+    uri = _resolve(manifest, row.uri)
     return Entry(uri, row.id or ids.video_id(strip_fps(uri)), prompts, shots)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
-    """Raises ValueError when a prompt has nothing to go by, only some have an object_id, or an
-    object has nothing but corrections.
+    """Convert the prompts of one video.
+
+    Raises ValueError if a prompt has no box, points or mask, if only some prompts have an
+    object_id, or if an object has only corrections.
     """
     unnamed = [row.object_id is None for row in rows]
     if any(unnamed) and not all(unnamed):
-        raise ValueError("expected an object_id on every prompt or on none, found some")
+        raise ValueError("all prompts or none must have an object_id, got some")
     prompts = tuple(_prompt(row, index) for index, row in enumerate(rows))
     started = {prompt.object_id for prompt in prompts if not prompt.correction}
     for prompt in prompts:
         if prompt.object_id not in started:
             raise ValueError(
-                f"expected a prompt that is no correction for object {prompt.object_id} to start "
-                "from, found only corrections"
+                f"object {prompt.object_id} must have a prompt that is no correction, got only "
+                "corrections"
             )
     return prompts
 
 
 def _shots(rows: list[list[int]]) -> tuple[tuple[int, ...], ...]:
-    """Raises ValueError for an empty interval, and for one that begins before another has ended."""
-    ended = 0
+    """Check the shots of one video; raises ValueError for empty or overlapping intervals."""
+    previous_stop = 0
     for start, stop in rows:
         if stop <= start:
             raise ValueError(
-                f"expected [start_frame, stop_frame] with start < stop, found {[start, stop]}"
+                f"[start_frame, stop_frame] must have start < stop, got {[start, stop]}"
             )
-        if start < ended:
+        if start < previous_stop:
             raise ValueError(
-                f"expected shots in order that do not overlap, found {[start, stop]} after one "
-                f"that ends at {ended}"
+                f"shots must be in order and must not overlap, got {[start, stop]} after a shot "
+                f"that ends at {previous_stop}"
             )
-        ended = stop
+        previous_stop = stop
     return tuple(map(tuple, rows))
 
 
 def _prompt(row: ManifestPrompt, index: int) -> Prompt:
     points = tuple(map(tuple, row.points_xy or ()))
     if row.box_xyxy and (row.box_xyxy[2] <= row.box_xyxy[0] or row.box_xyxy[3] <= row.box_xyxy[1]):
-        raise ValueError(f"expected box_xyxy with x0 < x1 and y0 < y1, found {row.box_xyxy}")
+        raise ValueError(f"box_xyxy must have x0 < x1 and y0 < y1, got {row.box_xyxy}")
     if row.correction and row.frame is None:
-        raise ValueError("expected the frame of a correction, found none")
+        raise ValueError("a correction must have a frame, got none")
     return Prompt(
         object_id=index if row.object_id is None else row.object_id,
         frame_index=row.frame or 0,
@@ -180,24 +188,26 @@ def _prompt(row: ManifestPrompt, index: int) -> Prompt:
     )
 
 
-def _described(error: ErrorDetails) -> str:
-    """`prompts[0].frame: expected a valid integer, found 'x'`."""
+def _describe(error: ErrorDetails) -> str:
+    """Return a problem such as `prompts[0].frame must be a valid integer, got 'x'`."""
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"])
-    found = repr(error["input"])
-    found = found if len(found) <= _MAX_QUOTED_CHARS else found[:_MAX_QUOTED_CHARS] + "…"
+    path = path.removeprefix(".")
+    value = repr(error["input"])
+    value = value if len(value) <= _MAX_QUOTED_CHARS else value[:_MAX_QUOTED_CHARS] + "…"
     if error["type"] == "missing":
-        return f"{path[1:]}: expected a value, found none"
+        return f"{path} must be given"
     if error["type"] == "extra_forbidden":
         model = ManifestPrompt if "[" in path else ManifestRow
-        return f"{path[1:]}: expected one of {', '.join(model.model_fields)}, found this key"
-    rule = error["msg"].replace("Input should be ", "expected ").removeprefix("Value error, ")
-    return f"{path[1:]}: {rule}, found {found}"
+        return f"{path} is not a known key; known keys: {', '.join(model.model_fields)}"
+    if error["type"] == "value_error":
+        return f"{path} {error['msg'].removeprefix('Value error, ')}, got {value}"
+    return f"{path} must {broken_rule(error)}, got {value}"
 
 
-def _resolved(manifest: str, uri: str) -> str:
-    """Absolute; a relative uri starts at the manifest's folder, wherever that is.
+def _resolve(manifest: str, uri: str) -> str:
+    """Return the absolute uri; a relative one starts at the manifest's folder.
 
-    A slash at the end stays: it says that the video is a folder of frames.
+    A slash at the end is kept: it marks a folder of frames.
     """
     slash = "/" if uri.endswith("/") else ""
     if "://" in uri or uri.startswith(("/", "~")):

@@ -1,4 +1,4 @@
-"""The raw rows of a manifest: CSV, JSON lines or Parquet, read within limits."""
+"""Read the raw rows of a manifest within limits: CSV, JSON lines or Parquet."""
 
 import csv
 import io
@@ -14,37 +14,45 @@ from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import redact_uri
 
 KEY = "$.input.uri"
-# A manifest comes from outside: these bound what reading one can cost.
+# A manifest comes from outside: these limit the cost of reading one.
 MAX_BYTES = 1 << 30
 MAX_LINE_BYTES = 4 << 20
 MAX_ROWS = 10_000_000
+# Process-wide, since csv readers have no limit of their own: the default of 128 KiB is too small
+# for prompts with masks. `_lines` limits every line before csv sees it.
+csv.field_size_limit(MAX_LINE_BYTES)
 
 Row = tuple[str, dict[str, Any]]
 
 
-def manifest_error(uri: str, where: str, what: str) -> ConfigError:
-    """The error for one bad place of a manifest; `where` is like `line 3`, or empty."""
-    return ConfigError(f"{KEY}: manifest {redact_uri(uri)}{f' {where}' if where else ''}: {what}")
+def manifest_error(uri: str, where: str, problem: str) -> ConfigError:
+    """Return the error for one bad place of a manifest.
+
+    `where` is like `line 3`, or empty; `problem` starts with "must" if it is about the whole place.
+    """
+    place = f"{KEY}: manifest {redact_uri(uri)}{f' {where}' if where else ''}"
+    return ConfigError(f"{place}{' ' if problem.startswith('must ') else ': '}{problem}")
 
 
 def read_rows(uri: str) -> Iterator[Row]:
-    """Each row as `(where, values)`; nothing about the values is checked yet.
+    """Yield each row as `(where, values)`; the values are not checked yet.
 
-    Raises ConfigError when the file is not what its ending says or exceeds a limit,
-    PreflightError when it cannot be read.
+    Raises ConfigError if the file does not have the format of its extension or exceeds a limit,
+    and PreflightError if it cannot be read.
     """
     try:
         with open_binary(uri) as stream:
-            size = stream.seek(0, io.SEEK_END)
+            size_bytes = stream.seek(0, io.SEEK_END)
             stream.seek(0)
-            if size > MAX_BYTES:
-                raise manifest_error(uri, "", f"expected at most {MAX_BYTES} bytes, found {size}")
+            if size_bytes > MAX_BYTES:
+                problem = f"must have at most {MAX_BYTES} bytes, got {size_bytes}"
+                raise manifest_error(uri, "", problem)
             for number, row in enumerate(_reader(uri)(uri, stream)):
                 if number >= MAX_ROWS:
-                    raise manifest_error(uri, row[0], f"expected at most {MAX_ROWS} rows")
+                    raise manifest_error(uri, "", f"must have at most {MAX_ROWS} rows, got more")
                 yield row
     except DataError as error:
-        raise PreflightError(f"{KEY}: expected a manifest, but {error}") from None
+        raise PreflightError(f"{KEY}: cannot read the manifest: {error}") from None
 
 
 def _reader(uri: str) -> Any:
@@ -54,25 +62,22 @@ def _reader(uri: str) -> Any:
 
 
 def _csv_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
-    csv.field_size_limit(MAX_LINE_BYTES)
     reader = csv.DictReader((text for _, text in _lines(uri, stream)), strict=True)
     try:
         if "uri" not in (reader.fieldnames or ()):
-            found = ", ".join(reader.fieldnames or ()) or "an empty file"
-            raise manifest_error(
-                uri, "line 1", f"expected a header with the column uri, found {found}"
-            )
+            columns = ", ".join(reader.fieldnames or ()) or "an empty file"
+            problem = f"must be a header with the column uri, got {columns}"
+            raise manifest_error(uri, "line 1", problem)
         for row in reader:
             where = f"line {reader.line_num}"
             if None in row or None in row.values():
-                expected = f"expected {len(reader.fieldnames or ())} fields"
-                raise manifest_error(uri, where, f"{expected}, found another number of them")
-            # CSV cannot say null: an empty field is an absent value.
+                problem = f"must have {len(reader.fieldnames or ())} fields, as line 1 has"
+                raise manifest_error(uri, where, problem)
+            # CSV has no null: an empty field is a missing value.
             yield where, {key: value for key, value in row.items() if value != ""}
     except csv.Error as error:
-        raise manifest_error(
-            uri, f"line {reader.line_num}", f"expected CSV, found {error}"
-        ) from None
+        problem = f"must be valid CSV, got {error}"
+        raise manifest_error(uri, f"line {reader.line_num}", problem) from None
 
 
 def _json_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
@@ -83,11 +88,10 @@ def _json_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
         try:
             row = from_json(text)
         except ValueError as error:
-            raise manifest_error(uri, where, f"expected one JSON object, found {error}") from None
+            raise manifest_error(uri, where, f"must be one JSON object, got {error}") from None
         if not isinstance(row, dict):
-            raise manifest_error(
-                uri, where, f"expected one JSON object, found a {type(row).__name__}"
-            )
+            problem = f"must be one JSON object, got a {type(row).__name__}"
+            raise manifest_error(uri, where, problem)
         yield where, row
 
 
@@ -100,7 +104,7 @@ def _parquet_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
                 number += 1
                 yield f"row {number}", row
     except pa.ArrowException as error:
-        raise manifest_error(uri, "", f"expected Parquet, found {type(error).__name__}") from None
+        raise manifest_error(uri, "", f"must be Parquet, got {type(error).__name__}") from None
 
 
 def _lines(uri: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -110,8 +114,9 @@ def _lines(uri: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
         number += 1
         where = f"line {number}"
         if len(line) > MAX_LINE_BYTES:
-            raise manifest_error(uri, where, f"expected at most {MAX_LINE_BYTES} bytes in a line")
+            problem = f"must have at most {MAX_LINE_BYTES} bytes, got more"
+            raise manifest_error(uri, where, problem)
         try:
             yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            raise manifest_error(uri, where, "expected UTF-8 text, found other bytes") from None
+            raise manifest_error(uri, where, "must be UTF-8 text, got other bytes") from None

@@ -1,4 +1,4 @@
-"""An object in a store, as a listing tells of it."""
+"""Metadata of one object: uri, etag and size."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object in a store. One that cannot be seen has no etag, and no size."""
+    """Metadata of an object in a store, as a listing returns it.
+
+    An object that is missing or not permitted has an empty etag and size 0.
+    """
 
     uri: str
     etag: str
@@ -16,7 +19,7 @@ class ObjectInfo:
 
 
 def local(path: Path) -> ObjectInfo:
-    """A file's etag is its modification time and size: cheap, and good as long as clocks are."""
+    """Return a file's metadata; its etag is its modification time and size, which costs no read."""
     try:
         stat = path.stat()
     except (FileNotFoundError, PermissionError):
@@ -27,8 +30,8 @@ def local(path: Path) -> ObjectInfo:
 
 
 def remote(uri: str, info: dict[str, Any]) -> ObjectInfo:
-    """The store's own ETag; stores without one get time and size."""
+    """Return the metadata in an fsspec `info`; a store without ETags gets time and size."""
     etag = info.get("ETag") or info.get("etag")
-    size = int(info["size"] or 0)
-    when = info.get("LastModified") or info.get("mtime") or info.get("created")
-    return ObjectInfo(uri, str(etag).strip('"') if etag else f"{when}-{size}", size)
+    size_bytes = int(info["size"] or 0)
+    modified = info.get("LastModified") or info.get("mtime") or info.get("created")
+    return ObjectInfo(uri, str(etag).strip('"') if etag else f"{modified}-{size_bytes}", size_bytes)

@@ -1,4 +1,4 @@
-"""The knobs of storage; cheap to import, so that the config can be composed anywhere."""
+"""Input and output sections of the config; free of heavy imports."""
 
 from typing import Annotated, Literal
 
@@ -7,15 +7,15 @@ from pydantic import AfterValidator, Field
 from pvtt_flow.params import Params
 
 
-def _ending(text: str) -> str:
-    ending = text.lower().removeprefix(".")
-    if not ending.isalnum():
-        raise ValueError(f"must be a file ending like 'mp4', got {text!r}")
-    return ending
+def _file_extension(text: str) -> str:
+    extension = text.lower().removeprefix(".")
+    if not extension.isalnum():
+        raise ValueError(f"must be a file extension like 'mp4', got {text!r}")
+    return extension
 
 
 MIN_FPS, MAX_FPS = 0.01, 1000.0
-Ending = Annotated[str, AfterValidator(_ending)]
+FileExtension = Annotated[str, AfterValidator(_file_extension)]
 
 
 class InputParams(Params):
@@ -25,7 +25,7 @@ class InputParams(Params):
     """Location of the videos: a file, a folder (searched recursively), a glob, a folder of frames
     (`mug/#fps=25`), or a manifest (`.csv`, `.jsonl`, `.ndjson`, `.parquet`). Local, `s3://`,
     `gs://`, or any other filesystem of fsspec."""
-    extensions: Annotated[tuple[Ending, ...], Field(strict=False)] = ()
+    extensions: Annotated[tuple[FileExtension, ...], Field(strict=False)] = ()
     """More file extensions that count as videos when a folder is searched, such as `webp`."""
     frame_folders: bool = False
     """Read folders of numbered JPEG or PNG pictures (`00000.jpg`) as videos, too."""

@@ -1,4 +1,4 @@
-"""Open one object for reading by ranges."""
+"""Open one object and read it by ranges."""
 
 import errno
 from collections.abc import Iterator
@@ -13,28 +13,28 @@ from pvtt_flow.storage.retry import RetryingStream, with_retries
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import local_path
 
-# A demuxer jumps between the index, audio and video: a few dozen recent blocks serve all of them
-# at once. 1 MiB is about a second of 1080p H.264, and a request's latency is spent once for it.
+# A demuxer jumps between index, audio and video: a few dozen recent blocks cover all of them.
+# 1 MiB is about a second of 1080p H.264, for the latency of one request.
 BLOCK_BYTES = 1 << 20
 NUM_BLOCKS = 32
 
 
 @contextmanager
 def open_binary(uri: str) -> Iterator[BinaryIO]:
-    """A seekable stream that fetches only the blocks which are read; never the whole file.
+    """Open a seekable stream that fetches only the blocks that are read, never the whole file.
 
-    A folder of frames (`frames`) is read as one QuickTime file, of which whole pictures are
-    fetched; it also raises what `open_frames` raises.
+    A folder of frames is read as one QuickTime file, of which whole pictures are fetched; it also
+    raises the errors of `open_frames`.
 
-    Raises, here or from any read, DataError("unreadable") when the store does not give this
-    object: it is missing, broken or not permitted; and StoreError when it gives nothing at all.
+    Raises, here or from any read, DataError("unreadable") if this object is missing, broken or not
+    permitted, and StoreError if its store does not answer at all.
     """
     try:
         inner = with_retries(lambda: _open(uri))
-    except Exception as error:  # noqa: BLE001  the libraries behind fsspec raise what they like
-        raise _translated(error, uri) from None
+    except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
+        raise _translate(error, uri) from None
     with inner:
-        yield cast("BinaryIO", _Translated(inner, uri))
+        yield cast("BinaryIO", _TranslatingStream(inner, uri))
 
 
 def _open(uri: str) -> Any:
@@ -42,7 +42,7 @@ def _open(uri: str) -> Any:
         return open_frames(frames)
     path = local_path(uri)
     if path is not None:
-        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        if path.exists() and not path.is_file():  # opening a pipe would block
             raise OSError(errno.EINVAL, "not a regular file")
         return path.open("rb")
     files, remote = filesystem(uri)
@@ -55,8 +55,8 @@ def _open(uri: str) -> Any:
     )
 
 
-class _Translated(RetryingStream):
-    """A stream whose errors are ours."""
+class _TranslatingStream(RetryingStream):
+    """Stream that raises DataError and StoreError instead of foreign errors."""
 
     def __init__(self, inner: Any, uri: str) -> None:
         super().__init__(inner)
@@ -66,20 +66,20 @@ class _Translated(RetryingStream):
         try:
             return super().readinto(buffer)
         except Exception as error:  # noqa: BLE001  see open_binary
-            raise _translated(error, self._uri) from None
+            raise _translate(error, self._uri) from None
 
 
-def _translated(error: Exception, uri: str) -> DataError | StoreError:
-    """Whose fault it is: one object can be broken in a store that is well."""
+def _translate(error: Exception, uri: str) -> DataError | StoreError:
+    """Return a DataError if only this object is broken, and a StoreError if its store is down."""
     if isinstance(error, DataError):
         return error
-    if is_transient(error) and not _answers(uri):
-        return StoreError(f"$.input.uri: expected videos, but {describe(error, uri)}")
+    if is_transient(error) and not _store_answers(uri):
+        return StoreError(f"$.input.uri: {describe(error, uri)}")
     return DataError("unreadable", describe(error, uri))
 
 
-def _answers(uri: str) -> bool:
-    """Whether the store says anything about the top of `uri`."""
+def _store_answers(uri: str) -> bool:
+    """Return whether the store answers a request for the bucket or top folder of `uri`."""
     files, path = filesystem(uri)
     try:
         files.info(path.split("/")[0])

@@ -1,11 +1,14 @@
-"""Uris as text: local or not, in one spelling, fit to be shown."""
+"""Parse and normalize uris, and remove secrets from them."""
 
 import os
 from pathlib import Path
 
 
 def local_path(uri: str) -> Path | None:
-    """The absolute path of a local uri (plain or `file://`), symbolic links kept; else None."""
+    """Return the absolute path of a local uri (plain or `file://`), and None for a remote one.
+
+    Symbolic links are kept.
+    """
     if uri.startswith("file://"):
         uri = uri.removeprefix("file://")
     elif "://" in uri:
@@ -14,13 +17,13 @@ def local_path(uri: str) -> Path | None:
 
 
 def normalize_uri(uri: str) -> str:
-    """The one spelling of a uri: an absolute path when local; no slash at the end."""
+    """Return the absolute path of a local uri; remove slashes at the end of a remote one."""
     path = local_path(uri)
     return str(path) if path is not None else uri.rstrip("/")
 
 
 def redact_uri(uri: str) -> str:
-    """The uri without user names, passwords and signed queries."""
+    """Remove user names, passwords and signed queries from a uri, for messages and tables."""
     if "://" not in uri:
         return uri
     scheme, rest = uri.split("://", 1)
@@ -30,6 +33,6 @@ def redact_uri(uri: str) -> str:
     return f"{scheme}://{netloc.rpartition('@')[2]}{slash}{path}"
 
 
-def endpoint() -> str | None:
-    """The S3 endpoint that the environment names, if any."""
+def s3_endpoint() -> str | None:
+    """Return the S3 endpoint of the environment, if there is one."""
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")

@@ -87,7 +87,7 @@ def test_the_limit_is_part_of_the_plan(config: Path) -> None:
     [
         (["detect.min_score=1.5"], "$.detect.min_score must be in [0, 1], got 1.5"),
         (["detect.min_scor=1"], "$.detect.min_scor is not a known key; did you mean min_score?"),
-        (["input.uri=/nowhere"], "$.input.uri: expected a video, a folder of videos, a glob or a "),
+        (["input.uri=/nowhere"], "$.input.uri: no videos at /nowhere; correct the uri"),
         (["detector.weights=/nowhere.onnx"], "no weights at /nowhere.onnx; put them there"),
         (["tracker.weights=sam3"], "no weights at sam3; put them there or change $.tracker"),
         (
@@ -142,7 +142,7 @@ def test_a_dataset_that_is_not_there(tmp_path: Path, command: tuple[str, ...]) -
     name, *rest = command
     ended = pvtt_flow(name, tmp_path / "none", *rest)
     assert ended.code == 2
-    assert ended.err.startswith(f"error: $.output.uri: expected a dataset, but {tmp_path / 'none'}")
+    assert ended.err.startswith(f"error: $.output.uri: no dataset at {tmp_path / 'none'}")
     assert not (tmp_path / "none").exists()
 
 

@@ -44,7 +44,10 @@ def path(tmp_path: Path) -> Path:
         ("tracker.device=gpu", "$.tracker.device must be 'auto', 'cpu' or 'cuda', got \"gpu\""),
         ("detector.sha256=abc", "$.detector.sha256 must match pattern '^[0-9a-f]{64}$', got "),
         ("version=2", "$.version must be 1, got 2"),
-        ("input.extensions=[mp*]", "$.input.extensions[0] must be a file ending like 'mp4', got "),
+        (
+            "input.extensions=[mp*]",
+            "$.input.extensions[0] must be a file extension like 'mp4', got ",
+        ),
         (
             "sampling={stride: 2, target_fps: 3}",
             "$.sampling: stride must be 1 when target_fps is set, got stride 2 and target_fps 3.0",

@@ -14,7 +14,7 @@ from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import masklets_of, publish_videos, videos_of
 from tests.disks import Disk, small_disk
 
-NO_SPACE = "cannot be written (No space left on device): make room there, then run again"
+NO_SPACE = "cannot be written (No space left on device); free some space, then run again"
 MAX_PAGES = 64
 # So many that their entry in the log takes several pages.
 VIDEOS = [f"video-{n}" for n in range(40)]
@@ -58,7 +58,7 @@ def check_whole(dataset: Dataset) -> None:
 def test_when_the_tables_are_made(disk: Disk, dataset: Dataset) -> None:
     said = set(refusals(disk, dataset.ensure))
     assert said
-    assert all(text.startswith("$.output.uri: expected ") for text in said)
+    assert all(text.startswith(f"$.output.uri: {dataset.uri}") for text in said)
     assert all(NO_SPACE in text for text in said)
     check_whole(dataset)
     publish_videos(dataset, "ab")
@@ -99,6 +99,6 @@ def test_when_the_run_is_recorded(disk: Disk, dataset: Dataset) -> None:
     record = json.dumps(list(range(5000))).encode()
     uri = f"{dataset.uri}/runs/r1.json"
     for text in refusals(disk, lambda: write_bytes(uri, record)):
-        assert text == f"$.output.uri: expected to write a file, but {uri} {NO_SPACE}"
+        assert text == f"$.output.uri: cannot write a file: {uri} {NO_SPACE}"
         assert not Path(uri).exists()
     assert Path(uri).read_bytes() == record

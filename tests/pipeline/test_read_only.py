@@ -34,11 +34,11 @@ class Place:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "disk":
         with small_disk(tmp_path / "disk", size_mib=4) as disk:
-            refusal = "cannot be written (Read-only file system): mount it for writing, or correct"
+            refusal = "cannot be written (Read-only file system); mount it for writing, or correct"
             yield Place(str(disk.path), disk.read_only(), refusal)
     else:
         s3: S3Server = request.getfixturevalue("s3")
-        yield Place(s3.bucket(), s3.read_only(), "was refused (AccessDenied): check AWS_ACCESS")
+        yield Place(s3.bucket(), s3.read_only(), "was refused (AccessDenied); check AWS_ACCESS")
 
 
 def everything_at(uri: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_an_output_is_refused_before_any_work(
         ended = pvtt_flow("run", config)
     assert ended.code == 2, ended.out + ended.err
     (error,) = ended.err.splitlines()
-    assert error.startswith("error: $.output.uri: expected to write a file, but ")
+    assert error.startswith("error: $.output.uri: cannot write a file: ")
     assert place.refusal in error
     assert everything_at(place.uri) == before
 

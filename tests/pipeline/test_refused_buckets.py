@@ -38,9 +38,9 @@ def test_a_bucket_that_is_not_there(tmp_path: Path, key: str) -> None:
     places = {"input": str(sample("one_product.mp4")), "output": str(tmp_path / "dataset")}
     places[key] = "s3://no-such-bucket/place"
     message = refused(write_config(tmp_path / "c.yaml", places["input"], places["output"]))
-    assert message.startswith(f"$.{key}.uri: expected ")
+    assert message.startswith(f"$.{key}.uri: the bucket of ")
     assert "the bucket of s3://no-such-bucket/place" in message
-    assert "does not exist: create it or correct it" in message
+    assert "must exist; create it or correct the uri" in message
     assert not (tmp_path / "dataset").exists()
 
 
@@ -54,7 +54,7 @@ def test_wrong_credentials(
     places = {"input": str(sample("one_product.mp4")), "output": str(tmp_path / "dataset")}
     places[key] = f"{bucket}/in"
     message = refused(write_config(tmp_path / "c.yaml", places["input"], places["output"]))
-    assert message.startswith(f"$.{key}.uri: expected ")
+    assert message.startswith(f"$.{key}.uri: access to ")
     assert f"access to {bucket}/in" in message
     assert "was refused" in message
     assert "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in message

@@ -164,7 +164,7 @@ def test_copies_elsewhere(tmp_path: Path) -> None:
     moved = made.videos.rename(tmp_path / "moved")
     clips = open_dataset(made.uri).clips(3, resolve_uri=lambda uri: f"{moved}/{Path(uri).name}")
     check(clips[0])
-    with pytest.raises(DataError, match=r"there is nothing at .*a.mp4") as caught:
+    with pytest.raises(DataError, match=r"no file at .*a.mp4") as caught:
         open_dataset(made.uri).clips(3, where=field("video_id") == "a")[0]
     assert caught.value.kind == "unreadable"
 

@@ -101,5 +101,5 @@ def test_what_is_no_table(dataset: Dataset) -> None:
 
 
 def test_what_is_no_dataset(tmp_path: Path) -> None:
-    with pytest.raises(PreflightError, match=r"^\$.output.uri: expected a dataset, but "):
+    with pytest.raises(PreflightError, match=r"^\$.output.uri: no dataset at "):
         open_dataset(str(tmp_path))

@@ -32,14 +32,14 @@ def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
         text = log.read_text()
         assert text.count("error: ") == 1, text
         assert "error: $.output.uri: " in text
-        assert "(No space left on device): make room there, then run again" in text
+        assert "(No space left on device); free some space, then run again" in text
         assert "Traceback" not in text
         num_sealed = check_consistent(uri)
         assert 2 <= num_sealed < NUM_VIDEOS
 
         full = shell.run(*command)
         assert full.returncode == 2, full.stdout
-        assert "error: $.output.uri: expected to write a file, but " in full.stdout
+        assert "error: $.output.uri: cannot write a file: " in full.stdout
         assert "No space left on device" in full.stdout
 
         disk.make_room()

@@ -76,7 +76,7 @@ def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ig
         reader = Shell.new()
     refused = reader.run("pvtt-flow", "run", config, "--set", f"output.uri={bucket}/out")
     assert refused.returncode == 2, refused.stdout
-    assert "error: $.output.uri: expected to write a file, but access to" in refused.stdout
+    assert "error: $.output.uri: cannot write a file: access to" in refused.stdout
     ended = reader.run("pvtt-flow", "run", config)
     assert ended.returncode == 0, ended.stdout
     records = rows_by_name(dataset)
@@ -86,7 +86,7 @@ def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ig
     )
     missing = records["missing.mp4"]
     assert (missing["status"], missing["failure_kind"]) == ("failed", "unreadable")
-    assert f"there is nothing at {bucket}/in/missing.mp4" in missing["failure_message"]
+    assert f"no file at {bucket}/in/missing.mp4" in missing["failure_message"]
     (masklet,) = masklets_of(open_dataset(dataset), ["mug", "missing"])
     (prompt,) = masklet.prompts
     assert (masklet.label, prompt.origin, prompt.box_xyxy) == ("mug", "manifest", BOX)

@@ -50,6 +50,6 @@ BAD_VIDEOS = {
         _without_a_sound_frame, "undecodable", "must have at least one frame that decodes"
     ),
     "dangling_link.mp4": BadVideo(
-        lambda path: path.symlink_to("/nowhere/video.mp4"), "unreadable", "there is nothing at"
+        lambda path: path.symlink_to("/nowhere/video.mp4"), "unreadable", "no file at"
     ),
 }

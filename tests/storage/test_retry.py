@@ -12,10 +12,10 @@ from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.storage.uris import endpoint
+from pvtt_flow.storage.uris import s3_endpoint
 from tests.faulty_s3 import FaultyS3
 
-NO_SPACE = "s3://b/k cannot be written (No space left on device): make room there, then run again"
+NO_SPACE = "s3://b/k cannot be written (No space left on device); free some space, then run again"
 
 
 class ClientError(Exception):
@@ -34,23 +34,23 @@ def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("error", "transient", "message"),
     [
-        (ClientError("SlowDown"), True, "s3://b/k does not answer (SlowDown): check the network"),
+        (ClientError("SlowDown"), True, "s3://b/k does not answer (SlowDown); check the network"),
         (ClientError("503"), True, "does not answer (503)"),
         (ConnectionResetError(), True, "does not answer"),
         (TimeoutError(), True, "does not answer"),
         (OSError("Kernel error: Generic S3 error: operation timed out"), True, "does not answer"),
         (OSError("Generic S3 error: status 403 Forbidden"), False, "s3://b/k was refused"),
-        (ClientError("AccessDenied"), False, "was refused (AccessDenied): check AWS_ACCESS_KEY_ID"),
-        (ClientError("RequestTimeTooSkewed"), False, "set this machine's clock right"),
-        (FileNotFoundError(), False, "there is nothing at s3://b/k"),
+        (ClientError("AccessDenied"), False, "was refused (AccessDenied); check AWS_ACCESS_KEY_ID"),
+        (ClientError("RequestTimeTooSkewed"), False, "set the clock of this machine"),
+        (FileNotFoundError(), False, "no file at s3://b/k"),
         (
             OSError("The operation lacked the necessary privileges to complete for path k"),
             False,
-            "access to s3://b/k was refused: check AWS_ACCESS_KEY_ID",
+            "access to s3://b/k was refused; check AWS_ACCESS_KEY_ID",
         ),
         (OSError(errno.ENOSPC, "No space left on device"), False, NO_SPACE),
         (OSError("Generic LocalFileSystem error: No space (os error 28)"), False, NO_SPACE),
-        (OSError(errno.EROFS, "Read-only file system"), False, "(Read-only file system): mount it"),
+        (OSError(errno.EROFS, "Read-only file system"), False, "(Read-only file system); mount it"),
         (OSError("No such device (os error 19)"), False, "failed with OSError (No such device)"),
     ],
 )
@@ -58,7 +58,7 @@ def test_transient_errors_are_told_apart_and_described(
     error: Exception, message: str, *, transient: bool
 ) -> None:
     assert is_transient(error) == transient
-    assert message in describe(error, "s3://b/k").replace(f" (server {endpoint()})", "")
+    assert message in describe(error, "s3://b/k").replace(f" (server {s3_endpoint()})", "")
 
 
 def test_transient_errors_are_repeated_and_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -116,9 +116,9 @@ def test_missing_object_is_a_data_error_and_missing_server_a_store_error(
     proxy: FaultyS3,
 ) -> None:
     bucket = s3.bucket()
-    with pytest.raises(DataError, match="there is nothing at"), open_binary(f"{bucket}/none"):
+    with pytest.raises(DataError, match="no file at"), open_binary(f"{bucket}/none"):
         pass
     proxy.down = True
-    gone = pytest.raises(StoreError, match=r"^\$.input.uri: expected videos, but .* not answer")
+    gone = pytest.raises(StoreError, match=r"^\$.input.uri: s3://.* does not answer")
     with gone, open_binary(f"{bucket}/none"):
         pass

@@ -1,4 +1,4 @@
-"""Listing on a real S3 server, and what people are told when it does not work."""
+"""Listing on a real S3 server, and the errors when it does not work."""
 
 import pytest
 import s3fs
@@ -12,12 +12,12 @@ from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import redact_uri
 
-EXPECTED = "$.input.uri: expected a video, a folder of videos, a glob or a manifest, but "
+KEY = "$.input.uri: "
 
 
 @pytest.fixture(scope="module")
 def bucket(s3, tmp_path_factory):
-    """A bucket as people have them."""
+    """Bucket with typical objects."""
     uri = s3.bucket()
     path = tmp_path_factory.mktemp("bucket") / "file"
     for name in ("in/a.mp4", "in/sub/b.MOV", "in/.hidden/c.mp4", "in/notes.txt", "in/empty.mkv"):
@@ -28,7 +28,7 @@ def bucket(s3, tmp_path_factory):
 
 @pytest.fixture
 def new_clients():
-    """fsspec keeps clients with the credentials that they were made with."""
+    """Clear the clients of fsspec, which keep their credentials."""
     s3fs.S3FileSystem.clear_instance_cache()
     yield
     s3fs.S3FileSystem.clear_instance_cache()
@@ -56,11 +56,11 @@ def test_one_object(bucket):
 def test_globs(bucket):
     assert names(f"{bucket}/in/*.mp4") == ["in/a.mp4"]
     assert names(f"{bucket}/in/**/*.MOV") == ["in/sub/b.MOV"]
-    with pytest.raises(PreflightError, match="but none of its 0 files"):
+    with pytest.raises(PreflightError, match="none of its 0 files"):
         list_sources(InputParams(uri=f"{bucket}/in/*.avi"))
 
 
-def test_the_etag_follows_the_content(s3, tmp_path):
+def test_etag_follows_the_content(s3, tmp_path):
     uri = f"{s3.bucket()}/x.mp4"
     etags = []
     for content in (b"one", b"two", b"one"):
@@ -70,7 +70,7 @@ def test_the_etag_follows_the_content(s3, tmp_path):
     assert etags[0] == etags[2] != etags[1]
 
 
-def test_identity_by_content_is_that_of_a_local_copy(bucket, tmp_path):
+def test_content_hash_equals_that_of_a_local_copy(bucket, tmp_path):
     (tmp_path / "copy.mp4").write_bytes(b"in/a.mp4")
     etags = {
         list_sources(InputParams(uri=uri, identity="content"))[0].etag
@@ -93,7 +93,7 @@ def test_nothing_at_the_prefix(s3, bucket):
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=f"{bucket}/nope"))
     assert str(caught.value) == (
-        f"{EXPECTED}there is nothing at {bucket}/nope (server {s3.endpoint_url}): correct the uri"
+        f"{KEY}no videos at {bucket}/nope (server {s3.endpoint_url}); correct the uri"
     )
 
 
@@ -101,10 +101,10 @@ def test_a_missing_bucket(s3):
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri="s3://no-such-bucket-here/in"))
     assert str(caught.value) == (
-        f"{EXPECTED}the bucket of s3://no-such-bucket-here/in (server {s3.endpoint_url}) does not "
-        "exist: create it or correct it"
+        f"{KEY}the bucket of s3://no-such-bucket-here/in (server {s3.endpoint_url}) must "
+        "exist; create it or correct the uri"
     )
-    with pytest.raises(PreflightError, match=r"^\$.output.uri: .* the bucket of s3://no-such"):
+    with pytest.raises(PreflightError, match=r"^\$.output.uri: the bucket of s3://no-such"):
         Dataset("s3://no-such-bucket-here/dataset").ensure()
 
 
@@ -121,16 +121,16 @@ def test_wrong_credentials(s3, bucket, new_clients, monkeypatch, name, code, tmp
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=f"{bucket}/in"))
     assert str(caught.value) == (
-        f"{EXPECTED}access to {bucket}/in (server {s3.endpoint_url}) was refused ({code}): "
+        f"{KEY}access to {bucket}/in (server {s3.endpoint_url}) was refused ({code}); "
         f"check {remedy}"
     )
     assert caught.value.__suppress_context__
-    with pytest.raises(PreflightError, match=r"^\$.output.uri: expected a dataset, .* was refused"):
+    with pytest.raises(PreflightError, match=r"^\$.output.uri: access to .* was refused"):
         Dataset(f"{bucket}/dataset").ensure()
     with pytest.raises(DataError, match=r"was refused \(403\)"), open_binary(f"{bucket}/in/a.mp4"):
         pass
     (tmp_path / "m.csv").write_text(f"uri\n{bucket}/in/a.mp4\n")
-    with pytest.raises(PreflightError, match=r"the manifest's videos, but access .* was refused"):
+    with pytest.raises(PreflightError, match=r"^\$.input.uri: access to .* was refused"):
         list_sources(InputParams(uri=str(tmp_path / "m.csv")))
 
 
@@ -139,7 +139,7 @@ def test_no_credentials_at_all(bucket, new_clients, monkeypatch, tmp_path):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    with pytest.raises(PreflightError, match=r"was refused|needs credentials: set AWS_ACCESS_KEY"):
+    with pytest.raises(PreflightError, match=r"was refused|needs credentials; set AWS_ACCESS_KEY"):
         list_sources(InputParams(uri=f"{bucket}/in"))
 
 
@@ -149,7 +149,7 @@ def test_the_server_is_down(new_clients, monkeypatch, s3):
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri="s3://bucket/in"))
     assert str(caught.value) == (
-        f"{EXPECTED}s3://bucket/in (server http://127.0.0.1:9) does not answer: check the network "
+        f"{KEY}s3://bucket/in (server http://127.0.0.1:9) does not answer; check the network "
         "and the server's address"
     )
 

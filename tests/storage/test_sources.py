@@ -1,4 +1,4 @@
-"""What `$.input` finds in local folders."""
+"""Listing of local videos."""
 
 import os
 
@@ -13,7 +13,7 @@ from pvtt_flow.storage.sources import list_sources
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder as people have them."""
+    """Folder with typical files."""
     root = tmp_path / "videos"
     for name in (
         "b.mp4",
@@ -36,12 +36,12 @@ def names(uri, root, **params):
     return [os.path.relpath(source.uri, root) for source in sources]
 
 
-def test_a_folder_gives_its_videos_and_nothing_hidden(folder):
+def test_folder_lists_videos_and_nothing_hidden(folder):
     assert names(folder, folder) == ["a.MOV", "b.mp4", "empty.mkv", "sub/deep/c.webm"]
     assert names(f"file://{folder}/", folder) == names(folder, folder)
 
 
-def test_a_source_says_what_is_known_without_opening(folder):
+def test_source_has_metadata_without_opening(folder):
     path = folder / "b.mp4"
     (source,) = list_sources(InputParams(uri=str(path)))
     assert source.uri == str(path)
@@ -61,7 +61,7 @@ def test_empty_files_are_listed(folder):
     assert source.etag
 
 
-def test_a_file_named_in_full_is_taken_whatever_it_is_called(folder):
+def test_file_with_its_full_name_is_a_video_whatever_its_extension(folder):
     assert names(folder / "notes.txt", folder) == ["notes.txt"]
     assert names(folder / ".hidden.mp4", folder) == [".hidden.mp4"]
 
@@ -80,18 +80,18 @@ def test_globs(folder, pattern, expected):
     assert names(folder / pattern, folder) == expected
 
 
-def test_a_name_that_looks_like_a_glob_is_a_name_first(folder):
+def test_name_that_looks_like_a_glob_is_tried_as_a_name_first(folder):
     (folder / "b[1].mp4").write_bytes(b"x")
     assert names(folder / "b[1].mp4", folder) == ["b[1].mp4"]
 
 
-def test_more_endings(folder):
+def test_more_extensions(folder):
     assert "raw.dat" in names(folder, folder, extensions=(".DAT",))
-    with pytest.raises(ValidationError, match="must be a file ending like 'mp4'"):
+    with pytest.raises(ValidationError, match="must be a file extension like 'mp4'"):
         InputParams(uri="x", extensions=("*.dat",))
 
 
-def test_identity_by_content_ignores_the_clock(folder):
+def test_content_hash_ignores_modification_times(folder):
     def etags():
         sources = list_sources(InputParams(uri=str(folder), identity="content"))
         return [source.etag for source in sources]
@@ -113,10 +113,7 @@ def test_a_broken_link_is_listed_as_missing(folder):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=str(tmp_path / "nope")))
-    assert str(caught.value) == (
-        "$.input.uri: expected a video, a folder of videos, a glob or a manifest, but there is "
-        f"nothing at {tmp_path}/nope: correct the uri"
-    )
+    assert str(caught.value) == (f"$.input.uri: no videos at {tmp_path}/nope; correct the uri")
 
 
 def test_no_video_in_it(tmp_path):
@@ -124,17 +121,18 @@ def test_no_video_in_it(tmp_path):
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=str(tmp_path)))
     assert str(caught.value) == (
-        f"$.input.uri: expected at least one video in {tmp_path}, but none of its 1 files has a "
-        "video ending (3gp, apng, avi, flv, gif, m4v, mkv, mov, mp4, mpeg, mpg, mts, mxf, ogv, ts, "
-        "webm, wmv): correct the uri, or add an ending with $.input.extensions"
+        f"$.input.uri: no videos at {tmp_path}: none of its 1 files has a video "
+        "extension (3gp, apng, avi, flv, gif, m4v, mkv, mov, mp4, mpeg, mpg, mts, mxf, ogv, ts, "
+        "webm, wmv); correct the uri, or add an extension to "
+        "$.input.extensions"
     )
 
 
 def test_a_glob_without_matches(folder):
-    with pytest.raises(PreflightError, match=r"at least one video in .*\.avi, but none of its 0"):
+    with pytest.raises(PreflightError, match=r"no videos at .*\.avi: none of its 0"):
         list_sources(InputParams(uri=f"{folder}/*.avi"))
 
 
 def test_an_unknown_scheme():
-    with pytest.raises(PreflightError, match="nothing here opens ftpx://u/v: install the fsspec"):
+    with pytest.raises(PreflightError, match="no filesystem for ftpx://u/v; install the fsspec"):
         list_sources(InputParams(uri="ftpx://me:secret@u/v"))

@@ -13,7 +13,7 @@ BIG_BYTES = 12 * BLOCK_BYTES
 
 @pytest.fixture(scope="module")
 def big(s3, tmp_path_factory):
-    """A big local file, the same object in a bucket, and its bytes."""
+    """Big local file, the same object in a bucket, and their bytes."""
     content = bytes(range(256)) * (BIG_BYTES // 256)
     path = tmp_path_factory.mktemp("big") / "big.mp4"
     path.write_bytes(content)
@@ -22,7 +22,7 @@ def big(s3, tmp_path_factory):
 
 @pytest.fixture
 def fetched(monkeypatch):
-    """Sizes of the ranges that are asked of S3."""
+    """Sizes of the ranges that are requested from S3."""
     sizes = []
     fetch = s3fs.core.S3File._fetch_range
 
@@ -35,7 +35,7 @@ def fetched(monkeypatch):
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["local", "s3"])
-def test_reads_seeks_and_tells(big, which):
+def test_read_seek_and_tell(big, which):
     content = big[2]
     with open_binary(big[which]) as stream:
         assert stream.seekable()
@@ -49,15 +49,15 @@ def test_reads_seeks_and_tells(big, which):
         assert stream.read(10) == content[BLOCK_BYTES - 5 : BLOCK_BYTES + 5]
 
 
-def test_the_last_bytes_cost_one_block(big, fetched):
+def test_reading_the_last_bytes_fetches_one_block(big, fetched):
     with open_binary(big[1]) as stream:
         stream.seek(-100, io.SEEK_END)
         stream.read(100)
     assert sum(fetched) <= BLOCK_BYTES
 
 
-def test_jumping_between_places_fetches_each_block_once(big, fetched):
-    """As a demuxer does with the index at the end and the frames before it."""
+def test_jumping_between_positions_fetches_each_block_once(big, fetched):
+    """Read as a demuxer does: the index at the end, the frames before it."""
     with open_binary(big[1]) as stream:
         for place in (0, BIG_BYTES - 50, 5, BIG_BYTES - 40, BLOCK_BYTES // 2, BIG_BYTES - 30):
             stream.seek(place)
@@ -71,10 +71,10 @@ def test_a_missing_object(s3, tmp_path):
         with pytest.raises(DataError) as caught, open_binary(uri):
             pass
         assert caught.value.kind == "unreadable"
-        assert "there is nothing at" in str(caught.value) or "does not exist" in str(caught.value)
+        assert "no file at" in str(caught.value) or "must exist" in str(caught.value)
 
 
-def test_an_object_that_goes_away_while_it_is_read(s3, tmp_path):
+def test_object_that_disappears_during_reading(s3, tmp_path):
     path = tmp_path / "x.mp4"
     path.write_bytes(bytes(4 * BLOCK_BYTES))
     uri = s3.put(path, f"{s3.bucket()}/x.mp4")
@@ -82,12 +82,12 @@ def test_an_object_that_goes_away_while_it_is_read(s3, tmp_path):
         stream.read(10)
         s3fs.S3FileSystem(skip_instance_cache=True).rm_file(uri)
         stream.seek(-10, io.SEEK_END)
-        with pytest.raises(DataError, match="there is nothing at s3://") as caught:
+        with pytest.raises(DataError, match="no file at s3://") as caught:
             stream.read(10)
     assert caught.value.kind == "unreadable"
 
 
-def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+def test_pipe_is_refused_without_waiting(tmp_path):
     import os
 
     os.mkfifo(tmp_path / "pipe.mp4")
@@ -98,6 +98,6 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
         pass
 
 
-def test_errors_of_the_reader_are_left_alone(big):
+def test_errors_of_the_caller_pass_unchanged(big):
     with pytest.raises(ValueError, match="mine"), open_binary(big[0]):
         raise ValueError("mine")

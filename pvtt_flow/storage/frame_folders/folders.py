@@ -1,7 +1,6 @@
-"""Folders of frames as videos: how they are named, and what a listing says of them.
+"""List folders of frames as videos.
 
-Such a video's uri is `<folder>/#fps=25`: frames have no times of their own, so the uri says how
-many of them are shown a second.
+The uri of such a video is `<folder>/#fps=25`: frames have no timestamps, so the uri has the rate.
 """
 
 import os
@@ -21,37 +20,37 @@ from pvtt_flow.storage.params import MAX_FPS, MIN_FPS
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.uris import local_path, normalize_uri
 
-# Eleven hours; a bound on what a folder can cost before its limits are looked at.
+# Eleven hours at 25 fps; limits the cost of listing a folder, before `limits.max_frames` applies.
 MAX_FRAMES = 1_000_000
-# A lone numbered picture is a picture.
-_FEWEST = 2
+# A single numbered picture is a still.
+_MIN_FRAMES = 2
 _URI = re.compile(r"(.+)/#fps=([0-9]+(?:\.[0-9]+)?)", re.DOTALL)
-# All rates in use are fractions of small numbers: 29.97002997 is 30000/1001.
+# Video rates are fractions with small denominators: 29.97002997 is 30000/1001.
 _MAX_DENOMINATOR = 1001
 
 
 @dataclass(frozen=True, slots=True)
 class FrameFolder:
-    """A folder whose numbered pictures are the frames of one video."""
+    """Folder whose numbered pictures are the frames of one video."""
 
     folder: str
-    """Its uri, without a slash at the end."""
+    """Uri of the folder, without a slash at the end."""
     fps: float
-    """In [MIN_FPS, MAX_FPS]."""
+    """Frames per second, in [MIN_FPS, MAX_FPS]."""
 
     @property
     def uri(self) -> str:
-        """Of the video."""
+        """Uri of the video."""
         return f"{self.folder}/#fps={self.fps:.12g}"
 
     @property
     def rate(self) -> Fraction:
-        """Frames a second, exactly."""
+        """Frames per second, as an exact fraction."""
         return Fraction(self.fps).limit_denominator(_MAX_DENOMINATOR)
 
 
 def parse_frame_folder(uri: str) -> FrameFolder | None:
-    """The folder of frames that a uri names; None for every other uri."""
+    """Return the folder of frames that a uri names, and None for every other uri."""
     match = _URI.fullmatch(uri)
     if match is None or not MIN_FPS <= float(match[2]) <= MAX_FPS:
         return None
@@ -59,15 +58,15 @@ def parse_frame_folder(uri: str) -> FrameFolder | None:
 
 
 def strip_fps(uri: str) -> str:
-    """What stays the same when the frames are shown faster; other uris as they are."""
+    """Remove the rate from the uri of a folder of frames; return other uris unchanged."""
     frames = parse_frame_folder(uri)
     return f"{frames.folder}/" if frames else uri
 
 
 def list_frames(folder: str) -> list[ObjectInfo]:
-    """The numbered pictures of a folder, in no order; on a disk, none beyond one too many.
+    """List the numbered pictures of a folder, in no order.
 
-    Raises what the store raises.
+    On a disk the list stops after MAX_FRAMES + 1. Raises the errors of the store.
     """
     path = local_path(folder)
     if path is not None:
@@ -93,7 +92,7 @@ def _local_pictures(path: Path) -> list[ObjectInfo]:
 
 
 def folder_as_video(frames: FrameFolder, pictures: Iterable[ObjectInfo]) -> ObjectInfo:
-    """The video as one object: any change to its pictures, or to its rate, is one to its etag."""
+    """Return the video as one object, whose etag changes with any of its pictures and its rate."""
     by_name = sorted(pictures, key=lambda picture: picture.uri)
     if not by_name:
         return ObjectInfo(frames.uri, "", 0)
@@ -103,22 +102,22 @@ def folder_as_video(frames: FrameFolder, pictures: Iterable[ObjectInfo]) -> Obje
 
 
 def stat_folder(frames: FrameFolder) -> ObjectInfo:
-    """The video as the store has it now; raises what the store raises."""
+    """List the folder again and return the video as one object; raises the errors of the store."""
     return folder_as_video(frames, list_frames(frames.folder))
 
 
 def group_by_folder(
-    every: Iterable[ObjectInfo], fps: float
+    objects: Iterable[ObjectInfo], fps: float
 ) -> tuple[list[ObjectInfo], list[ObjectInfo]]:
-    """Folders with at least two numbered pictures as videos, and what is in none of them."""
+    """Return folders with at least two numbered pictures as videos, and all other objects."""
     by_folder: dict[str, list[ObjectInfo]] = defaultdict(list)
     others: list[ObjectInfo] = []
-    for one in every:
-        is_frame = parse_frame_name(base_name(one.uri))
-        (by_folder[one.uri.rpartition("/")[0]] if is_frame else others).append(one)
+    for info in objects:
+        is_frame = parse_frame_name(base_name(info.uri))
+        (by_folder[info.uri.rpartition("/")[0]] if is_frame else others).append(info)
     videos = []
     for folder, pictures in by_folder.items():
-        if len(pictures) < _FEWEST:
+        if len(pictures) < _MIN_FRAMES:
             others += pictures
         else:
             videos.append(folder_as_video(FrameFolder(folder, fps), pictures))

@@ -1,4 +1,4 @@
-"""Which pictures of a folder are the frames of a video, and in which order."""
+"""Recognize the frames of a video by their file names, and sort them by number."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ _FRAME = re.compile(r"(?!\.)(.*?)([0-9]+)\.(jpe?g|png)", re.IGNORECASE | re.DOTA
 
 
 class FrameName(NamedTuple):
-    """A name such as `mug_000123.jpg`, in its parts."""
+    """Parts of a name such as `mug_000123.jpg`."""
 
     prefix: str
     number: int
@@ -22,7 +22,7 @@ class FrameName(NamedTuple):
 
 
 def parse_frame_name(name: str) -> FrameName | None:
-    """None for what is no frame: another ending, no number before it, or a hidden file."""
+    """Parse a file name; return None without a number, for another extension, or a hidden file."""
     match = _FRAME.fullmatch(name)
     if match is None:
         return None
@@ -31,43 +31,40 @@ def parse_frame_name(name: str) -> FrameName | None:
 
 
 def base_name(uri: str) -> str:
-    """The last part of a uri."""
+    """Return the last part of a uri."""
     return uri.rpartition("/")[2]
 
 
 def sorted_by_number(
     pictures: Sequence[ObjectInfo], folder: str
 ) -> tuple[Coding, list[ObjectInfo]]:
-    """The frames by their number, not by their text: frame 10 comes after frame 9.
+    """Return the coding and the frames in the order of their numbers: frame 10 follows frame 9.
 
-    Numbers that are left out are no frames. Raises DataError of kind `not_a_video` when these
-    cannot be the frames of one video: there are none, JPEG beside PNG, names that begin
-    differently, or a number that comes twice.
+    Missing numbers make no frames. Raises DataError of kind `not_a_video` if the pictures cannot be
+    the frames of one video: none is numbered, JPEG and PNG are mixed, or prefixes or numbers clash.
     """
-    named = [
-        (name, found) for found in pictures if (name := parse_frame_name(base_name(found.uri)))
-    ]
-    if not named:
-        raise _no_video(folder, "pictures whose names end in a number (00000.jpg)", "none")
-    codings = Counter(name.coding for name, _ in named)
+    frames = [(name, p) for p in pictures if (name := parse_frame_name(base_name(p.uri)))]
+    if not frames:
+        raise _not_a_video(folder, "pictures whose names end in a number (00000.jpg)", "none")
+    codings = Counter(name.coding for name, _ in frames)
     if len(codings) > 1:
-        counted = " and ".join(f"{count} {coding}" for coding, count in sorted(codings.items()))
-        raise _no_video(folder, "frames of one kind, JPEG or PNG", counted)
-    prefixes = sorted({name.prefix for name, _ in named})
+        counts = " and ".join(f"{count} {coding}" for coding, count in sorted(codings.items()))
+        raise _not_a_video(folder, "frames of one type, JPEG or PNG", counts)
+    prefixes = sorted({name.prefix for name, _ in frames})
     if len(prefixes) > 1:
-        found_text = f"{prefixes[0]!r} and {prefixes[1]!r}"
-        raise _no_video(folder, "names that begin alike before their number", found_text)
-    named.sort(key=lambda pair: pair[0].number)
-    for (before, first), (after, second) in pairwise(named):
-        if before.number == after.number:
-            twice = f"{base_name(first.uri)} and {base_name(second.uri)}"
-            raise _no_video(folder, "each number once", twice)
-    return named[0][0].coding, [found for _, found in named]
+        rule = "names with the same text before their number"
+        raise _not_a_video(folder, rule, f"{prefixes[0]!r} and {prefixes[1]!r}")
+    frames.sort(key=lambda frame: frame[0].number)
+    for (name, first), (next_name, second) in pairwise(frames):
+        if name.number == next_name.number:
+            both = f"{base_name(first.uri)} and {base_name(second.uri)}"
+            raise _not_a_video(folder, "each number once", both)
+    return frames[0][0].coding, [picture for _, picture in frames]
 
 
-def _no_video(folder: str, expected: str, found: str) -> DataError:
+def _not_a_video(folder: str, rule: str, value: str) -> DataError:
     return DataError(
         "not_a_video",
-        f"a folder of frames must have {expected}, but in {folder} there are {found}; "
-        "keep each video's frames, and nothing else that is numbered, in a folder of its own",
+        f"a folder of frames must have {rule}, got {value} ({folder}); keep the frames of each "
+        "video, and no other numbered pictures, in a folder of its own",
     )

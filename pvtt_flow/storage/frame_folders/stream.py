@@ -50,7 +50,7 @@ class FrameStream(QuicktimeFile):
         self._window_at, self._window, self._at_once = -1, b"", 1
 
     def _samples_at(self, position: int) -> memoryview:
-        """As far as they are at hand; one more window where none are."""
+        """Return the bytes at a position that are in the window, after fetching one if needed."""
         stop = self._window_at + len(self._window)
         if not self._window_at <= position < stop:
             at_once = min(2 * self._at_once, _MOST_AT_ONCE) if position == stop else 1

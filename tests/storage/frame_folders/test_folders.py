@@ -1,4 +1,4 @@
-"""What the listing makes of folders of frames: local, in memory, and on a real S3 server."""
+"""Listing of frame folders: local, in memory, and on a real S3 server."""
 
 import os
 from fractions import Fraction
@@ -33,7 +33,7 @@ VIDEOS = ["clip.mp4", "deep/er/#fps=25", "mug/#fps=25"]
 
 @pytest.fixture
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A bucket as people have them."""
+    """Root of a tree with typical files."""
     places = {
         "local": lambda: str(tmp_path),
         "memory": lambda: f"memory:///{tmp_path.name}",
@@ -51,14 +51,14 @@ def put(uri: str, content: bytes) -> None:
 
 
 def listed(uri: str, **params: object) -> dict[str, Source]:
-    """By what comes after the uri's folder."""
+    """Return the sources by their uris below the folder."""
     sources = list_sources(InputParams(uri=uri, **{"frame_folders": True, **params}))
     start = uri.partition("*")[0].rstrip("/")
     return {source.uri.removeprefix(f"{start}/"): source for source in sources}
 
 
 @pytest.mark.parametrize("root", ["local", "memory", "s3"], indirect=True)
-def test_folders_are_videos_when_asked_for(root: str) -> None:
+def test_frame_folders_are_listed_as_videos(root: str) -> None:
     assert sorted(listed(root)) == VIDEOS
     assert sorted(listed(root, frame_folders=False)) == ["clip.mp4"]
     # As stills they would be videos of their own.
@@ -76,32 +76,32 @@ def test_folders_are_videos_when_asked_for(root: str) -> None:
 
 
 @pytest.mark.parametrize("root", ["local", "memory"], indirect=True)
-def test_what_changes_a_video(root: str) -> None:
+def test_etag_follows_pictures(root: str) -> None:
     def etag() -> str:
         return listed(root)["mug/#fps=25"].etag
 
-    seen = [etag()]
+    etags = [etag()]
     put(f"{root}/mug/00001.jpg", b"MUG/00001.JPG!")
-    seen.append(etag())
+    etags.append(etag())
     put(f"{root}/mug/00002.jpg", b"")
-    seen.append(etag())
+    etags.append(etag())
     files, path = fsspec.url_to_fs(f"{root}/mug/00000.jpg", use_listings_cache=False)
     files.rm(path)
-    seen.append(etag())
-    assert len(set(seen)) == 4
+    etags.append(etag())
+    assert len(set(etags)) == 4
     put(f"{root}/mug/notes.txt", b"x")
-    assert etag() == seen[-1]
+    assert etag() == etags[-1]
 
 
 @pytest.mark.parametrize("root", ["local", "memory"], indirect=True)
-def test_another_rate_is_another_content_of_the_same_video(root: str) -> None:
+def test_etag_follows_the_rate_and_the_id_does_not(root: str) -> None:
     slow, fast = listed(root)["mug/#fps=25"], listed(root, frames_fps=29.97)["mug/#fps=29.97"]
     assert slow.video_id == fast.video_id
     assert slow.etag != fast.etag
     check_same(fast.uri, {"uri": fast.uri, "etag": fast.etag, "size_bytes": fast.size_bytes})
 
 
-def test_a_manifest_names_folders(tmp_path: Path) -> None:
+def test_manifest_lists_frame_folders(tmp_path: Path) -> None:
     for name in NAMES:
         put(f"{tmp_path}/{name}", name.encode())
     rows = ("mug/,m", "deep/er/#fps=24.0,", "nope/,n", "clip.mp4/,c", "still/,s")
@@ -115,7 +115,7 @@ def test_a_manifest_names_folders(tmp_path: Path) -> None:
     assert still.size_bytes == len("still/1.jpg")
 
 
-def test_whoever_has_only_frames_is_told_of_the_key(tmp_path: Path) -> None:
+def test_error_names_the_key_for_frame_folders(tmp_path: Path) -> None:
     for name in NAMES[:2]:
         put(f"{tmp_path}/{name}", b"")
     with pytest.raises(
@@ -125,14 +125,14 @@ def test_whoever_has_only_frames_is_told_of_the_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nope/#fps=25", "still/#fps=0", "docs/#fps=25"])
-def test_a_named_folder_without_frames(tmp_path: Path, name: str) -> None:
+def test_folder_without_frames_is_refused(tmp_path: Path, name: str) -> None:
     put(f"{tmp_path}/still/1.jpg", b"")
     put(f"{tmp_path}/docs/a.txt", b"")
-    with pytest.raises(PreflightError, match=f"there is nothing at {tmp_path}/{name}"):
+    with pytest.raises(PreflightError, match=f"no videos at {tmp_path}/{name}"):
         list_sources(InputParams(uri=f"{tmp_path}/{name}"))
 
 
-def test_content_is_told_by_all_bytes_and_the_rate(tmp_path: Path) -> None:
+def test_content_hash_covers_all_bytes_and_the_rate(tmp_path: Path) -> None:
     for name in NAMES:
         put(f"{tmp_path}/{name}", name.encode())
 
@@ -154,7 +154,7 @@ def test_content_is_told_by_all_bytes_and_the_rate(tmp_path: Path) -> None:
     [(25, Fraction(25)), (29.97, Fraction(2997, 100)), (30_000 / 1001, Fraction(30_000, 1001)),
      (0.01, Fraction(1, 100)), (1000, Fraction(1000))],
 )  # fmt: skip
-def test_a_uri_says_all(fps: float, rate: Fraction) -> None:
+def test_uri_carries_folder_and_rate(fps: float, rate: Fraction) -> None:
     frames = FrameFolder("s3://bucket/mug", fps)
     assert frames.rate == rate
     again = parse_frame_folder(frames.uri)
@@ -164,14 +164,12 @@ def test_a_uri_says_all(fps: float, rate: Fraction) -> None:
 
 
 @pytest.mark.parametrize("uri", ["/a/b.mp4", "/a/#fps=x", "/a/#fps=5000", "/a/b#fps=25", "s3://b/"])
-def test_other_uris_are_as_they_are(uri: str) -> None:
+def test_other_uris_are_no_frame_folders(uri: str) -> None:
     assert parse_frame_folder(uri) is None
     assert strip_fps(uri) == uri
 
 
-def test_a_huge_folder_is_not_read_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_listing_a_huge_folder_stops_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "MAX_FRAMES", 3)
     for number in range(9):
         (tmp_path / f"{number}.jpg").touch()

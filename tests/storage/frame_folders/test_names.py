@@ -1,4 +1,4 @@
-"""Which names are frames, and in which order."""
+"""File names of frames, and their order."""
 
 import random
 
@@ -11,7 +11,7 @@ from pvtt_flow.storage.frame_folders.names import FrameName, parse_frame_name, s
 from pvtt_flow.storage.object_info import ObjectInfo
 
 
-def found(*names: str) -> list[ObjectInfo]:
+def objects(*names: str) -> list[ObjectInfo]:
     return [ObjectInfo(f"/data/mug/{name}", "etag", 1) for name in names]
 
 
@@ -36,32 +36,32 @@ def test_names(name: str, expected: FrameName | None) -> None:
 
 
 @given(st.sets(st.integers(0, 10**30), min_size=1), st.sampled_from(["", "frame_", "a1-"]))
-def test_the_order_is_that_of_the_numbers(numbers: set[int], prefix: str) -> None:
+def test_frames_are_sorted_by_number(numbers: set[int], prefix: str) -> None:
     ordered = sorted(numbers)
     names = [f"{prefix}{number}.png" for number in ordered]
     shuffled = random.Random(0).sample(names, len(names))
-    assert sorted_by_number(found(*shuffled), "/data/mug") == ("png", found(*names))
+    assert sorted_by_number(objects(*shuffled), "/data/mug") == ("png", objects(*names))
 
 
 def test_leading_zeros_and_gaps_change_nothing() -> None:
-    _, frames = sorted_by_number(found("0100.jpg", "9.jpg", "00030.JPEG"), "/data/mug")
-    assert frames == found("9.jpg", "00030.JPEG", "0100.jpg")
+    _, frames = sorted_by_number(objects("0100.jpg", "9.jpg", "00030.JPEG"), "/data/mug")
+    assert frames == objects("9.jpg", "00030.JPEG", "0100.jpg")
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "message"),
     [
         (
             ["cover.jpg"],
-            "pictures whose names end in a number (00000.jpg), but in mug there are no",
+            "pictures whose names end in a number (00000.jpg), got none (mug)",
         ),
-        (["0.jpg", "1.jpg", "0.png"], "one kind, JPEG or PNG, but in mug there are 2 jpeg and 1 p"),
-        (["a_0.jpg", "b_1.jpg"], "names that begin alike before their number, but in mug there"),
-        (["1.jpg", "2.jpg", "01.jpeg"], "each number once, but in mug there are 1.jpg and 01.jpeg"),
+        (["0.jpg", "1.jpg", "0.png"], "one type, JPEG or PNG, got 2 jpeg and 1 png (mug)"),
+        (["a_0.jpg", "b_1.jpg"], "names with the same text before their number, got 'a_' and 'b_'"),
+        (["1.jpg", "2.jpg", "01.jpeg"], "each number once, got 1.jpg and 01.jpeg"),
     ],
 )
-def test_what_is_no_video(names: list[str], told: str) -> None:
+def test_pictures_that_are_no_video_are_refused(names: list[str], message: str) -> None:
     with pytest.raises(DataError, match="in a folder of its own") as caught:
-        sorted_by_number(found(*names), "mug")
+        sorted_by_number(objects(*names), "mug")
     assert caught.value.kind == "not_a_video"
-    assert told in str(caught.value)
+    assert message in str(caught.value)

@@ -153,7 +153,7 @@ def test_errors_keep_type_and_message(isolated: IsolatedDecoder, tmp_path: Path)
     assert_fails(
         lambda: list(isolated.iterate(read_frames, str(tmp_path / "gone.mp4"))),
         "unreadable",
-        "there is nothing at",
+        "no file at",
     )
     with pytest.raises(ZeroDivisionError) as caught:
         isolated.call(hostile.divide_by_zero, URI)
