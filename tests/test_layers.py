@@ -27,12 +27,10 @@ MAY_IMPORT = {
     "readers": {"core", "dataset", "storage", "video"} | BASE,
     "stages": {"config", "core", "dataset", "models", "storage", "video"} | BASE,
     "pipeline": {"config", "core", "dataset", "models", "stages", "storage", "video"} | BASE,
-    "console": {"models", "pipeline"} | BASE,
-    "commands": {
-        "config", "console", "core", "dataset", "models", "open_dataset", "pipeline", "readers",
-        "review", "stages", "storage", "video",
+    "cli": {
+        "config", "core", "dataset", "models", "open_dataset", "pipeline", "readers", "review",
+        "stages", "storage", "video",
     } | BASE,
-    "cli": {"commands", "config"} | BASE,
 }  # fmt: skip
 ONLY_IN = {
     "av": {"video", "training"},

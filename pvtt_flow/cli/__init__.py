@@ -1,4 +1,4 @@
-"""The command line. Each command is a thin call; heavy imports wait until one is chosen."""
+"""Command line: one file for each group of commands, which import what they need when called."""
 
 from pvtt_flow.cli.app import app, command, main
 

@@ -1,4 +1,4 @@
-"""`python -m pvtt_flow.cli`."""
+"""Run `python -m pvtt_flow.cli`."""
 
 from pvtt_flow.cli.app import command
 

@@ -1,43 +1,59 @@
-"""All commands, and what the process does around them."""
+"""Build the `pvtt-flow` command and run it as a process."""
 
 import atexit
 import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from pvtt_flow.cli import configs, datasets, models, runs
+from pvtt_flow import __version__
+from pvtt_flow.cli import config, dataset, maintenance, models, run, versions
 from pvtt_flow.cli.options import EXIT_REFUSED
 
 app = typer.Typer(
-    help="A bucket of product videos in, a dataset of masklets out.",
     no_args_is_help=True,
     add_completion=False,
     # Typer's rich help takes 0.2 s to import; `--help` should answer at once.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 (typer's callback)
+    if value:
+        typer.echo(f"pvtt-flow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def pvtt_flow(
+    _version: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Turn a bucket of product videos into a dataset of masklets."""
+
+
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    # Runs.
-    *(runs.run, runs.submit, runs.plan, runs.debug),
-    # A dataset, and its earlier versions.
-    *(datasets.show, datasets.preview, datasets.history, datasets.diff, datasets.restore),
-    # What it says of its videos.
-    *(datasets.judge, datasets.retry, datasets.clear),
-    # The files that it lies in.
-    *(datasets.compact, datasets.vacuum, datasets.upgrade),
+    *(run.run, run.submit, run.plan, run.debug),
+    *(dataset.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
+    *(versions.history, versions.diff, versions.restore),
+    *(maintenance.compact, maintenance.vacuum, maintenance.upgrade),
 )
 for function in _COMMANDS:
     app.command()(function)
 app.add_typer(models.app, name="models")
-app.add_typer(configs.app, name="config")
+app.add_typer(config.app, name="config")
 
 
 def main() -> None:
-    """The `pvtt-flow` command: known errors are one clear message, not a traceback."""
+    """Run the command line; print a known error as one line and exit with 2."""
     from pvtt_flow.errors import PvttFlowError
 
     logging.basicConfig(
@@ -47,20 +63,11 @@ def main() -> None:
     try:
         app()
     except PvttFlowError as error:
-        _refuse(error)
-
-
-def _refuse(error: Exception) -> NoReturn:
-    typer.echo(f"error: {error}", err=True)
-    raise SystemExit(EXIT_REFUSED)
+        _exit_with_error(error)
 
 
 def command() -> NoReturn:
-    """`main` as a process of its own.
-
-    It ends without tearing down native libraries: their threads outlive the interpreter's modules,
-    and now and then one of them aborts a run that has done all its work.
-    """
+    """Run `main` as a process of its own (the entry point of `pvtt-flow`)."""
     code = 0
     try:
         main()
@@ -68,7 +75,13 @@ def command() -> NoReturn:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             typer.echo(end.code, err=True)
+    # Skip the teardown of native libraries, whose threads sometimes abort a finished run in it.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _exit_with_error(error: Exception) -> NoReturn:
+    typer.echo(f"error: {error}", err=True)
+    raise SystemExit(EXIT_REFUSED)

@@ -1,20 +1,31 @@
-"""Commands about weights."""
+"""Commands on model weights."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pvtt_flow.cli.options import EXIT_FAILURES, ModelsFolder, console
+from pvtt_flow.errors import ConfigError, PreflightError
 
-app = typer.Typer(help="Model weights by name.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from pvtt_flow.models.checkpoints import Checkpoint
+
+app = typer.Typer(help="List, fetch and verify model weights.", no_args_is_help=True)
 
 
 @app.command("list")
 def models_list(folder: ModelsFolder = None) -> None:
-    """Print the weights that have a name, and where they are."""
-    from pvtt_flow.commands.models import list_models
+    """Print the names of known weights and where they are."""
+    from pvtt_flow.cli.output import checkpoints_table
+    from pvtt_flow.models import checkpoints
 
-    list_models(folder, console())
+    rows = []
+    for name, checkpoint in checkpoints.known().items():
+        path = _path_of(checkpoint, folder)
+        place = str(path) if path.is_file() else "not here; `pvtt-flow models fetch` downloads it"
+        rows.append((name, checkpoint.file_name, place))
+    console().print(checkpoints_table(rows))
 
 
 @app.command("fetch")
@@ -22,16 +33,41 @@ def models_fetch(
     name: Annotated[str, typer.Argument(help="A name of `models list`.")],
     folder: ModelsFolder = None,
 ) -> None:
-    """Download weights from their publisher and check them against the pinned hash."""
-    from pvtt_flow.commands.models import fetch_model
+    """Download weights and verify their hash."""
+    from pvtt_flow.models import checkpoints
+    from pvtt_flow.storage.streams import open_binary
 
-    fetch_model(name, folder, console())
+    checkpoint = checkpoints.known().get(name)
+    if checkpoint is None:
+        raise ConfigError(f"NAME must be one of {', '.join(checkpoints.known())}; got {name}")
+    path = checkpoints.locate(checkpoint, folder, open_binary)
+    console().print(f"{name}: {path}, sha256 verified", soft_wrap=True)
 
 
 @app.command("verify")
 def models_verify(folder: ModelsFolder = None) -> None:
-    """Check the weights that are there against their pinned hashes."""
-    from pvtt_flow.commands.models import verify_models
+    """Verify the hash of all weights that are here."""
+    from pvtt_flow.models import checkpoints
 
-    if not verify_models(folder, console()):
+    out = console()
+    all_verified = True
+    for name, checkpoint in checkpoints.known().items():
+        path = _path_of(checkpoint, folder)
+        if not path.is_file():
+            continue
+        try:
+            checkpoints.verify(path, checkpoint.sha256)
+            out.print(f"{name}: ok", highlight=False)
+        except PreflightError as error:
+            all_verified = False
+            out.print(f"{name}: {error}", style="red", soft_wrap=True)
+    if not all_verified:
         raise typer.Exit(EXIT_FAILURES)
+
+
+def _path_of(checkpoint: "Checkpoint", folder: str | None) -> Path:
+    from pvtt_flow.models import checkpoints
+
+    if checkpoint.url is None:
+        return checkpoints.embedded_file(checkpoint.file_name)
+    return (Path(folder) if folder else checkpoints.default_folder()) / checkpoint.file_name

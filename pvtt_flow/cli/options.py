@@ -1,61 +1,86 @@
-"""What the commands' options have in common, and how a shell tells their ends apart."""
+"""Options, exit codes and helpers that several commands share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pvtt_flow.errors import ConfigError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pvtt_flow.config.schema import RunConfig
+    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.types import VideoRecord
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, see configs/.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override a value; may be repeated."),
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override a value; repeatable."),
 ]
-Limit = Annotated[
-    int | None, typer.Option(min=0, help="Process at most this many of the videos to do.")
-]
+Limit = Annotated[int | None, typer.Option(min=0, help="Process at most this many videos.")]
 Only = Annotated[
     str | None,
-    typer.Option(metavar="REASONS", help="Some of new,changed,stale,failed."),
+    typer.Option(metavar="REASONS", help="Process only these: new,changed,stale,failed."),
 ]
 IncludeStale = Annotated[
-    bool, typer.Option("--include-stale", help="Also videos whose settings or weights changed.")
+    bool,
+    typer.Option("--include-stale", help="Also process videos with changed settings or weights."),
 ]
 DatasetUri = Annotated[str, typer.Argument(metavar="DATASET", help="A folder or s3:// uri.")]
 ModelsFolder = Annotated[
     str | None, typer.Option("--models", help="Folder or bucket of weights; default: the cache.")
 ]
 
-# What a shell can tell apart: 0 done, 1 too many videos failed, 2 the run could not start,
-# 3 the job was stopped.
+# Exit codes: 0 success, 1 too many videos failed, 2 a command could not start, 3 job stopped.
 EXIT_FAILURES = 1
 EXIT_REFUSED = 2
 EXIT_STOPPED = 3
 
+_MAX_LISTED = 5
 
-def loaded_config(config: Path, overrides: list[str] | None) -> "RunConfig":
-    """The config of a file and its overrides."""
+
+def load_config(config: Path, overrides: list[str] | None) -> "RunConfig":
+    """Load a config file with its overrides."""
     from pvtt_flow.config.loading import load
 
     return load(config, overrides or [])
 
 
-def planned(
+def config_for_run(
     config: Path, overrides: list[str] | None, only: str | None, *, include_stale: bool
 ) -> "RunConfig":
-    """The config with the flags that choose what is processed."""
-    chosen = [] if only is None else [f"run.process=[{only}]"]
-    loaded = loaded_config(config, [*(overrides or []), *chosen])
+    """Load a config with the flags that select the videos to process."""
+    selection = [] if only is None else [f"run.process=[{only}]"]
+    loaded = load_config(config, [*(overrides or []), *selection])
     return loaded.processing("stale") if include_stale else loaded
 
 
 def console() -> "Console":
-    """Where commands print."""
+    """Return the console that commands print to."""
     from rich.console import Console
 
-    # A file's name is printed as it is, also when it looks like markup: `[red] :cup:.mp4`.
+    # File names may look like markup: `[red] :cup:.mp4`.
     return Console(markup=False, emoji=False)
+
+
+def find_video(dataset: "Dataset", part: str) -> "VideoRecord":
+    """Return the one video with this id, or the one whose id or uri contains it.
+
+    Raises ConfigError for no such video, and for several.
+    """
+    from pvtt_flow.dataset.queries import find_videos
+
+    matches = find_videos(dataset, part, limit=_MAX_LISTED + 1)
+    if len(matches) == 1:
+        return matches[0]
+    advice = f"list ids with pvtt-flow show {dataset.uri} --videos"
+    if not matches:
+        raise ConfigError(f"no video in {dataset.uri} matches {part!r}; {advice}")
+    ids = [record.video_id for record in matches[:_MAX_LISTED]]
+    ids += ["..."] if len(matches) > _MAX_LISTED else []
+    raise ConfigError(
+        f"VIDEO must match one video in {dataset.uri}, got {part!r}, which matches "
+        f"{', '.join(ids)}; {advice}"
+    )

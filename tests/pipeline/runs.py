@@ -14,7 +14,7 @@ from pvtt_flow.dataset.queries import find_videos
 from pvtt_flow.types import VideoRecord
 from pvtt_flow.video.decode import TruncatedVideoError
 from pvtt_flow.video.read import read_frames
-from tests.commands.terminal import Ended, pvtt_flow
+from tests.cli.terminal import Ended, pvtt_flow
 from tests.stages.bad_videos import BAD_VIDEOS
 
 GOOD_VIDEOS = ("one_product.mp4", "two_products.mp4", "truncated.mp4")

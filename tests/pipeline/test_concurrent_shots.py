@@ -15,7 +15,7 @@ from pvtt_flow.dataset.queries import find_videos, masklets_of
 from pvtt_flow.types import Masklet, VideoRecord
 from pvtt_flow.video.encode import write_mp4
 from pvtt_flow.video.read import read_frames
-from tests.commands.terminal import Ended, pvtt_flow
+from tests.cli.terminal import Ended, pvtt_flow
 from tests.pipeline.runs import sample, write_config
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from pvtt_flow import __version__, open_dataset
 from pvtt_flow.core import rle
 from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.types import Masklet
-from tests.commands.terminal import Ended, pvtt_flow
+from tests.cli.terminal import Ended, pvtt_flow
 from tests.pipeline.runs import GOOD_VIDEOS, STRIDE, MixedRun, num_processed, sample
 from tests.stages.bad_videos import BAD_VIDEOS
 

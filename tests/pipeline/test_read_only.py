@@ -12,7 +12,7 @@ from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import history
 from pvtt_flow.storage.filesystems import filesystem
-from tests.commands.terminal import pvtt_flow
+from tests.cli.terminal import pvtt_flow
 from tests.dataset.datasets import masklets_of, publish_videos
 from tests.disks import small_disk
 from tests.pipeline.runs import sample, write_config

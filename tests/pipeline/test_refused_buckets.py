@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import s3fs
 
-from tests.commands.terminal import Ended, pvtt_flow
+from tests.cli.terminal import Ended, pvtt_flow
 from tests.pipeline.runs import sample, write_config
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow.models import checkpoints
-from tests.commands.terminal import pvtt_flow
+from tests.cli.terminal import pvtt_flow
 
 TINY = checkpoints.known()["sam2.1_hiera_tiny"]
 
@@ -31,7 +31,7 @@ def test_list_tells_names_and_places(folder: Path) -> None:
     assert rows.keys() == checkpoints.known().keys()
     assert rows["embedded_tracker"] == str(checkpoints.embedded_file("sam2_embedded.pt"))
     assert rows[TINY.name] == str(folder / TINY.file_name)
-    assert rows["sam2.1_hiera_large"].startswith("not here; `pvtt-flow models fetch` brings it")
+    assert rows["sam2.1_hiera_large"].startswith("not here; `pvtt-flow models fetch` downloads it")
 
 
 def test_fetch_without_a_network_says_what_to_put_where(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """The command line: what it costs to ask for help, and how it refuses."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands.terminal import pvtt_flow
+from pvtt_flow import __version__
+from tests.cli.terminal import pvtt_flow
 from tests.pipeline.runs import num_processed, sample, write_config
 
 HEAVY = ("ray", "torch", "ultralytics", "sam2", "pyarrow", "deltalake", "duckdb", "numpy",
@@ -30,23 +33,42 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("command", "told", "heavy"),
+    ("command", "expected", "heavy"),
     [
-        ("", "A bucket of product videos in, a dataset of masklets out.", (*HEAVY, "pydantic")),
+        ("", "Turn a bucket of product videos into a dataset of masklets.", (*HEAVY, "pydantic")),
         # Typer itself imports pydantic to read a command's options.
         ("run", "--dry-run", HEAVY),
         ("models", "verify", HEAVY),
     ],
 )
-def test_help_imports_nothing_heavy(command: str, told: str, heavy: tuple[str, ...]) -> None:
+def test_help_imports_nothing_heavy(command: str, expected: str, heavy: tuple[str, ...]) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(heavy=heavy), *command.split(), "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told in ended.stdout
+    assert expected in ended.stdout
     assert ended.stdout.splitlines()[-1] == "imported:"
+
+
+@pytest.mark.parametrize("command", [(), ("models",), ("config",)])
+def test_summaries_of_commands_are_whole_sentences(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
+    shown = pvtt_flow(*command, "--help")
+    assert shown.code == 0
+    summaries = shown.out.partition("Commands:\n")[2].splitlines()
+    assert len(summaries) == {(): 17, ("models",): 3, ("config",): 2}[command]
+    for summary in summaries:
+        assert summary.endswith("."), summary
+        assert not summary.endswith("..."), summary
+
+
+def test_version() -> None:
+    shown = pvtt_flow("--version")
+    assert (shown.code, shown.out) == (0, f"pvtt-flow {__version__}\n")
 
 
 def test_config_show_tells_defaults_and_overrides(config: Path) -> None:

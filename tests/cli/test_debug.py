@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.commands.terminal import pvtt_flow
+from tests.cli.terminal import pvtt_flow
 from tests.pipeline.runs import num_processed, sample, write_config
 
 SCRIPT = """

@@ -6,7 +6,7 @@ import pytest
 
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
-from tests.commands.terminal import Ended, pvtt_flow
+from tests.cli.terminal import Ended, pvtt_flow
 from tests.dataset.dataset_rows import masklet
 from tests.dataset.datasets import new_dataset, publish, publish_videos, videos_of
 
@@ -37,11 +37,13 @@ def test_history_and_restore(dataset: Dataset) -> None:
     shown = pvtt_flow("history", dataset.uri)
     assert cells(shown, "2")[2:5:2] == ["run", "r2"]
     assert "videos_added 2" in cells(shown, "1")[5]
-    assert "version 3 holds what 1 held" in pvtt_flow("restore", dataset.uri, "1").out
+    assert "version 3 has the content of version 1" in pvtt_flow("restore", dataset.uri, "1").out
     assert sorted(videos_of(dataset)) == ["blue-mug", "red-mug"]
     assert "restored_version 1" in cells(pvtt_flow("history", dataset.uri), "3")[5]
-    assert pvtt_flow("restore", dataset.uri, "--at", "2999-01-01").out.startswith("version 4 holds")
-    assert "give either VERSION or --at" in refused("restore", dataset.uri)
+    assert pvtt_flow("restore", dataset.uri, "--at", "2999-01-01").out.startswith(
+        "version 4 has the content of version 3"
+    )
+    assert "must have either VERSION or --at, got neither" in refused("restore", dataset.uri)
     assert "must be in [0, 4], got 99" in refused("restore", dataset.uri, "99")
 
 
@@ -50,7 +52,7 @@ def test_diff(dataset: Dataset) -> None:
     shown = pvtt_flow("diff", dataset.uri, "1", "3")
     assert cells(shown, "recomputed") == ["recomputed", "1"]
     assert cells(shown, "accept → reject") == ["accept → reject", "1"]
-    assert cells(shown, "mean mask IoU of what was recomputed")[1] == "1.0000"
+    assert cells(shown, "mean mask IoU of recomputed masklets")[1] == "1.0000"
     assert "added: /videos/lost.mp4" in shown.out
 
 
@@ -95,38 +97,39 @@ def test_a_part_that_matches_many_videos_lists_a_few(dataset: Dataset) -> None:
     assert refused("retry", dataset.uri, "cup").count("cup") == 1 + 5
     # An id is that video, also where other ids contain it.
     publish_videos(dataset, ["cup"])
-    assert "no such video has failed" in pvtt_flow("retry", dataset.uri, "cup").out
+    assert "no failed video matches" in pvtt_flow("retry", dataset.uri, "cup").out
 
 
 def test_retry(dataset: Dataset) -> None:
-    assert "no such video has failed" in pvtt_flow("retry", dataset.uri, "red-mug").out
-    assert "no such video has failed" in pvtt_flow("retry", dataset.uri, "--kind", "internal").out
-    assert "1 videos will be tried again; version 3" in pvtt_flow("retry", dataset.uri, "--all").out
+    assert "no failed video matches" in pvtt_flow("retry", dataset.uri, "red-mug").out
+    assert "no failed video matches" in pvtt_flow("retry", dataset.uri, "--kind", "internal").out
+    assert (
+        "1 videos will be processed again; version 3"
+        in pvtt_flow("retry", dataset.uri, "--all").out
+    )
     assert (videos_of(dataset)["lost"].status, videos_of(dataset)["lost"].attempts) == ("failed", 0)
-    assert "give VIDEO, --kind or --all" in refused("retry", dataset.uri)
+    assert "must have VIDEO, --kind or --all" in refused("retry", dataset.uri)
 
 
 def test_clear(dataset: Dataset) -> None:
-    assert (
-        "1 videos and their 1 masklets are forgotten" in pvtt_flow("clear", dataset.uri, "red").out
-    )
-    assert "no video is gone" in pvtt_flow("clear", dataset.uri, "--gone").out
+    assert "1 videos and their 1 masklets deleted" in pvtt_flow("clear", dataset.uri, "red").out
+    assert "no video is gone from its input" in pvtt_flow("clear", dataset.uri, "--gone").out
     mark_gone(dataset.uri, gone=["lost"], returned=[], at_ns=1, run_id="r3")
     assert "1 videos and their 0 masklets" in pvtt_flow("clear", dataset.uri, "--gone").out
     assert list(videos_of(dataset)) == ["blue-mug"]
-    assert "give either VIDEO or --gone" in refused("clear", dataset.uri)
+    assert "must have either VIDEO or --gone, got neither" in refused("clear", dataset.uri)
 
 
-def test_upkeep(dataset: Dataset) -> None:
+def test_maintenance(dataset: Dataset) -> None:
     before = dataset.num_files()
     compacted = pvtt_flow("compact", dataset.uri)
     assert f"{before} files became {dataset.num_files()}; version 3" in compacted.out
     assert (
-        "0 files would go; readable from version 0 on"
+        "0 files would be deleted; readable from version 0 on"
         in pvtt_flow("vacuum", dataset.uri, "--dry-run").out
     )
     assert pvtt_flow("vacuum", dataset.uri).out == "0 files deleted; readable from version 0 on\n"
-    assert "had today's columns already" in pvtt_flow("upgrade", dataset.uri).out
+    assert "already up to date" in pvtt_flow("upgrade", dataset.uri).out
 
 
 @pytest.mark.parametrize(

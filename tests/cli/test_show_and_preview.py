@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from pvtt_flow.video.read import read_frames
-from tests.commands.terminal import pvtt_flow
+from tests.cli.terminal import pvtt_flow
 from tests.pipeline.runs import MixedRun, num_good_frames
 from tests.readers.sample_dataset import processed
 
@@ -53,7 +53,7 @@ def test_preview_paints_a_video_that_plays(mixed_run: MixedRun, tmp_path: Path) 
 def test_preview_of_a_failed_video_says_why(mixed_run: MixedRun, tmp_path: Path) -> None:
     ended = pvtt_flow("preview", mixed_run.dataset, "zero_length", "--out", tmp_path)
     assert ended.code == 0, ended.err
-    assert "no masks to play: failed the file must have content" in ended.out
+    assert "no masks to draw: failed the file must have content" in ended.out
     assert [path.suffix for path in tmp_path.iterdir()] == [".png"]
 
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 from rich.console import Console
 
-from pvtt_flow.console.progress import watching
+from pvtt_flow.cli.progress import progress_watcher
 from pvtt_flow.pipeline.assemble import Sealer
 from pvtt_flow.pipeline.plan import Plan, Planned
 from pvtt_flow.pipeline.summary import Summary
@@ -17,7 +17,7 @@ from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT
 def watch(console: Console) -> None:
     """A run of two videos, of which the first one fails."""
     summary = Summary(run_id="run", num_planned=2, plan={})
-    with watching(console) as watcher:
+    with progress_watcher(console) as watcher:
         watcher.planned(Plan(videos=(Planned(SHOT.source, "new"),) * 2, process=frozenset(["new"])))
         shot_results: tuple[ShotResult, ...] = (FAILED_SHOT, SHOT)
         for shot_result in shot_results:

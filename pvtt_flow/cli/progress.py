@@ -1,4 +1,4 @@
-"""How far a run is: a bar for people at a terminal, plain lines for a log."""
+"""Show the progress of a run: a bar at a terminal, plain lines in a log."""
 
 import logging
 import time
@@ -14,13 +14,13 @@ from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.types import VideoRecord
 
 _LOG = logging.getLogger("pvtt_flow")
-# A log of a run of days should have thousands of lines, not millions.
+# A run may take days and millions of videos: its log should have thousands of lines.
 _LOG_INTERVAL_S = 5.0
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Watcher]:
-    """The watcher that suits the console."""
+def progress_watcher(console: Console) -> Iterator[Watcher]:
+    """Yield a bar for a terminal, else a logger of plain lines."""
     if not console.is_terminal:
         yield LogWatcher()
         return
@@ -36,18 +36,18 @@ def watching(console: Console) -> Iterator[Watcher]:
 
 
 class BarWatcher:
-    """A progress bar in videos."""
+    """Progress bar that counts videos."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("planning", total=None, detail="")
 
     def planned(self, plan: Plan) -> None:
-        """See `Watcher`."""
+        """Set the number of videos."""
         self._progress.update(self._task, description="videos", total=len(plan.to_process))
 
     def finished(self, record: VideoRecord, summary: Summary) -> None:
-        """See `Watcher`."""
+        """Advance the bar; print a failure."""
         if record.failure_kind is not None:
             self._progress.console.print(
                 f"failed {record.uri}: {record.failure_kind}: {record.failure_message}",
@@ -60,18 +60,18 @@ class BarWatcher:
 
 
 class LogWatcher:
-    """Plain lines: the plan, every failure, and now and then how far it is."""
+    """Log lines: the plan, every failure, and the progress every few seconds."""
 
     def __init__(self) -> None:
         self._logged_at_s = time.monotonic()
 
     def planned(self, plan: Plan) -> None:
-        """See `Watcher`."""
+        """Log the plan."""
         counts = ", ".join(f"{n} {reason}" for reason, n in plan.counts.items() if n)
         _LOG.info("plan: %s", counts or "no videos")
 
     def finished(self, record: VideoRecord, summary: Summary) -> None:
-        """See `Watcher`."""
+        """Log a failure, and the progress at times."""
         if record.failure_kind is not None:
             _LOG.warning(
                 "failed %s: %s: %s",

@@ -1,10 +1,9 @@
-"""What a person reads after a command: rich tables of plans, runs and datasets."""
+"""Rich tables of plans, runs and datasets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 
-from pvtt_flow.models.checkpoints import Checkpoint
 from pvtt_flow.pipeline.plan import Plan
 from pvtt_flow.pipeline.summary import Summary
 
@@ -13,14 +12,14 @@ _REASONS: Mapping[str, str] = {
     "changed": "the content changed",
     "stale": "settings, weights or prompts changed; kept unless --include-stale",
     "failed": "failed before, attempts left",
-    "quarantined": "failed too often; waits for its content to change, or for `retry`",
-    "gone": "in the dataset, not in its input any more; marked, not deleted",
+    "quarantined": "failed too often; processed when its content changes, or after `retry`",
+    "gone": "in the dataset, no longer in its input; marked, not deleted",
     "unchanged": "nothing to do",
 }
 
 
 def plan_table(plan: Plan, num_frames: int | None) -> Table:
-    """Videos by reason, and the estimated frames to process."""
+    """Make a table of videos by reason, with the estimated frames to process."""
     table = Table(title="plan", title_justify="left")
     table.add_column("reason")
     table.add_column("videos", justify="right")
@@ -36,10 +35,10 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
 
 
 def summary_table(summary: Summary) -> Table:
-    """One run in numbers."""
+    """Make a table of the counts of one run."""
     title = f"run {summary.run_id}"
     table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
-    table.add_column("what")
+    table.add_column("name")
     table.add_column("value", justify="right")
     table.add_row("videos", _with_parts(summary.num_videos, summary.statuses))
     table.add_row("shots", str(summary.num_shots))
@@ -57,7 +56,7 @@ def summary_table(summary: Summary) -> Table:
 
 
 def failures_table(failures: Sequence[Mapping[str, object]]) -> Table:
-    """Each failed video with the reason."""
+    """Make a table of failed videos with their reasons."""
     table = Table(title="failed videos", title_justify="left")
     for column in ("uri", "stage", "kind", "message"):
         table.add_column(column, overflow="fold")
@@ -67,24 +66,29 @@ def failures_table(failures: Sequence[Mapping[str, object]]) -> Table:
 
 
 def counts_table(title: str, counts: Mapping[str, object]) -> Table:
-    """Names and numbers."""
+    """Make a table of names and values."""
     table = Table(title=title, title_justify="left", show_header=False, min_width=len(title))
-    table.add_column("what")
+    table.add_column("name")
     table.add_column("value", justify="right")
     for name, value in counts.items():
         table.add_row(name, str(value))
     return table
 
 
-def checkpoints_table(found: Mapping[str, tuple[Checkpoint, str]]) -> Table:
-    """Named checkpoints and where they are."""
+def checkpoints_table(rows: Iterable[tuple[str, str, str]]) -> Table:
+    """Make a table of checkpoints from their names, file names and places."""
     table = Table(title="checkpoints", title_justify="left")
     table.add_column("name", no_wrap=True)
     table.add_column("file", no_wrap=True)
     table.add_column("where", overflow="fold")
-    for name, (checkpoint, where) in found.items():
-        table.add_row(name, checkpoint.file_name, where)
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def changes_by_name(changes: Mapping[tuple[str, str], int]) -> dict[str, object]:
+    """Name counts of changes `old → new`, in order."""
+    return {f"{old} → {new}": count for (old, new), count in sorted(changes.items())}
 
 
 def _with_parts(total: int, parts: Mapping[str, int]) -> str:

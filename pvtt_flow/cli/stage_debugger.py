@@ -1,7 +1,7 @@
-"""`pvtt-flow debug`: every stage on one video in this process, with rows and pictures of each."""
+"""Run all stages on one video in this process, and save rows and pictures of each stage."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,17 +18,20 @@ from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Frame, ShotRecord
 from pvtt_flow.video.read import read_frames_at_times
 
-_NUM_FRAMES = 6
+_FRAMES_PER_ROW = 6
 
 
 def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> None:
-    """Run inspect, detect, propagate and judge, saving `<n>_<stage>.json` and pictures to `out`."""
+    """Run inspect, detect, propagate and judge; save `<n>_<stage>.json` and pictures in `out`.
+
+    Raises ConfigError when the input of the config is not one video.
+    """
     sources = list_sources(config.input)
     if len(sources) != 1:
         raise ConfigError(f"VIDEO must be one video, got {len(sources)} at {video}")
-    # Where a breakpoint works.
-    here = config.run.model_copy(update={"isolate_decoders": False})
-    config = config.model_copy(update={"run": here})
+    # Breakpoints work in this process only.
+    run = config.run.model_copy(update={"isolate_decoders": False})
+    config = config.model_copy(update={"run": run})
     out.mkdir(parents=True, exist_ok=True)
     records = [ShotRecord(source=sources[0])]
     for number, name in enumerate(("inspect", "detect", "propagate", "judge"), 1):
@@ -36,41 +39,46 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> N
         records = list(stage(records))
         saved = [_save_rows(out / f"{number}_{name}.json", records)]
         if name == "detect":
-            saved += [
-                _save_prompts(out / f"{number}_{name}_{i}.png", w) for i, w in _sound(records)
-            ]
+            saved += _save_pictures(_save_prompts, out / f"{number}_{name}", records)
         if name == "judge":
-            saved += [_save_masks(out / f"{number}_{name}_{i}.png", w) for i, w in _sound(records)]
-        console.print(f"{name}: {_outcome(records)} -> {', '.join(p.name for p in saved)}")
-        if all(w.failure for w in records):
+            saved += _save_pictures(_save_masks, out / f"{number}_{name}", records)
+        console.print(f"{name}: {_describe(records)} -> {', '.join(p.name for p in saved)}")
+        if all(record.failure for record in records):
             break
     console.print(f"saved in {out}", soft_wrap=True)
 
 
-def _sound(records: Sequence[ShotRecord]) -> list[tuple[int, ShotRecord]]:
-    return [(i, w) for i, w in enumerate(records) if w.failure is None and w.prompts]
+def _save_pictures(
+    save: Callable[[Path, ShotRecord], Path], base: Path, records: Sequence[ShotRecord]
+) -> list[Path]:
+    """Save `<base>_<i>.png` of each shot that has prompts and no failure."""
+    return [
+        save(base.with_name(f"{base.name}_{index}.png"), record)
+        for index, record in enumerate(records)
+        if record.failure is None and record.prompts
+    ]
 
 
-def _outcome(records: Sequence[ShotRecord]) -> str:
-    failures = [f"{w.failure.kind}: {w.failure.message}" for w in records if w.failure]
+def _describe(records: Sequence[ShotRecord]) -> str:
+    failures = [record.failure for record in records if record.failure]
     if failures:
-        return "failed: " + "; ".join(failures)
+        return "failed: " + "; ".join(f"{f.kind}: {f.message}" for f in failures)
     numbers = {
         "shots": len(records),
-        "prompts": sum(len(w.prompts) for w in records),
-        "masklets": sum(len(w.masklets) for w in records),
-        "frames": sum(w.num_frames for w in records),
+        "prompts": sum(len(record.prompts) for record in records),
+        "masklets": sum(len(record.masklets) for record in records),
+        "frames": sum(record.num_frames for record in records),
     }
     return ", ".join(f"{n} {name}" for name, n in numbers.items() if n)
 
 
 def _save_rows(path: Path, records: Sequence[ShotRecord]) -> Path:
-    path.write_text(json.dumps([asdict(w) for w in records], indent=1))
+    path.write_text(json.dumps([asdict(record) for record in records], indent=1))
     return path
 
 
 def _save_prompts(path: Path, record: ShotRecord) -> Path:
-    """The prompt frame with the boxes that were chosen."""
+    """Save the prompt frame with its prompt boxes."""
     (frame,) = _frames(record, [record.prompts[0].frame_index])
     boxes = [
         PaintedObject(p.object_id, p.label, p.box_xyxy)
@@ -82,9 +90,9 @@ def _save_prompts(path: Path, record: ShotRecord) -> Path:
 
 
 def _save_masks(path: Path, record: ShotRecord) -> Path:
-    """A contact sheet of the shot."""
+    """Save a contact sheet of the shot."""
     frames = _frames(
-        record, spread([f.frame_index for f in record.masklets[0].frames], _NUM_FRAMES)
+        record, spread([f.frame_index for f in record.masklets[0].frames], _FRAMES_PER_ROW)
     )
     strip = Strip(video_id=record.source.video_id, frames=frames, masklets=record.masklets)
     path.write_bytes(encode_image(contact_sheet(record.source.uri, [strip]), ".png"))
@@ -92,10 +100,10 @@ def _save_masks(path: Path, record: ShotRecord) -> Path:
 
 
 def _frames(record: ShotRecord, frame_indices: Sequence[int]) -> tuple[Frame, ...]:
-    """Some of the shot's frames; ascending."""
+    """Decode some frames of the shot; `frame_indices` must ascend."""
     if record.shot is None:
         return ()
     times = dict(enumerate(record.shot.times_ns, record.shot.start_frame))
-    wanted = [FrameTime(index, times[index]) for index in frame_indices]
+    wanted_times = [FrameTime(index, times[index]) for index in frame_indices]
     with open_binary(record.source.uri) as file:
-        return tuple(read_frames_at_times(file, wanted, video=record.video))
+        return tuple(read_frames_at_times(file, wanted_times, video=record.video))

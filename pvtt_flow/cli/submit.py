@@ -1,4 +1,4 @@
-"""`pvtt-flow submit`: the run as a job of a Ray cluster, watched from here."""
+"""Submit a run as a job of a Ray cluster, and follow its log."""
 
 import signal
 import sys
@@ -15,30 +15,30 @@ from pvtt_flow.pipeline.job import Follower, job_of, start
 def submit_run(
     config: RunConfig, console: Console, *, address: str, working_dir: str | None
 ) -> str:
-    """The status that the job ended with: SUCCEEDED, FAILED or STOPPED."""
+    """Return the status that the job ends with: SUCCEEDED, FAILED or STOPPED."""
     job = job_of(config, now=datetime.now(UTC), working_dir=working_dir)
-    follower = Follower(start(address, job), job.submission_id, _show)
+    follower = Follower(start(address, job), job.submission_id, _print)
     console.print(f"job: {job.submission_id}", soft_wrap=True)
     with _sigterm_as_sigint():
         try:
             status = follower.follow()
         except KeyboardInterrupt:
-            console.print("stopping the job; once more leaves it running")
+            console.print("stopping the job; press Ctrl-C again to leave it running")
             status = follower.follow(stopping=True)
     console.print(f"job {job.submission_id}: {status}", soft_wrap=True)
     return status
 
 
-def _show(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 @contextmanager
 def _sigterm_as_sigint() -> Iterator[None]:
-    """What stops a pod or a service ends the job too, as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Handle SIGTERM, which stops pods and services, as Ctrl-C, which stops the job."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

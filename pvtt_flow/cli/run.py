@@ -1,0 +1,148 @@
+"""Commands that process videos: run, submit, plan and debug."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pvtt_flow.cli.options import (
+    EXIT_FAILURES,
+    EXIT_STOPPED,
+    ConfigPath,
+    IncludeStale,
+    Limit,
+    Only,
+    Overrides,
+    config_for_run,
+    console,
+    load_config,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pvtt_flow.config.schema import RunConfig
+    from pvtt_flow.pipeline.summary import Summary
+
+
+def run(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    limit: Limit = None,
+    only: Only = None,
+    include_stale: IncludeStale = False,  # noqa: FBT002
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,  # noqa: FBT002
+) -> None:
+    """Process new, changed and failed videos into a dataset."""
+    loaded = config_for_run(config, overrides, only, include_stale=include_stale)
+    if dry_run:
+        _print_plan(loaded, limit)
+    elif not _run(loaded, limit, console()):
+        raise typer.Exit(EXIT_FAILURES)
+
+
+def submit(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    only: Only = None,
+    include_stale: IncludeStale = False,  # noqa: FBT002
+    address: Annotated[
+        str, typer.Option(help="The cluster's dashboard; RAY_API_SERVER_ADDRESS overrides it.")
+    ] = "http://127.0.0.1:8265",
+    working_dir: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder to upload; the job runs in it."),
+    ] = None,
+) -> None:
+    """Run on a Ray cluster: submit a job and follow its log.
+
+    Exits as the run does, or with 3 when the job was stopped.
+    """
+    from pvtt_flow.cli.submit import submit_run
+
+    folder = None if working_dir is None else str(working_dir)
+    loaded = config_for_run(config, overrides, only, include_stale=include_stale)
+    status = submit_run(loaded, console(), address=address, working_dir=folder)
+    raise typer.Exit({"SUCCEEDED": 0, "STOPPED": EXIT_STOPPED}.get(status, EXIT_FAILURES))
+
+
+def plan(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    limit: Limit = None,
+    only: Only = None,
+    include_stale: IncludeStale = False,  # noqa: FBT002
+) -> None:
+    """Print which videos a run would process, and why."""
+    _print_plan(config_for_run(config, overrides, only, include_stale=include_stale), limit)
+
+
+def debug(
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help="A path or uri of one video.")],
+    config: Annotated[Path, typer.Option(help="A YAML file, see configs/.")],
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="Folder for rows and pictures.")] = Path("debug"),
+) -> None:
+    """Run all stages on one video in this process.
+
+    Without Ray and worker processes, so that breakpoints work.
+    """
+    from pvtt_flow.cli.stage_debugger import debug_video
+
+    # As JSON: values are read as YAML, where `mug #2.mp4` is `mug` with a comment.
+    input_override = f"input.uri={json.dumps(video, ensure_ascii=False)}"
+    loaded = load_config(config, [*(overrides or []), input_override])
+    debug_video(video, loaded, out, console())
+
+
+def _print_plan(config: "RunConfig", limit: int | None) -> None:
+    from pvtt_flow.cli.output import plan_table
+    from pvtt_flow.pipeline.estimate import estimate_frames
+    from pvtt_flow.pipeline.run import prepare
+
+    plan = prepare(config, limit=limit).plan
+    console().print(plan_table(plan, estimate_frames(config, plan.to_process)))
+
+
+def _run(config: "RunConfig", limit: int | None, out: "Console") -> bool:
+    """Run and print the results; return whether the failures are within their budget."""
+    from pvtt_flow.cli.progress import progress_watcher
+    from pvtt_flow.pipeline.run import execute, prepare
+
+    prepared = prepare(config, limit=limit)
+    with progress_watcher(out) as watcher:
+        summary = execute(prepared, watcher)
+    if summary.num_planned:
+        return _print_summary(config, summary, out)
+    counts = ", ".join(f"{n} {reason}" for reason, n in prepared.plan.counts.items() if n)
+    out.print(f"nothing to do: {counts or 'no videos'}")
+    if prepared.plan.counts["stale"]:
+        out.print("--include-stale processes the stale videos again")
+    out.print(f"dataset: {config.output.uri}", soft_wrap=True)
+    return True
+
+
+def _print_summary(config: "RunConfig", summary: "Summary", out: "Console") -> bool:
+    """Print the results and write the report; return whether few enough videos failed."""
+    from pvtt_flow.cli.output import failures_table, summary_table
+
+    # Takes a second to import, so not before the run.
+    from pvtt_flow.cli.run_report import write_run_report
+
+    out.print(summary_table(summary))
+    if summary.failures:
+        out.print(failures_table(summary.failures))
+    report = write_run_report(config, summary)
+    out.print(f"dataset: {config.output.uri} (version {summary.version})", soft_wrap=True)
+    out.print(f"run: {report.run_uri}", soft_wrap=True)
+    if report.contact_sheet_uri is not None:
+        out.print(f"contact sheet: {report.contact_sheet_uri}", soft_wrap=True)
+    if summary.failure_fraction <= config.run.max_failure_fraction:
+        return True
+    out.print(
+        f"{len(summary.failures)} of {summary.num_videos} videos failed, more than "
+        f"$.run.max_failure_fraction ({config.run.max_failure_fraction:g}) allows",
+        style="red",
+    )
+    return False

@@ -1,0 +1,119 @@
+"""Commands on the versions of a dataset: history, diff and restore."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pvtt_flow.cli.options import DatasetUri, console
+from pvtt_flow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pvtt_flow.dataset.history import Version
+
+_MAX_URIS = 10
+
+
+def history(
+    dataset: DatasetUri,
+    limit: Annotated[int, typer.Option(min=1, help="Number of latest versions to read.")] = 100,
+) -> None:
+    """Print the versions of a dataset: when, by whom, what changed.
+
+    Neighboring commits of one run are one line.
+    """
+    from rich.table import Table
+
+    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import grouped
+    from pvtt_flow.dataset.history import history as versions_of
+
+    table = Table(title=dataset, title_justify="left")
+    for column in ("version", "when (UTC)", "what", "by", "run", "counts"):
+        table.add_column(column, overflow="fold")
+    for versions in grouped(versions_of(Dataset.existing(dataset).uri, limit)):
+        table.add_row(*_history_row(versions))
+    console().print(table)
+
+
+def diff(
+    dataset: DatasetUri,
+    before: Annotated[int, typer.Argument(metavar="A", help="A version.")],
+    after: Annotated[int, typer.Argument(metavar="B", help="A later version.")],
+) -> None:
+    """Print what differs between two versions of a dataset."""
+    from pvtt_flow.cli.output import changes_by_name, counts_table
+    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.diff import diff as compare
+
+    for version in (before, after):
+        Dataset.existing(dataset, version)
+    out = console()
+    difference = compare(Dataset.existing(dataset).uri, before, after)
+    groups = {
+        "added": difference.added,
+        "removed": difference.removed,
+        "changed content": difference.changed,
+        "recomputed": difference.recomputed,
+    }
+    title = f"videos, version {before} to {after}"
+    out.print(counts_table(title, {name: len(uris) for name, uris in groups.items()}))
+    for name, uris in groups.items():
+        for uri in uris[:_MAX_URIS]:
+            out.print(f"{name}: {uri}", soft_wrap=True)
+        if len(uris) > _MAX_URIS:
+            out.print(f"{name}: and {len(uris) - _MAX_URIS} more")
+    masklets: dict[str, object] = {
+        "added": difference.num_masklets_added,
+        "removed": difference.num_masklets_removed,
+        **changes_by_name(difference.verdicts),
+    }
+    if difference.mean_mask_iou is not None:
+        masklets["mean mask IoU of recomputed masklets"] = f"{difference.mean_mask_iou:.4f}"
+    out.print(counts_table("masklets", masklets))
+    if difference.statuses:
+        out.print(counts_table("status of videos", changes_by_name(difference.statuses)))
+
+
+def restore(
+    dataset: DatasetUri,
+    version: Annotated[int | None, typer.Argument(help="A version of `history`.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(help="The version that was the latest at this time, UTC.")
+    ] = None,
+) -> None:
+    """Make an earlier version of a dataset the latest again."""
+    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import restore as restore_version
+    from pvtt_flow.dataset.history import version_at
+
+    if (version is None) == (at is None):
+        raise ConfigError(
+            f"restore must have either VERSION or --at, got {'neither' if at is None else 'both'}"
+        )
+    opened = Dataset.existing(dataset)
+    if at is not None:
+        version = version_at(opened.uri, at.replace(tzinfo=UTC))
+    if version is not None:
+        restored = restore_version(opened.uri, version)
+        console().print(f"version {restored} has the content of version {version}")
+
+
+def _history_row(versions: "Sequence[Version]") -> tuple[str, ...]:
+    newest, oldest = versions[0], versions[-1]
+    is_range = newest.version != oldest.version
+    numbers = f"{oldest.version}-{newest.version}" if is_range else str(newest.version)
+    counts: Counter[str] = Counter()
+    for version in versions:
+        counts.update({k: v for k, v in version.notes.items() if isinstance(v, int)})
+    texts = {k: v for k, v in newest.notes.items() if not isinstance(v, int)}
+    return (
+        numbers,
+        f"{newest.at:%Y-%m-%d %H:%M:%S}",
+        newest.operation,
+        newest.by,
+        newest.run_id or "",
+        ", ".join(f"{name} {value}" for name, value in {**counts, **texts}.items() if value),
+    )
