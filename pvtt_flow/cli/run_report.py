@@ -10,7 +10,7 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.queries import masklets_of, videos_of_run
 from pvtt_flow.errors import DataError
 from pvtt_flow.pipeline.summary import Summary
-from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
+from pvtt_flow.review.contact_sheet import SheetRow, contact_sheet, encode_image, evenly_spaced
 from pvtt_flow.storage.files import write_bytes
 from pvtt_flow.types import Masklet, VideoRecord
 from pvtt_flow.video.read import read_frames_at_times
@@ -46,10 +46,10 @@ def write_run_report(config: RunConfig, summary: Summary) -> RunReport:
     return RunReport(run_uri=f"{base_uri}.json", contact_sheet_uri=f"{base_uri}.png")
 
 
-def sheet_row_of(record: VideoRecord, masklets: Sequence[Masklet]) -> Strip:
+def sheet_row_of(record: VideoRecord, masklets: Sequence[Masklet]) -> SheetRow:
     """Return a video's row of a contact sheet; its note says why the source cannot be read."""
     times = sorted({FrameTime(f.frame_index, f.pts_ns) for m in masklets for f in m.frames})
-    chosen = spread(times, _FRAMES_PER_ROW)
+    chosen = evenly_spaced(times, _FRAMES_PER_ROW)
     note = record.status if record.failure_message is None else record.failure_message
     try:
         # In another process: a crash of FFmpeg must not end this one, which finishes a run.
@@ -59,8 +59,8 @@ def sheet_row_of(record: VideoRecord, masklets: Sequence[Masklet]) -> Strip:
             else ()
         )
     except DataError as error:
-        return Strip(video_id=record.video_id, note=str(error))
-    return Strip(
+        return SheetRow(video_id=record.video_id, note=str(error))
+    return SheetRow(
         video_id=record.video_id,
         frames=frames,
         masklets=tuple(masklets),

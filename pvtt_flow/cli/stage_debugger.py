@@ -10,8 +10,8 @@ from rich.console import Console
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
-from pvtt_flow.review.overlay import PaintedObject, paint
+from pvtt_flow.review.contact_sheet import SheetRow, contact_sheet, encode_image, evenly_spaced
+from pvtt_flow.review.overlay import OverlayObject, overlay
 from pvtt_flow.stages import factory
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
@@ -81,21 +81,21 @@ def _save_prompts(path: Path, record: ShotRecord) -> Path:
     """Save the prompt frame with its prompt boxes."""
     (frame,) = _frames(record, [record.prompts[0].frame_index])
     boxes = [
-        PaintedObject(p.object_id, p.label, p.box_xyxy)
+        OverlayObject(p.object_id, p.label, p.box_xyxy)
         for p in record.prompts
         if p.box_xyxy is not None and p.frame_index == frame.frame_index
     ]
-    path.write_bytes(encode_image(paint(frame.rgb, boxes), ".png"))
+    path.write_bytes(encode_image(overlay(frame.rgb, boxes), ".png"))
     return path
 
 
 def _save_masks(path: Path, record: ShotRecord) -> Path:
     """Save a contact sheet of the shot."""
     frames = _frames(
-        record, spread([f.frame_index for f in record.masklets[0].frames], _FRAMES_PER_ROW)
+        record, evenly_spaced([f.frame_index for f in record.masklets[0].frames], _FRAMES_PER_ROW)
     )
-    strip = Strip(video_id=record.source.video_id, frames=frames, masklets=record.masklets)
-    path.write_bytes(encode_image(contact_sheet(record.source.uri, [strip]), ".png"))
+    row = SheetRow(video_id=record.source.video_id, frames=frames, masklets=record.masklets)
+    path.write_bytes(encode_image(contact_sheet(record.source.uri, [row]), ".png"))
     return path
 
 

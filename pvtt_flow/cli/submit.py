@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from pvtt_flow.config.schema import RunConfig
-from pvtt_flow.pipeline.job import Follower, job_of, start
+from pvtt_flow.pipeline.job import JobMonitor, job_of, start
 
 
 def submit_run(
@@ -17,7 +17,7 @@ def submit_run(
 ) -> str:
     """Return the status that the job ends with: SUCCEEDED, FAILED or STOPPED."""
     job = job_of(config, now=datetime.now(UTC), working_dir=working_dir)
-    follower = Follower(start(address, job), job.submission_id, _print)
+    follower = JobMonitor(start(address, job), job.submission_id, _print)
     console.print(f"job: {job.submission_id}", soft_wrap=True)
     with _sigterm_as_sigint():
         try:

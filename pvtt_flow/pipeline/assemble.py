@@ -1,16 +1,22 @@
-"""Receipts of shots to seals of videos. Pure; the driver's side of the flow."""
+"""Assembly of videos from the results of their shots. Pure; runs on the driver."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.stages.write import ShotResult
-from pvtt_flow.types import Failure, Lineage, Status, VideoRecord
+from pvtt_flow.types import Failure, Lineage, Status, Video, VideoRecord
+
+# Facts of a video that its record repeats; None if the video could not be opened.
+_VIDEO_COLUMNS = sorted(
+    {field.name for field in fields(Video)} & {field.name for field in fields(VideoRecord)}
+)
 
 
 @dataclass(slots=True)
-class Sealer:
-    """Holds the shots of each video until the last one has arrived."""
+class VideoAssembler:
+    """Collector of shot results, which holds those of each video until the last one arrives."""
 
     lineage: Lineage
     max_attempts: int
@@ -19,21 +25,22 @@ class Sealer:
     def add(
         self, shot_result: ShotResult, *, finished_at_ns: int
     ) -> tuple[VideoRecord, tuple[MaskletFile, ...]] | None:
-        """The video's seal and files once all its shots are here, else None."""
+        """Return the video's record and files when all of its shots have arrived, else None."""
         shots = self._open.setdefault(shot_result.source.video_id, [])
         shots.append(shot_result)
         if len(shots) < shot_result.num_shots:
             return None
         del self._open[shot_result.source.video_id]
         failure = next((s.failure for s in shots if s.failure is not None), None)
-        # A video is in the dataset with all of its shots or with none.
+        # A video is in the dataset with all of its shots or without masklets.
         files = () if failure is not None else tuple(f for s in shots for f in s.files)
-        return self._seal(shots, failure, finished_at_ns), files
+        return self._record(shots, failure, finished_at_ns), files
 
-    def _seal(
+    def _record(
         self, shots: Sequence[ShotResult], failure: Failure | None, finished_at_ns: int
     ) -> VideoRecord:
         source, video = shots[0].source, shots[0].video
+        facts: dict[str, Any] = {name: getattr(video, name, None) for name in _VIDEO_COLUMNS}
         num_masklets = 0 if failure is not None else sum(len(s.verdicts) for s in shots)
         attempts = source.attempts + 1 if failure is not None else 0
         return VideoRecord(
@@ -41,20 +48,6 @@ class Sealer:
             uri=source.uri,
             etag=source.etag,
             size_bytes=source.size_bytes,
-            container=video.container if video else None,
-            codec=video.codec if video else None,
-            pixel_format=video.pixel_format if video else None,
-            width_px=video.width_px if video else None,
-            height_px=video.height_px if video else None,
-            coded_width_px=video.coded_width_px if video else None,
-            coded_height_px=video.coded_height_px if video else None,
-            sample_aspect_num=video.sample_aspect_num if video else None,
-            sample_aspect_den=video.sample_aspect_den if video else None,
-            mirrored=video.mirrored if video else None,
-            rotation_deg=video.rotation_deg if video else None,
-            fps_num=video.fps_num if video else None,
-            fps_den=video.fps_den if video else None,
-            duration_ns=video.duration_ns if video else None,
             num_frames=sum(s.num_frames for s in shots),
             num_shots=len(shots),
             num_masklets=num_masklets,
@@ -73,6 +66,7 @@ class Sealer:
             work_key=source.work_key,
             finished_at_ns=finished_at_ns,
             **asdict(self.lineage),
+            **facts,
         )
 
     def _status(self, failure: Failure | None, num_masklets: int, attempts: int) -> Status:

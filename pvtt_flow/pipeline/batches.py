@@ -1,6 +1,6 @@
-"""Batches as they come, with a pulse: silence for a while yields an empty batch.
+"""Iteration over batches with a timeout, at which an empty batch is yielded.
 
-The pulse lets the driver commit what is finished although nothing new has arrived.
+So the driver can commit finished videos while no new result arrives.
 """
 
 import queue
@@ -11,29 +11,32 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Small: what is read must not run far ahead of what is committed.
+# Small, so that reading does not run far ahead of committing.
 _QUEUE_SIZE = 16
-# How often a reader with nowhere to put its batch looks whether anyone still wants it.
-_LOOK_S = 0.2
+# Interval at which a reader with a full queue checks whether it was cancelled.
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The last thing in the queue: what ended the stream, if it was not its end."""
+    """Last item of the queue; `error` is what ended the stream early, if anything did."""
 
     error: BaseException | None
 
 
-def arrivals(stream: Iterable[list[T]], pulse_s: float) -> Iterator[list[T]]:
-    """The stream's batches; `[]` whenever `pulse_s` passes without one. Errors are passed on."""
-    waiting: queue.Queue[list[T] | _End] = queue.Queue(_QUEUE_SIZE)
-    unwanted = threading.Event()
-    arguments = (stream, waiting, unwanted)
-    threading.Thread(target=_read, args=arguments, name="arrivals", daemon=True).start()
+def batches_with_timeout(stream: Iterable[list[T]], timeout_s: float) -> Iterator[list[T]]:
+    """Yield the batches of a stream, and `[]` after each `timeout_s` without one.
+
+    Errors of the stream are raised here.
+    """
+    items: queue.Queue[list[T] | _End] = queue.Queue(_QUEUE_SIZE)
+    cancelled = threading.Event()
+    arguments = (stream, items, cancelled)
+    threading.Thread(target=_read, args=arguments, name="batches", daemon=True).start()
     try:
         while True:
             try:
-                item = waiting.get(timeout=pulse_s)
+                item = items.get(timeout=timeout_s)
             except queue.Empty:
                 item = []
             if isinstance(item, _End):
@@ -42,29 +45,29 @@ def arrivals(stream: Iterable[list[T]], pulse_s: float) -> Iterator[list[T]]:
                 return
             yield item
     finally:
-        unwanted.set()
+        cancelled.set()
 
 
 def _read(
-    stream: Iterable[list[T]], waiting: "queue.Queue[list[T] | _End]", unwanted: threading.Event
+    stream: Iterable[list[T]], items: "queue.Queue[list[T] | _End]", cancelled: threading.Event
 ) -> None:
     end = _End(None)
     try:
         for batch in stream:
-            if not _put(waiting, batch, unwanted):
+            if not _put(items, batch, cancelled):
                 return
-    except BaseException as error:  # noqa: BLE001 (raised again on the other side)
+    except BaseException as error:  # noqa: BLE001 (raised again by the consumer)
         end = _End(error)
-    _put(waiting, end, unwanted)
+    _put(items, end, cancelled)
 
 
 def _put(
-    waiting: "queue.Queue[list[T] | _End]", item: list[T] | _End, unwanted: threading.Event
+    items: "queue.Queue[list[T] | _End]", item: list[T] | _End, cancelled: threading.Event
 ) -> bool:
-    """Whether somebody still wanted it."""
-    while not unwanted.is_set():
+    """Put an item into the queue; return False if reading was cancelled."""
+    while not cancelled.is_set():
         try:
-            waiting.put(item, timeout=_LOOK_S)
+            items.put(item, timeout=_POLL_S)
         except queue.Full:
             continue
         return True

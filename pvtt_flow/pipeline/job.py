@@ -1,7 +1,7 @@
-"""The same run as a job of a Ray cluster: hand it over, follow its log, see how it ends.
+"""Run as a job of a Ray cluster: submit it, follow its log, return its final status.
 
-The config travels as text in the job's environment; paths in it, and credentials, are the
-cluster's. A job has one id from before it is handed over, so it cannot start twice.
+The config is sent as text in the job's environment. Paths in it are those of the cluster, and so
+are credentials. The submission id is chosen before the job is submitted, so it cannot start twice.
 """
 
 import time
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 CONFIG_VARIABLE = "PVTT_FLOW_CONFIG"
-# A head that is restarted by its operator is back within minutes, or its jobs are gone with it.
-PATIENCE_S = 300.0
-# Each look brings the whole log, so the longer a job runs the less often it is looked at.
+# A head node that is restarted is back within minutes, or its jobs are lost.
+UNREACHABLE_TIMEOUT_S = 300.0
+# Each poll transfers the whole log, so a long job is polled less often.
 _MIN_PAUSE_S, _MAX_PAUSE_S = 1.0, 15.0
 _PAUSE_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A run as a job server takes it."""
+    """Job as the job server takes it."""
 
     submission_id: str
     entrypoint: str
@@ -36,7 +36,7 @@ class Job:
 
 
 def job_of(config: RunConfig, *, now: datetime, working_dir: str | None = None) -> Job:
-    """The job that runs this config; `working_dir` is a folder that it finds itself in there."""
+    """Return the job that runs this config; `working_dir` is a folder to upload for it."""
     text = dump(config)
     runtime_env: dict[str, Any] = {"env_vars": {CONFIG_VARIABLE: text}}
     if working_dir is not None:
@@ -49,9 +49,9 @@ def job_of(config: RunConfig, *, now: datetime, working_dir: str | None = None) 
 
 
 def start(address: str, job: Job) -> "JobSubmissionClient":
-    """The job server at a dashboard's address, which has the job now.
+    """Submit a job to the dashboard at `address` and return the client.
 
-    Raises PreflightError when it is not there or does not take it.
+    Raises PreflightError if the dashboard cannot be reached or refuses the job.
     """
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
@@ -65,54 +65,54 @@ def start(address: str, job: Job) -> "JobSubmissionClient":
         )
     except AuthenticationError:
         raise PreflightError(
-            f"--address: {address} expected a token, but got none or a wrong one: set "
+            f"--address: {address} must get its token, got none or a wrong one; set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's"
         ) from None
     except (OSError, RuntimeError) as error:
         raise PreflightError(
-            f"--address: expected a Ray dashboard at {address} that takes the job, but {error}"
+            f"--address: a Ray dashboard at {address} must take the job, but {error}"
         ) from None
     return jobs
 
 
 @dataclass(slots=True)
-class Follower:
-    """Shows a job's log as it grows, until the job has ended or cannot be seen any more."""
+class JobMonitor:
+    """Monitor that shows the log of a job until the job ends or cannot be reached."""
 
     jobs: "JobSubmissionClient"
     submission_id: str
     show: Callable[[str], object]
-    patience_s: float = PATIENCE_S
+    unreachable_timeout_s: float = UNREACHABLE_TIMEOUT_S
     _num_shown: int = field(default=0, init=False)
 
     def follow(self, *, stopping: bool = False) -> str:
-        """The status that the job ended with, asked to or not.
+        """Return the final status of the job; `stopping` asks the job to stop first.
 
-        Raises PreflightError when it is out of sight.
+        Raises PreflightError if the job cannot be reached for `unreachable_timeout_s`.
         """
-        began = heard = time.monotonic()
+        started_s = answered_s = time.monotonic()
         while True:
             try:
                 if stopping:
                     self.jobs.stop_job(self.submission_id)
                     stopping = False
-                # In this order, so that the log of a finished job is whole.
+                # In this order, so that the log of a finished job is complete.
                 status = self.jobs.get_job_status(self.submission_id)
                 log = self.jobs.get_job_logs(self.submission_id)
             except (OSError, RuntimeError) as error:
-                self._bear(error, time.monotonic() - heard)
+                self._check_unreachable(error, time.monotonic() - answered_s)
             else:
-                heard = time.monotonic()
+                answered_s = time.monotonic()
                 self.show(log[self._num_shown :])
                 self._num_shown = max(self._num_shown, len(log))
                 if status in ("SUCCEEDED", "FAILED", "STOPPED"):
                     return str(status)
-            pause_s = (time.monotonic() - began) * _PAUSE_SHARE
+            pause_s = (time.monotonic() - started_s) * _PAUSE_SHARE
             time.sleep(min(max(pause_s, _MIN_PAUSE_S), _MAX_PAUSE_S))
 
-    def _bear(self, error: Exception, silence_s: float) -> None:
-        if silence_s > self.patience_s:
+    def _check_unreachable(self, error: Exception, unreachable_s: float) -> None:
+        if unreachable_s > self.unreachable_timeout_s:
             raise PreflightError(
-                f"job {self.submission_id} has not been seen for {silence_s:.0f} s and may still "
-                f"be running: look with `ray job status`, then submit again ({error})"
+                f"job {self.submission_id} has been unreachable for {unreachable_s:.0f} s and may "
+                f"still be running; check it with `ray job status`, then submit again ({error})"
             ) from None

@@ -1,9 +1,10 @@
-"""The whole flow on one screen: a plain chain of Ray Data calls over small Arrow rows.
+"""Pipeline on one screen: a chain of Ray Data calls over small Arrow rows.
 
-    Work ─ inspect ─► Work* ─ detect ─► Work ─ propagate ─► Work ─ judge ─► Work ─ write ─► Receipt
-            1 : N             1 : 1              1 : 1             1 : 1            1 : 1
+    Source ─ inspect ─► shots ─ detect ─► prompts ─ propagate ─► masklets ─ judge ─► ─ write ─►
+              1 : N              1 : 1               1 : 1                  1 : 1      1 : 1
 
-Only references and results cross these arrows; frames are decoded where they are used.
+Rows are `ShotRecord`s, and `ShotResult`s after `write`. They hold references and results; frames
+are decoded where they are used.
 """
 
 import logging
@@ -23,44 +24,46 @@ from pvtt_flow.types import Lineage, ShotRecord, Source
 
 # Shots that an actor queues while `tracker.max_concurrent_shots` are being tracked.
 _SPARE_CALLS = 2
-# Enough to fill a cluster's cores, and few enough for the object store to hold at once.
+# Enough blocks to fill the cores of a cluster, and few enough for the object store.
 _MIN_BLOCKS, _MAX_BLOCK_ROWS = 1024, 64
 
 
 def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Rows:
-    """The lazy rows of one run; iterating over them runs it and gives receipts as they come."""
+    """Return the lazy rows of a run; iterating over them processes shots and yields results."""
     _set_context(config)
     need = config.resources
     # `from_arrow` would start a task for each table to learn its schema.
     rows: Rows = ray.data.from_blocks(list(_blocks(sources)))
     # 1 : N. Tasks, because nothing is resident; a whole video is decoded in each.
     rows = _tasks(rows, factory.inspect, config, num_cpus=need.inspect_num_cpus)
-    # 1 : 1. Actors, because the detector stays loaded; batches, because it likes many pictures.
+    # 1 : 1. Actors, because the detector stays loaded; batches, because it is faster on many
+    # frames.
     rows = _actors(rows, factory.detect, config, need.detect, batch_size=need.detect.batch_size)
     # 1 : 1. Actors, because SAM 2 stays loaded; one shot a call, because shots differ in length;
     # many calls at once, because one scheduler tracks them together, and some to spare, so that
     # a waiting shot takes the slot of a finished one at once.
     calls = config.tracker.max_concurrent_shots + _SPARE_CALLS
     rows = _actors(rows, factory.propagate, config, need.propagate, calls=calls)
-    # 1 : 1, twice; Ray fuses the two, so masks are not copied once more.
+    # 1 : 1, twice. Ray fuses the two, so masks are not copied between them.
     rows = _tasks(rows, factory.judge, config, num_cpus=need.write_num_cpus)
     return _tasks(rows, factory.write, config, num_cpus=need.write_num_cpus, lineage=lineage)
 
 
 class Operator:
-    """A stage between Arrow tables, for Ray; one table out for each row, so that it flows on."""
+    """Stage as a Ray Data operator on Arrow tables; yields a table for each row, as soon as it is
+    done."""
 
     def __init__(self, make: StageFactory, config: RunConfig, **rest: object) -> None:
-        self._step = make(config, **rest)
+        self._stage = make(config, **rest)
 
     def __call__(self, table: Table) -> Iterator[Table]:
-        """The rows of one batch, through the stage."""
-        for row in self._step(from_table(ShotRecord, table)):
+        """Run the stage on the rows of a batch."""
+        for row in self._stage(from_table(ShotRecord, table)):
             yield to_table(type(row), [row])
 
 
 def _blocks(sources: Sequence[Source]) -> Iterator[Table]:
-    """A block for each of a few videos, which then run in parallel; larger ones for millions."""
+    """Yield blocks of one video each, to run in parallel, or larger ones for many videos."""
     size = min(max(len(sources) // _MIN_BLOCKS, 1), _MAX_BLOCK_ROWS)
     for start in range(0, len(sources), size):
         yield to_table(ShotRecord, [ShotRecord(source=s) for s in sources[start : start + size]])
@@ -78,7 +81,7 @@ def _tasks(
     rows: Rows, make: StageFactory, config: RunConfig, *, num_cpus: float, **rest: object
 ) -> Rows:
     return rows.map_batches(
-        # Ray's type of a function leaves no room for fn_kwargs.
+        # Ray's type of a function does not allow for fn_kwargs.
         _run_task,  # type: ignore[arg-type]
         fn_kwargs={"make": make, "config": config, **rest},
         batch_format="pyarrow",
@@ -96,9 +99,9 @@ def _actors(
     batch_size: int = 1,
     calls: int = 1,
 ) -> Rows:
-    """`calls` is how many an actor has at once, each in a thread of its own."""
+    """Map batches in a pool of actors that run `calls` calls at once, each in its own thread."""
     with warnings.catch_warnings():
-        # `max_restarts` and `max_task_retries` have no other way in (Ray 2.60, until 2.64).
+        # `max_restarts` and `max_task_retries` cannot be set in another way (Ray 2.60 to 2.63).
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return rows.map_batches(
             Operator,
@@ -107,15 +110,16 @@ def _actors(
                 size=pool.actors,
                 max_concurrent_calls_per_actor=calls,
                 enable_true_multi_threading=True,
-                # One waits. Ray would let as many wait as run, while another actor may be idle.
+                # One call waits. Ray would queue as many as are running, while another actor may be
+                # idle.
                 max_tasks_in_flight_per_actor=calls + 1,
             ),
             batch_format="pyarrow",
             batch_size=batch_size,
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
-            # Machines come and go in a run of days, so an actor may always start again; a call that
-            # has died with its actor three times may well be what kills it, and stops the run.
+            # Machines come and go in a run of days, so an actor may always restart. A call whose
+            # actor has died three times may be what kills it, so it stops the run.
             max_restarts=-1,
             max_task_retries=2,
         )
@@ -124,10 +128,10 @@ def _actors(
 def _set_context(config: RunConfig) -> None:
     context = DataContext.get_current()
     context.execution_options.preserve_order = False
-    # Small rows are otherwise held back until they fill 128 MiB.
+    # Otherwise rows are held back until they fill 128 MiB.
     context.target_max_block_size = 1
     context.execution_no_progress_timeout_s = config.run.no_progress_timeout_s
-    # The flow has its own progress, in videos; Ray Data's words go to its log file.
+    # The command line shows progress in videos; Ray Data's messages go to its log file.
     context.enable_progress_bars = False
     for handler in logging.getLogger("ray.data").handlers:
         if handler.get_name() == "console":

@@ -1,4 +1,4 @@
-"""What a run has to do: every input beside what the dataset already holds, with a reason each."""
+"""Plan of a run: which inputs are processed, and why, given what the dataset already has."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -17,46 +17,46 @@ _REASONS: tuple[PlanReason, ...] = (*get_args(ProcessReason), "quarantined", "go
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One input and why it is, or is not, to be processed."""
+    """Input with the reason why it is or is not processed."""
 
     source: Source
     reason: PlanReason
     because: str = ""
-    """More about the reason, where there is more to say."""
+    """Details of the reason, or empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Every input, in the order of the listing, and what has gone from it."""
+    """Inputs in the order of the listing, and videos that are gone from it."""
 
     videos: tuple[Planned, ...]
     process: frozenset[PlanReason]
-    """The reasons for which videos are processed."""
+    """Reasons for which videos are processed."""
     gone: tuple[LedgerEntry, ...] = ()
-    """Videos of this input that the dataset has and the listing has not."""
+    """Videos of this input that are in the dataset and not in the listing."""
     returned: tuple[str, ...] = ()
-    """Ids of videos that are marked as gone and are there."""
+    """Ids of videos that are marked as gone and are listed again."""
 
     @cached_property
     def to_process(self) -> tuple[Source, ...]:
-        """What is to be processed: first what the dataset has not, in the listing's order, then
-        what replaces rows, in the order of these: a commit of neighbours rewrites few files."""
+        """Sources to process: first new ones in the order of the listing, then those that replace
+        rows, in the order of the table, so that a commit rewrites few files."""
         to_process = (v.source for v in self.videos if v.reason in self.process)
-        return tuple(sorted(to_process, key=_turn))
+        return tuple(sorted(to_process, key=_sort_key))
 
     @property
     def counts(self) -> dict[PlanReason, int]:
-        """Videos by reason; every reason has its number."""
+        """Number of videos for each reason, zeros included."""
         counted = Counter(v.reason for v in self.videos)
         return {reason: counted[reason] for reason in _REASONS} | {"gone": len(self.gone)}
 
     @property
     def newly_gone(self) -> tuple[str, ...]:
-        """Ids of those that are not marked so yet."""
+        """Ids of gone videos that are not marked as gone yet."""
         return tuple(entry.video_id for entry in self.gone if entry.gone_at_ns is None)
 
     def causes(self, reason: PlanReason) -> dict[str, int]:
-        """Videos by what is behind a reason, the most frequent first."""
+        """Return the number of videos for each detail of a reason, most frequent first."""
         counted = Counter(v.because for v in self.videos if v.reason == reason and v.because)
         return dict(counted.most_common())
 
@@ -71,12 +71,12 @@ def make_plan(
     process: Collection[PlanReason],
     limit: int | None = None,
 ) -> Plan:
-    """Anti-join of the listing with the ledger; `limit` keeps the first so many to do."""
+    """Compare the listing with the ledger (an anti-join); `limit` keeps the first videos to do."""
     ids = [source.video_id for source in sources]
     returned: list[str] = []
     planned: list[Planned] = []
     for source, entry in zip(sources, ledger.entries(ids), strict=True):
-        planned.append(_place(source, entry, lineage, max_attempts))
+        planned.append(_classify(source, entry, lineage, max_attempts))
         if entry is not None and entry.gone_at_ns is not None:
             returned.append(source.video_id)
     wanted = frozenset(process)
@@ -89,7 +89,7 @@ def make_plan(
 
 
 def work_key(source: Source, lineage: Lineage) -> str:
-    """Same key, same results: content, what the manifest says of it, config, both weights."""
+    """Return the hash of everything that determines results: content, manifest, config, weights."""
     return hash_of(
         {
             "etag": source.etag,
@@ -103,7 +103,7 @@ def work_key(source: Source, lineage: Lineage) -> str:
     )
 
 
-def _turn(source: Source) -> tuple[int, str]:
+def _sort_key(source: Source) -> tuple[int, str]:
     if source.expected_run_id is None:
         return -1, ""
     return bucket_of(source.video_id), source.video_id
@@ -121,7 +121,7 @@ def _limited(
             yield video
 
 
-def _place(
+def _classify(
     source: Source, entry: LedgerEntry | None, lineage: Lineage, max_attempts: int
 ) -> Planned:
     key = work_key(source, lineage)
@@ -133,7 +133,7 @@ def _place(
     has_failed = entry.status in ("failed", "quarantined")
     if entry.work_key != key:
         cause = _cause(entry, lineage)
-        # Without results there is nothing to be stale, and new settings are a new chance.
+        # A failed video has no results that could be stale, and other settings may succeed.
         reason: PlanReason = "failed" if has_failed else "stale"
         return Planned(to_process, reason, f"other {cause}")
     if not has_failed:
@@ -145,7 +145,7 @@ def _place(
 
 
 def _cause(entry: LedgerEntry, lineage: Lineage) -> str:
-    """What has changed since, of all that makes results."""
+    """Return what has changed since the results were made."""
     changed = {
         "settings": entry.config_hash != lineage.config_hash,
         "detector weights": entry.detector_hash != lineage.detector_hash,

@@ -1,4 +1,4 @@
-"""Can this run start here? If not it says so before any work, naming what to change."""
+"""Checks before a run starts; errors name the config key to change."""
 
 from pvtt_flow import __version__
 from pvtt_flow.config.schema import ResourceParams, RunConfig
@@ -17,12 +17,12 @@ from pvtt_flow.types import Lineage
 
 
 def make_lineage(config: RunConfig, run_id: str) -> Lineage:
-    """Find and verify the weights; the hashes that this run's rows will carry."""
+    """Find and verify the weights, and return the lineage of the rows of this run."""
     detector = detector_weights(config.detector, config.run.models, open_binary)
     tracker = tracker_weights(config.tracker, config.run.models, open_binary)
     settings = {
         "config": config.results_hash(),
-        # The same weights in another architecture (a larger picture, say) give other masks.
+        # Equal weights in another architecture (a larger image size, say) give other masks.
         "architecture": sha256_of(tracker_config(config.tracker)),
     }
     return Lineage(
@@ -35,7 +35,7 @@ def make_lineage(config: RunConfig, run_id: str) -> Lineage:
 
 
 def check_class_filter(config: RunConfig) -> None:
-    """Raise when the detector can never give a wanted class; loads it only if there is a filter."""
+    """Raise PreflightError if the detector lacks a class of the filter `detect.classes`."""
     if config.detect.classes is None:
         return
     detector = build_detector(config.detector, config.run.models, open_binary)
@@ -43,11 +43,11 @@ def check_class_filter(config: RunConfig) -> None:
 
 
 def check_resources(need: ResourceParams, *, num_cpus: float, num_gpus: float) -> None:
-    """Raise when the pools can never all be placed: Ray would wait for ever without a word."""
+    """Raise PreflightError if the pools do not fit into the cluster: Ray would wait forever."""
     pools = {"detect": need.detect, "propagate": need.propagate}
     cpus = {name: pool.actors * pool.num_cpus for name, pool in pools.items()}
     gpus = {name: pool.actors * pool.num_gpus for name, pool in pools.items()}
-    # The tasks run beside the pools and take turns.
+    # Tasks run next to the pools, one after the other at least.
     task_cpus = max(need.inspect_num_cpus, need.write_num_cpus)
     if sum(cpus.values()) + task_cpus > num_cpus:
         raise PreflightError(

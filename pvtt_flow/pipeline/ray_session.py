@@ -1,4 +1,4 @@
-"""The Ray that a run uses: the cluster it was submitted to, or one of its own on this machine."""
+"""Ray session of a run: the cluster that it was submitted to, or a local one of its own."""
 
 import logging
 import os
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from pvtt_flow.errors import ClusterError
 
-# Rows are small and frames never enter the store, so Ray's default, a third of memory, is waste.
+# Rows are small and frames never enter the object store, so Ray's default, a third of memory, is
+# too much.
 _LOCAL_STORE_BYTES = 1 << 30
-_KEPT = "What is committed stays; the next run does the rest."
+_KEPT = "Committed results are kept; the next run processes the rest."
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What the cluster can hold."""
+    """Resources of the cluster."""
 
     num_cpus: float
     num_gpus: float
@@ -26,8 +27,8 @@ class Capacity:
 
 @contextmanager
 def connected() -> Iterator[Capacity]:
-    """Connect to `$RAY_ADDRESS` (set in every submitted job), else start Ray here; then leave."""
-    _settle()
+    """Connect to `$RAY_ADDRESS`, which submitted jobs have, or start Ray; shut down at exit."""
+    _set_ray_defaults()
     import ray
 
     if os.environ.get("RAY_ADDRESS"):
@@ -37,7 +38,8 @@ def connected() -> Iterator[Capacity]:
             address="local",
             include_dashboard=False,
             logging_level=logging.ERROR,
-            # Videos' failures come back as rows; a worker's own words stay in Ray's log folder.
+            # Failures of videos come back as rows; other output of workers stays in Ray's log
+            # folder.
             log_to_driver=False,
             object_store_memory=_LOCAL_STORE_BYTES,
         )
@@ -48,8 +50,8 @@ def connected() -> Iterator[Capacity]:
 
 
 @contextmanager
-def explained(at_start: Capacity, no_progress_timeout_s: float) -> Iterator[None]:
-    """While connected: raise ClusterError, in words for people, when Ray gives up."""
+def translate_ray_errors(at_start: Capacity, no_progress_timeout_s: float) -> Iterator[None]:
+    """Raise ClusterError, with advice, for errors by which Ray ends a run."""
     from ray.data.exceptions import ExecutionTimeoutError
     from ray.exceptions import RayActorError, RayError, RayTaskError, UserCodeException
 
@@ -57,21 +59,21 @@ def explained(at_start: Capacity, no_progress_timeout_s: float) -> Iterator[None
         yield
     except ExecutionTimeoutError:
         raise ClusterError(
-            f"$.run.no_progress_timeout_s: expected a result at least every "
-            f"{no_progress_timeout_s:g} s, but none came for so long. The cluster had {at_start} "
-            f"when the run began and has {_capacity()} now: where machines are lost, replace them; "
-            f"where it is whole, allow more time. {_KEPT}"
+            f"$.run.no_progress_timeout_s: a shot must finish at least every "
+            f"{no_progress_timeout_s:g} s, got none for that long. The cluster had {at_start} "
+            f"at the start of the run and has {_capacity()} now; replace lost machines, or raise "
+            f"the timeout if none is lost. {_KEPT}"
         ) from None
     except RayActorError as error:
         raise ClusterError(
-            f"expected the processes that hold the models to live, but one died again and again at "
-            f"the same work. {_KEPT} Ray says: {_first_line(error)}"
+            f"an actor that holds a model must survive its calls, but it died several times at the "
+            f"same one. {_KEPT} Ray says: {_first_line(error)}"
         ) from error
     except (RayTaskError, UserCodeException):
-        raise  # a bug of ours, whose traceback is wanted
+        raise  # a bug of this package, whose traceback is needed
     except RayError as error:
         raise ClusterError(
-            f"expected Ray to go on, but it gave up. {_KEPT} Ray says: {_first_line(error)}"
+            f"Ray must keep running, but it gave up. {_KEPT} Ray says: {_first_line(error)}"
         ) from error
 
 
@@ -86,18 +88,18 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _settle() -> None:
-    """Settle what Ray would otherwise decide, or talk about, by itself."""
-    # Ray would copy the working folder to its workers when it finds itself under `uv run`.
+def _set_ray_defaults() -> None:
+    """Set environment variables of Ray whose defaults do not suit a run; a user's values win."""
+    # Under `uv run`, Ray would copy the working folder to its workers.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    # Ray 2.60 warns that it will one day stop hiding GPUs from tasks that ask for none.
+    # Silences a warning of Ray 2.60 about GPU visibility of tasks without GPUs.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray's C++ side reports as an error that Ray Data passes arguments by reference (ray#53727).
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    # Where processes outnumber cores, Ray ends a worker a second after its task, and the next task
-    # waits until another has imported everything again: five seconds of CPU on a small machine.
+    # With more processes than cores, Ray ends an idle worker after a second, and the next task
+    # waits for a new one to import everything: five seconds of CPU on a small machine.
     os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
-    # A call to an actor whose machine is gone fails at once, and so do its retries, until Ray
-    # takes the machine for dead (a minute at most). Ray doubles this delay from one to the next.
+    # A call to an actor on a lost machine fails at once, and so do its retries, until Ray declares
+    # the machine dead, after a minute at most. Ray doubles this delay for each retry.
     os.environ.setdefault("RAY_task_actor_unavailable_retry_delay_base_ms", "25000")
     os.environ.setdefault("RAY_task_actor_unavailable_retry_max_delay_ms", "50000")

@@ -1,4 +1,4 @@
-"""One run: plan, check, process, commit as results come, report."""
+"""Run: plan, check, process videos, and commit results as they arrive."""
 
 import logging
 import secrets
@@ -15,11 +15,11 @@ from pvtt_flow.dataset.maintenance.compact import INCREMENTAL, compact
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.errors import StoreError
-from pvtt_flow.pipeline.assemble import Sealer
-from pvtt_flow.pipeline.batches import arrivals
+from pvtt_flow.pipeline.assemble import VideoAssembler
+from pvtt_flow.pipeline.batches import batches_with_timeout
 from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.preflight import check_class_filter, check_resources, make_lineage
-from pvtt_flow.pipeline.ray_session import connected, explained
+from pvtt_flow.pipeline.ray_session import connected, translate_ray_errors
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.sources import list_sources, redacted_input_uri
@@ -29,20 +29,20 @@ _LOG = logging.getLogger("pvtt_flow")
 
 
 class Watcher(Protocol):
-    """Whoever shows people how far a run is."""
+    """Observer that shows the progress of a run."""
 
     def planned(self, plan: Plan) -> None:
-        """The plan is made."""
+        """Handle the finished plan."""
         ...
 
     def finished(self, record: VideoRecord, summary: Summary) -> None:
-        """One more video is finished."""
+        """Handle a finished video."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A run that has passed every check that needs no cluster."""
+    """Run that has passed the checks that need no cluster."""
 
     config: RunConfig
     lineage: Lineage
@@ -50,7 +50,7 @@ class Prepared:
 
 
 def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
-    """Find the weights, list the input, read the ledger. Writes nothing."""
+    """Find the weights, list the input, read the ledger and make the plan. Writes nothing."""
     lineage = make_lineage(config, new_run_id())
     sources = list_sources(config.input)
     dataset = Dataset(config.output.uri)
@@ -67,7 +67,7 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
 
 
 def execute(prepared: Prepared, watcher: Watcher) -> Summary:
-    """Process what the plan asks for; returns when all of it is committed."""
+    """Process the videos of the plan; returns when all of them are committed."""
     config, plan = prepared.config, prepared.plan
     summary = Summary(
         run_id=prepared.lineage.run_id,
@@ -93,32 +93,33 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
             need = config.resources
             check_resources(need, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
             dataset.ensure()
-            with explained(capacity, config.run.no_progress_timeout_s):
-                _process(prepared, _Ledger(dataset, prepared, summary, watcher))
+            with translate_ray_errors(capacity, config.run.no_progress_timeout_s):
+                _process(prepared, _Committer(dataset, prepared, summary, watcher))
     return summary
 
 
 def new_run_id() -> str:
-    """Sortable and unique: `20261121T140509Z-3fa9`."""
+    """Return a sortable, unique id: `20261121T140509Z-3fa9`."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
-def _process(prepared: Prepared, ledger: "_Ledger") -> None:
-    started = time.perf_counter()
+def _process(prepared: Prepared, committer: "_Committer") -> None:
+    started_s = time.perf_counter()
+    interval_s = prepared.config.run.commit_interval_s
     try:
-        for shot_results in arrivals(_receipts(prepared), prepared.config.run.commit_interval_s):
+        for shot_results in batches_with_timeout(_shot_results(prepared), interval_s):
             for shot_result in shot_results:
-                ledger.add(shot_result)
-            ledger.commit_if_due()
-        ledger.commit()
-        ledger.tidy()
+                committer.add(shot_result)
+            committer.commit_if_due()
     finally:
-        # Also when the run breaks off: what is finished is kept.
-        ledger.commit()
-        ledger.summary.wall_s = time.perf_counter() - started
+        # Finished videos are kept if the run breaks off, too.
+        committer.commit()
+        committer.summary.wall_s = time.perf_counter() - started_s
+    committer.compact()
+    committer.summary.wall_s = time.perf_counter() - started_s
 
 
-def _receipts(prepared: Prepared) -> Iterator[list[ShotResult]]:
+def _shot_results(prepared: Prepared) -> Iterator[list[ShotResult]]:
     from pvtt_flow.dataset.arrow import from_table
     from pvtt_flow.pipeline import pipeline
 
@@ -128,14 +129,14 @@ def _receipts(prepared: Prepared) -> Iterator[list[ShotResult]]:
 
 
 @dataclass(slots=True)
-class _Ledger:
-    """Gathers finished videos and commits them, a few seconds' worth at a time."""
+class _Committer:
+    """Collector of finished videos, which commits them every few seconds."""
 
     dataset: Dataset
     prepared: Prepared
     summary: Summary
     watcher: Watcher
-    sealer: Sealer = field(init=False)
+    assembler: VideoAssembler = field(init=False)
     expected_run_ids: dict[str, str | None] = field(default_factory=dict)
     records: list[VideoRecord] = field(default_factory=list)
     files: list[MaskletFile] = field(default_factory=list)
@@ -143,15 +144,17 @@ class _Ledger:
     committed_at_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.sealer = Sealer(self.prepared.lineage, self.prepared.config.run.max_attempts)
+        self.assembler = VideoAssembler(
+            self.prepared.lineage, self.prepared.config.run.max_attempts
+        )
 
     def add(self, shot_result: ShotResult) -> None:
         if shot_result.failure is not None and shot_result.failure.kind == "store":
             raise StoreError(shot_result.failure.message)
         self.summary.add_shot(shot_result)
-        done = self.sealer.add(shot_result, finished_at_ns=time.time_ns())
-        if done is not None:
-            record, files = done
+        assembled = self.assembler.add(shot_result, finished_at_ns=time.time_ns())
+        if assembled is not None:
+            record, files = assembled
             self.records.append(record)
             self.files.extend(files)
             self.expected_run_ids[record.video_id] = shot_result.source.expected_run_id
@@ -165,23 +168,23 @@ class _Ledger:
     def commit(self) -> None:
         if self.records:
             run_id = self.prepared.lineage.run_id
-            done = self.dataset.commit(
+            result = self.dataset.commit(
                 self.files, self.records, run_id=run_id, expected_run_ids=self.expected_run_ids
             )
-            self.summary.version = done.version
-            self._tell(done.superseded)
+            self.summary.version = result.version
+            self._warn_superseded(result.superseded)
             self.num_commits += 1
             if self.num_commits % INCREMENTAL.fanout == 0:
-                self.tidy()
+                self.compact()
         self.records, self.files, self.expected_run_ids = [], [], {}
         self.committed_at_s = time.monotonic()
 
-    def tidy(self) -> None:
-        """Keep the number of files in bounds, however many commits there are."""
+    def compact(self) -> None:
+        """Merge small files, so that their number does not grow with the number of commits."""
         run_id = self.prepared.lineage.run_id
         self.summary.version = compact(self.dataset.uri, INCREMENTAL, {"run_id": run_id})
 
-    def _tell(self, superseded: Collection[str]) -> None:
+    def _warn_superseded(self, superseded: Collection[str]) -> None:
         if superseded:
             self.summary.num_superseded += len(superseded)
             _LOG.warning(

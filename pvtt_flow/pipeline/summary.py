@@ -1,4 +1,4 @@
-"""What a run did, in numbers."""
+"""Summary of a run in numbers."""
 
 from dataclasses import dataclass, field
 
@@ -8,35 +8,35 @@ from pvtt_flow.types import VideoRecord
 
 @dataclass(slots=True, kw_only=True)
 class Summary:
-    """Counts of one run; grows while it runs."""
+    """Counts of a run, updated while it runs."""
 
     run_id: str
     num_planned: int
     plan: dict[str, int]
-    """Inputs by reason."""
+    """Number of inputs by reason."""
     num_videos: int = 0
-    """Finished, whatever came of them."""
+    """Number of finished videos, failed ones included."""
     num_superseded: int = 0
-    """Of these: another run had finished them first, and its results stay."""
+    """Number of videos that another run finished first; its results stay."""
     num_shots: int = 0
     num_masklets: int = 0
     num_frames: int = 0
     wall_s: float = 0.0
-    """From the first row entering the flow to the last commit; models are loaded in it."""
+    """Seconds from the first row to the last commit, loading of models included."""
     propagate_s: float = 0.0
-    """Seconds in trackers, over all shots; shots that are tracked together spend the same ones."""
+    """Sum over shots of their seconds in the tracker; concurrent shots share these seconds."""
     max_concurrent_shots: int = 0
-    """Slots of each tracker: `tracker.max_concurrent_shots`."""
+    """Slots of each tracker, from `tracker.max_concurrent_shots`."""
     slot_utilization: float = 0.0
-    """Share of the tracker's slots that a step advances, averaged over its steps."""
+    """Fraction of the tracker's slots that a step uses, averaged over steps."""
     statuses: dict[str, int] = field(default_factory=dict)
-    """Videos by status."""
+    """Number of videos by status."""
     verdicts: dict[str, int] = field(default_factory=dict)
-    """Masklets by verdict."""
+    """Number of masklets by verdict."""
     failures: list[dict[str, str]] = field(default_factory=list)
-    """uri, stage, kind and message of each."""
+    """Uri, stage, kind and message of each failed video."""
     version: int | None = None
-    """Of the dataset, after the last commit."""
+    """Version of the dataset after the last commit."""
 
     def add_shot(self, shot_result: ShotResult) -> None:
         """Count a finished shot."""
@@ -74,10 +74,10 @@ class Summary:
 
     @property
     def failure_fraction(self) -> float:
-        """Share of the finished videos that failed."""
+        """Fraction of the finished videos that failed."""
         return len(self.failures) / self.num_videos if self.num_videos else 0.0
 
     @property
     def frames_per_s(self) -> float:
-        """Processed frames over the whole run's time."""
+        """Processed frames per second of the whole run."""
         return self.num_frames / self.wall_s if self.wall_s else 0.0

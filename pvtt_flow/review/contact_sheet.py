@@ -1,4 +1,4 @@
-"""One picture of a whole dataset: for each video a row of painted frames under its verdicts."""
+"""Contact sheet of a dataset: for each video a row of overlaid frames under its verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core.timeline import NS_PER_S
-from pvtt_flow.review.lettering import Colour, write
-from pvtt_flow.review.overlay import colour_of, objects_on, paint
+from pvtt_flow.review.overlay import color_of, objects_on, overlay
+from pvtt_flow.review.text import Color, write
 from pvtt_flow.types import Frame, Masklet, VerdictName
 
-# A tile is as large as fits in here: six landscape ones make a page as wide as a screen.
+# A tile fits into this size; six landscape tiles make a page as wide as a screen.
 _TILE_WIDTH_PX, _TILE_HEIGHT_PX = 264, 220
 _MIN_COLUMNS = 3
 _MAX_CAPTIONS = 8
@@ -22,11 +22,11 @@ _GAP_PX = 10
 _LINE_PX = 24
 _RULE_PX = 1
 
-_PAPER: Colour = (255, 255, 255)
-_INK: Colour = (28, 28, 30)
-_FAINT_INK: Colour = (120, 120, 126)
-_RULE: Colour = (222, 222, 226)
-_VERDICT_INK: dict[VerdictName | None, Colour] = {
+_PAPER: Color = (255, 255, 255)
+_INK: Color = (28, 28, 30)
+_FAINT_INK: Color = (120, 120, 126)
+_RULE: Color = (222, 222, 226)
+_VERDICT_INK: dict[VerdictName | None, Color] = {
     "accept": (22, 128, 61),
     "review": (180, 95, 6),
     "reject": (200, 30, 30),
@@ -38,19 +38,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Strip:
-    """What the sheet shows of one video."""
+class SheetRow:
+    """Row of the sheet, which shows one video."""
 
     video_id: str
     frames: tuple[Frame, ...] = ()
-    """In time order, chosen with `spread`; none for a video that gave none."""
+    """Frames in time order, chosen with `evenly_spaced`; empty if none could be read."""
     masklets: tuple[Masklet, ...] = ()
     note: str = ""
-    """Behind the video's name: its status, or why it failed."""
+    """Text after the video's name: its status, or the reason of its failure."""
 
 
-def spread(frames: Sequence[T], num_frames: int) -> tuple[T, ...]:
-    """At most `num_frames` of these, the first and the last one included, evenly spread.
+def evenly_spaced(frames: Sequence[T], num_frames: int) -> tuple[T, ...]:
+    """Return at most `num_frames` of the items, evenly spaced, with the first and the last one.
 
     Example: three of (0, 2, 4, 6, 8) are (0, 4, 8).
     """
@@ -60,70 +60,72 @@ def spread(frames: Sequence[T], num_frames: int) -> tuple[T, ...]:
     return tuple(frames[round(place)] for place in places)
 
 
-def contact_sheet(title: str, strips: Sequence[Strip]) -> Rgb:
-    """The page, uint8 (H, W, 3) RGB; ValueError for a mask of another size than its frame."""
-    columns = max([_MIN_COLUMNS, *(len(strip.frames) for strip in strips)])
+def contact_sheet(title: str, rows: Sequence[SheetRow]) -> Rgb:
+    """Draw the page, uint8 (H, W, 3) RGB.
+
+    Raises ValueError for a mask of another size than its frame.
+    """
+    columns = max([_MIN_COLUMNS, *(len(row.frames) for row in rows)])
     width_px = columns * (_TILE_WIDTH_PX + _GAP_PX) - _GAP_PX
     head = _blank(2 * _LINE_PX, width_px)
-    write(head, title, (0, _LINE_PX), colour=_INK, size=0.8, weight="bold")
-    page = np.vstack([head, *(_row(strip, width_px) for strip in strips)])
+    write(head, title, (0, _LINE_PX), color=_INK, size=0.8, weight="bold")
+    page = np.vstack([head, *(_row(row, width_px) for row in rows)])
     margins = ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0))
     return np.pad(page, margins, constant_values=_PAPER[0])
 
 
 def encode_image(rgb: Rgb, suffix: Literal[".png", ".jpg"]) -> bytes:
-    """The picture as a PNG or JPEG file."""
+    """Encode a picture as the bytes of a PNG or JPEG file."""
     _, data = cv2.imencode(suffix, np.ascontiguousarray(rgb[..., ::-1]))
     return bytes(data)
 
 
-def _row(strip: Strip, width_px: int) -> Rgb:
-    """One video: a rule, its name and note, a line for each object, its tiles."""
+def _row(row: SheetRow, width_px: int) -> Rgb:
+    """Draw a video: a line, its name and note, a caption for each object, its tiles."""
     rule = _blank(_GAP_PX + _RULE_PX, width_px)
     rule[:_RULE_PX] = _RULE
     name = _blank(_LINE_PX, width_px)
-    end_px = write(name, strip.video_id, (0, _LINE_PX - 7), colour=_INK, weight="bold", size=0.55)
-    write(name, strip.note, (end_px + 14, _LINE_PX - 7), colour=_FAINT_INK)
-    has_shots = len({masklet.shot_index for masklet in strip.masklets}) > 1
+    end_px = write(name, row.video_id, (0, _LINE_PX - 7), color=_INK, weight="bold", size=0.55)
+    write(name, row.note, (end_px + 14, _LINE_PX - 7), color=_FAINT_INK)
+    has_shots = len({masklet.shot_index for masklet in row.masklets}) > 1
     captions = [
-        _caption(masklet, width_px, has_shots=has_shots)
-        for masklet in strip.masklets[:_MAX_CAPTIONS]
+        _caption(masklet, width_px, has_shots=has_shots) for masklet in row.masklets[:_MAX_CAPTIONS]
     ]
-    hidden = len(strip.masklets) - _MAX_CAPTIONS
+    hidden = len(row.masklets) - _MAX_CAPTIONS
     if hidden > 0:
         more = _blank(_LINE_PX, width_px)
-        write(more, f"and {hidden} more", (22, _LINE_PX - 7), colour=_FAINT_INK)
+        write(more, f"and {hidden} more", (22, _LINE_PX - 7), color=_FAINT_INK)
         captions.append(more)
-    tiles = [_tile(frame, strip.masklets) for frame in strip.frames]
+    tiles = [_tile(frame, row.masklets) for frame in row.frames]
     space = _blank(_GAP_PX // 2, width_px)
     return np.vstack([rule, name, *captions, space, _side_by_side(tiles, width_px)])
 
 
 def _caption(masklet: Masklet, width_px: int, *, has_shots: bool) -> Rgb:
-    """The object in its colour, in which shot if there are several, its verdict, the reasons."""
+    """Draw an object's color, label, shot (if there are several), verdict and reasons."""
     line = _blank(_LINE_PX, width_px)
     baseline_px = _LINE_PX - 7
     dot_xy, dot_radius_px = (8, baseline_px - 5), 6
-    cv2.circle(line, dot_xy, dot_radius_px, colour_of(masklet.object_id), cv2.FILLED, cv2.LINE_AA)
+    cv2.circle(line, dot_xy, dot_radius_px, color_of(masklet.object_id), cv2.FILLED, cv2.LINE_AA)
     name = f"{masklet.object_id} {masklet.label}"
     if has_shots:
         name += f" in shot {masklet.shot_index} (frame {masklet.start_frame} on)"
-    x = write(line, name, (22, baseline_px), colour=_INK)
+    x = write(line, name, (22, baseline_px), color=_INK)
     verdict, ink = masklet.verdict or "not judged", _VERDICT_INK[masklet.verdict]
-    x = write(line, verdict, (x + 14, baseline_px), colour=ink, weight="bold")
-    write(line, ", ".join(masklet.reasons), (x + 14, baseline_px), colour=_FAINT_INK)
+    x = write(line, verdict, (x + 14, baseline_px), color=ink, weight="bold")
+    write(line, ", ".join(masklet.reasons), (x + 14, baseline_px), color=_FAINT_INK)
     return line
 
 
 def _tile(frame: Frame, masklets: Sequence[Masklet]) -> Rgb:
-    """The painted frame, and under it which one it is."""
+    """Draw a frame with its overlay, and its index and time below."""
     height_px, width_px = frame.rgb.shape[:2]
     scale = min(_TILE_WIDTH_PX / width_px, _TILE_HEIGHT_PX / height_px)
     objects = objects_on(masklets, frame.frame_index)
-    picture = paint(frame.rgb, objects, scale=scale, with_labels=False)
+    picture = overlay(frame.rgb, objects, scale=scale, with_labels=False)
     foot = _blank(_LINE_PX, picture.shape[1])
     when = f"frame {frame.frame_index}, {frame.pts_ns / NS_PER_S:.2f} s"
-    write(foot, when, (0, 16), colour=_FAINT_INK, size=0.4)
+    write(foot, when, (0, 16), color=_FAINT_INK, size=0.4)
     return np.vstack([picture, foot])
 
 

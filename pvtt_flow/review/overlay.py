@@ -1,4 +1,4 @@
-"""One frame with its objects painted on: mask, box and label, one colour an object."""
+"""Overlay of objects on a frame: mask, box and label, in a color for each object."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -12,33 +12,33 @@ from numpy.typing import NDArray
 from pvtt_flow.core import rle
 from pvtt_flow.types import Masklet
 
-# Neighbouring ids are far apart in hue; no grey or brown, which footage is full of.
+# Successive ids differ much in hue; no gray or brown, which are frequent in videos.
 PALETTE = sv.ColorPalette.from_hex(
     ["#00B4FF", "#FF7A00", "#2EDB5C", "#FF2E93", "#FFD400", "#9B5CFF", "#00E0C7", "#FF4B3E"]
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PaintedObject:
-    """One object on one frame, ready to paint."""
+class OverlayObject:
+    """Object on a frame, ready to draw."""
 
     object_id: int
     label: str
     box_xyxy: tuple[float, ...]
-    """Exclusive max, the frame's pixels."""
+    """Box in pixels of the frame, exclusive max."""
     mask: NDArray[np.bool_] | None = None
-    """bool (H, W), the frame's size; None paints the box only, as for a prompt."""
+    """Mask of the frame's size, bool (H, W); None draws only the box, as for a prompt."""
 
 
-def colour_of(object_id: int) -> tuple[int, int, int]:
-    """The object's RGB, the same on every frame and in every picture."""
-    colour: tuple[int, int, int] = PALETTE.by_idx(object_id).as_rgb()
-    return colour
+def color_of(object_id: int) -> tuple[int, int, int]:
+    """Return the RGB color of an object, which is the same in all pictures."""
+    color: tuple[int, int, int] = PALETTE.by_idx(object_id).as_rgb()
+    return color
 
 
-def objects_on(masklets: Iterable[Masklet], frame_index: int) -> list[PaintedObject]:
-    """The objects that are present on that frame, with their masks decoded."""
-    found = []
+def objects_on(masklets: Iterable[Masklet], frame_index: int) -> list[OverlayObject]:
+    """Return the objects that are present on a frame, with their decoded masks."""
+    objects = []
     for masklet in masklets:
         at = bisect_left(masklet.frames, frame_index, key=lambda frame: frame.frame_index)
         frame = masklet.frames[at] if at < len(masklet.frames) else None
@@ -46,33 +46,33 @@ def objects_on(masklets: Iterable[Masklet], frame_index: int) -> list[PaintedObj
             continue
         if frame.rle is not None and frame.box_xyxy is not None:
             mask = rle.decode(frame.rle, masklet.height_px, masklet.width_px)
-            found.append(PaintedObject(masklet.object_id, masklet.label, frame.box_xyxy, mask))
-    return found
+            objects.append(OverlayObject(masklet.object_id, masklet.label, frame.box_xyxy, mask))
+    return objects
 
 
-def paint(
+def overlay(
     rgb: NDArray[np.uint8],
-    objects: Sequence[PaintedObject],
+    objects: Sequence[OverlayObject],
     *,
     scale: float = 1.0,
     with_labels: bool = True,
 ) -> NDArray[np.uint8]:
-    """A painted copy of a uint8 (H, W, 3) RGB frame, contiguous, `scale` times its size.
+    """Draw objects on a copy of a uint8 (H, W, 3) RGB frame, `scale` times its size, contiguous.
 
-    Lines and letters are sized for the scaled picture. Raises ValueError for a mask of another
-    size than the frame.
+    Lines and labels are sized for the scaled picture. Raises ValueError for a mask of another size
+    than the frame.
     """
-    for shown in objects:
-        if shown.mask is not None and shown.mask.shape != rgb.shape[:2]:
+    for item in objects:
+        if item.mask is not None and item.mask.shape != rgb.shape[:2]:
             raise ValueError(
-                f"the mask of object {shown.object_id} must have the frame's (height, width) "
-                f"{rgb.shape[:2]}, got {shown.mask.shape}"
+                f"the mask of object {item.object_id} must have the frame's (height, width) "
+                f"{rgb.shape[:2]}, got {item.mask.shape}"
             )
     size_px = (max(round(rgb.shape[1] * scale), 1), max(round(rgb.shape[0] * scale), 1))
-    # Annotators paint BGR pictures, in place.
+    # Annotators draw on BGR pictures, in place.
     scene = np.ascontiguousarray(_resize(rgb, size_px)[..., ::-1])
-    scaled = [_rescale(shown, size_px, scale) for shown in objects]
-    masked = [shown for shown in scaled if shown.mask is not None]
+    scaled = [_rescale(item, size_px, scale) for item in objects]
+    masked = [item for item in scaled if item.mask is not None]
     if masked:
         scene = sv.MaskAnnotator(PALETTE, opacity=0.45).annotate(scene, _detections(masked))
     if scaled:
@@ -81,12 +81,12 @@ def paint(
 
 
 def _annotate_boxes(
-    scene: NDArray[np.uint8], objects: Sequence[PaintedObject], *, with_labels: bool
+    scene: NDArray[np.uint8], objects: Sequence[OverlayObject], *, with_labels: bool
 ) -> NDArray[np.uint8]:
     short_px = min(scene.shape[:2])
-    detections = _detections([replace(shown, mask=None) for shown in objects])
+    detections = _detections([replace(item, mask=None) for item in objects])
     thickness = max(1, round(short_px / 300))
-    painted = sv.BoxAnnotator(PALETTE, thickness=thickness).annotate(scene, detections)
+    scene = sv.BoxAnnotator(PALETTE, thickness=thickness).annotate(scene, detections)
     if with_labels:
         annotator = sv.LabelAnnotator(
             PALETTE,
@@ -95,20 +95,20 @@ def _annotate_boxes(
             text_padding=max(3, short_px // 120),
             smart_position=True,
         )
-        labels = [f"{shown.object_id} {shown.label}" for shown in objects]
-        painted = annotator.annotate(painted, detections, labels=labels)
-    return np.asarray(painted, np.uint8)
+        labels = [f"{item.object_id} {item.label}" for item in objects]
+        scene = annotator.annotate(scene, detections, labels=labels)
+    return np.asarray(scene, np.uint8)
 
 
-def _detections(objects: Sequence[PaintedObject]) -> sv.Detections:
-    """Objects in supervision's form; the class is the object, so that it picks the colour."""
-    masks = [shown.mask for shown in objects if shown.mask is not None]
-    boxes = np.array([shown.box_xyxy for shown in objects], np.float32)
+def _detections(objects: Sequence[OverlayObject]) -> sv.Detections:
+    """Return objects as supervision's detections; the class, which sets the color, is the id."""
+    masks = [item.mask for item in objects if item.mask is not None]
+    boxes = np.array([item.box_xyxy for item in objects], np.float32)
     return sv.Detections(
-        # The last pixel of an exclusive max is where the line belongs.
+        # The line belongs on the last pixel, which is one below the exclusive max.
         xyxy=boxes - np.array([0, 0, 1, 1], np.float32),
         mask=np.stack(masks) if masks else None,
-        class_id=np.array([shown.object_id for shown in objects]),
+        class_id=np.array([item.object_id for item in objects]),
     )
 
 
@@ -120,9 +120,9 @@ def _resize(rgb: NDArray[np.uint8], size_px: tuple[int, int]) -> NDArray[np.uint
     return np.asarray(cv2.resize(rgb, size_px, interpolation=interpolation), np.uint8)
 
 
-def _rescale(shown: PaintedObject, size_px: tuple[int, int], scale: float) -> PaintedObject:
-    box_xyxy = tuple(side * scale for side in shown.box_xyxy)
-    if shown.mask is None:
-        return replace(shown, box_xyxy=box_xyxy)
-    mask = cv2.resize(shown.mask.astype(np.uint8), size_px, interpolation=cv2.INTER_NEAREST)
-    return replace(shown, box_xyxy=box_xyxy, mask=mask.astype(np.bool_))
+def _rescale(item: OverlayObject, size_px: tuple[int, int], scale: float) -> OverlayObject:
+    box_xyxy = tuple(side * scale for side in item.box_xyxy)
+    if item.mask is None:
+        return replace(item, box_xyxy=box_xyxy)
+    mask = cv2.resize(item.mask.astype(np.uint8), size_px, interpolation=cv2.INTER_NEAREST)
+    return replace(item, box_xyxy=box_xyxy, mask=mask.astype(np.bool_))

@@ -27,7 +27,7 @@ def refused(*arguments: object) -> str:
 
 
 def cells(ended: Ended, first: str) -> list[str]:
-    """Of the table row that starts with a word."""
+    """Return the numbers of the table row that starts with a word."""
     assert ended.code == 0, ended.err
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in ended.out.splitlines()]
     return next(row for row in rows if row and row[0] == first)

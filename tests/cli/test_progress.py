@@ -1,4 +1,4 @@
-"""How far a run is: plain lines in a log, a bar at a terminal."""
+"""Progress of a run: plain lines in a log, a bar in a terminal."""
 
 import io
 import logging
@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from pvtt_flow.cli.progress import progress_watcher
-from pvtt_flow.pipeline.assemble import Sealer
+from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.pipeline.plan import Plan, Planned
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
@@ -21,7 +21,7 @@ def watch(console: Console) -> None:
         watcher.planned(Plan(videos=(Planned(SHOT.source, "new"),) * 2, process=frozenset(["new"])))
         shot_results: tuple[ShotResult, ...] = (FAILED_SHOT, SHOT)
         for shot_result in shot_results:
-            done = Sealer(LINEAGE, max_attempts=1).add(shot_result, finished_at_ns=1)
+            done = VideoAssembler(LINEAGE, max_attempts=1).add(shot_result, finished_at_ns=1)
             assert done is not None
             summary.add_shot(shot_result)
             summary.add_video(done[0])

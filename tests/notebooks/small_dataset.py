@@ -10,7 +10,7 @@ from pvtt_flow.core import ids, rle
 from pvtt_flow.core.qc import QcThresholds
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.pipeline.assemble import Sealer
+from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.judge import Judge
 from pvtt_flow.stages.write import Write
@@ -38,7 +38,7 @@ def make_dataset(folder: Path, video: Path) -> str:
     judged = Judge(QcThresholds())([tracked(record) for record in records])
     dataset = Dataset(str(folder / "dataset"))
     dataset.ensure()
-    sealer = Sealer(_LINEAGE, max_attempts=3)
+    sealer = VideoAssembler(_LINEAGE, max_attempts=3)
     for shot_result in Write(dataset, _LINEAGE)(judged):
         done = sealer.add(shot_result, finished_at_ns=1)
         assert done is not None

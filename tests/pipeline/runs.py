@@ -24,7 +24,7 @@ STRIDE = 6
 
 @dataclass(frozen=True)
 class MixedRun:
-    """What a run left."""
+    """Result of a run."""
 
     config: Path
     videos: Path
@@ -39,7 +39,7 @@ class MixedRun:
 
 
 def sample(name: str) -> Path:
-    """One of the clips that ship with the package."""
+    """Return the path of a sample clip of the package."""
     return Path(package.__path__[0]) / "samples" / name
 
 
@@ -79,5 +79,5 @@ def num_good_frames(video: Path) -> int:
 
 
 def num_processed(video: Path) -> int:
-    """Those of them that the sampling takes."""
+    """Return the number of frames that sampling takes."""
     return -(-num_good_frames(video) // STRIDE)

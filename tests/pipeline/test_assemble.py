@@ -2,15 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from pvtt_flow.pipeline.assemble import Sealer
+from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.types import Status
 from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT, file
 
 
-def sealer() -> Sealer:
-    return Sealer(LINEAGE, max_attempts=3)
+def sealer() -> VideoAssembler:
+    return VideoAssembler(LINEAGE, max_attempts=3)
 
 
 def test_a_video_of_one_shot_is_sealed_at_once() -> None:

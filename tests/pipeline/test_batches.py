@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pvtt_flow.pipeline.batches import arrivals
+from pvtt_flow.pipeline.batches import batches_with_timeout
 
 SOON_S = 0.02
 # For what must happen: a bound for a stuck test, never waited for.
@@ -12,8 +12,8 @@ LONG_S = 30.0
 
 
 def test_batches_come_in_order_and_end() -> None:
-    assert list(arrivals([[1], [2, 3]], LONG_S)) == [[1], [2, 3]]
-    assert list(arrivals([], LONG_S)) == []
+    assert list(batches_with_timeout([[1], [2, 3]], LONG_S)) == [[1], [2, 3]]
+    assert list(batches_with_timeout([], LONG_S)) == []
 
 
 def test_silence_has_a_pulse() -> None:
@@ -24,7 +24,7 @@ def test_silence_has_a_pulse() -> None:
         assert go_on.wait(LONG_S)
         yield [2]
 
-    stream = arrivals(slow(), SOON_S)
+    stream = batches_with_timeout(slow(), SOON_S)
     assert next(stream) == [1]
     assert next(stream) == []
     assert next(stream) == []
@@ -38,7 +38,7 @@ def test_an_error_is_passed_on_after_what_came_before_it() -> None:
         yield [1]
         raise RuntimeError("a node died")
 
-    stream = arrivals(breaks(), LONG_S)
+    stream = batches_with_timeout(breaks(), LONG_S)
     assert next(stream) == [1]
     with pytest.raises(RuntimeError, match="a node died"):
         next(stream)
@@ -53,9 +53,9 @@ def test_the_reader_stops_when_nobody_wants_more() -> None:
         for last_read in num_read:
             yield [last_read]
 
-    stream = arrivals(endless(), LONG_S)
+    stream = batches_with_timeout(endless(), LONG_S)
     assert next(stream) == [0]
-    reader = next(t for t in threading.enumerate() if t.name == "arrivals")
+    reader = next(t for t in threading.enumerate() if t.name == "batches")
     stream.close()  # type: ignore[attr-defined]
     reader.join(LONG_S)
     assert not reader.is_alive()

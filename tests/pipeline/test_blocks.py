@@ -1,4 +1,4 @@
-"""How a run's videos are handed to Ray."""
+"""Blocks of videos that a run passes to Ray."""
 
 from dataclasses import replace
 

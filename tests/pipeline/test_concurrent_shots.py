@@ -37,15 +37,15 @@ PROMPTS: Mapping[str, list[dict[str, object]]] = {
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What the run left."""
+    """Result of the run."""
 
     ended: Ended
     summary: Mapping[str, Any]
     records: Mapping[str, VideoRecord]
     masklets: Mapping[str, Masklet]
-    """Of object 0, by video id; the last shot's where there are several."""
+    """Masklets of object 0 by video id; of several shots, the last one's."""
     two_shots: tuple[Masklet, ...]
-    """Of object 0, in order of time."""
+    """Masklets of object 0, in order of time."""
 
 
 @pytest.fixture(scope="module")

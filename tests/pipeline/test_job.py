@@ -10,7 +10,7 @@ import yaml
 
 from pvtt_flow.config import loading
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.pipeline.job import CONFIG_VARIABLE, Follower, job_of
+from pvtt_flow.pipeline.job import CONFIG_VARIABLE, JobMonitor, job_of
 
 CONFIG = loading.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
 NOW = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
@@ -73,25 +73,25 @@ def test_a_log_is_shown_once_through_lost_connections_to_the_end(slept_s: list[f
     looks = [("PENDING", ""), ("RUNNING", "a\n"), LOST, RuntimeError("502"), ("RUNNING", "a\nb"),
              ("SUCCEEDED", "a\nb\nc\n")]  # fmt: skip
     shown: list[str] = []
-    assert Follower(FakeJobs(iter(looks)), "j", shown.append).follow() == "SUCCEEDED"
+    assert JobMonitor(FakeJobs(iter(looks)), "j", shown.append).follow() == "SUCCEEDED"
     assert "".join(shown) == "a\nb\nc\n"
     assert slept_s == [1.0] * 5
 
 
 def test_a_long_job_is_looked_at_less_often(slept_s: list[float]) -> None:
     looks = [*[("RUNNING", "")] * 300, ("FAILED", "")]
-    assert Follower(FakeJobs(iter(looks)), "j", print).follow() == "FAILED"
+    assert JobMonitor(FakeJobs(iter(looks)), "j", print).follow() == "FAILED"
     assert (slept_s[0], slept_s[-1]) == (1.0, 15.0)
 
 
 def test_a_job_that_stays_out_of_sight_is_given_up(slept_s: list[float]) -> None:
     jobs = FakeJobs(iter([("RUNNING", ""), *[LOST] * 1000]))
-    with pytest.raises(PreflightError, match=r"job j has not been seen for .* refused"):
-        Follower(jobs, "j", print, patience_s=30).follow()
+    with pytest.raises(PreflightError, match=r"job j has been unreachable for .* refused"):
+        JobMonitor(jobs, "j", print, unreachable_timeout_s=30).follow()
     assert 30 < sum(slept_s) < 40
 
 
 def test_stopping_asks_until_it_is_heard_and_waits_for_the_end() -> None:
     jobs = FakeJobs(iter([("RUNNING", ""), ("RUNNING", ""), ("STOPPED", "")]), deaf=2)
-    assert Follower(jobs, "j", print).follow(stopping=True) == "STOPPED"
+    assert JobMonitor(jobs, "j", print).follow(stopping=True) == "STOPPED"
     assert jobs.stopped == ["j"]

@@ -1,4 +1,4 @@
-"""When Ray gives up, people are told in their words."""
+"""Messages for errors by which Ray ends a run."""
 
 import pytest
 from ray.data.exceptions import ExecutionTimeoutError
@@ -6,7 +6,7 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, RayTaskError
 
 from pvtt_flow.errors import ClusterError
 from pvtt_flow.pipeline import ray_session
-from pvtt_flow.pipeline.ray_session import Capacity, explained
+from pvtt_flow.pipeline.ray_session import Capacity, translate_ray_errors
 
 AT_START = Capacity(num_cpus=16, num_gpus=2)
 
@@ -22,24 +22,24 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (
             ExecutionTimeoutError("no progress\nOperators still running:"),
-            "The cluster had 16 CPUs and 2 GPUs when the run began and has 8 CPUs and 1 GPUs now",
+            "The cluster had 16 CPUs and 2 GPUs at the start of the run and has 8 CPUs and 1 GPUs",
         ),
         (
             ActorUnavailableError("it died\nin many lines", None),
-            "expected the processes that hold the models to live, but one died again and again",
+            "an actor that holds a model must survive its calls, but it died several times",
         ),
         (NodeDiedError("the machine is gone"), "Ray says: the machine is gone"),
     ],
 )
 def test_what_is_lost_is_told(error: Exception, message: str) -> None:
-    with pytest.raises(ClusterError) as raised, explained(AT_START, 60):
+    with pytest.raises(ClusterError) as raised, translate_ray_errors(AT_START, 60):
         raise error
     assert message in str(raised.value)
-    assert "What is committed stays; the next run does the rest." in str(raised.value)
+    assert "Committed results are kept; the next run processes the rest." in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_a_bug_keeps_its_traceback() -> None:
     bug = RayTaskError("propagate", "Traceback …", ValueError("a bug"))
-    with pytest.raises(RayTaskError), explained(AT_START, 60):
+    with pytest.raises(RayTaskError), translate_ray_errors(AT_START, 60):
         raise bug

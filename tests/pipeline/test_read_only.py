@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a dataset is, or could be."""
+    """Location of a dataset that exists or may be created."""
 
     uri: str
     read_only: AbstractContextManager[None]

@@ -1,4 +1,4 @@
-"""What people are told when a bucket of theirs is not there or not for them."""
+"""Messages for buckets that do not exist or refuse access."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -68,7 +68,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
             time.sleep(0.02)
 
     monkeypatch.setattr(run, "connected", connected)
-    monkeypatch.setattr(run, "_receipts", shot_results)
+    monkeypatch.setattr(run, "_shot_results", shot_results)
     return batches
 
 
@@ -201,7 +201,7 @@ def gone(dataset: Dataset) -> set[str]:
 def test_a_driver_whose_clock_is_wrong_plans_like_any_other(
     dataset: Dataset, workers: list[object], skew: timedelta
 ) -> None:
-    """What is new, failed, gone or back is told by etags, work keys and ids, never by times."""
+    """Reasons of the plan depend on etags, work keys and ids, never on times."""
     inputs = [replace(source, input_uri="/") for source in SOURCES]
     first = prepared(dataset, inputs[:2])
     a, b = first.plan.to_process

@@ -20,7 +20,7 @@ def masklet_of(
     verdict: VerdictName | None = None,
     reasons: tuple[str, ...] = (),
 ) -> Masklet:
-    """One rectangle a frame index; None where the object is absent."""
+    """Make a masklet of one rectangle for each frame; None if the object is absent."""
     return Masklet(
         masklet_id=f"v/0/{object_id}",
         shot_id="v/0",

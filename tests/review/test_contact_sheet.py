@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pvtt_flow.review.contact_sheet import Strip, contact_sheet, encode_image, spread
-from pvtt_flow.review.lettering import write
-from pvtt_flow.review.overlay import colour_of
+from pvtt_flow.review.contact_sheet import SheetRow, contact_sheet, encode_image, evenly_spaced
+from pvtt_flow.review.overlay import color_of
+from pvtt_flow.review.text import write
 from tests.review.masklet_factories import grey_frame, masklet_of
 
 
@@ -20,11 +20,11 @@ from tests.review.masklet_factories import grey_frame, masklet_of
     ],
 )
 def test_spread(indices: tuple[int, ...], num_frames: int, expected: tuple[int, ...]) -> None:
-    assert spread(indices, num_frames) == expected
+    assert evenly_spaced(indices, num_frames) == expected
 
 
-def has_colour(rgb: np.ndarray, colour: tuple[int, int, int]) -> bool:
-    return bool((rgb == np.array(colour, np.uint8)).all(axis=2).any())
+def has_colour(rgb: np.ndarray, color: tuple[int, int, int]) -> bool:
+    return bool((rgb == np.array(color, np.uint8)).all(axis=2).any())
 
 
 def test_the_sheet_shows_objects_verdicts_and_failures() -> None:
@@ -33,16 +33,16 @@ def test_the_sheet_shows_objects_verdicts_and_failures() -> None:
         masklet_of(1, {0: (0, 0, 20, 20), 9: None}, verdict="reject", reasons=("presence",)),
     )
     frames = (grey_frame(0), grey_frame(9))
-    full = Strip(video_id="mug.mp4", frames=frames, masklets=masklets)
-    failed = Strip(video_id="broken.mp4", note="failed: the file must have content, got 0 bytes")
+    full = SheetRow(video_id="mug.mp4", frames=frames, masklets=masklets)
+    failed = SheetRow(video_id="broken.mp4", note="failed: the file must have content, got 0 bytes")
     sheet = contact_sheet("2 videos", [full, failed])
     assert sheet.dtype == np.uint8
-    for colour in (colour_of(0), colour_of(1), (22, 128, 61), (200, 30, 30)):
-        assert has_colour(sheet, colour)
+    for color in (color_of(0), color_of(1), (22, 128, 61), (200, 30, 30)):
+        assert has_colour(sheet, color)
     assert (sheet[:20] == 255).all(), "margin"
     assert (sheet[:, -20:] == 255).all(), "margin"
     alone = contact_sheet("2 videos", [failed])
-    assert not has_colour(alone, colour_of(0))
+    assert not has_colour(alone, color_of(0))
     assert alone.shape[0] < sheet.shape[0]
 
 
@@ -50,19 +50,19 @@ def test_upright_and_wide_videos_share_a_sheet() -> None:
     tall = grey_frame(0)
     tall = type(tall)(0, 0, np.zeros((1920, 1080, 3), np.uint8))
     wide = type(tall)(0, 0, np.zeros((100, 1000, 3), np.uint8))
-    strips = [Strip(video_id=str(i), frames=(frame,) * 6) for i, frame in enumerate((tall, wide))]
-    assert contact_sheet("sizes", strips).shape[1] < 1800
+    rows = [SheetRow(video_id=str(i), frames=(frame,) * 6) for i, frame in enumerate((tall, wide))]
+    assert contact_sheet("sizes", rows).shape[1] < 1800
 
 
 def test_many_objects_are_cut_short() -> None:
     many = tuple(masklet_of(i, {0: (0, 0, 9, 9)}) for i in range(40))
-    few = contact_sheet("t", [Strip(video_id="v", masklets=many[:9])])
-    assert contact_sheet("t", [Strip(video_id="v", masklets=many)]).shape == few.shape
+    few = contact_sheet("t", [SheetRow(video_id="v", masklets=many[:9])])
+    assert contact_sheet("t", [SheetRow(video_id="v", masklets=many)]).shape == few.shape
 
 
 def test_long_text_ends_inside_the_canvas() -> None:
     canvas = np.full((30, 200, 3), 255, np.uint8)
-    assert 150 < write(canvas, "a long reason " * 20, (10, 20), colour=(0, 0, 0)) <= 200
+    assert 150 < write(canvas, "a long reason " * 20, (10, 20), color=(0, 0, 0)) <= 200
 
 
 def test_pictures_are_encoded_in_rgb_order() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pvtt_flow.review.overlay import colour_of
+from pvtt_flow.review.overlay import color_of
 from pvtt_flow.review.preview import write_preview
 from pvtt_flow.video.read import read_frames
 from tests.review.masklet_factories import HEIGHT_PX, WIDTH_PX, grey_frame, masklet_of
@@ -24,7 +24,7 @@ def test_masks_land_on_their_own_frames(tmp_path: Path) -> None:
     def tinted(frame_index: int, at_xy: tuple[int, int]) -> bool:
         x, y = (round(side * scale) for side in at_xy)
         pixel = frames[frame_index].rgb[y, x].astype(int)
-        return bool(np.abs(pixel - (0.55 * 100 + 0.45 * np.array(colour_of(0)))).max() < 12)
+        return bool(np.abs(pixel - (0.55 * 100 + 0.45 * np.array(color_of(0)))).max() < 12)
 
     seen = [(tinted(i, corner), tinted(i, opposite)) for i in range(5)]
     nothing = (False, False)

@@ -79,7 +79,7 @@ def test_nothing_takes_its_place(videos: Path, tmp_path: Path) -> None:
         assert run.job.wait(timeout=300) == 1, run.log.read_text()
     text = run.log.read_text()
     assert text.count("\nerror: ") == 1, text
-    assert "$.run.no_progress_timeout_s: expected a result at least every 60 s" in text
-    assert "The cluster had 4 CPUs and 0 GPUs when the run began and has 1 CPUs" in text
+    assert "$.run.no_progress_timeout_s: a shot must finish at least every 60 s" in text
+    assert "The cluster had 4 CPUs and 0 GPUs at the start of the run and has 1 CPUs" in text
     assert "Traceback" not in text
     assert check_consistent(run.dataset) < NUM_VIDEOS

@@ -12,7 +12,7 @@ from tests.video.clip_maker import write_clip, write_sound
 
 @dataclass(frozen=True)
 class BadVideo:
-    """How to make it, and what its failure row says."""
+    """Recipe of a bad video, and the failure row to expect."""
 
     make: Callable[[Path], object]
     kind: FailureKind

@@ -34,14 +34,14 @@ def record_of(path: Path, *prompts: Prompt) -> ShotRecord:
 
 
 def inspected(path: Path, *prompts: Prompt) -> ShotRecord:
-    """The same after `inspect`, as one shot."""
+    """Return the record after `inspect`, as one shot."""
     (record,) = Inspect(WHOLE, DEFAULT_LIMITS)([record_of(path, *prompts)])
     assert record.failure is None, record.failure
     return record
 
 
 def prompted(path: Path, *prompts: Prompt) -> ShotRecord:
-    """The same after `detect` has settled on these prompts."""
+    """Return the record after `detect` has chosen these prompts."""
     return replace(inspected(path), prompts=prompts)
 
 

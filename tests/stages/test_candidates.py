@@ -1,4 +1,4 @@
-"""Which frame of a shot is prompted, and that all of the shot is tracked from there."""
+"""Choice of the prompt frame, and tracking of the whole shot from there."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

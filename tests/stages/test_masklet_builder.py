@@ -1,4 +1,4 @@
-"""What comes forward and what comes going back, as one masklet."""
+"""Merge of forward and backward results into one masklet."""
 
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ UNEVEN_MS = [0, *np.cumsum(np.random.default_rng(1).integers(8, 90, NUM_PICTURES
 
 
 def centre(number: int) -> tuple[int, int]:
-    """Of the disk in a picture, x and y in pixels."""
+    """Return the center of the disk in a frame, x and y in pixels."""
     return 30 + STEP_PX * number, HEIGHT_PX // 2
 
 
@@ -58,7 +58,7 @@ def clip(path: Path, **options: object) -> Path:
 class Case:
     make: Callable[[Path], Path]
     numbers: Sequence[int] = range(NUM_PICTURES)
-    """Of the pictures that the file shows, in order."""
+    """Return the centers in all frames of a file, in order."""
     pts_ms: Sequence[int] = tuple(40 * i for i in range(NUM_PICTURES))
     prompt_frame: int = 0
     shot: tuple[int, int] = (0, NUM_PICTURES)

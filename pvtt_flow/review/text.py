@@ -1,4 +1,4 @@
-"""Text on a picture: one line at a time, cut to the room there is."""
+"""Text on a picture, one line at a time, cut to the available width."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Weight = Literal["regular", "bold"]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -18,18 +18,18 @@ def write(
     text: str,
     corner_xy: tuple[int, int],
     *,
-    colour: Colour,
+    color: Color,
     size: float = 0.5,
     weight: Weight = "regular",
 ) -> int:
-    """Writes `text` into an RGB canvas, in place, its baseline starting at `corner_xy`.
+    """Write `text` into an RGB canvas, in place; its baseline starts at `corner_xy`.
 
-    Text that does not fit into the canvas ends in dots. Returns the x where it ended.
+    Text that does not fit is cut and ends in dots. Returns the x at which it ends.
     """
     x, y = corner_xy
     thickness = _THICKNESS[weight]
     fitting = _cut(text, canvas.shape[1] - x, size, thickness)
-    cv2.putText(canvas, fitting, (x, y), _FONT, size, colour, thickness, cv2.LINE_AA)
+    cv2.putText(canvas, fitting, (x, y), _FONT, size, color, thickness, cv2.LINE_AA)
     return x + _width_px(fitting, size, thickness)
 
 
