@@ -1,7 +1,7 @@
-"""Animated WebP, which FFmpeg does not decode, as a QuickTime file of what Pillow makes of it.
+"""Animated WebP, which FFmpeg does not decode, as a QuickTime file of frames decoded by Pillow.
 
-Nobody writes that file: its head is made from the chunks of the WebP (RFC 9649), and its samples
-are decoded as they are read.
+The QuickTime file is never written: its header is made from the chunks of the WebP (RFC 9649), and
+its samples are decoded when they are read.
 """
 
 import io
@@ -17,37 +17,36 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.video.limits import Limits
 
 HEAD_BYTES = 30
-"""What `is_animated` wants to see."""
+"""Number of bytes that `is_animated` needs."""
 _ANIMATION = 0x02
 _TICKS_HZ = 1000
-# Browsers do not show a picture for a shorter time, but for a tenth of a second.
+# Browsers replace shorter durations by a tenth of a second.
 _SHORTEST_MS, _INSTEAD_MS = 11, 100
-# All of it is held, and pictures for the web are small.
+# The whole file is held in memory; images for the web are small.
 _MAX_BYTES, _PIECE_BYTES = 1 << 28, 1 << 20
 _BYTES_A_PIXEL = 4
 
 
 def is_animated(start: bytes) -> bool:
-    """Whether a file that starts so is an animated WebP."""
+    """Return whether a file with these first bytes is an animated WebP."""
     is_extended = start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X"
     return is_extended and len(start) >= HEAD_BYTES and bool(start[20] & _ANIMATION)
 
 
 class Readable(Protocol):
-    """A file, as far as it is needed."""
+    """File that can be read."""
 
     def read(self, num_bytes: int, /) -> bytes:
-        """Up to so many bytes from the current position; empty at the end."""
+        """Return up to `num_bytes` from the current position; empty at the end."""
 
 
 class AnimatedWebp(QuicktimeFile):
-    """The QuickTime file; it is cut where a picture does not decode, for FFmpeg to notice."""
+    """Animated WebP as a QuickTime file; truncated at a corrupt frame, which FFmpeg notices."""
 
     def __init__(self, file: Readable, limits: Limits) -> None:
-        """Reads all of the WebP, but decodes none of its pictures.
+        """Read the whole WebP, but decode none of its frames.
 
-        Raises what the file raises, and a DataError of kind `undecodable`, or `over_limit` for
-        what is too large to begin.
+        Raises what the file raises, and DataError of kind `undecodable` or `over_limit`.
         """
         data = _content(file)
         limits.check_size(*_canvas_px(data))
@@ -67,7 +66,7 @@ class AnimatedWebp(QuicktimeFile):
         return memoryview(self._shown)[offset:]
 
     def _decoded(self, index: int) -> bytes:
-        """Alpha, red, green, blue of every pixel; nothing for a picture that is damaged."""
+        """Return alpha, red, green and blue of each pixel; empty for a corrupt frame."""
         try:
             self._picture.seek(index)
             rgba = np.asarray(self._picture.convert("RGBA"))
@@ -89,12 +88,12 @@ def _content(file: Readable) -> bytes:
 
 
 def _canvas_px(data: bytes) -> tuple[int, int]:
-    """Width and height, which are stored less one."""
+    """Return width and height, which are stored minus one."""
     return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
 
 
 def _durations_ms(data: bytes) -> Iterator[int]:
-    """How long each picture is shown, by its ANMF chunk."""
+    """Return the duration of each frame, from its ANMF chunk."""
     position = 12
     while position + 8 <= len(data):
         kind, size = data[position : position + 4], data[position + 4 : position + 8]
@@ -110,9 +109,9 @@ def _opened(data: bytes, num_pictures: int) -> Image.Image:
         picture = Image.open(io.BytesIO(data), formats=["WEBP"])
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise _undecodable(str(error)) from error
-    found = getattr(picture, "n_frames", 1)
-    if found != num_pictures:
-        raise _undecodable(f"there are {found} pictures and {num_pictures} times")
+    num_decodable = getattr(picture, "n_frames", 1)
+    if num_decodable != num_pictures:
+        raise _undecodable(f"there are {num_decodable} pictures and {num_pictures} times")
     return picture
 
 
