@@ -1,26 +1,172 @@
 """pvtt_flow: a bucket of product videos in, a dataset of masklets out.
 
-Importing the package is cheap; everything heavy is imported where it is used.
+    config = pvtt_flow.load_config("configs/quickstart.yaml", ["output.uri=/data/masklets"])
+    summary = pvtt_flow.run(config)
+    dataset = pvtt_flow.open_dataset(config.output.uri)
+
+Names in `__all__` are the public API; everything else may change. Importing the package is cheap:
+heavy libraries are imported when a function is called.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from importlib import import_module
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pvtt_flow.config.schema import RunConfig
+    from pvtt_flow.core.qc import QcThresholds, judge
+    from pvtt_flow.errors import (
+        ClusterError,
+        ConfigError,
+        DataError,
+        PreflightError,
+        PvttFlowError,
+        StoreError,
+    )
+    from pvtt_flow.pipeline.plan import Plan
+    from pvtt_flow.pipeline.summary import Summary
     from pvtt_flow.readers.snapshot import DatasetSnapshot
+    from pvtt_flow.types import Frame, Masklet, MaskletFrame, Measurements, Prompt, VideoRecord
 
 __version__ = "0.1.0"
+__all__ = [
+    "ClusterError",
+    "ConfigError",
+    "DataError",
+    "DatasetSnapshot",
+    "Frame",
+    "Masklet",
+    "MaskletFrame",
+    "Measurements",
+    "Plan",
+    "PreflightError",
+    "Prompt",
+    "PvttFlowError",
+    "QcThresholds",
+    "RunConfig",
+    "StoreError",
+    "Summary",
+    "VideoRecord",
+    "decode_mask",
+    "judge",
+    "load_config",
+    "open_dataset",
+    "overlay",
+    "plan",
+    "read_frames",
+    "run",
+]
+_MODULES = {
+    "pvtt_flow.config.schema": ("RunConfig",),
+    "pvtt_flow.core.qc": ("QcThresholds", "judge"),
+    "pvtt_flow.errors": (
+        "ClusterError", "ConfigError", "DataError", "PreflightError", "PvttFlowError", "StoreError",
+    ),
+    "pvtt_flow.pipeline.plan": ("Plan",),
+    "pvtt_flow.pipeline.summary": ("Summary",),
+    "pvtt_flow.readers.snapshot": ("DatasetSnapshot",),
+    "pvtt_flow.types": (
+        "Frame", "Masklet", "MaskletFrame", "Measurements", "Prompt", "VideoRecord",
+    ),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public type from its module at its first use (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'pvtt_flow' has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def load_config(path: str | PathLike[str], overrides: Sequence[str] = ()) -> "RunConfig":
+    """Load a YAML config and apply overrides such as `"sampling.stride=2"`.
+
+    Raises ConfigError with the path of each bad value.
+    """
+    from pvtt_flow.config.loading import load
+
+    return load(Path(path), overrides)
+
+
+def plan(config: "RunConfig", *, limit: int | None = None) -> "Plan":
+    """Return which videos a run would process, and why; writes nothing.
+
+    Raises PreflightError if weights, input or dataset cannot be read.
+    """
+    from pvtt_flow.pipeline.run import prepare
+
+    return prepare(config, limit=limit).plan
+
+
+def run(config: "RunConfig", *, limit: int | None = None) -> "Summary":
+    """Process new, changed and failed videos into the dataset; `limit` is a number of videos.
+
+    Runs on the cluster at `$RAY_ADDRESS`, else on this machine, shows its progress, and writes the
+    report of the run next to the tables, like `pvtt-flow run`.
+
+    Raises PreflightError if the run cannot start, StoreError or ClusterError if it cannot go on.
+    """
+    from rich.console import Console
+
+    from pvtt_flow.cli.progress import progress_watcher
+    from pvtt_flow.pipeline.run import execute, prepare
+
+    prepared = prepare(config, limit=limit)
+    with progress_watcher(Console()) as watcher:
+        summary = execute(prepared, watcher)
+    if summary.num_planned:
+        from pvtt_flow.cli.run_report import write_run_report
+
+        write_run_report(config, summary)
+    return summary
 
 
 def open_dataset(
     uri: str, version: int | None = None, *, at: datetime | None = None
 ) -> "DatasetSnapshot":
-    """The dataset at a folder or bucket: a version, the latest one at a time, or the latest.
+    """Open a dataset for reading: at a version, as of a time, or at the latest version.
 
-    Raises PreflightError when there is no dataset, no such version, or no access; ValueError for
-    a time without a zone, or beside a version.
+    Raises PreflightError if there is no dataset, no such version or no access, and ValueError for a
+    time without a time zone, or for both a version and a time.
     """
     from pvtt_flow.dataset.dataset import Dataset
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
     return DatasetSnapshot(Dataset.existing(uri, version, at=at))
+
+
+def decode_mask(rle: str, height_px: int, width_px: int) -> "NDArray[np.bool_]":
+    """Decode a mask of the `masklets` table (COCO compressed RLE) to bool (H, W)."""
+    from pvtt_flow.core.rle import decode
+
+    return decode(rle, height_px, width_px)
+
+
+def read_frames(uri: str, frame_indices: Iterable[int]) -> "dict[int, Frame]":
+    """Read frames of a video by index, in display orientation; all of them are held in memory.
+
+    Raises DataError if the video cannot be read or has no such frame.
+    """
+    from pvtt_flow.storage.streams import open_binary
+    from pvtt_flow.video.read import read_frames_at_indices
+
+    with open_binary(uri) as file:
+        return read_frames_at_indices(file, frame_indices)
+
+
+def overlay(frame: "Frame", masklets: "Iterable[Masklet]") -> "NDArray[np.uint8]":
+    """Draw the masks, boxes and labels of masklets on a frame, uint8 (H, W, 3) RGB.
+
+    Raises ValueError for a mask of another size than the frame.
+    """
+    from pvtt_flow.review.overlay import objects_on
+    from pvtt_flow.review.overlay import overlay as draw
+
+    return draw(frame.rgb, objects_on(masklets, frame.frame_index))

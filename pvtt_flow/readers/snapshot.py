@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
 
+from pvtt_flow.dataset import queries
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.scan import scan
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
 from pvtt_flow.dataset.transactions import snapshot_at
+from pvtt_flow.types import Masklet, VideoRecord
 
 if TYPE_CHECKING:
     import ray.data
@@ -43,6 +45,18 @@ class DatasetSnapshot:
     def masklets(self) -> ds.Dataset:
         """Return the `masklets` table as an Arrow dataset."""
         return self._scans[MASKLETS]
+
+    def list_videos(self) -> list[VideoRecord]:
+        """Return the rows of all videos, by uri; for millions of videos use `videos`."""
+        return queries.find_videos(self, "")
+
+    def find_videos(self, text: str, *, limit: int | None = None) -> list[VideoRecord]:
+        """Return the video with id `text`, else the videos whose id or uri contains it, by uri."""
+        return queries.find_videos(self, text, limit=limit)
+
+    def masklets_of(self, *video_ids: str) -> list[Masklet]:
+        """Return the masklets of some videos, by id; reads only partitions that can have them."""
+        return queries.masklets_of(self, video_ids)
 
     def duckdb(self) -> "DuckDBPyConnection":
         """Return a new in-memory DuckDB connection with the views `videos` and `masklets`."""
