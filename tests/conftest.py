@@ -56,7 +56,7 @@ class S3Server:
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Everyone who connects inside may list and read, and nothing else."""
+        """Allow clients that connect inside to list and read, and nothing else."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("AWS_ACCESS_KEY_ID", READER_KEY)
             patch.setenv("AWS_SECRET_ACCESS_KEY", READER_SECRET_KEY)
@@ -107,7 +107,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def mixed_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> "MixedRun":
-    """One run, through Ray, of a folder of good and bad videos; for reading only.
+    """Return a run, through Ray, of a folder of good and bad videos; for reading only.
 
     The first worker that wants it makes it for all.
     """

@@ -26,12 +26,12 @@ class Disk:
         self._filler.write_bytes(bytes(max(wanted, 0)))
 
     def make_room(self) -> None:
-        """As it was before it was filled."""
+        """Remove what filled the disk."""
         self._filler.unlink(missing_ok=True)
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Nobody can write inside, whoever asks."""
+        """Make the folder read-only inside, for root too."""
         _mount("-o", "remount,ro", str(self.path)).check_returncode()
         yield
         _mount("-o", "remount,rw", str(self.path)).check_returncode()

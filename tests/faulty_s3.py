@@ -47,7 +47,7 @@ class FaultyS3:
             self._server.server_close()
 
     def fault(self) -> str | None:
-        """What goes wrong with this request, if anything."""
+        """Return the fault of this request, if any."""
         with self._lock:
             self.seen["requests"] += 1
             if self.down:
@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Discard the log."""
 
     def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         host, port = self.proxy.upstream.hostname, self.proxy.upstream.port

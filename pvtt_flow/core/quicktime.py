@@ -35,7 +35,7 @@ def head(
     timescale_hz: int,
     size_px: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """Everything before the first picture; the pictures follow without a gap.
+    """Return the bytes before the first picture; pictures follow without a gap.
 
     `sizes_bytes` are those of the pictures, in their order, each in [1, MAX_SAMPLE_BYTES]; there is
     at least one. `durations` say how long each is shown, in ticks of 1 / timescale_hz seconds; all
@@ -69,11 +69,11 @@ class QuicktimeFile(io.RawIOBase):
         """Some bytes from this position on, which is in a sample; none where the file is cut."""
 
     def readable(self) -> bool:
-        """It can."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It can be."""
+        """Return True."""
         return True
 
     def tell(self) -> int:

@@ -1,4 +1,4 @@
-"""What a training run needs to go on from where it stopped, on disk."""
+"""Checkpoints, from which a training run resumes."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from pvtt_flow.training.segmenter.optimise import Average
 
 
 class Resumable(Protocol):
-    """What both trainers are made of."""
+    """Parts that both trainers have."""
 
     model: Any
     average: Average

@@ -167,7 +167,7 @@ def write_figures(
 
 
 def _training(checkpoint: Path) -> dict[str, Any]:
-    """How long the weights were trained, where their checkpoint is at hand."""
+    """Return how long the weights were trained, if their checkpoint exists."""
     if not checkpoint.exists():
         return {}
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)

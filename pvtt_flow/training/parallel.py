@@ -16,12 +16,12 @@ from torch.multiprocessing.spawn import spawn
 
 
 def rank() -> int:
-    """This process's number; 0 writes the files."""
+    """Return the rank of this process; rank 0 writes the files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world() -> int:
-    """How many processes train together."""
+    """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 

@@ -20,7 +20,7 @@ TEXTURE_PX = 256
 
 @dataclass(frozen=True)
 class Sample:
-    """What a sample shows; `offset` picks a seed that looks good."""
+    """Content of a sample; `offset` selects a seed that looks good."""
 
     offset: int
     num_products: int

@@ -1,4 +1,4 @@
-"""What is tracked: rendered clips with several products each, and the samples as they ship."""
+"""Clips to track: rendered clips with several products each, and the shipped samples."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class Filmed:
         height, width = self.frames[0].rgb.shape[:2]
         return height, width
 
-    def asking(self, num_objects: int) -> "Filmed":
-        """The same clip with only the first objects prompted."""
+    def prompting(self, num_objects: int) -> "Filmed":
+        """Return the clip with prompts for the first objects only."""
         return Filmed(self.frames, self.prompts[:num_objects])
 
     def clip(self) -> PromptedShot:
-        """As the project's tracker takes it."""
+        """Return the clip as input of the project's tracker."""
         return PromptedShot(self._read, {0: self.prompts}, {0: self.frames[0]})
 
     def _read(self, start: int, stop: int | None) -> Iterator[Frame]:

@@ -13,16 +13,16 @@ from tests.bench.clips import MAX_OBJECTS, Filmed
 from tests.bench.systems import Mask, System, ignore
 
 OBJECTS = (1, MAX_OBJECTS)
-"""How many objects a clip are prompted."""
+"""Numbers of prompted objects in a clip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured."""
+    """Size of a measurement."""
 
     num_clips: int
     num_frames: int
-    """Of each clip."""
+    """Number of frames of each clip."""
     num_rounds: int
     num_checked: int
     """Clips whose masks are compared, in a pass that is not timed and warms everything up."""
@@ -38,7 +38,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        """Of at least one value."""
+        """Return the spread of at least one value."""
         return cls(median(values), min(values), max(values))
 
 
@@ -63,7 +63,7 @@ class Comparison:
     agreements: dict[int, Agreement]
     """By the number of objects a clip."""
     seconds: dict[str, dict[int, list[float]]] = field(default_factory=dict)
-    """Of every round's pass over all clips, by system and number of objects."""
+    """Seconds of each round's pass over all clips, by system and number of objects."""
 
     def ratio(self, num_objects: int) -> Spread:
         """The engine's speed over the other's: each round's, so that slow minutes cancel."""
@@ -91,13 +91,15 @@ def compare(
     """Checks, then measures in rounds."""
     systems = other, engine
     agreements = {
-        num_objects: _agreement(systems, [c.asking(num_objects) for c in clips[: plan.num_checked]])
+        num_objects: _agreement(
+            systems, [c.prompting(num_objects) for c in clips[: plan.num_checked]]
+        )
         for num_objects in OBJECTS
     }
     seconds: dict[str, dict[int, list[float]]] = {s.name: {n: [] for n in OBJECTS} for s in systems}
     for nth in range(plan.num_rounds):
         for system, num_objects in in_turn(systems, nth):
-            asked = [clip.asking(num_objects) for clip in clips]
+            asked = [clip.prompting(num_objects) for clip in clips]
             seconds[system.name][num_objects].append(_timed(system, asked))
     return Comparison(model, other.name, plan, agreements, seconds)
 

@@ -59,12 +59,12 @@ _DECODERS: dict[str, Decoder] = {
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One clip, decoded once, or twice at once."""
+    """Decoding of a clip, once, or twice at the same time."""
 
     num_frames: int
     wall_s: float
     cpu_s: float
-    """Of this process and its children."""
+    """CPU seconds of this process and its children."""
 
     def frames_per(self, clock: str) -> float:
         """Frames in a second of `wall_s` or `cpu_s`."""
@@ -72,7 +72,7 @@ class Pass:
 
 
 Passes = dict[str, list[Pass]]
-"""Of every round, by way."""
+"""Passes of each round, by way of decoding."""
 
 
 def main() -> None:
@@ -172,14 +172,14 @@ def _bare(path: Path, num_threads: int) -> int:
 
 
 def _cpu_s() -> float:
-    """So far, of this process and its children."""
+    """Return the CPU seconds of this process and its children so far."""
     own = psutil.Process()
     times = [process.cpu_times() for process in (own, *own.children())]
     return float(sum(t.user + t.system for t in times))
 
 
 def _ratio(passes: Passes, way: str, bare: str, clock: str) -> Spread:
-    """How many times as many frames in a second as the bare loop."""
+    """Return the ratio of frames per second to those of the bare loop."""
     pairs = zip(passes[way], passes[bare], strict=True)
     return Spread.of([round(a.frames_per(clock) / b.frames_per(clock), 3) for a, b in pairs])
 

@@ -39,7 +39,7 @@ _MIN_IOU_MEDIAN, _MIN_IOU_P1 = 0.999, 0.99
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """How much of each is measured."""
+    """Sizes of the measurements."""
 
     embedded: Plan
     tiny: Plan

@@ -33,7 +33,7 @@ _CONFIG = _ROOT / "configs" / "quickstart.yaml"
 
 @dataclass(frozen=True, slots=True)
 class JobPlan:
-    """How much is measured."""
+    """Size of the measurement."""
 
     few: int
     many: int
@@ -43,7 +43,7 @@ class JobPlan:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Something that ran."""
+    """Frames and seconds of a run."""
 
     num_frames: int
     seconds: float
@@ -51,7 +51,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One measurement of each of the four."""
+    """Measurement of all four runs."""
 
     job_few: Work
     job_many: Work
@@ -156,7 +156,7 @@ def _work(records: Sequence[VideoRecord]) -> Work:
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without a Ray cluster that it may know of."""
+    """Return this process's environment without the address of a Ray cluster."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     return kept | {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 

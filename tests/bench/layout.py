@@ -43,7 +43,7 @@ from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
 from pvtt_flow.readers import sample
 from pvtt_flow.readers.clip_index import ClipIndex, Windows
 from tests.bench.machine import describe
-from tests.bench.made_up_masklets import A_VIDEO, rows_of
+from tests.bench.synthetic_masklets import A_VIDEO, rows_of
 
 OUTPUT = Path(__file__).with_name("layout.json")
 _NUM_MASKLETS = 1_000_000
@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One way to write the table."""
+    """Layout of the table's files."""
 
     file_mib: int = 16
     row_group_mib: int = 8
@@ -78,7 +78,7 @@ _LAYOUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a layout costs."""
+    """Costs of a layout."""
 
     layout: Layout
     num_files: int

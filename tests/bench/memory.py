@@ -80,7 +80,8 @@ def _bounced(way: int, room: int) -> int:
 
 
 def _peak_bytes() -> int:
-    """Of this process; unlike `ru_maxrss`, what its parent held before `exec` does not count."""
+    """Return the peak memory of this process; unlike `ru_maxrss`, without its parent's before
+    `exec`."""
     status = Path("/proc/self/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) * 1024

@@ -1,6 +1,6 @@
-"""Other implementations of SAM 2's video predictor, on the same frames; extras of the benchmark.
+"""Peers: other implementations of SAM 2's video predictor on the same frames, as extras.
 
-Each is driven as its own documentation does it, less what reads files. None gives the official
+A peer is used as its documentation says, without its reading of files. None gives the official
 masks, and `NOTES` says why, so their speeds are context and not a target.
 """
 
@@ -111,7 +111,7 @@ class Transformers:
                 see(number, step.frame_idx, list((logits[:, 0] > 0).numpy()))
 
     def _session(self, clip: Filmed) -> Any:
-        """What `Sam2VideoProcessor` makes of a video and its boxes."""
+        """Return the inputs that `Sam2VideoProcessor` makes of a video and its boxes."""
         height, width = clip.size_px
         theirs = import_module("transformers.models.sam2_video.modeling_sam2_video")
         session = theirs.Sam2VideoInferenceSession(

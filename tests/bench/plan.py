@@ -49,7 +49,7 @@ _INPUT = "s3://bucket/videos"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One size."""
+    """Measurement of a dataset of one size."""
 
     videos: int
     plan_s: float
@@ -164,7 +164,7 @@ def _rows(indices: range) -> pa.Table:
 
 
 def _listing(size: int) -> Iterator[Source]:
-    """Of a hundred videos ninety are as they were, and each other reason has two or so."""
+    """Make a listing in which nine of ten videos are unchanged, with some for each other reason."""
     for i in range(size):
         if i % 100 == 0:
             yield _source(size + i)

@@ -35,8 +35,8 @@ from pvtt_flow.training.evaluate import NUM_FRAMES
 from pvtt_flow.training.measure import region_similarity
 from pvtt_flow.types import Masklet, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
+from tests.bench.degraded_clips import KINDS, Masks, Shown, film
 from tests.bench.machine import describe
-from tests.bench.spoiled import KINDS, Masks, Shown, film
 
 OUTPUT = Path(__file__).with_name("prompt_frame.json")
 CHOICES = ("first", "sharp", "confident")
@@ -56,20 +56,20 @@ class Ran:
 
     @property
     def j(self) -> float:
-        """Of the whole clip."""
+        """Mean J of the whole clip."""
         return float(self.similar.mean())
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Of one number a clip."""
+    """Mean of one number for each clip, with its standard error."""
 
     mean: float
     standard_error: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Mean":
-        """Of at least one value."""
+        """Return the mean of at least one value."""
         return cls(float(np.mean(values)), float(np.std(values) / len(values) ** 0.5))
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One choice on clips of one kind."""
+    """Score of one choice on clips of one kind."""
 
     clips: int
     prompted: int
@@ -89,9 +89,10 @@ class Score:
     gain: Mean
     """Over `first`, clip by clip."""
     gain_where_first_found: Mean | None
-    """The same, of clips in which `first` was prompted: what the place of the prompt is worth."""
+    """Gain on clips in which `first` was prompted: the value of the prompt's place alone."""
     j_first_frame: Mean | None
-    """Of the frame that makes the reference region, where the product is to be seen on it."""
+    """Mean J of the first frame, the reference region, on clips whose first frame shows the
+    product."""
 
 
 def main() -> None:
@@ -125,7 +126,7 @@ def main() -> None:
 
 
 def _processed(works: Sequence[ShotRecord]) -> Mapping[str, Sequence[ShotRecord]]:
-    """The same shots by choice, tracked."""
+    """Track the shots with each choice."""
     detector = build_detector(DetectorParams(device="cpu"), None, open_binary)
     tracker = build_tracker(
         TrackerParams(device="cpu", max_concurrent_shots=_MAX_CONCURRENT_SHOTS), None, open_binary
@@ -147,7 +148,7 @@ def _ran(one: Shown, work: ShotRecord) -> Ran:
 
 
 def _masks(masklets: Sequence[Masklet], shape: tuple[int, ...]) -> Masks:
-    """Of the only object; without the row or column that made the picture even."""
+    """Decode the masks of the only object, without the padding to an even size."""
     masks = np.zeros(shape, np.bool_)
     for masklet in masklets:
         for t, frame in enumerate(masklet.frames):

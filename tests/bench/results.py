@@ -1,4 +1,4 @@
-"""All that was measured: as numbers to quote, as a record to keep, as tables to read."""
+"""Results of all measurements: numbers to quote, a record to keep, tables to read."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ from tests.bench.memory import Memory
 
 @dataclass(slots=True)
 class Results:
-    """What was not measured stays None."""
+    """Results of the benchmark; None for a part that was not measured."""
 
     embedded: Comparison | None = None
     tiny: Comparison | None = None
@@ -23,7 +23,7 @@ class Results:
 
     @property
     def comparisons(self) -> Iterator[Comparison]:
-        """All of the engine with another system."""
+        """Comparisons of the engine with other systems."""
         yield from (c for c in (self.embedded, self.tiny) if c is not None)
         yield from self.peers
 
@@ -42,7 +42,7 @@ class Results:
         }
 
     def record(self) -> dict[str, object]:
-        """Everything, every round of it."""
+        """Return all results with all rounds."""
         return {
             "summary": self.summary(),
             "embedded": None if self.embedded is None else _record(self.embedded),

@@ -1,4 +1,4 @@
-"""What each of the engine's exact savings is worth: `python -m tests.bench.savings`.
+"""Gain of each of the engine's exact savings: `python -m tests.bench.savings`.
 
 Each is timed against the same step without it, in turn, on SAM 2.1 tiny at 256 px with full
 memories (7 and 16 pointers), five objects on one frame. Seconds without over seconds with; the
@@ -36,18 +36,18 @@ Step = Callable[[], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """One of them."""
+    """Measured saving."""
 
     name: str
     ratio: Spread
     without_ms: float
     with_ms: float
     max_difference: float
-    """Of the results, relative to the largest."""
+    """Largest difference of the results, relative to the largest value."""
 
 
 class Bench:
-    """One frame, its objects and their past."""
+    """Frame, its objects and their memories."""
 
     def __init__(self, predictor: Any) -> None:
         self.predictor = predictor
@@ -63,7 +63,7 @@ class Bench:
         self.features: ImageFeatures = self.sam2.encode_images(self.images)
 
     def follow(self) -> Tensor:
-        """As the engine does it."""
+        """Compute it as the engine does."""
         each = [0] * NUM_OBJECTS
         frame_tokens = self.sam2.frame_tokens(self.features).select(each)
         return self.sam2.track_step(frame_tokens, self.features.select(each), self.context)[1]
@@ -74,7 +74,7 @@ class Bench:
         return self.sam2.track_step(self.sam2.frame_tokens(own), own, self.context)[1]
 
     def encode(self) -> Tensor:
-        """As the engine does it."""
+        """Compute it as the engine does."""
         return self.sam2.encode_images(self.images).vision_features
 
     def encode_officially(self) -> Tensor:
@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def _products(bench: Bench) -> Saving:
-    """One layer's read of memory: attention with products of oneDNN, against those of MKL."""
+    """Measure a layer's read of memory: attention with products of oneDNN and of MKL."""
     queries = torch.randn(NUM_OBJECTS, bench.sam2.grid_side**2, bench.sam2.hidden_dim)
     keys = torch.randn(*bench.context.keys.shape[:2], bench.sam2.hidden_dim)
     values = bench.context.values
@@ -132,7 +132,7 @@ def _products(bench: Bench) -> Saving:
 
 
 def _absorbed(bench: Bench) -> Saving:
-    """One layer's read of memory: values of Cm channels, against values projected to C."""
+    """Measure a layer's read of memory: values of Cm channels and values projected to C."""
     ours, official = bench.layer()
     cross = official.cross_attn_image
     value = PackedLinear(cross.v_proj.weight, cross.v_proj.bias)

@@ -26,13 +26,13 @@ _FEW, _MANY = 2, 8
 
 @dataclass(frozen=True, slots=True)
 class ShortVideos:
-    """What was measured."""
+    """Measurement of many short videos."""
 
     num_videos: int
     seconds: float
-    """Of the first look at all of them."""
+    """Seconds of the inspection of all videos."""
     job_video_s: float
-    """What one more video adds to the whole job."""
+    """Seconds that one more video adds to the whole job."""
 
     @property
     def videos_per_s(self) -> float:
@@ -41,7 +41,7 @@ class ShortVideos:
 
     @property
     def share_of_job(self) -> float:
-        """Of all the work on a video."""
+        """Fraction of all the work on a video."""
         return self.seconds / self.num_videos / self.job_video_s
 
 

@@ -64,7 +64,7 @@ Join = Callable[[list[Picture], list[Picture], Rng], Joined]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What was found of one kind."""
+    """Detected transitions of one kind."""
 
     videos: int
     frames: int

@@ -40,7 +40,7 @@ class Model:
 
 
 class System(Protocol):
-    """Something that tracks."""
+    """System that tracks."""
 
     @property
     def name(self) -> str:

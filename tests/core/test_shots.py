@@ -45,7 +45,7 @@ def test_where_shots_begin(
 
 
 TIMES = st.lists(st.integers(1, 500), min_size=1, max_size=60)
-"""How long each frame lasts, in milliseconds."""
+"""Duration of each frame, in milliseconds."""
 
 
 @all_of(

@@ -10,7 +10,7 @@ from tests.dataset.dataset_rows import masklet, video_record
 
 
 def new_dataset(folder: Path) -> Dataset:
-    """One without rows."""
+    """Create a dataset without rows."""
     made = Dataset(str(folder / "dataset"))
     made.ensure()
     return made

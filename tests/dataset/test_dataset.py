@@ -244,7 +244,7 @@ def test_a_store_that_never_answers_is_named_and_not_other_writers(local, monkey
 
 
 def test_a_checkpoint_keeps_which_versions_belong_together(local):
-    """All that is left to a reader when old entries of the log are gone."""
+    """A reader has only the checkpoint when old entries of the log are gone."""
     publish(local, masklet("a"))
     version = publish(local, masklet("b"))
     open_table(local.uri, "videos").create_checkpoint()

@@ -1,4 +1,4 @@
-"""What is different between two versions."""
+"""Differences between two versions."""
 
 from pathlib import Path
 

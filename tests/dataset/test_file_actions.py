@@ -15,7 +15,7 @@ def actions(removed: set[str], added: set[str]) -> FileActions:
 
 
 def applied(files: set[str], *parts: FileActions) -> set[str]:
-    """What Delta makes of it: it refuses to remove what is not there, or to touch a file twice."""
+    """Apply actions as Delta does, which refuses to remove a missing file or to touch one twice."""
     for one in parts:
         added = {file.path for file in one.added}
         assert one.removed <= files

@@ -32,7 +32,7 @@ def dataset(disk: Disk) -> Dataset:
 
 
 def refusals(disk: Disk, action: Callable[[], object]) -> Iterator[str]:
-    """What is said with no page left, with one, with two, … until they are enough."""
+    """Return the errors with no page left, with one, with two, and so on until they suffice."""
     for pages in range(MAX_PAGES):
         disk.fill(pages_left=pages)
         try:

@@ -73,7 +73,7 @@ def test_a_filter_finds_what_is_there(tmp_path: Path) -> None:
 
 
 def test_bounds_go_through_the_log_to_the_last_digit(tmp_path: Path) -> None:
-    """One digit off, and a filter would miss a row."""
+    """A bound that is one digit off would make a filter miss a row."""
     made, chance = new_dataset(tmp_path), random.Random(5)
     presences = {f"v{n}": chance.random() * 10.0 ** chance.randint(-9, 9) for n in range(100)}
     files = [

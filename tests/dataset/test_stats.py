@@ -1,4 +1,4 @@
-"""What is written to the log of a file's rows."""
+"""Statistics of a file's rows in the log."""
 
 import json
 

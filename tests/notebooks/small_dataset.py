@@ -81,7 +81,7 @@ def walking_square(record: ShotRecord, object_id: int) -> Masklet:
 
 
 def square(frame_index: int, object_id: int, width_px: int, height_px: int) -> MaskletFrame:
-    """One frame of it; each object in a row of its own."""
+    """Return the box on a frame; each object has its own row of the picture."""
     mask = np.zeros((height_px, width_px), bool)
     if frame_index != _ABSENT_ON:
         left_px, top_px = 5 + 3 * frame_index, 5 + (_SIDE_PX + 5) * object_id

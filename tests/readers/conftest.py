@@ -1,4 +1,4 @@
-"""One dataset of real videos for all tests here."""
+"""Dataset of real videos for all tests of this folder."""
 
 import pytest
 

@@ -24,7 +24,7 @@ ABSENT = 6
 
 @dataclass(frozen=True)
 class Processed:
-    """Where things are."""
+    """Locations of a processed dataset and its videos."""
 
     uri: str
     videos: Path

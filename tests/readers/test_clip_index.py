@@ -1,4 +1,4 @@
-"""Which frames make which clip."""
+"""Frames of each clip."""
 
 from typing import Any
 

@@ -33,7 +33,7 @@ Sample = dict[str, Any]
 
 
 def check(sample: Sample) -> None:
-    """What a sample says of itself is what its pictures show."""
+    """A sample's indices and times must be those of its frames."""
     indices = sample["frame_index"].tolist()
     object_id = int(sample["label"][-1])
     pictures = sample["frames"].permute(0, 2, 3, 1).numpy()

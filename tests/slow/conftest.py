@@ -9,7 +9,7 @@ from tests.slow.flow_command import Shell, processes_of, wait_until
 
 @pytest.fixture
 def shell() -> Iterator[Shell]:
-    """Where commands run; fails a test whose processes outlive it."""
+    """Shell for commands; fails a test whose processes outlive it."""
     made = Shell.new()
     yield made
     try:

@@ -30,7 +30,8 @@ class Shell:
 
     @classmethod
     def new(cls, **variables: str) -> "Shell":
-        """This process's environment without its Ray, and the commands of its Python."""
+        """Return this process's environment without Ray's variables, with the commands of its
+        Python."""
         mark = uuid4().hex
         env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
@@ -40,7 +41,7 @@ class Shell:
         return cls(mark, env | ours | threads | variables)
 
     def twin(self) -> "Shell":
-        """The same environment; what is started here is found apart."""
+        """Return a shell with an equal environment, whose processes are found separately."""
         mark = uuid4().hex
         return Shell(mark, {**self.env, _MARK: mark})
 
@@ -64,7 +65,7 @@ class Shell:
             )
 
     def processes(self) -> list[psutil.Process]:
-        """What was started here and is still there."""
+        """Return the running processes that were started here."""
         return processes_of(self.mark)
 
     def workers(self) -> list[psutil.Process]:
@@ -129,7 +130,7 @@ def processes_of(mark: str) -> list[psutil.Process]:
 
 
 def wait_until(done: Callable[[], object], *, timeout_s: float) -> bool:
-    """Whether it came true in time."""
+    """Return whether the condition came true in time."""
     deadline = time.monotonic() + timeout_s
     while not done():
         if time.monotonic() > deadline:

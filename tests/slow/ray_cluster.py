@@ -22,18 +22,18 @@ class Cluster:
     """A running cluster; `shell` has its token."""
 
     address: str
-    """Of its dashboard, which is its job server."""
+    """Address of the dashboard, which is the job server."""
     join_address: str
     """For further nodes."""
     home: Path
     shell: Shell
     stranger: Shell
-    """One with a wrong token."""
+    """Return a shell with a wrong token."""
 
 
 @contextmanager
 def running_cluster(num_cpus: int = 2) -> Iterator[Cluster]:
-    """One node on free ports and in a folder of its own, which is gone with it."""
+    """Start a cluster of one node on free ports, in a folder that is removed with it."""
     # Ray's sockets are in it, whose paths may have 107 characters: pytest's folders are too deep.
     home = Path(tempfile.mkdtemp(prefix="ray-"))
     shell, stranger = _with_token(home / "token"), _with_token(home / "other")

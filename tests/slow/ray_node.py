@@ -13,13 +13,13 @@ from tests.slow.ray_cluster import START_TIMEOUT_S, Cluster, ray_start
 
 @dataclass(frozen=True)
 class Node:
-    """One that has joined; `shell` knows its processes from the head's."""
+    """Node that has joined; `shell` tells its processes from those of the head."""
 
     shell: Shell
     process: "subprocess.Popen[bytes]"
 
     def kill(self) -> None:
-        """All of it at once: none of its processes sees another one die."""
+        """Kill all processes at once, so that none sees another one die."""
         processes = {*self.shell.processes(), *self.shell.workers()}
         for send in (psutil.Process.suspend, psutil.Process.kill):
             for process in processes:
@@ -30,7 +30,7 @@ class Node:
 
 @contextmanager
 def joined_node(cluster: Cluster, num_cpus: int) -> Iterator[Node]:
-    """One more node of a cluster, killed in the end if not before."""
+    """Start another node of a cluster; it is killed at the end."""
     shell = cluster.shell.twin()
     home = cluster.home / shell.mark[:4]
     log = home.with_suffix(".log")

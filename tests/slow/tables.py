@@ -1,4 +1,4 @@
-"""What has to be the same of two datasets that were made of the same videos."""
+"""Content that must be equal in two datasets of the same videos."""
 
 from collections import Counter
 from typing import Any
@@ -42,6 +42,6 @@ def check_consistent(uri: str) -> int:
 
 
 def runs_of(uri: str) -> dict[str, str]:
-    """Which run finished each video."""
+    """Return the run that finished each video."""
     rows = open_dataset(uri).videos().to_table(columns=["video_id", "run_id"]).to_pylist()
     return {row["video_id"]: row["run_id"] for row in rows}

@@ -60,7 +60,7 @@ def test_nothing_is_lost_and_nothing_doubled(proxy: FaultyS3, bucket: str, tmp_p
 
 
 def test_a_server_that_goes_away(proxy: FaultyS3, bucket: str, tmp_path: Path) -> None:
-    """One clear error, nobody blamed, and the next run does the rest."""
+    """Expect one clear error, no failed video, and a next run that processes the rest."""
     proxy.rate = 0
     shell = Shell.new(AWS_ENDPOINT_URL=proxy.url)
     config = write_config(tmp_path / "config.yaml", f"{bucket}/in", f"{bucket}/out")

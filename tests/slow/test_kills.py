@@ -137,18 +137,18 @@ dataset.commit(files, [video_record(video, run_id=video)], run_id=video)
 
 
 def kill_an_actor(shell: Shell) -> None:
-    """One that is at work, or about to be."""
+    """Kill an actor that is working or about to."""
     assert wait_until(shell.actors, timeout_s=60)
     shell.actors()[0].kill()
 
 
 def has_gone_on(process: "subprocess.Popen[bytes]", uri: str, number: int) -> bool:
-    """Whether more videos are in the dataset, or none will be."""
+    """Return whether more videos were committed or the process has ended."""
     return process.poll() is not None or has_sealed(uri, number + 1)
 
 
 def has_sealed(uri: str, number: int) -> bool:
-    """Whether so many videos are in the dataset."""
+    """Return whether at least this many videos are in the dataset."""
     dataset = Dataset(uri)
     with suppress(PreflightError):
         return dataset.exists() and len(dataset.ledger()) >= number

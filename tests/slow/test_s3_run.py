@@ -60,7 +60,7 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """It will do as the input, here a manifest; as the output it is refused."""
+    """Accept a read-only bucket as the input, here of a manifest, and refuse it as the output."""
     bucket = s3.bucket()
     s3.put(SAMPLES / "one_product.mp4", f"{bucket}/in/mug.mp4")
     rows: list[dict[str, object]] = [

@@ -52,7 +52,7 @@ class Trainer:
         self.seconds = 0.0
 
     def step(self, stills: Stills) -> float:
-        """One update; the loss per image."""
+        """Update the weights once; return the loss per image."""
         started = time.monotonic()
         side_px = SMALL_PX if self.iteration < SMALL_SHARE * self.total else SIDE_PX
         data = batch(
@@ -76,7 +76,7 @@ class Trainer:
         return float(loss.detach()) / len(data["img"])
 
     def _order(self, stills: Stills) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """This process's stills of this iteration: an epoch is one shuffle."""
+        """Return this process's stills of an iteration; each epoch is one shuffle."""
         epoch, slot = divmod(self.iteration, len(stills.images) // BATCH)
         shuffled = np.random.default_rng(epoch).permutation(len(stills.images))
         return shuffled[slot * BATCH : (slot + 1) * BATCH][rank() :: world()]

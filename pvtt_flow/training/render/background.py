@@ -27,7 +27,7 @@ def background(rng: Rng, height_px: int, width_px: int) -> Image:
 
 
 def surface(rng: Rng, height_px: int, width_px: int) -> Image:
-    """One material."""
+    """Draw a surface of one material."""
     draw = SURFACES[int(rng.integers(len(SURFACES)))]
     return draw(rng, height_px, width_px)
 

@@ -18,7 +18,7 @@ ASPECTS = (16 / 9, 16 / 9, 4 / 3, 1.0, 3 / 4, 9 / 16, 9 / 16)
 
 @dataclass(frozen=True)
 class Clip:
-    """What the camera saw and what was there."""
+    """Rendered clip with its ground truth."""
 
     frames: NDArray[np.uint8]
     """uint8 (T, H, W, 3), RGB."""
@@ -139,7 +139,7 @@ def _cover(
 
 
 def _window(image: Image, sprite: Sprite) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
-    """Where the sprite meets the image: slices of the image and of the sprite."""
+    """Return the slices of the image and of the sprite in which they overlap."""
     height, width = image.shape[:2]
     tall, wide = sprite.alpha.shape
     top, left = max(sprite.top_px, 0), max(sprite.left_px, 0)

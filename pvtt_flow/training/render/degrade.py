@@ -1,4 +1,4 @@
-"""What a camera and a codec do to a clip: exposure, colour, blur, noise, compression."""
+"""Degradation of a clip by camera and codec: exposure, color, blur, noise, compression."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from pvtt_flow.training.render.texture import Image, Rng
 
 @dataclass(frozen=True)
 class Lens:
-    """One clip's camera; arrays have a value a frame."""
+    """Camera of a clip; arrays have a value for each frame."""
 
     gain: Array
     """(T, 3), the factor on each channel."""

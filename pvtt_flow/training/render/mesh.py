@@ -51,7 +51,7 @@ def grid(points: Array, *, part: int = 0, inside: Array | None = None) -> Mesh:
 
 
 def join(*meshes: Mesh) -> Mesh:
-    """One mesh of several."""
+    """Join meshes into one."""
     offsets = np.cumsum([0] + [len(mesh.points) for mesh in meshes[:-1]])
     return Mesh(
         np.concatenate([mesh.points for mesh in meshes]),

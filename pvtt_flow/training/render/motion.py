@@ -75,7 +75,7 @@ def path(rng: Rng, ticks: Array, start: Array, radius: float, *, energy: float) 
 
 
 def excursion(rng: Rng, line: Path) -> Path:
-    """The same path, but out of the frame for part of the clip, then back."""
+    """Change a path so that it leaves the frame for part of the clip and returns."""
     frames = len(line.radius)
     at = np.linspace(0, 1, frames)
     leave, back = rng.uniform(0.15, 0.4), rng.uniform(0.55, 0.9)

@@ -20,7 +20,7 @@ SHIFT = 4
 
 @dataclass(frozen=True)
 class Light:
-    """Where light comes from and how hard it is."""
+    """Direction and hardness of the light."""
 
     direction: Array
     """float32 (3,), unit, from the object to the lamp."""
@@ -30,7 +30,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Skin:
-    """What a mesh wears."""
+    """Material of a mesh."""
 
     textures: NDArray[np.uint8]
     """uint8 (P, S, S, 3) RGB, one texture a part."""

@@ -51,7 +51,7 @@ class Cover:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that a clip shows."""
+    """Content of a clip."""
 
     height_px: int
     width_px: int

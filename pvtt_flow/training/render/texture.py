@@ -58,7 +58,7 @@ def texture(rng: Rng, side_px: int = 96) -> Image:
 
 
 def plain(rng: Rng, side_px: int = 96) -> Image:
-    """One colour, slightly uneven: lids, handles, plastic."""
+    """Draw one color, slightly uneven: lids, handles, plastic."""
     image = np.full((side_px, side_px, 3), colour(rng), np.float32)
     uneven = 0.92 + 0.16 * noise(rng, side_px, side_px)
     return np.clip(image * uneven[..., None], 0, 255).astype(np.uint8)

@@ -17,7 +17,7 @@ from pvtt_flow.training.segmenter.batch import Batch
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the mask decoder says of one frame before absent objects are blanked."""
+    """Outputs of the mask decoder for a frame, before absent objects are blanked."""
 
     logits: torch.Tensor
     """float32 (P, 4, S / 4, S / 4): the single mask, then the three candidates."""

@@ -78,7 +78,7 @@ class Trainer:
         return self.recipe[-1]
 
     def batch(self, shards: list[Shard]) -> Batch:
-        """This process's share of the current iteration's batch."""
+        """Return this process's part of the batch of an iteration."""
         stage = self.stage()
         rng = np.random.default_rng((self.seed, self.iteration, rank()))
         return sample(
@@ -87,7 +87,7 @@ class Trainer:
         )  # fmt: skip
 
     def step(self, batch: Batch) -> list[Loss]:
-        """One update; the losses of its frames."""
+        """Update the weights once; return the losses of its frames."""
         started = time.monotonic()
         set_rate(self.optimisers, rate(self.iteration, self.total, self.decay))
         said = track(self.model, batch)
@@ -130,7 +130,7 @@ def run(
 
 
 def summary(trainer: Trainer, recent: list[list[Loss]]) -> str:
-    """One line: where the run is, its loss, J on the first, second and last frame."""
+    """Return a line of progress: iteration, loss, J on the first, second and last frame."""
     last = len(recent[-1]) - 1
     same = [losses for losses in recent if len(losses) == last + 1]
 

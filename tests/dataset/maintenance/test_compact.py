@@ -100,7 +100,7 @@ def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:
 
 
 def test_a_run_does_not_wait_for_a_long_merge(dataset: Dataset) -> None:
-    """What is left is merged the next time."""
+    """Remaining groups are merged the next time."""
     for number in range(12):
         publish_videos(dataset, (f"x{number}",))
     few = replace(FULL, max_groups=1)

@@ -1,4 +1,4 @@
-"""What is known of a video can be changed without processing it."""
+"""Updates of a video's row without processing it."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def test_a_retry_gives_all_attempts_again(dataset: Dataset) -> None:
 
 
 def test_a_retry_leaves_alone_what_is_well(dataset: Dataset) -> None:
-    """Another run may have been faster than the one who types."""
+    """A run may process the video before the command changes its row."""
     before = videos_of(dataset)
     assert retry(dataset.uri, ["a", "nobody"]) == dataset.latest() == 2
     assert videos_of(dataset) == before

@@ -36,7 +36,7 @@ def older(schema: pa.Schema) -> pa.Schema:
 
 @pytest.fixture
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    """One with a video, as an older version has made it."""
+    """Create a dataset with a video, as an older version did."""
     schemas = {name: older(schema) for name, schema in SCHEMAS.items()}
 
     def to_older(cls: type, rows: list[object]) -> pa.Table:
@@ -98,7 +98,7 @@ def test_what_was_before_an_upgrade_can_be_read_but_not_restored(dataset: Datase
 def test_a_newer_dataset_is_neither_written_nor_upgraded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, nested: bool
 ) -> None:
-    """What is not known here would be lost."""
+    """Unknown columns would be lost."""
     name, later = (MASKLETS, newer(SCHEMAS[MASKLETS])) if nested else (VIDEOS, SCHEMAS[VIDEOS])
     if not nested:
         later = later.append(pa.field("later", pa.string()))

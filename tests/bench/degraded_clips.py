@@ -38,7 +38,7 @@ Masks = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One clip as a video, and where its product is to be seen."""
+    """Clip as a video, and the frames on which its product is visible."""
 
     kind: str
     work: ShotRecord
