@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.sidedata.sidedata
 import numpy as np
 import pytest
 from numpy.typing import NDArray
