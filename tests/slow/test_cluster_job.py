@@ -55,7 +55,7 @@ def test_a_failing_run_fails_here_too_with_its_reason_in_the_log(
         "pvtt-flow", "submit", str(config), "--set", nowhere, "--address", cluster.address
     )
     assert done.returncode == 1, done.stdout
-    assert "error: $.input.uri: expected" in done.stdout
+    assert "error: $.input.uri: no videos at" in done.stdout
     assert "FAILED" in done.stdout
 
 
