@@ -1,6 +1,6 @@
-"""A QuickTime file that nobody writes: its samples are pictures, one after the other.
+"""Header of a QuickTime file whose samples are pictures, for files that exist only as a stream.
 
-Apple's QuickTime File Format is the layout; what a reader does not need is left at 0.
+The layout is Apple's QuickTime File Format; fields that FFmpeg does not need are 0.
 """
 
 import io
@@ -25,7 +25,7 @@ _NO_COLOUR_TABLE = 0xFFFF
 _UNITY = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _MDAT_HEAD_BYTES = 16
 MAX_SAMPLE_BYTES = (1 << 31) - 1
-"""FFmpeg takes a sample's size for a signed number."""
+"""Largest sample; FFmpeg reads a sample's size as a signed number."""
 
 
 def head(

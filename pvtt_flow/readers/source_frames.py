@@ -39,7 +39,7 @@ def check_same(uri: str, source: Mapping[str, Any]) -> None:
     if info.size_bytes != source["size_bytes"] or (same_place and info.etag != source["etag"]):
         raise DataError(
             "source_changed",
-            f"{redact_uri(uri)}: expected the video that was processed ({source['size_bytes']} "
-            f"bytes, etag {source['etag']}), but info {info.size_bytes} bytes, etag "
-            f"{info.etag}: run pvtt_flow on it again, or bring the earlier file back",
+            f"{redact_uri(uri)} must be the video that was processed ({source['size_bytes']} "
+            f"bytes, etag {source['etag']}), got {info.size_bytes} bytes, etag {info.etag}; "
+            "process it again, or restore the earlier file",
         )

@@ -120,7 +120,7 @@ def _commit(dataset: Dataset, size: int, number: int) -> float:
     # Neighbours, as they are when a run takes its videos in the order of the listing.
     old = range(first, first + replaced)
     new = range(size + first, size + first + _COMMIT_VIDEOS - replaced)
-    records = [_seal(i) for i in (*old, *new)]
+    records = [_video_record(i) for i in (*old, *new)]
     files = [_file(record) for record in records]
     expected_run_ids = {_id(i): _LINEAGE.run_id for i in old}
     started = time.perf_counter()
@@ -144,7 +144,7 @@ def _make(dataset: Dataset, size: int) -> None:
 
 def _rows(indices: range) -> pa.Table:
     """Rows of `videos`, without making an object of each."""
-    example, num_rows = asdict(_seal(0)), len(indices)
+    example, num_rows = asdict(_video_record(0)), len(indices)
     numbers = np.arange(indices.start, indices.stop)
     varied = {
         "video_id": [_id(i) for i in indices],
@@ -184,7 +184,7 @@ def _source(i: int, *, etag: str | None = None) -> Source:
     )
 
 
-def _seal(i: int) -> VideoRecord:
+def _video_record(i: int) -> VideoRecord:
     return VideoRecord(
         video_id=_id(i), uri=_uri(i), etag=_etag(i), size_bytes=5_000_000,
         container="mov,mp4,m4a,3gp,3g2,mj2", codec="h264", pixel_format="yuv420p",

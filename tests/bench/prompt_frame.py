@@ -1,8 +1,8 @@
 """The benchmark of the prompt frame: `python -m tests.bench.prompt_frame [--clips N]`.
 
 Held-out clips of the project's own renderer with one product each, half of which begin badly
-(`degraded_clips.py`), are encoded as H.264 and go through inspect, detect and propagate with the embedded
-pair, once for each `detect.prompt_frame`.
+(`degraded_clips.py`), are encoded as H.264 and go through inspect, detect and propagate with the
+embedded pair, once for each `detect.prompt_frame`.
 
 J counts every frame of a shot; a shot without prompts has no masks. Prints a table, then one line
 of JSON; writes `prompt_frame.json` beside this file.

@@ -17,7 +17,7 @@ def new_dataset(folder: Path) -> Dataset:
 
 
 def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes: object) -> int:
-    """Write and commit masklets with a seal for each of their videos; returns the version."""
+    """Write and commit masklets with a record for each of their videos; returns the version."""
     files = dataset.write_masklets(masklets)
     videos = dict.fromkeys(m.video_id for m in masklets)
     records = [video_record(video, run_id=run_id, **changes) for video in videos]
@@ -28,7 +28,7 @@ def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes:
 
 
 def publish_videos(dataset: Dataset, names: Iterable[str], **changes: object) -> int:
-    """A masklet and a seal for each name, in one commit."""
+    """Commit a masklet and a record for each name."""
     return publish(dataset, *(masklet(name) for name in names), **changes)
 
 

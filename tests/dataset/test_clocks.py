@@ -38,7 +38,7 @@ def commits(dataset: Dataset, skew: timedelta) -> None:
 
 
 def labels(dataset: Dataset) -> dict[str, str | None]:
-    """By video; every video is there once, with its seal."""
+    """Return the labels by video; each video has one masklet and one record."""
     rows = masklets_of(dataset)
     found = {row.video_id: row.label for row in rows}
     assert len(rows) == len(found)

@@ -38,9 +38,9 @@ def make_dataset(folder: Path, video: Path) -> str:
     judged = Judge(QcThresholds())([tracked(record) for record in records])
     dataset = Dataset(str(folder / "dataset"))
     dataset.ensure()
-    sealer = VideoAssembler(_LINEAGE, max_attempts=3)
+    assembler = VideoAssembler(_LINEAGE, max_attempts=3)
     for shot_result in Write(dataset, _LINEAGE)(judged):
-        done = sealer.add(shot_result, finished_at_ns=1)
+        done = assembler.add(shot_result, finished_at_ns=1)
         assert done is not None
         record, files = done
         dataset.commit(files, [record], run_id=_LINEAGE.run_id)

@@ -9,12 +9,12 @@ from pvtt_flow.types import Status
 from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT, file
 
 
-def sealer() -> VideoAssembler:
+def assembler() -> VideoAssembler:
     return VideoAssembler(LINEAGE, max_attempts=3)
 
 
-def test_a_video_of_one_shot_is_sealed_at_once() -> None:
-    done = sealer().add(SHOT, finished_at_ns=7)
+def test_a_video_of_one_shot_is_complete_at_once() -> None:
+    done = assembler().add(SHOT, finished_at_ns=7)
     assert done is not None
     record, files = done
     assert files == SHOT.files
@@ -42,7 +42,7 @@ def test_a_video_of_one_shot_is_sealed_at_once() -> None:
 
 
 def test_a_video_waits_for_its_last_shot() -> None:
-    waiting = sealer()
+    waiting = assembler()
     shots = [
         replace(SHOT, num_shots=3, files=(file(name),), flags=flags)
         for name, flags in (("a", ()), ("b", ()), ("c", ("truncated",)))
@@ -65,7 +65,7 @@ def test_a_video_waits_for_its_last_shot() -> None:
 
 
 def test_one_failed_shot_fails_its_video() -> None:
-    waiting = sealer()
+    waiting = assembler()
     assert waiting.add(replace(FAILED_SHOT, num_shots=2), finished_at_ns=1) is None
     done = waiting.add(replace(SHOT, num_shots=2), finished_at_ns=2)
     assert done is not None
@@ -98,17 +98,17 @@ def test_status_and_attempts(
     shot_result: ShotResult, before: int, status: Status, attempts: int
 ) -> None:
     source = replace(shot_result.source, attempts=before)
-    done = sealer().add(replace(shot_result, source=source), finished_at_ns=1)
+    done = assembler().add(replace(shot_result, source=source), finished_at_ns=1)
     assert done is not None
     assert (done[0].status, done[0].attempts) == (status, attempts)
 
 
-def test_the_summary_counts_what_was_sealed() -> None:
+def test_the_summary_counts_finished_videos() -> None:
     summary = Summary(run_id="run", num_planned=3, plan={"new": 3}, wall_s=10)
     for name, shot_result in (("a", SHOT), ("b", FAILED_SHOT), ("c", replace(SHOT, verdicts=()))):
         shot = replace(shot_result, source=replace(shot_result.source, video_id=name))
         summary.add_shot(shot)
-        done = sealer().add(shot, finished_at_ns=1)
+        done = assembler().add(shot, finished_at_ns=1)
         assert done is not None
         summary.add_video(done[0])
     assert (summary.num_videos, summary.num_shots, summary.num_masklets) == (3, 3, 2)

@@ -83,8 +83,10 @@ def test_masklets_decode(mixed_run: MixedRun, masklets: list[Masklet]) -> None:
     num_frames = {
         record.video_id: record.num_frames for record in mixed_run.video_records().values()
     }
-    sealed = {record.video_id: record.num_masklets for record in mixed_run.video_records().values()}
-    assert {v: n for v, n in sealed.items() if n} == {
+    num_masklets = {
+        record.video_id: record.num_masklets for record in mixed_run.video_records().values()
+    }
+    assert {v: n for v, n in num_masklets.items() if n} == {
         v: sum(m.video_id == v for m in masklets) for v in {m.video_id for m in masklets}
     }
     for masklet in masklets:

@@ -138,7 +138,7 @@ def test_a_run_that_breaks_off_keeps_what_is_finished(
     workers += [[shot_result(dataset, a), half], RuntimeError("the cluster is gone")]
     with pytest.raises(RuntimeError, match="the cluster is gone"):
         execute(ready, Recorder())
-    assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not sealed"
+    assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not committed"
     counts = prepared(dataset).plan.counts
     assert {reason: n for reason, n in counts.items() if n} == {"new": 2, "unchanged": 1}
 
@@ -222,7 +222,7 @@ def test_a_driver_whose_clock_is_wrong_plans_like_any_other(
     assert prepared(dataset, inputs).plan.counts["unchanged"] == 3
 
 
-def test_masklets_without_their_seals_are_not_built_upon(
+def test_masklets_without_their_videos_are_not_built_upon(
     dataset: Dataset, workers: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = prepared(dataset)

@@ -176,7 +176,7 @@ def test_a_source_that_has_changed(tmp_path: Path, caplog: pytest.LogCaptureFixt
                 made.videos / "a.mp4")  # fmt: skip
     clips = open_dataset(made.uri).clips(5)
     changed = (
-        r"a.mp4: expected the video that was processed \(\d+ bytes, etag .*run pvtt_flow on it"
+        r"a.mp4 must be the video that was processed \(\d+ bytes, etag .*\), got \d+ bytes, etag"
     )
     with pytest.raises(DataError, match=changed) as caught:
         [clips[number] for number in range(len(clips))]

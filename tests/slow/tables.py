@@ -29,7 +29,7 @@ def rows_of(uri: str) -> Rows:
 
 
 def check_consistent(uri: str) -> int:
-    """Every sealed video has its masklets, once, and no other video has any; returns how many."""
+    """Check that committed videos, and no others, have their masklets once; return their number."""
     dataset = open_dataset(uri)
     with dataset.duckdb() as db:
         videos = db.sql("SELECT video_id, run_id, num_masklets FROM videos").fetchall()

@@ -67,7 +67,7 @@ def test_a_server_that_goes_away(proxy: FaultyS3, bucket: str, tmp_path: Path) -
     slow = ("--set", "sampling.stride=2", "--set", "tracker.max_concurrent_shots=1")
     log = tmp_path / "run.log"
     process = shell.start("pvtt-flow", "run", str(config), *slow, log=log)
-    assert wait_until(lambda: num_sealed(f"{bucket}/out"), timeout_s=120), log.read_text()
+    assert wait_until(lambda: num_committed(f"{bucket}/out"), timeout_s=120), log.read_text()
     proxy.down = True
     assert process.wait(timeout=200) == 2, log.read_text()
     assert "does not answer" in log.read_text()
@@ -79,13 +79,13 @@ def test_a_server_that_goes_away(proxy: FaultyS3, bucket: str, tmp_path: Path) -
     assert "does not answer" in down.stdout
 
     proxy.down = False
-    assert 0 < num_sealed(f"{bucket}/out") < NUM_VIDEOS
+    assert 0 < num_committed(f"{bucket}/out") < NUM_VIDEOS
     rest = shell.run("pvtt-flow", "run", str(config), *slow)
     assert rest.returncode == 0, rest.stdout
     check_complete(f"{bucket}/out")
 
 
-def num_sealed(uri: str) -> int:
+def num_committed(uri: str) -> int:
     """Videos in the dataset so far."""
     try:
         return int(open_dataset(uri).videos().count_rows())

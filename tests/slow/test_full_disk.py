@@ -9,7 +9,7 @@ from pvtt_flow import open_dataset
 from tests.disks import small_disk
 from tests.slow.flow_command import Shell, copies, wait_until, write_config
 from tests.slow.tables import check_consistent
-from tests.slow.test_kills import has_sealed
+from tests.slow.test_kills import has_committed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -26,7 +26,7 @@ def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
         settings = ("--set", "sampling.stride=3", "--set", "tracker.max_concurrent_shots=1")
         command = ("pvtt-flow", "run", str(config), *settings)
         process = shell.start(*command, log=log)
-        assert wait_until(partial(has_sealed, uri, 2), timeout_s=180), log.read_text()
+        assert wait_until(partial(has_committed, uri, 2), timeout_s=180), log.read_text()
         disk.fill()
         assert process.wait(timeout=180) == 2, log.read_text()
         text = log.read_text()
@@ -34,8 +34,8 @@ def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
         assert "error: $.output.uri: " in text
         assert "(No space left on device); free some space, then run again" in text
         assert "Traceback" not in text
-        num_sealed = check_consistent(uri)
-        assert 2 <= num_sealed < NUM_VIDEOS
+        num_committed = check_consistent(uri)
+        assert 2 <= num_committed < NUM_VIDEOS
 
         full = shell.run(*command)
         assert full.returncode == 2, full.stdout
@@ -45,7 +45,7 @@ def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
         disk.make_room()
         rest = shell.run(*command)
         assert rest.returncode == 0, rest.stdout
-        assert f"plan: {NUM_VIDEOS - num_sealed} new, {num_sealed} unchanged" in rest.stdout
+        assert f"plan: {NUM_VIDEOS - num_committed} new, {num_committed} unchanged" in rest.stdout
         assert check_consistent(uri) == NUM_VIDEOS
         rows = open_dataset(uri).videos().to_table().to_pylist()
         assert {(row["status"], row["attempts"]) for row in rows} == {("ok", 0)}

@@ -13,7 +13,7 @@ from tests.slow.flow_command import Shell, copies, wait_until, write_config
 from tests.slow.ray_cluster import Cluster, running_cluster
 from tests.slow.ray_node import Node, joined_node
 from tests.slow.tables import check_consistent, rows_of
-from tests.slow.test_kills import SETTINGS, has_sealed
+from tests.slow.test_kills import SETTINGS, has_committed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -42,15 +42,15 @@ def videos(tmp_path: Path) -> Path:
 
 @contextmanager
 def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterator[TwoMachines]:
-    """A job that has sealed its first videos; its tracker is on the second machine."""
+    """Job that has committed its first videos; its tracker is on the second machine."""
     dataset = str(home / "dataset")
     config = write_config(home / "config.yaml", str(videos), dataset)
     log = home / "submit.log"
     with running_cluster(num_cpus=1) as cluster, joined_node(cluster, DOOMED_CPUS) as doomed:
         submit = ("submit", str(config), *SETTINGS, *PLACES, *settings)
         job = cluster.shell.start("pvtt-flow", *submit, "--address", cluster.address, log=log)
-        assert wait_until(partial(has_sealed, dataset, 1), timeout_s=180), log.read_text()
-        # A video without a product may be sealed before.
+        assert wait_until(partial(has_committed, dataset, 1), timeout_s=180), log.read_text()
+        # A video without a product may be committed before.
         assert wait_until(doomed.shell.actors, timeout_s=60), log.read_text()
         yield TwoMachines(cluster, doomed, job, log, dataset)
 
@@ -63,7 +63,7 @@ def test_another_takes_its_place(videos: Path, shell: Shell, tmp_path: Path) -> 
 
     with running_on_two_machines(videos, tmp_path) as run:
         run.doomed.kill()
-        assert not has_sealed(run.dataset, NUM_VIDEOS), "it died too late to be missed"
+        assert not has_committed(run.dataset, NUM_VIDEOS), "it died too late to be missed"
         with joined_node(run.cluster, DOOMED_CPUS):
             assert run.job.wait(timeout=300) == 0, run.log.read_text()
     assert check_consistent(run.dataset) == NUM_VIDEOS

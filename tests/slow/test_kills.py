@@ -44,7 +44,7 @@ class Undisturbed:
     """A run that nobody killed."""
 
     rows: Rows
-    first_seal_s: float
+    first_commit_s: float
     """From its start."""
 
 
@@ -56,8 +56,8 @@ def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Undis
     ended = Shell.new().run("pvtt-flow", "run", str(config), *SETTINGS)
     assert ended.returncode == 0, ended.stdout
     uri = str(home / "dataset")
-    sealed_ns = min(open_dataset(uri).videos().to_table()["finished_at_ns"].to_pylist())
-    return Undisturbed(rows_of(uri), (sealed_ns - started_ns) / 1e9)
+    committed_ns = min(open_dataset(uri).videos().to_table()["finished_at_ns"].to_pylist())
+    return Undisturbed(rows_of(uri), (committed_ns - started_ns) / 1e9)
 
 
 def test_the_driver_at_twenty_random_instants(
@@ -69,26 +69,26 @@ def test_the_driver_at_twenty_random_instants(
     config = write_config(tmp_path / "config.yaml", str(videos), uri)
     command = ("pvtt-flow", "run", str(config), *SETTINGS, "--only", "new")
     instants = random.Random(4)
-    sealed: dict[str, str] = {}
+    committed: dict[str, str] = {}
     for nth in range(NUM_KILLS):
         process = shell.start(*command, log=tmp_path / "run.log")
         if nth % 2:
-            assert wait_until(partial(has_gone_on, process, uri, len(sealed)), timeout_s=180)
+            assert wait_until(partial(has_gone_on, process, uri, len(committed)), timeout_s=180)
         # Short, so that there is something to do for as many runs as possible.
-        longest_s = 0.5 if nth % 2 else undisturbed.first_seal_s
+        longest_s = 0.5 if nth % 2 else undisturbed.first_commit_s
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=instants.uniform(0, longest_s))
         process.kill()
         process.wait()
         shell.clear(after_s=1)
         with suppress(PreflightError):  # killed before it made the tables
-            before, sealed = sealed, runs_of(uri)
-            assert before.items() <= sealed.items(), "what is committed is not made again"
-            assert check_consistent(uri) == len(sealed)
+            before, committed = committed, runs_of(uri)
+            assert before.items() <= committed.items(), "what is committed is not made again"
+            assert check_consistent(uri) == len(committed)
     last = shell.run(*command)
     assert last.returncode == 0, last.stdout
     assert rows_of(uri) == undisturbed.rows
-    assert len({*sealed.values()}) > 3, "too many runs were killed before they had done anything"
+    assert len({*committed.values()}) > 3, "too many runs were killed before they had done anything"
 
 
 def test_actors(videos: Path, undisturbed: Undisturbed, shell: Shell, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_actors(videos: Path, undisturbed: Undisturbed, shell: Shell, tmp_path: 
     log = tmp_path / "run.log"
     process = shell.start("pvtt-flow", "run", str(config), *SETTINGS, log=log)
     for number in (1, 8, 15):
-        assert wait_until(partial(has_sealed, uri, number), timeout_s=180), log.read_text()
+        assert wait_until(partial(has_committed, uri, number), timeout_s=180), log.read_text()
         assert process.poll() is None, log.read_text()
         kill_an_actor(shell)
     assert process.wait(timeout=300) == 0, log.read_text()
@@ -144,10 +144,10 @@ def kill_an_actor(shell: Shell) -> None:
 
 def has_gone_on(process: "subprocess.Popen[bytes]", uri: str, number: int) -> bool:
     """Return whether more videos were committed or the process has ended."""
-    return process.poll() is not None or has_sealed(uri, number + 1)
+    return process.poll() is not None or has_committed(uri, number + 1)
 
 
-def has_sealed(uri: str, number: int) -> bool:
+def has_committed(uri: str, number: int) -> bool:
     """Return whether at least this many videos are in the dataset."""
     dataset = Dataset(uri)
     with suppress(PreflightError):

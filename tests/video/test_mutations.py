@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.video import damage_outcomes
 from tests.video.codec_samples import write_codec_samples
 from tests.video.damage_outcomes import DamageOutcome
 
+ROOT = Path(__file__).parents[2]
 BATCH = 50
 NUM_PROCESSES = 2
 # A process that has read one good clip has 95 MB.
@@ -32,12 +32,15 @@ def batch(folder: Path, start: int) -> list[DamageOutcome]:
     """Return the outcomes of one child's files; fails with the traceback of a crash or a hang."""
     command = [
         sys.executable,
-        damage_outcomes.__file__,
+        "-m",
+        "tests.video.damage_outcomes",
         str(folder),
         str(start),
         str(start + BATCH),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=200, cwd=ROOT
+    )
     outcomes = [DamageOutcome(**json.loads(line)) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"file {start + len(outcomes)} ended it: {done.stderr}"
     return outcomes

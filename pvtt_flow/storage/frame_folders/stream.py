@@ -1,7 +1,7 @@
-"""A folder of frames, read as the QuickTime file that it would make.
+"""Folder of frames as a QuickTime file, so that FFmpeg reads a folder like a video.
 
-Nobody writes that file: its head is made from the names and sizes of the pictures, and they are
-fetched, whole and in ranges, as they are read. So everything that works on videos works on folders.
+The file exists only as a stream: its header is made from the names and sizes of the pictures, whose
+bytes are fetched, whole or in ranges, when they are read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -87,8 +87,8 @@ class FrameStream(QuicktimeFile):
         path, size = self._pictures[piece.picture]
         return DataError(
             "source_changed",
-            f"{path}: expected the picture of {size} bytes that was listed, but found a shorter "
-            "one: run again when nobody writes to the folder",
+            f"{path} must have the {size} bytes that were listed, got fewer; run again when the "
+            "folder is no longer written to",
         )
 
 

@@ -64,7 +64,7 @@ def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
 def test_what_a_crash_left_goes_and_nothing_else(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files that were written and not committed, or committed without their seals."""
+    """Files that were written and not committed, or committed without their videos."""
     publish_videos(dataset, "ab")
     rows, kept = masklets_of(dataset), files(dataset)
     dataset.write_masklets([masklet("lost")])

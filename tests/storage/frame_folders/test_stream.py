@@ -150,7 +150,7 @@ def test_pictures_that_change_while_they_are_read(tmp_path: Path) -> None:
     folder = write_frame_folder(tmp_path / "mug")
     with open_binary(f"{folder}/#fps=25") as file:
         (folder / "00003.jpg").write_bytes(b"short")
-        with pytest.raises(DataError, match=r"00003.jpg: expected the picture of .* was listed"):
+        with pytest.raises(DataError, match=r"00003.jpg must have the .* bytes that were listed"):
             file.read()
     write_frame_folder(folder)
     with open_binary(f"{folder}/#fps=25") as file:

@@ -107,7 +107,7 @@ def test_readers_notice_changed_files(tmp_path: Path) -> None:
     wanted = [FrameTime(i, 40_000_000 * i) for i in (6, 7)]
     assert [number_of(f.rgb) for f in frames_of(source, wanted, None)] == [99, 100]
     os.utime(tmp_path / "mug" / "00005.jpg", ns=(1, 1))
-    with pytest.raises(DataError, match="expected the video that was processed") as caught:
+    with pytest.raises(DataError, match="must be the video that was processed") as caught:
         list(frames_of(source, wanted, None))
     assert caught.value.kind == "source_changed"
 
