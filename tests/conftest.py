@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,10 @@ def pytest_configure() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Workers share the cores; threads that wait for each other there wait for long.
         os.environ["OMP_NUM_THREADS"] = "1"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs with SIGINT ignored, and commands that the tests stop with
+        # it would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
