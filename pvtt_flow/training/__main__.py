@@ -71,9 +71,9 @@ def evaluate(
 @app.command()
 def samples() -> None:
     """Render the sample clips that ship."""
-    from pvtt_flow.training.samples import write
+    from pvtt_flow.training.samples import write_samples
 
-    for path in write():
+    for path in write_samples():
         say(f"{path.name} {path.stat().st_size} bytes")
 
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.training.render.clip import Clip, random_clip
+from pvtt_flow.training.render.clip import RenderedClip, random_clip
 
 SEEDS = {"train": 0, "held_out": 1_000_000_000, "samples": 2_000_000_000}
 SHARD_CLIPS = 50
@@ -38,8 +38,8 @@ def seed_of(split: str, num_frames: int, index: int) -> int:
     return SEEDS[split] + 1_000_000 * num_frames + index
 
 
-def training_clip(split: str, num_frames: int, index: int) -> Clip:
-    """Clip `index` of a split. Training clips hold more products: each is supervised."""
+def render_clip(split: str, num_frames: int, index: int) -> RenderedClip:
+    """Render clip `index` of a split; training clips hold more products: each is supervised."""
     seed = seed_of(split, num_frames, index)
     if split != "train":
         return random_clip(seed, num_frames)
@@ -48,7 +48,9 @@ def training_clip(split: str, num_frames: int, index: int) -> Clip:
     return random_clip(seed, num_frames, num_products=crowd, stride=float(rng.choice([1, 2, 3])))
 
 
-def squeeze(clip: Clip, side_px: int = SIDE_PX) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def squeeze(
+    clip: RenderedClip, side_px: int = SIDE_PX
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Frames (T, S, S, 3) and labels (T, S, S) stretched to a square."""
     size = side_px, side_px
     frames = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip.frames]
@@ -64,7 +66,7 @@ def render_shard(job: tuple[Path, str, int, int]) -> Path:
         return target
     frames, labels, targets = [], [], []
     for index in range(shard * SHARD_CLIPS, (shard + 1) * SHARD_CLIPS):
-        clip = training_clip(split, num_frames, index)
+        clip = render_clip(split, num_frames, index)
         squeezed = squeeze(clip)
         frames.append(squeezed[0])
         labels.append(squeezed[1])

@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from pvtt_flow.training.corpus import SEEDS
-from pvtt_flow.training.render.clip import Clip, draw
+from pvtt_flow.training.render.clip import RenderedClip, draw
 from pvtt_flow.training.render.scene import Event, scene
 
 FOLDER = Path(__file__).parents[1] / "samples"
@@ -19,38 +19,38 @@ TEXTURE_PX = 256
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Content of a sample; `offset` selects a seed that looks good."""
+class SampleSpec:
+    """Content of a sample clip; `offset` selects a seed that looks good."""
 
     offset: int
     num_products: int
     event: Event
     num_frames: int = 72
-    kept: float = 1.0
-    """The share of the file's bytes that is written: below 1 the file is cut."""
+    written_share: float = 1.0
+    """Share of the file's bytes that is written; below 1 the file is truncated."""
 
 
 SAMPLES = {
-    "one_product": Sample(2, 1, "none"),
-    "two_products": Sample(5, 2, "none"),
-    "occluding_hand": Sample(3, 1, "hold"),
-    "leaves_and_returns": Sample(5, 1, "leave", num_frames=96),
-    "no_product": Sample(4, 0, "none", num_frames=48),
-    "truncated": Sample(8, 1, "none", kept=0.6),
+    "one_product": SampleSpec(2, 1, "none"),
+    "two_products": SampleSpec(5, 2, "none"),
+    "occluding_hand": SampleSpec(3, 1, "hold"),
+    "leaves_and_returns": SampleSpec(5, 1, "leave", num_frames=96),
+    "no_product": SampleSpec(4, 0, "none", num_frames=48),
+    "truncated": SampleSpec(8, 1, "none", written_share=0.6),
 }
 
 
-def render_sample(this: Sample) -> Clip:
-    """The clip of a sample at its full size."""
-    rng = np.random.default_rng(SEEDS["samples"] + this.offset)
+def render_sample(spec: SampleSpec) -> RenderedClip:
+    """Render the clip of a sample at its full size."""
+    rng = np.random.default_rng(SEEDS["samples"] + spec.offset)
     setting = scene(
-        rng, this.num_frames, HEIGHT_PX, WIDTH_PX, num_products=this.num_products,
-        event=this.event, texture_px=TEXTURE_PX,
+        rng, spec.num_frames, HEIGHT_PX, WIDTH_PX, num_products=spec.num_products,
+        event=spec.event, texture_px=TEXTURE_PX,
     )  # fmt: skip
     return draw(rng, setting)
 
 
-def encode(clip: Clip, path: Path) -> None:
+def encode(clip: RenderedClip, path: Path) -> None:
     """Writes the frames as H.264 with the index in front, so that a cut file still opens."""
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(FPS))
@@ -62,13 +62,13 @@ def encode(clip: Clip, path: Path) -> None:
         container.mux(stream.encode())
 
 
-def write(folder: Path = FOLDER) -> Iterator[Path]:
-    """Renders and writes every sample; yields each path when it is there."""
+def write_samples(folder: Path = FOLDER) -> Iterator[Path]:
+    """Render and write every sample; yield the path of each finished file."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, this in SAMPLES.items():
+    for name, spec in SAMPLES.items():
         path = folder / f"{name}.mp4"
-        encode(render_sample(this), path)
-        if this.kept < 1:
-            whole = path.read_bytes()
-            path.write_bytes(whole[: int(len(whole) * this.kept)])
+        encode(render_sample(spec), path)
+        if spec.written_share < 1:
+            content = path.read_bytes()
+            path.write_bytes(content[: int(len(content) * spec.written_share)])
         yield path

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.training.corpus import SEEDS
-from pvtt_flow.training.render.clip import Clip, random_clip
+from pvtt_flow.training.render.clip import RenderedClip, random_clip
 
 SIDE_PX = 256
 SHARD_SCENES = 100
@@ -36,8 +36,8 @@ class Stills:
     """int64 (B,), the image of each box."""
 
 
-def render_scene(split: str, index: int) -> Clip:
-    """Some frames of one scene; now and then without a product."""
+def render_scene(split: str, index: int) -> RenderedClip:
+    """Render LOOKS frames of one scene; EMPTY_SHARE of the scenes hold no product."""
     seed = SEEDS[split] + OFFSET + index
     empty = np.random.default_rng(seed).random() < EMPTY_SHARE
     return random_clip(
@@ -54,7 +54,7 @@ def letterbox(image: NDArray[np.uint8], side_px: int = SIDE_PX) -> tuple[NDArray
     return square, scale
 
 
-def stills_of(clip: Clip) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+def stills_of(clip: RenderedClip) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
     """Each frame letterboxed, with the boxes (N, 4) of what is visible enough."""
     areas = clip.masks.mean((2, 3))
     for frame, boxes, share in zip(clip.frames, clip.boxes_xyxy, areas, strict=True):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pvtt_flow.training.corpus import SEEDS, seed_of, squeeze
-from pvtt_flow.training.render.clip import Clip, random_clip
+from pvtt_flow.training.render.clip import RenderedClip, random_clip
 from pvtt_flow.training.stills import letterbox, stills_of
 
 SMALL_AREA_PX = 72 * 72
@@ -17,7 +17,7 @@ quick = settings(
 )
 
 
-def small_clip(seed: int, num_frames: int = 3, **choices: object) -> Clip:
+def small_clip(seed: int, num_frames: int = 3, **choices: object) -> RenderedClip:
     return random_clip(seed, num_frames, area_px=SMALL_AREA_PX, **choices)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ ASPECTS = (16 / 9, 16 / 9, 4 / 3, 1.0, 3 / 4, 9 / 16, 9 / 16)
 
 
 @dataclass(frozen=True)
-class Clip:
+class RenderedClip:
     """Rendered clip with its ground truth."""
 
     frames: NDArray[np.uint8]
@@ -49,7 +49,7 @@ class Clip:
 def random_clip(
     seed: int, num_frames: int, *, num_products: int | None = None, event: Event | None = None,
     stride: float | None = None, area_px: int = 150 * 150,
-) -> Clip:  # fmt: skip
+) -> RenderedClip:  # fmt: skip
     """The clip of a seed: aspect, cast, motion and camera all drawn from it."""
     rng = np.random.default_rng(seed)
     aspect = ASPECTS[int(rng.integers(len(ASPECTS)))]
@@ -65,11 +65,11 @@ def random_clip(
     return draw(rng, setting)
 
 
-def draw(rng: Rng, setting: Scene, *, supersample: int = 2) -> Clip:
+def draw(rng: Rng, setting: Scene, *, supersample: int = 2) -> RenderedClip:
     """Every frame of a scene."""
     drawn = [_frame(rng, setting, t, supersample) for t in range(len(setting.camera))]
     frames, labels = zip(*drawn, strict=True)
-    return Clip(np.stack(frames), np.stack(labels), len(setting.products), setting.target)
+    return RenderedClip(np.stack(frames), np.stack(labels), len(setting.products), setting.target)
 
 
 def _frame(rng: Rng, setting: Scene, t: int, supersample: int) -> tuple[Image, NDArray[np.uint8]]:
