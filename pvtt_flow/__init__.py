@@ -136,10 +136,10 @@ def open_dataset(
     Raises PreflightError if there is no dataset, no such version or no access, and ValueError for a
     time without a time zone, or for both a version and a time.
     """
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
-    return DatasetSnapshot(Dataset.existing(uri, version, at=at))
+    return DatasetSnapshot(open_snapshot(uri, version, at=at))
 
 
 def decode_mask(rle: str, height_px: int, width_px: int) -> "NDArray[np.bool_]":

@@ -11,7 +11,7 @@ from pvtt_flow.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.readers.snapshot import DatasetSnapshot
     from pvtt_flow.types import VideoRecord
 
 Videos = Annotated[
@@ -59,10 +59,10 @@ def preview(
     ),
 ) -> None:
     """Draw the masks of one video into an mp4 and a contact sheet."""
+    from pvtt_flow import open_dataset
     from pvtt_flow.cli.video_preview import write_video_preview
-    from pvtt_flow.dataset.dataset import Dataset
 
-    opened = Dataset.existing(dataset)
+    opened = open_dataset(dataset)
     write_video_preview(opened, find_video(opened, video), out, console())
 
 
@@ -83,13 +83,13 @@ def judge(
     from pvtt_flow.cli.output import changes_by_name, counts_table
     from pvtt_flow.config.loading import load, load_thresholds
     from pvtt_flow.core import qc
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.dataset.maintenance.rejudge import rejudge
 
     changed_keys = overrides or []
     thresholds = load_thresholds(changed_keys) if config is None else load(config, changed_keys).qc
     rejudged = rejudge(
-        Dataset.existing(dataset).uri,
+        open_snapshot(dataset).uri,
         lambda measurements: qc.judge(measurements, thresholds),
         {"thresholds": thresholds.model_dump(exclude_defaults=True)},
     )
@@ -110,14 +110,16 @@ def retry(
 
     Failed and quarantined videos get all their attempts back.
     """
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow import open_dataset
     from pvtt_flow.dataset.maintenance import row_updates
     from pvtt_flow.dataset.queries import list_failed_or_gone_videos
 
     if not videos and kind is None and not every:
         raise ConfigError("retry must have VIDEO, --kind or --all, got none of them")
-    opened = Dataset.existing(dataset)
-    records = _named_videos(opened, videos or []) or list_failed_or_gone_videos(opened, failed=True)
+    opened = open_dataset(dataset)
+    records = _named_videos(opened, videos or []) or list_failed_or_gone_videos(
+        opened.videos(), failed=True
+    )
     failed = [r for r in records if r.failure_kind is not None and kind in (None, r.failure_kind)]
     if not failed:
         console().print("no failed video matches")
@@ -137,7 +139,7 @@ def clear(
 
     The next run processes those that are still in its input again.
     """
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow import open_dataset
     from pvtt_flow.dataset.maintenance import row_updates
     from pvtt_flow.dataset.queries import list_failed_or_gone_videos
 
@@ -145,8 +147,10 @@ def clear(
         raise ConfigError(
             f"clear must have either VIDEO or --gone, got {'both' if gone else 'neither'}"
         )
-    opened = Dataset.existing(dataset)
-    records = _named_videos(opened, videos or []) or list_failed_or_gone_videos(opened, gone=True)
+    opened = open_dataset(dataset)
+    records = _named_videos(opened, videos or []) or list_failed_or_gone_videos(
+        opened.videos(), gone=True
+    )
     if not records:
         console().print("no video is gone from its input")
         return
@@ -192,7 +196,7 @@ def _show_counts(uri: str) -> None:
             out.print(failures_table(failures))
 
 
-def _named_videos(dataset: "Dataset", names: "Sequence[str]") -> "list[VideoRecord]":
+def _named_videos(dataset: "DatasetSnapshot", names: "Sequence[str]") -> "list[VideoRecord]":
     """Return the videos with these names, each of them once."""
     records = [find_video(dataset, name) for name in names]
     return list({record.video_id: record for record in records}.values())

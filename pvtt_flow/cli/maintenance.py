@@ -13,14 +13,14 @@ def compact(dataset: DatasetUri) -> None:
 
     Runs do this, too, but less thoroughly.
     """
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.dataset.maintenance.compact import FULL
     from pvtt_flow.dataset.maintenance.compact import compact as compact_files
 
-    opened = Dataset.existing(dataset)
-    num_files = opened.num_files()
-    version = compact_files(opened.uri, FULL, {})
-    console().print(f"{num_files} files became {opened.num_files()}; version {version}")
+    before = open_snapshot(dataset)
+    version = compact_files(before.uri, FULL, {})
+    after = open_snapshot(dataset, version)
+    console().print(f"{before.num_files()} files became {after.num_files()}; version {version}")
 
 
 def vacuum(
@@ -33,11 +33,11 @@ def vacuum(
     ] = False,
 ) -> None:
     """Delete files that only old versions of a dataset use."""
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.dataset.maintenance.vacuum import vacuum as delete_files
 
     keep = timedelta(days=keep_days)
-    vacuumed = delete_files(Dataset.existing(dataset).uri, keep=keep, dry_run=dry_run)
+    vacuumed = delete_files(open_snapshot(dataset).uri, keep=keep, dry_run=dry_run)
     verb = "would be deleted" if dry_run else "deleted"
     console().print(
         f"{vacuumed.num_files} files {verb}; readable from version {vacuumed.oldest} on"
@@ -46,11 +46,10 @@ def vacuum(
 
 def upgrade(dataset: DatasetUri) -> None:
     """Add the columns that an older dataset does not have."""
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.dataset.maintenance.upgrade import upgrade as upgrade_tables
 
-    opened = Dataset.existing(dataset)
-    before = opened.latest()
-    version = upgrade_tables(opened.uri)
-    state = "upgraded to the current columns" if version != before else "already up to date"
+    before = open_snapshot(dataset)
+    version = upgrade_tables(before.uri)
+    state = "upgraded to the current columns" if version != before.version else "already up to date"
     console().print(f"version {version}: {state}")

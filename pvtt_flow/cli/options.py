@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pvtt_flow.config.schema import RunConfig
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.readers.snapshot import DatasetSnapshot
     from pvtt_flow.types import VideoRecord
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, see configs/.")]
@@ -65,14 +65,12 @@ def console() -> "Console":
     return Console(markup=False, emoji=False)
 
 
-def find_video(dataset: "Dataset", part: str) -> "VideoRecord":
+def find_video(dataset: "DatasetSnapshot", part: str) -> "VideoRecord":
     """Return the one video with this id, or the one whose id or uri contains it.
 
     Raises ConfigError for no such video, and for several.
     """
-    from pvtt_flow.dataset.queries import find_videos
-
-    matches = find_videos(dataset, part, limit=_MAX_LISTED + 1)
+    matches = dataset.find_videos(part, limit=_MAX_LISTED + 1)
     if len(matches) == 1:
         return matches[0]
     advice = f"list ids with pvtt-flow show {dataset.uri} --videos"

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.core.timeline import FrameTime
-from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.history import open_snapshot
 from pvtt_flow.dataset.queries import masklets_of, videos_of_run
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.errors import DataError
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.review.contact_sheet import SheetRow, contact_sheet, encode_image, evenly_spaced
@@ -39,10 +40,12 @@ def write_run_report(config: RunConfig, summary: Summary) -> RunReport:
     write_bytes(f"{base_uri}.json", json.dumps(report, indent=2).encode())
     if not config.run.contact_sheet_videos:
         return RunReport(run_uri=f"{base_uri}.json", contact_sheet_uri=None)
-    dataset = Dataset(config.output.uri)
-    records = videos_of_run(dataset, summary.run_id, limit=config.run.contact_sheet_videos)
+    snapshot = open_snapshot(config.output.uri)
+    records = videos_of_run(
+        snapshot.scan_videos(), summary.run_id, limit=config.run.contact_sheet_videos
+    )
     title = f"{summary.run_id}: {summary.num_videos} videos, {summary.num_masklets} masklets"
-    write_bytes(f"{base_uri}.png", _contact_sheet_png(title, dataset, records))
+    write_bytes(f"{base_uri}.png", _contact_sheet_png(title, snapshot, records))
     return RunReport(run_uri=f"{base_uri}.json", contact_sheet_uri=f"{base_uri}.png")
 
 
@@ -68,8 +71,8 @@ def sheet_row_of(record: VideoRecord, masklets: Sequence[Masklet]) -> SheetRow:
     )
 
 
-def _contact_sheet_png(title: str, dataset: Dataset, records: Sequence[VideoRecord]) -> bytes:
-    masklets = masklets_of(dataset, [record.video_id for record in records])
+def _contact_sheet_png(title: str, snapshot: Snapshot, records: Sequence[VideoRecord]) -> bytes:
+    masklets = masklets_of(snapshot.scan_masklets(), [record.video_id for record in records])
     rows = [
         sheet_row_of(record, [m for m in masklets if m.video_id == record.video_id])
         for record in records

@@ -26,14 +26,13 @@ def history(
     """
     from rich.table import Table
 
-    from pvtt_flow.dataset.dataset import Dataset
-    from pvtt_flow.dataset.history import grouped
+    from pvtt_flow.dataset.history import grouped, open_snapshot
     from pvtt_flow.dataset.history import history as versions_of
 
     table = Table(title=dataset, title_justify="left")
     for column in ("version", "when (UTC)", "what", "by", "run", "counts"):
         table.add_column(column, overflow="fold")
-    for versions in grouped(versions_of(Dataset.existing(dataset).uri, limit)):
+    for versions in grouped(versions_of(open_snapshot(dataset).uri, limit)):
         table.add_row(*_history_row(versions))
     console().print(table)
 
@@ -45,13 +44,12 @@ def diff(
 ) -> None:
     """Print what differs between two versions of a dataset."""
     from pvtt_flow.cli.output import changes_by_name, counts_table
-    from pvtt_flow.dataset.dataset import Dataset
     from pvtt_flow.dataset.diff import diff as compare
+    from pvtt_flow.dataset.history import open_snapshot
 
-    for version in (before, after):
-        Dataset.existing(dataset, version)
+    snapshots = open_snapshot(dataset, before), open_snapshot(dataset, after)
     out = console()
-    difference = compare(Dataset.existing(dataset).uri, before, after)
+    difference = compare(*snapshots)
     groups = {
         "added": difference.added,
         "removed": difference.removed,
@@ -85,19 +83,18 @@ def restore(
     ] = None,
 ) -> None:
     """Make an earlier version of a dataset the latest again."""
-    from pvtt_flow.dataset.dataset import Dataset
+    from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.dataset.history import restore as restore_version
-    from pvtt_flow.dataset.history import version_at
 
     if (version is None) == (at is None):
         raise ConfigError(
             f"restore must have either VERSION or --at, got {'neither' if at is None else 'both'}"
         )
-    opened = Dataset.existing(dataset)
+    latest = open_snapshot(dataset)
     if at is not None:
-        version = version_at(opened.uri, at.replace(tzinfo=UTC))
+        version = open_snapshot(dataset, at=at.replace(tzinfo=UTC)).version
     if version is not None:
-        restored = restore_version(opened.uri, version)
+        restored = restore_version(latest.uri, version)
         console().print(f"version {restored} has the content of version {version}")
 
 

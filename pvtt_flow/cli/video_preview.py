@@ -8,8 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pvtt_flow.cli.run_report import sheet_row_of
-from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.queries import masklets_of
+from pvtt_flow.readers.snapshot import DatasetSnapshot
 from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.review.contact_sheet import contact_sheet, encode_image
 from pvtt_flow.review.preview import write_preview
@@ -20,14 +19,14 @@ from pvtt_flow.video.worker.pool import SHARED_POOL
 
 
 def write_video_preview(
-    dataset: Dataset, record: VideoRecord, folder: Path, console: Console
+    dataset: DatasetSnapshot, record: VideoRecord, folder: Path, console: Console
 ) -> None:
     """Write `<video_id>.png` and, for a video with masklets, `<video_id>.mp4` into `folder`.
 
     Raises DataError when the source is not the file that was processed.
     """
     check_same(record.uri, asdict(record))
-    masklets = masklets_of(dataset, [record.video_id])
+    masklets = dataset.masklets_of(record.video_id)
     folder.mkdir(parents=True, exist_ok=True)
     sheet = folder / f"{record.video_id}.png"
     page = contact_sheet(record.uri, [sheet_row_of(record, masklets)])

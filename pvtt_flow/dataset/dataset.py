@@ -1,22 +1,13 @@
-"""Dataset of two Delta tables, which are always read at versions that belong together.
-
-The version of a dataset is that of its `videos` table, which names the version of `masklets` that
-belongs to it (`transactions.py` has the protocol).
-"""
+"""Dataset for writing; `open_snapshot` in `history.py` opens one for reading."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-import pyarrow.dataset as ds
-
-from pvtt_flow.dataset.delta import check_columns, make_tables, open_table, tables_exist
-from pvtt_flow.dataset.file_actions import files_of
-from pvtt_flow.dataset.history import check_version, version_at
+from pvtt_flow.dataset.delta import check_columns, make_tables, tables_exist
 from pvtt_flow.dataset.ledger import Ledger, read_ledger
-from pvtt_flow.dataset.scan import scan
-from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, MaskletFile, write_masklet_files
-from pvtt_flow.dataset.transactions import commit, snapshot_at
+from pvtt_flow.dataset.snapshot import snapshot_at
+from pvtt_flow.dataset.tables import MASKLETS, MaskletFile, write_masklet_files
+from pvtt_flow.dataset.transactions import commit
 from pvtt_flow.dataset.upsert import VideoUpsert
 from pvtt_flow.storage.files import check_writable
 from pvtt_flow.storage.uris import normalize_uri
@@ -34,33 +25,14 @@ class CommitResult:
 
 
 class Dataset:
-    """Dataset at a local folder or in a bucket, at `version` or the latest.
+    """Dataset at a local folder or in a bucket, for a run that writes to it.
 
     The constructor reads nothing. Methods raise PreflightError if the tables do not exist and
     StoreError if they cannot be written.
     """
 
-    def __init__(self, uri: str, version: int | None = None) -> None:
+    def __init__(self, uri: str) -> None:
         self.uri = normalize_uri(uri)
-        self.version = version
-
-    @classmethod
-    def existing(
-        cls, uri: str, version: int | None = None, *, at: datetime | None = None
-    ) -> "Dataset":
-        """Open a dataset that exists: at a version, as of a time, or at the latest version.
-
-        Raises PreflightError if there is no dataset, no such version or no access, and ValueError
-        for a time without a time zone, or for both a version and a time.
-        """
-        if version is not None and at is not None:
-            raise ValueError(f"give a version or a time, not both, got {version} and {at}")
-        dataset = cls(uri, version)
-        dataset.check()
-        if at is not None:
-            dataset = cls(uri, version_at(dataset.uri, at))
-            dataset.check()
-        return dataset
 
     def exists(self) -> bool:
         """Return whether both tables exist."""
@@ -76,34 +48,9 @@ class Dataset:
         """Raise StoreError if the dataset's folder cannot be written."""
         check_writable(self.uri)
 
-    def check(self) -> None:
-        """Raise PreflightError if the dataset or its version cannot be read."""
-        tables_exist(self.uri)  # its errors say more about buckets than delta-rs does
-        if self.version is None:
-            open_table(self.uri, VIDEOS)
-        else:
-            check_version(self.uri, self.version)
-
-    def latest(self) -> int:
-        """Return the number of the latest version."""
-        return int(open_table(self.uri, VIDEOS).version())
-
-    def num_files(self) -> int:
-        """Count the files of both tables."""
-        snapshot = snapshot_at(self.uri, self.version)
-        return len(files_of(snapshot.videos)) + len(files_of(snapshot.masklets))
-
     def ledger(self) -> Ledger:
         """Read what planning needs to know about each video."""
-        return read_ledger(self.videos())
-
-    def videos(self) -> ds.Dataset:
-        """Return the `videos` table, with a row for each input."""
-        return scan(open_table(self.uri, VIDEOS, self.version), f"{self.uri}/{VIDEOS}")
-
-    def masklets(self) -> ds.Dataset:
-        """Return the `masklets` table at the version that belongs to `videos`."""
-        return scan(snapshot_at(self.uri, self.version).masklets, f"{self.uri}/{MASKLETS}")
+        return read_ledger(snapshot_at(self.uri).scan_videos())
 
     def write_masklets(self, masklets: Sequence[Masklet]) -> tuple[MaskletFile, ...]:
         """Write rows to files of the table, which no reader sees before a commit. For workers."""

@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from pvtt_flow.core import rle
-from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.queries import masklets_of
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.types import Masklet
 
 # Number of videos whose masks are in memory at one time.
@@ -39,9 +39,8 @@ class Difference:
     have IoU 1. None if there are no such frames."""
 
 
-def diff(uri: str, before: int, after: int) -> Difference:
-    """Compare version `before` with version `after`."""
-    old, new = Dataset(uri, before), Dataset(uri, after)
+def diff(old: Snapshot, new: Snapshot) -> Difference:
+    """Compare a version of a dataset with a later one."""
     old_rows, new_rows = _videos(old), _videos(new)
     both = old_rows.keys() & new_rows.keys()
     changed = {i for i in both if _content(old_rows[i]) != _content(new_rows[i])}
@@ -61,13 +60,13 @@ def diff(uri: str, before: int, after: int) -> Difference:
     )
 
 
-def _videos(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    rows = dataset.videos().to_table(columns=_VIDEO_COLUMNS).to_pylist()
+def _videos(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+    rows = snapshot.scan_videos().to_table(columns=_VIDEO_COLUMNS).to_pylist()
     return {row["video_id"]: row for row in rows}
 
 
-def _verdicts(dataset: Dataset) -> dict[str, str]:
-    rows = dataset.masklets().to_table(columns=["masklet_id", "verdict"]).to_pylist()
+def _verdicts(snapshot: Snapshot) -> dict[str, str]:
+    rows = snapshot.scan_masklets().to_table(columns=["masklet_id", "verdict"]).to_pylist()
     return {row["masklet_id"]: str(row["verdict"]) for row in rows}
 
 
@@ -88,11 +87,12 @@ def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> Changes:
     return Counter((before[i], after[i]) for i in both if before[i] != after[i])
 
 
-def _ious(old: Dataset, new: Dataset, video_ids: Sequence[str]) -> Iterator[float]:
+def _ious(old: Snapshot, new: Snapshot, video_ids: Sequence[str]) -> Iterator[float]:
+    old_table, new_table = old.scan_masklets(), new.scan_masklets()
     remaining = iter(video_ids)
     while ids := list(islice(remaining, _CHUNK)):
-        old_rows = {masklet.masklet_id: masklet for masklet in masklets_of(old, ids)}
-        for masklet in masklets_of(new, ids):
+        old_rows = {masklet.masklet_id: masklet for masklet in masklets_of(old_table, ids)}
+        for masklet in masklets_of(new_table, ids):
             if masklet.masklet_id in old_rows:
                 yield from _frame_ious(old_rows[masklet.masklet_id], masklet)
 

@@ -1,4 +1,4 @@
-"""Versions of a dataset: their history, lookup by time, and restore."""
+"""Versions of a dataset: open one, list them, restore one."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pvtt_flow.dataset.delta import open_table
+from pvtt_flow.dataset.delta import open_table, tables_exist
 from pvtt_flow.dataset.file_actions import actions_between
+from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
 from pvtt_flow.dataset.tables import KEY, VIDEOS
-from pvtt_flow.dataset.transactions import (
-    Snapshot,
-    Transaction,
-    commit,
-    oldest_version,
-    snapshot_at,
-)
+from pvtt_flow.dataset.transactions import Transaction, commit, oldest_version
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage.uris import redact_uri
+from pvtt_flow.storage.uris import normalize_uri, redact_uri
 
 # Entries of delta-rs, and entries that have fields of their own or are of no use to people.
 _NOT_NOTES = {"timestamp", "operation", "operationParameters", "operationMetrics", "engineInfo",
@@ -38,6 +33,23 @@ class Version:
     run_id: str | None
     notes: Mapping[str, Any]
     """Counts and settings of the operation."""
+
+
+def open_snapshot(uri: str, version: int | None = None, *, at: datetime | None = None) -> Snapshot:
+    """Open a dataset that exists: at a version, as of a time, or at the latest version.
+
+    Raises PreflightError if there is no dataset, no such version or no access, and ValueError for
+    a time without a time zone, or for both a version and a time.
+    """
+    if version is not None and at is not None:
+        raise ValueError(f"give a version or a time, not both, got {version} and {at}")
+    uri = normalize_uri(uri)
+    tables_exist(uri)  # its errors say more about buckets than delta-rs does
+    if at is not None:
+        version = version_at(uri, at)
+    if version is not None:
+        check_version(uri, version)
+    return snapshot_at(uri, version)
 
 
 def history(uri: str, limit: int | None = None) -> list[Version]:

@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Sequence
 from functools import reduce
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,19 +13,7 @@ from pvtt_flow.dataset.tables import BUCKET, bucket_of
 from pvtt_flow.types import Masklet, VideoRecord
 
 
-class Tables(Protocol):
-    """Dataset at one version."""
-
-    def videos(self) -> ds.Dataset:
-        """Return the `videos` table."""
-        ...
-
-    def masklets(self) -> ds.Dataset:
-        """Return the `masklets` table."""
-        ...
-
-
-def videos_of_run(dataset: Tables, run_id: str, *, limit: int) -> list[VideoRecord]:
+def videos_of_run(videos: ds.Dataset, run_id: str, *, limit: int) -> list[VideoRecord]:
     """Return at most `limit` videos that a run committed last: with masklets first, then by uri.
 
     Holds at most a batch of the table and `limit` rows at a time.
@@ -37,23 +24,22 @@ def videos_of_run(dataset: Tables, run_id: str, *, limit: int) -> list[VideoReco
         "uri": ds.field("uri"),
         "is_empty": ds.field("num_masklets") == 0,
     }
-    scanner = dataset.videos().scanner(columns=columns, filter=ds.field("run_id") == run_id)
+    scanner = videos.scanner(columns=columns, filter=ds.field("run_id") == run_id)
     first = scanner.projected_schema.empty_table()
     for batch in scanner.to_batches():
         both = pa.concat_tables([first, pa.Table.from_batches([batch])])
         first = both.sort_by(order).slice(0, limit)
     video_ids = first["video_id"].to_pylist()
-    table = dataset.videos().to_table(filter=_is_one_of("video_id", video_ids))
+    table = videos.to_table(filter=_is_one_of("video_id", video_ids))
     places = {video_id: place for place, video_id in enumerate(video_ids)}
     return sorted(rows_as(VideoRecord, table), key=lambda record: places[record.video_id])
 
 
-def find_videos(dataset: Tables, part: str, *, limit: int | None = None) -> list[VideoRecord]:
+def find_videos(videos: ds.Dataset, part: str, *, limit: int | None = None) -> list[VideoRecord]:
     """Return the video with id `part`, else those whose id or uri contains it, by uri.
 
     At most `limit` of them, which then are not the first ones by uri.
     """
-    videos = dataset.videos()
     matches = ds.field("video_id") == part
     if not videos.count_rows(filter=matches):
         matches = pc.match_substring(ds.field("video_id"), part)
@@ -63,20 +49,20 @@ def find_videos(dataset: Tables, part: str, *, limit: int | None = None) -> list
 
 
 def list_failed_or_gone_videos(
-    dataset: Tables, *, failed: bool = False, gone: bool = False
+    videos: ds.Dataset, *, failed: bool = False, gone: bool = False
 ) -> list[VideoRecord]:
     """Return the videos that failed, or that are gone from their input, by uri."""
     columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
     where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
-    table = dataset.videos().to_table(filter=where)
+    table = videos.to_table(filter=where)
     return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
-def masklets_of(dataset: Tables, video_ids: Sequence[str]) -> list[Masklet]:
+def masklets_of(masklets: ds.Dataset, video_ids: Sequence[str]) -> list[Masklet]:
     """Return the masklets of some videos, by id; reads only the partitions that can have them."""
     buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
     where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)
-    table = dataset.masklets().to_table(filter=where)
+    table = masklets.to_table(filter=where)
     return sorted(rows_as(Masklet, table), key=lambda masklet: masklet.masklet_id)
 
 

@@ -36,6 +36,7 @@ from pvtt_flow.dataset.file_actions import (
     files_of,
     partition_of,
 )
+from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
 from pvtt_flow.dataset.tables import BUCKET, KEY, MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.files import read_bytes
@@ -50,14 +51,6 @@ OLDEST = "oldest"
 # A try fails by a conflict or by a lost answer of the store; fifty in a row are no accident.
 _MAX_TRIES = 50
 _PAUSE_S, _MAX_PAUSE_S = 0.05, 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Tables of the dataset at one of its versions."""
-
-    videos: DeltaTable
-    masklets: DeltaTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +91,7 @@ def commit(uri: str, make_transaction: Callable[[Snapshot], Transaction | None])
         snapshot = snapshot_at(uri)
         transaction = make_transaction(snapshot)
         if transaction is None:
-            return int(snapshot.videos.version())
+            return snapshot.version
         try:
             named = _commit_masklets(uri, snapshot.masklets, transaction)
             return _commit_videos(uri, snapshot.videos, transaction, named)
@@ -113,17 +106,6 @@ def commit(uri: str, make_transaction: Callable[[Snapshot], Transaction | None])
     raise StoreError(
         f"{KEY}: a commit to {redact_uri(uri)} must succeed, got {_MAX_TRIES} failures: {reason}"
     ) from cause
-
-
-def snapshot_at(uri: str, version: int | None = None) -> Snapshot:
-    """Open both tables at a version of the dataset, or at the latest."""
-    videos = open_table(uri, VIDEOS, version)
-    return Snapshot(videos, open_table(uri, MASKLETS, masklets_version(videos)))
-
-
-def masklets_version(videos: DeltaTable) -> int:
-    """Return the version of `masklets` that belongs to `videos`; 0, the empty table, at first."""
-    return int(videos.transaction_version(MASKLETS) or 0)
 
 
 def oldest_version(videos: DeltaTable) -> int:

@@ -10,6 +10,7 @@ from deltalake.transaction import AddAction
 
 from pvtt_flow.dataset.arrow import to_table
 from pvtt_flow.dataset.file_actions import FileActions, delete_videos, rows_of
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import (
     MASKLETS,
     VIDEOS,
@@ -18,7 +19,7 @@ from pvtt_flow.dataset.tables import (
     read_file,
     write_file,
 )
-from pvtt_flow.dataset.transactions import Snapshot, Transaction
+from pvtt_flow.dataset.transactions import Transaction
 from pvtt_flow.types import VideoRecord
 
 _COLUMNS = ("video_id", "run_id", "status", "num_masklets")

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 import pyarrow.dataset as ds
 
 from pvtt_flow.dataset import queries
-from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.scan import scan
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
-from pvtt_flow.dataset.transactions import snapshot_at
 from pvtt_flow.types import Masklet, VideoRecord
 
 if TYPE_CHECKING:
@@ -29,14 +27,10 @@ class DatasetSnapshot:
     not opened.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
-        snapshot = snapshot_at(dataset.uri, dataset.version)
-        self.uri = dataset.uri
-        self.version = int(snapshot.videos.version())
-        self._scans = {
-            VIDEOS: scan(snapshot.videos, f"{self.uri}/{VIDEOS}"),
-            MASKLETS: scan(snapshot.masklets, f"{self.uri}/{MASKLETS}"),
-        }
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.uri = snapshot.uri
+        self.version = snapshot.version
+        self._scans = {VIDEOS: snapshot.scan_videos(), MASKLETS: snapshot.scan_masklets()}
 
     def videos(self) -> ds.Dataset:
         """Return the `videos` table as an Arrow dataset, which Polars and others read too."""
@@ -48,15 +42,15 @@ class DatasetSnapshot:
 
     def list_videos(self) -> list[VideoRecord]:
         """Return the rows of all videos, by uri; for millions of videos use `videos`."""
-        return queries.find_videos(self, "")
+        return queries.find_videos(self.videos(), "")
 
     def find_videos(self, text: str, *, limit: int | None = None) -> list[VideoRecord]:
         """Return the video with id `text`, else the videos whose id or uri contains it, by uri."""
-        return queries.find_videos(self, text, limit=limit)
+        return queries.find_videos(self.videos(), text, limit=limit)
 
     def masklets_of(self, *video_ids: str) -> list[Masklet]:
         """Return the masklets of some videos, by id; reads only partitions that can have them."""
-        return queries.masklets_of(self, video_ids)
+        return queries.masklets_of(self.masklets(), video_ids)
 
     def duckdb(self) -> "DuckDBPyConnection":
         """Return a new in-memory DuckDB connection with the views `videos` and `masklets`."""

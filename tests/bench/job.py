@@ -21,7 +21,6 @@ from pathlib import Path
 from statistics import median
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.queries import find_videos, masklets_of
 from pvtt_flow.types import Prompt, VideoRecord
 from tests.bench.clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample
 from tests.bench.compare import Spread
@@ -145,7 +144,7 @@ def run(videos: Path, dataset: Path) -> Work:
     )
     if done.returncode:
         raise RuntimeError(f"the job must succeed, but: {done.stdout}{done.stderr}")
-    return _work(find_videos(open_dataset(str(dataset)), ""))
+    return _work(open_dataset(str(dataset)).find_videos(""))
 
 
 def _work(records: Sequence[VideoRecord]) -> Work:
@@ -166,10 +165,10 @@ def _shots(dataset: Path) -> list[Filmed]:
     opened = open_dataset(str(dataset))
     ids = {
         Path(record.uri).stem.removeprefix("000-"): record.video_id
-        for record in find_videos(opened, "000-")
+        for record in opened.find_videos("000-")
     }
     prompts: dict[str, list[Prompt]] = {
-        name: [p for m in masklets_of(opened, [ids[name]]) for p in m.prompts]
+        name: [p for m in opened.masklets_of(ids[name]) for p in m.prompts]
         for name in WHOLE_SAMPLES
     }
     return [sample(name, prompts[name]) for name in WHOLE_SAMPLES if prompts[name]]

@@ -38,8 +38,9 @@ from pvtt_flow import open_dataset
 from pvtt_flow.dataset import tables
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.file_actions import FileActions, delete_videos
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import BUCKET, MASKLETS, bucket_of, write_file
-from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
+from pvtt_flow.dataset.transactions import Transaction, commit
 from pvtt_flow.readers import sample
 from pvtt_flow.readers.clip_index import ClipIndex, Windows
 from tests.bench.machine import describe

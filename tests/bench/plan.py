@@ -30,8 +30,9 @@ from rich.table import Table
 from pvtt_flow.dataset.arrow import schema_of
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.file_actions import FileActions
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MaskletFile, write_file
-from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
+from pvtt_flow.dataset.transactions import Transaction, commit
 from pvtt_flow.pipeline.plan import make_plan, work_key
 from pvtt_flow.types import Lineage, Source, VideoRecord
 from tests.bench.machine import describe

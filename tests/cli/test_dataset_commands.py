@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.history import open_snapshot
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from tests.cli.terminal import Ended, pvtt_flow
 from tests.dataset.dataset_rows import masklet
@@ -121,9 +122,12 @@ def test_clear(dataset: Dataset) -> None:
 
 
 def test_maintenance(dataset: Dataset) -> None:
-    before = dataset.num_files()
+    before = open_snapshot(dataset.uri).num_files()
     compacted = pvtt_flow("compact", dataset.uri)
-    assert f"{before} files became {dataset.num_files()}; version 3" in compacted.out
+    assert (
+        f"{before} files became {open_snapshot(dataset.uri).num_files()}; version 3"
+        in compacted.out
+    )
     assert (
         "0 files would be deleted; readable from version 0 on"
         in pvtt_flow("vacuum", dataset.uri, "--dry-run").out

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from pvtt_flow import DatasetSnapshot, open_dataset
 from pvtt_flow.dataset.arrow import from_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.types import Masklet, VideoRecord
@@ -32,12 +33,17 @@ def publish_videos(dataset: Dataset, names: Iterable[str], **changes: object) ->
     return publish(dataset, *(masklet(name) for name in names), **changes)
 
 
-def masklets_of(dataset: Dataset) -> list[Masklet]:
-    """All rows, by id."""
-    rows = from_table(Masklet, dataset.masklets().to_table())
+def masklets_of(dataset: Dataset | DatasetSnapshot) -> list[Masklet]:
+    """All rows of the latest version or of a snapshot, by id."""
+    rows = from_table(Masklet, _snapshot_of(dataset).masklets().to_table())
     return sorted(rows, key=lambda row: row.masklet_id)
 
 
-def videos_of(dataset: Dataset) -> dict[str, VideoRecord]:
-    """All rows, by video."""
-    return {row.video_id: row for row in from_table(VideoRecord, dataset.videos().to_table())}
+def videos_of(dataset: Dataset | DatasetSnapshot) -> dict[str, VideoRecord]:
+    """All rows of the latest version or of a snapshot, by video."""
+    rows = from_table(VideoRecord, _snapshot_of(dataset).videos().to_table())
+    return {row.video_id: row for row in rows}
+
+
+def _snapshot_of(dataset: Dataset | DatasetSnapshot) -> DatasetSnapshot:
+    return open_dataset(dataset.uri) if isinstance(dataset, Dataset) else dataset

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.history import history, restore, version_at
@@ -65,7 +66,7 @@ def test_nothing_is_lost_or_doubled_and_versions_keep_their_order(dataset: Datas
         (3, "r3"), (2, "r2"), (1, "r1"), (0, None),
     ]  # fmt: skip
     for version, expected in enumerate(LABELS, 1):
-        assert labels(Dataset.existing(dataset.uri, version)) == expected
+        assert labels(open_dataset(dataset.uri, version)) == expected
     assert labels(dataset) == LABELS[-1]
 
 
@@ -92,7 +93,7 @@ def test_later_times_never_have_earlier_versions(dataset: Dataset, skew: timedel
     assert versions == sorted(versions)
     with pytest.raises(PreflightError, match="the time must be at or after"):
         version_at(dataset.uri, made - HOUR)
-    assert labels(Dataset.existing(dataset.uri, at=third + 2 * DAY)) == LABELS[-1]
+    assert labels(open_dataset(dataset.uri, at=third + 2 * DAY)) == LABELS[-1]
 
 
 def checkpoint(dataset: Dataset) -> None:
@@ -108,7 +109,7 @@ def test_no_version_of_the_last_hour_is_vacuumed(
     done = vacuum(dataset.uri, keep=HOUR)
     assert (done.num_files, done.oldest) == (0, 0)
     for version, expected in enumerate(LABELS, 1):
-        assert labels(Dataset.existing(dataset.uri, version)) == expected
+        assert labels(open_dataset(dataset.uri, version)) == expected
 
 
 def test_old_versions_can_be_vacuumed_all_the_same(dataset: Dataset) -> None:
@@ -117,4 +118,4 @@ def test_old_versions_can_be_vacuumed_all_the_same(dataset: Dataset) -> None:
     assert done.num_files > 0
     assert labels(dataset) == LABELS[-1]
     with pytest.raises(PreflightError, match="got 2, whose files have been vacuumed"):
-        Dataset.existing(dataset.uri, 2)
+        open_dataset(dataset.uri, 2)

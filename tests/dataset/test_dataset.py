@@ -8,11 +8,13 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset import delta, transactions
 from pvtt_flow.dataset.arrow import from_table, to_table
 from pvtt_flow.dataset.dataset import CommitResult, Dataset
 from pvtt_flow.dataset.delta import open_table
-from pvtt_flow.dataset.ledger import LedgerEntry
+from pvtt_flow.dataset.ledger import LedgerEntry, read_ledger
+from pvtt_flow.dataset.snapshot import masklets_version
 from pvtt_flow.dataset.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
 from pvtt_flow.errors import PreflightError, StoreError
 from pvtt_flow.types import VideoRecord
@@ -58,11 +60,11 @@ def test_what_is_committed_is_read(dataset):
         video_record("c", status="empty", num_masklets=0),
     ]
     files = dataset.write_masklets(rows)
-    assert dataset.masklets().count_rows() == 0
+    assert open_dataset(dataset.uri).masklets().count_rows() == 0
     version = dataset.commit(files, records, run_id="r1").version
     assert version == 1
     assert masklets_of(dataset) == rows
-    assert from_table(VideoRecord, dataset.videos().to_table()) == records
+    assert from_table(VideoRecord, open_dataset(dataset.uri).videos().to_table()) == records
     assert entry(dataset, "c") == LedgerEntry(
         video_id="c", etag="e1", size_bytes=1000, status="empty", attempts=0,
         input_uri="/videos", gone_at_ns=None, work_key="k1", run_id="r1",
@@ -74,13 +76,13 @@ def test_what_is_committed_is_read(dataset):
 def test_a_video_is_replaced_and_its_neighbours_stay(dataset):
     one, two = same_bucket(2)
     publish(dataset, masklet(one), masklet(one, 1), masklet(two))
-    before = dataset.videos().count_rows()
+    before = open_dataset(dataset.uri).videos().count_rows()
     publish(dataset, masklet(one, label="new"), run_id="r2")
     assert masklets_of(dataset) == sorted(
         [masklet(one, label="new"), masklet(two)], key=lambda row: row.masklet_id
     )
-    assert dataset.videos().count_rows() == before
-    records = from_table(VideoRecord, dataset.videos().to_table())
+    assert open_dataset(dataset.uri).videos().count_rows() == before
+    records = from_table(VideoRecord, open_dataset(dataset.uri).videos().to_table())
     assert {row.video_id: row.run_id for row in records} == {one: "r2", two: "r1"}
 
 
@@ -92,7 +94,7 @@ def test_a_crash_between_the_two_commits_is_never_read(dataset, monkeypatch):
             with pytest.raises(KeyboardInterrupt):
                 publish(dataset, masklet("a", label="lost"), masklet("b"), run_id="r2")
         assert masklets_of(dataset) == [masklet("a")]
-        assert dataset.masklets().count_rows() == 1
+        assert open_dataset(dataset.uri).masklets().count_rows() == 1
     publish(dataset, masklet("b"), run_id="r3")
     assert masklets_of(dataset) == [masklet("a"), masklet("b")]
     head = open_table(dataset.uri, "masklets").to_pyarrow_dataset()
@@ -108,7 +110,7 @@ def test_a_crash_in_the_very_first_commit(local, monkeypatch):
         patch.setattr(transactions, "_commit_videos", crash)
         with pytest.raises(KeyboardInterrupt):
             publish(local, masklet("a"))
-    assert local.masklets().count_rows() == 0
+    assert open_dataset(local.uri).masklets().count_rows() == 0
     publish(local, masklet("a"))
     assert masklets_of(local) == [masklet("a")]
 
@@ -126,15 +128,13 @@ def test_a_failure_takes_the_earlier_masklets_away(local):
 def test_versions_belong_together(local):
     first = publish(local, masklet("a"))
     second = publish(local, masklet("a", label="new"), masklet("b"), run_id="r2")
-    old = Dataset.existing(local.uri, first)
+    old = open_dataset(local.uri, first)
     assert masklets_of(old) == [masklet("a")]
-    assert len(old.ledger()) == 1
-    assert masklets_of(Dataset.existing(local.uri, second)) == masklets_of(
-        Dataset.existing(local.uri)
-    )
+    assert len(read_ledger(old.videos())) == 1
+    assert masklets_of(open_dataset(local.uri, second)) == masklets_of(open_dataset(local.uri))
     notes = open_table(local.uri, "videos").history(1)[0]
     assert (notes["run_id"], notes["step"], notes["videos_added"]) == ("r2", "run", 1)
-    assert transactions.masklets_version(open_table(local.uri, "videos")) == 2
+    assert masklets_version(open_table(local.uri, "videos")) == 2
 
 
 def test_files_say_what_is_in_them(local):
@@ -160,11 +160,11 @@ def test_reading_one_video_opens_one_file(local):
     import pyarrow.dataset as ds
 
     where = ds.field("video_id") == "video-7"
-    files = list(local.masklets().get_fragments(filter=where))
-    assert len(files) < len(list(local.masklets().get_fragments()))
+    files = list(open_dataset(local.uri).masklets().get_fragments(filter=where))
+    assert len(files) < len(list(open_dataset(local.uri).masklets().get_fragments()))
     only = where & (ds.field("bucket") == bucket_of("video-7"))
-    assert len(list(local.masklets().get_fragments(filter=only))) == 1
-    assert local.masklets().to_table(filter=where).num_rows == 1
+    assert len(list(open_dataset(local.uri).masklets().get_fragments(filter=only))) == 1
+    assert open_dataset(local.uri).masklets().to_table(filter=where).num_rows == 1
 
 
 def test_what_does_not_belong_together_is_refused(local):
@@ -200,7 +200,10 @@ def test_two_runs_finish_the_same_video(local, theirs, ours, winner):
     )
     assert done.version == first + 2
     assert done.superseded == (frozenset() if winner == "late" else {"a"})
-    runs = {row["video_id"]: row["run_id"] for row in local.videos().to_table().to_pylist()}
+    runs = {
+        row["video_id"]: row["run_id"]
+        for row in open_dataset(local.uri).videos().to_table().to_pylist()
+    }
     assert runs == {"a": winner, "b": "late"}
     labels = [(m.video_id, m.label) for m in masklets_of(local)]
     assert labels == ([("a", "late")] if winner == "late" else []) + [("b", "late")]
@@ -250,7 +253,7 @@ def test_a_checkpoint_keeps_which_versions_belong_together(local):
     open_table(local.uri, "videos").create_checkpoint()
     for entry in Path(local.uri, "videos", "_delta_log").glob("*.json"):
         entry.unlink()
-    assert transactions.masklets_version(open_table(local.uri, "videos")) == version == 2
+    assert masklets_version(open_table(local.uri, "videos")) == version == 2
     assert len(masklets_of(local)) == 2
 
 
@@ -280,10 +283,13 @@ def test_many_writers_at_once(dataset):
         "shared",
         *sorted(f"v{n}-{t}" for n in range(4) for t in range(3)),
     ]
-    runs = {row["video_id"]: row["run_id"] for row in dataset.videos().to_table().to_pylist()}
+    runs = {
+        row["video_id"]: row["run_id"]
+        for row in open_dataset(dataset.uri).videos().to_table().to_pylist()
+    }
     assert len(runs) == 13
     assert runs["shared"] == rows[0].label
-    assert dataset.videos().count_rows() == 13
+    assert open_dataset(dataset.uri).videos().count_rows() == 13
 
 
 def test_opening_what_is_not_there(s3, tmp_path, local):
@@ -302,11 +308,11 @@ def test_opening_what_is_not_there(s3, tmp_path, local):
     ]
     for uri, message in cases:
         with pytest.raises(PreflightError) as caught:
-            Dataset.existing(uri)
+            open_dataset(uri)
         assert str(caught.value).startswith("$.output.uri: ")
         assert message in str(caught.value)
     with pytest.raises(PreflightError, match=r"the version of .* must be in \[0, 0\], got 9"):
-        Dataset.existing(local.uri, 9)
+        open_dataset(local.uri, 9)
 
 
 def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):

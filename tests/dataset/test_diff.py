@@ -7,7 +7,8 @@ import pytest
 
 from pvtt_flow.core import rle
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.diff import diff
+from pvtt_flow.dataset.diff import Difference, diff
+from pvtt_flow.dataset.snapshot import snapshot_at
 from pvtt_flow.types import Masklet, MaskletFrame
 from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import new_dataset
@@ -32,6 +33,10 @@ def commit(dataset: Dataset, *rows: Masklet, **changes: object) -> int:
     return dataset.commit(dataset.write_masklets(rows), records, run_id="r").version
 
 
+def difference(dataset: Dataset, before: int, after: int) -> Difference:
+    return diff(snapshot_at(dataset.uri, before), snapshot_at(dataset.uri, after))
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     made = new_dataset(tmp_path)
@@ -47,7 +52,7 @@ def test_every_kind_of_difference(dataset: Dataset) -> None:
         "d", run_id="r", status="failed", failure_kind="unreadable", num_masklets=0
     )
     after = dataset.commit((), [failed], run_id="r").version
-    found = diff(dataset.uri, 1, after)
+    found = difference(dataset, 1, after)
     uri = "/videos/{}.mp4".format
     assert (found.added, found.removed) == ((uri("new"),), ())
     assert (found.changed, found.recomputed) == ((uri("c"),), (uri("b"),))
@@ -59,7 +64,7 @@ def test_every_kind_of_difference(dataset: Dataset) -> None:
 
 
 def test_a_version_is_like_itself_and_backwards_is_backwards(dataset: Dataset) -> None:
-    same = diff(dataset.uri, 1, 1)
+    same = difference(dataset, 1, 1)
     assert not any((same.added, same.removed, same.changed, same.recomputed, same.verdicts))
     assert same.mean_mask_iou is None
-    assert diff(dataset.uri, 1, 0).removed == diff(dataset.uri, 0, 1).added
+    assert difference(dataset, 1, 0).removed == difference(dataset, 0, 1).added

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import PvttFlowError
 from pvtt_flow.storage.files import write_bytes
@@ -86,7 +87,7 @@ def test_when_the_driver_commits(disk: Disk, dataset: Dataset) -> None:
         assert NO_SPACE in text
         places.add(text.partition(f"{dataset.uri}/")[2].rpartition("/")[0])
         check_whole(dataset)
-        latest = Dataset.existing(dataset.uri)
+        latest = open_dataset(dataset.uri)
         assert (masklets_of(latest), videos_of(latest)) == before
     assert places == {"videos", "masklets/_delta_log", "videos/_delta_log"}, "each of its writes"
     check_whole(dataset)

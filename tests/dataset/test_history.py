@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset import history as module
 from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import grouped, history, restore, version_at
+from pvtt_flow.dataset.ledger import read_ledger
 from pvtt_flow.dataset.maintenance.row_updates import forget
 from pvtt_flow.errors import PreflightError
 from tests.dataset.dataset_rows import masklet
@@ -51,14 +53,14 @@ def test_the_version_of_a_time(dataset: Dataset) -> None:
     assert version_at(dataset.uri, first) in (1, 2), "both may be of one millisecond"
     with pytest.raises(PreflightError, match=r"the time must be at or after .* was created, got"):
         version_at(dataset.uri, made - timedelta(seconds=1))
-    assert len(Dataset.existing(dataset.uri, at=second).ledger()) == 2
+    assert len(read_ledger(open_dataset(dataset.uri, at=second).videos())) == 2
 
 
 def test_a_time_that_is_none(dataset: Dataset) -> None:
     with pytest.raises(ValueError, match=r"must have a time zone, such as datetime.UTC, got 2026"):
-        Dataset.existing(dataset.uri, at=datetime(2026, 1, 1))
+        open_dataset(dataset.uri, at=datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="give a version or a time, not both"):
-        Dataset.existing(dataset.uri, 0, at=datetime.now(UTC))
+        open_dataset(dataset.uri, 0, at=datetime.now(UTC))
 
 
 def test_a_clock_that_went_back(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

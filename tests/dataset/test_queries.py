@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.queries import videos_of_run
 from tests.dataset.dataset_rows import video_record
@@ -29,8 +30,9 @@ def test_videos_of_a_run_with_masklets_come_first(
         return rows_as(cls, table)
 
     monkeypatch.setattr("pvtt_flow.dataset.queries.rows_as", counting_rows_as)
-    found = [record.video_id for record in videos_of_run(dataset, "r1", limit=6)]
+    videos = open_dataset(dataset.uri).videos()
+    found = [record.video_id for record in videos_of_run(videos, "r1", limit=6)]
     assert found == ["v049", "v099", "v149", "v199", "v000", "v001"]
     assert converted == [6], "no more rows become Python objects than are asked for"
-    assert len(videos_of_run(dataset, "r1", limit=300)) == 200
-    assert videos_of_run(dataset, "r3", limit=12) == []
+    assert len(videos_of_run(videos, "r1", limit=300)) == 200
+    assert videos_of_run(videos, "r3", limit=12) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
 from tests.dataset.dataset_rows import masklet, measurements, video_record
@@ -45,7 +46,7 @@ def dataset(tmp_path: Path) -> Dataset:
 def test_files_that_cannot_match_are_not_opened(
     dataset: Dataset, where: ds.Expression, opened: list[str]
 ) -> None:
-    rows = dataset.masklets()
+    rows = open_dataset(dataset.uri).masklets()
     candidates = {file.path for file in rows.get_fragments(filter=where)}
     for path in set(rows.files) - candidates:
         Path(path).unlink()  # whoever opens it fails
@@ -61,7 +62,7 @@ def test_a_filter_finds_what_is_there(tmp_path: Path) -> None:
         presence = [chance.choice([0.0, 0.25, 0.5, 1.0]) for _ in range(3)]
         rows = (masklet(f"v{number}", i, qc=measurements(p)) for i, p in enumerate(presence))
         publish(made, *rows)
-    scan = made.masklets()
+    scan = open_dataset(made.uri).masklets()
     every = scan.to_table()
     compare = [operator.lt, operator.le, operator.eq, operator.ne, operator.ge, operator.gt]
     for _ in range(40):
@@ -83,13 +84,13 @@ def test_bounds_go_through_the_log_to_the_last_digit(tmp_path: Path) -> None:
     ]
     made.commit(files, [video_record(name) for name in presences], run_id="r1")
     open_table(made.uri, "masklets").create_checkpoint()
-    rows = made.masklets()
+    rows = open_dataset(made.uri).masklets()
     for name, presence in presences.items():
         (file,) = rows.get_fragments(filter=presence == PRESENCE)
         assert file.to_table(columns=["video_id"])["video_id"].to_pylist() == [name]
 
 
 def test_it_travels_to_other_processes(dataset: Dataset) -> None:
-    travelled = pickle.loads(pickle.dumps(dataset.masklets()))  # noqa: S301
-    assert travelled.to_table().equals(dataset.masklets().to_table())
+    travelled = pickle.loads(pickle.dumps(open_dataset(dataset.uri).masklets()))  # noqa: S301
+    assert travelled.to_table().equals(open_dataset(dataset.uri).masklets().to_table())
     assert len(list(travelled.get_fragments(filter=PRESENCE > 0.5))) == 1

@@ -10,7 +10,6 @@ import yaml
 
 import pvtt_flow as package
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.queries import find_videos
 from pvtt_flow.types import VideoRecord
 from pvtt_flow.video.decode import TruncatedVideoError
 from pvtt_flow.video.read import read_frames
@@ -34,7 +33,7 @@ class MixedRun:
     def video_records(self) -> dict[str, VideoRecord]:
         """The rows of `videos`, by file name."""
         return {
-            Path(record.uri).name: record for record in find_videos(open_dataset(self.dataset), "")
+            Path(record.uri).name: record for record in open_dataset(self.dataset).find_videos("")
         }
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.queries import find_videos, masklets_of
 from pvtt_flow.types import Masklet, VideoRecord
 from pvtt_flow.video.encode import write_mp4
 from pvtt_flow.video.read import read_frames
@@ -71,14 +70,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     ended = pvtt_flow("run", config, *(word for s in settings for word in ("--set", s)))
     assert ended.code == 0, ended.out + ended.err
     dataset = open_dataset(str(home / "dataset"))
-    records = {record.video_id: record for record in find_videos(dataset, "")}
+    records = {record.video_id: record for record in dataset.find_videos("")}
     (run_file,) = (home / "dataset" / "runs").glob("*.json")
     return FinishedRun(
         ended=ended,
         summary=json.loads(run_file.read_text())["summary"],
         records=records,
-        masklets={m.video_id: m for m in masklets_of(dataset, [*records]) if m.object_id == 0},
-        two_shots=tuple(m for m in masklets_of(dataset, ["two-shots"]) if m.object_id == 0),
+        masklets={m.video_id: m for m in dataset.masklets_of(*records) if m.object_id == 0},
+        two_shots=tuple(m for m in dataset.masklets_of("two-shots") if m.object_id == 0),
     )
 
 

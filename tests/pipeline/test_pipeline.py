@@ -10,7 +10,6 @@ import pytest
 
 from pvtt_flow import __version__, open_dataset
 from pvtt_flow.core import rle
-from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.types import Masklet
 from tests.cli.terminal import Ended, pvtt_flow
 from tests.pipeline.runs import GOOD_VIDEOS, STRIDE, MixedRun, num_processed, sample
@@ -20,7 +19,7 @@ from tests.stages.bad_videos import BAD_VIDEOS
 @pytest.fixture(scope="module")
 def masklets(mixed_run: MixedRun) -> list[Masklet]:
     dataset = open_dataset(mixed_run.dataset)
-    return masklets_of(dataset, [record.video_id for record in mixed_run.video_records().values()])
+    return dataset.masklets_of(*(r.video_id for r in mixed_run.video_records().values()))
 
 
 def test_every_input_is_accounted_for(mixed_run: MixedRun) -> None:

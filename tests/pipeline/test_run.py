@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.config.loading import parse
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset import transactions
@@ -101,7 +102,10 @@ def shot_result(dataset: Dataset, source: Source, *, failure: Failure | None = N
 
 
 def statuses(dataset: Dataset) -> dict[str, str]:
-    return {row["video_id"]: row["status"] for row in dataset.videos().to_table().to_pylist()}
+    return {
+        row["video_id"]: row["status"]
+        for row in open_dataset(dataset.uri).videos().to_table().to_pylist()
+    }
 
 
 def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[object]) -> None:
@@ -116,7 +120,10 @@ def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[obj
     assert watcher.to_process == ["a", "b", "c"]
     assert watcher.seen == [("b", 1), ("a", 2), ("c", 3)]
     assert statuses(dataset) == {"a": "failed", "b": "ok", "c": "ok"}
-    assert sorted(dataset.masklets().to_table()["video_id"].to_pylist()) == ["b", "c"]
+    assert sorted(open_dataset(dataset.uri).masklets().to_table()["video_id"].to_pylist()) == [
+        "b",
+        "c",
+    ]
     assert summary.plan["new"] == summary.num_planned == summary.num_videos == 3
     assert summary.version == 1, "one commit"
     assert prepared(dataset).plan.counts["failed"] == 1
@@ -172,9 +179,12 @@ def test_what_another_run_has_finished_first_stays(
     assert (summary.num_videos, summary.num_superseded) == (3, 1)
     assert "another run writes to" in caplog.text
     assert "finished 1 of these videos first, and its results stay (b)" in caplog.text
-    runs = {row["video_id"]: row["run_id"] for row in dataset.videos().to_table().to_pylist()}
+    runs = {
+        row["video_id"]: row["run_id"]
+        for row in open_dataset(dataset.uri).videos().to_table().to_pylist()
+    }
     assert runs == {"a": LINEAGE.run_id, "b": "other", "c": LINEAGE.run_id}
-    assert dataset.masklets().count_rows() == 3
+    assert open_dataset(dataset.uri).masklets().count_rows() == 3
 
 
 def test_what_has_gone_is_marked_and_unmarked_when_it_is_back(
@@ -186,14 +196,14 @@ def test_what_has_gone_is_marked_and_unmarked_when_it_is_back(
     workers[:] = []
     execute(prepared(dataset, SOURCES[:2]), Recorder())
     assert gone(dataset) == {"c"}
-    assert dataset.masklets().count_rows() == 3, "nothing is deleted"
+    assert open_dataset(dataset.uri).masklets().count_rows() == 3, "nothing is deleted"
     assert prepared(dataset, SOURCES[:2]).plan.counts["gone"] == 1
     execute(prepared(dataset), Recorder())
     assert gone(dataset) == set()
 
 
 def gone(dataset: Dataset) -> set[str]:
-    rows = dataset.videos().to_table().to_pylist()
+    rows = open_dataset(dataset.uri).videos().to_table().to_pylist()
     return {row["video_id"] for row in rows if row["gone_at_ns"] is not None}
 
 
@@ -236,7 +246,7 @@ def test_masklets_without_their_videos_are_not_built_upon(
     workers[:] = [[shot_result(dataset, b)]]
     execute(ready, Recorder())
     assert statuses(dataset) == {"b": "ok"}
-    assert dataset.masklets().to_table()["video_id"].to_pylist() == ["b"]
+    assert open_dataset(dataset.uri).masklets().to_table()["video_id"].to_pylist() == ["b"]
 
 
 def test_nothing_to_do_touches_nothing(dataset: Dataset) -> None:

@@ -10,7 +10,6 @@ from pyarrow.dataset import field
 
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.dataset.queries import find_videos
 from pvtt_flow.errors import PreflightError
 from tests.dataset.dataset_rows import masklet, measurements
 from tests.dataset.datasets import publish
@@ -45,7 +44,7 @@ def test_it_stays_at_its_version(dataset: Dataset) -> None:
         assert view.version == 3
         assert sorted(view.videos().to_table()["video_id"].to_pylist()) == ["a", "b", "c"]
         assert set(view.masklets().to_table()["label"].to_pylist()) == {"mug"}
-        assert len(find_videos(view, "")) == 3
+        assert len(view.find_videos("")) == 3
     assert open_dataset(dataset.uri).version == 4
 
 

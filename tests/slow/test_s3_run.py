@@ -8,7 +8,6 @@ import cv2
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.video.read import read_frames
 from tests.slow.flow_command import SAMPLES, Shell, write_config
@@ -46,8 +45,8 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     mug = after.pop("#fps=25")
     assert mug["uri"] == f"{incoming}/new/mug/#fps=25"
     assert (mug["status"], mug["codec"], mug["num_masklets"]) == ("ok", "png", 1)
-    (masklet,) = masklets_of(open_dataset(dataset.uri), [mug["video_id"]])
-    (same,) = masklets_of(dataset, [records["one_product.mp4"]["video_id"]])
+    (masklet,) = open_dataset(dataset.uri).masklets_of(mug["video_id"])
+    (same,) = dataset.masklets_of(records["one_product.mp4"]["video_id"])
     assert masklet.frames[0].rle == same.frames[0].rle
     assert [f.frame_index for f in masklet.frames] == [0, 12]
     assert masklet.frames[1].rle is not None
@@ -87,7 +86,7 @@ def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ig
     missing = records["missing.mp4"]
     assert (missing["status"], missing["failure_kind"]) == ("failed", "unreadable")
     assert f"no file at {bucket}/in/missing.mp4" in missing["failure_message"]
-    (masklet,) = masklets_of(open_dataset(dataset), ["mug", "missing"])
+    (masklet,) = open_dataset(dataset).masklets_of("mug", "missing")
     (prompt,) = masklet.prompts
     assert (masklet.label, prompt.origin, prompt.box_xyxy) == ("mug", "manifest", BOX)
     assert len(masklet.frames) == records["mug.mp4"]["num_frames"]

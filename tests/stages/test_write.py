@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.arrow import from_table, to_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.stages.write import Write
@@ -35,7 +36,9 @@ def dataset(tmp_path: Path) -> Iterator[Dataset]:
     dataset = Dataset(str(tmp_path / "dataset"))
     dataset.ensure()
     yield dataset
-    assert dataset.masklets().count_rows() == 0, "nothing is in the dataset before a commit"
+    assert open_dataset(dataset.uri).masklets().count_rows() == 0, (
+        "nothing is in the dataset before a commit"
+    )
 
 
 def test_masklets_are_written_with_their_lineage(dataset: Dataset) -> None:

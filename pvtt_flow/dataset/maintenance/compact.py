@@ -15,8 +15,9 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, read_file, write_file
-from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
+from pvtt_flow.dataset.transactions import Transaction, commit
 
 _ORDERS = {
     VIDEOS: [("video_id", "ascending")],

@@ -11,8 +11,9 @@ from deltalake.transaction import AddAction
 
 from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, read_file, write_file
-from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
+from pvtt_flow.dataset.transactions import Transaction, commit
 from pvtt_flow.types import Measurements, VerdictName
 
 Verdict = tuple[VerdictName, tuple[str, ...]]

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pvtt_flow.dataset.file_actions import delete_videos, rows_of
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, write_file
-from pvtt_flow.dataset.transactions import Operation, Snapshot, Transaction, commit
+from pvtt_flow.dataset.transactions import Operation, Transaction, commit
 
 _SCHEMA = SCHEMAS[VIDEOS]
 # Returns the rows that change, with their new values.

@@ -9,8 +9,9 @@ from deltalake.transaction import AddAction
 from pvtt_flow.dataset.delta import check_not_newer, other_columns
 from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
+from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, read_file, write_file
-from pvtt_flow.dataset.transactions import Snapshot, Transaction, commit
+from pvtt_flow.dataset.transactions import Transaction, commit
 from pvtt_flow.types import Masklet, VideoRecord
 
 _THREADS = 4

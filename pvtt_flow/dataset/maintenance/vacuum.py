@@ -9,14 +9,9 @@ from deltalake import DeltaTable
 
 from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.history import history, times_of
+from pvtt_flow.dataset.snapshot import Snapshot, masklets_version
 from pvtt_flow.dataset.tables import KEY, MASKLETS, VIDEOS
-from pvtt_flow.dataset.transactions import (
-    Snapshot,
-    Transaction,
-    commit,
-    masklets_version,
-    oldest_version,
-)
+from pvtt_flow.dataset.transactions import Transaction, commit, oldest_version
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.history import open_snapshot
 from pvtt_flow.dataset.maintenance.compact import (
     FULL,
     INCREMENTAL,
@@ -81,14 +83,18 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def test_the_rows_are_the_same_in_fewer_files(dataset: Dataset) -> None:
-    rows, records, before = masklets_of(dataset), videos_of(dataset), dataset.num_files()
+    rows, records, before = (
+        masklets_of(dataset),
+        videos_of(dataset),
+        open_snapshot(dataset.uri).num_files(),
+    )
     version = compact(dataset.uri, FULL, {})
-    assert dataset.num_files() < before
-    assert len(list(dataset.videos().get_fragments())) == 1
-    assert dataset.videos().to_table()["video_id"].to_pylist() == sorted(records)
+    assert open_snapshot(dataset.uri).num_files() < before
+    assert len(list(open_dataset(dataset.uri).videos().get_fragments())) == 1
+    assert open_dataset(dataset.uri).videos().to_table()["video_id"].to_pylist() == sorted(records)
     assert (masklets_of(dataset), videos_of(dataset)) == (rows, records)
     assert compact(dataset.uri, FULL, {}) == version, "there is nothing left to do"
-    assert masklets_of(Dataset.existing(dataset.uri, version - 1)) == rows
+    assert masklets_of(open_dataset(dataset.uri, version - 1)) == rows
 
 
 def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:
@@ -96,7 +102,7 @@ def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:
     for number in range(INCREMENTAL.fanout):
         publish(dataset, masklet(f"x{number}"))
     assert compact(dataset.uri, INCREMENTAL, {}) == 7 + INCREMENTAL.fanout
-    assert len(list(dataset.videos().get_fragments())) == 1
+    assert len(list(open_dataset(dataset.uri).videos().get_fragments())) == 1
 
 
 def test_a_run_does_not_wait_for_a_long_merge(dataset: Dataset) -> None:
@@ -104,10 +110,11 @@ def test_a_run_does_not_wait_for_a_long_merge(dataset: Dataset) -> None:
     for number in range(12):
         publish_videos(dataset, (f"x{number}",))
     few = replace(FULL, max_groups=1)
-    rows, counts = masklets_of(dataset), [dataset.num_files()]
-    while (version := compact(dataset.uri, few, {})) != dataset.version:
-        dataset.version = version
-        counts.append(dataset.num_files())
+    rows, counts = masklets_of(dataset), [open_snapshot(dataset.uri).num_files()]
+    latest = open_snapshot(dataset.uri).version
+    while (version := compact(dataset.uri, few, {})) != latest:
+        latest = version
+        counts.append(open_snapshot(dataset.uri).num_files())
     assert len(counts) > 3
     assert counts == sorted(counts, reverse=True)
     assert masklets_of(dataset) == rows

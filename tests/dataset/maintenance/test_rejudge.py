@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import history
 from pvtt_flow.dataset.maintenance.rejudge import Verdict, rejudge
@@ -40,7 +41,7 @@ def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
     ]  # fmt: skip
     assert [m.frames for m in after] == [m.frames for m in before]
     assert videos_of(dataset) == records
-    assert masklets_of(Dataset.existing(dataset.uri, 1)) == before
+    assert masklets_of(open_dataset(dataset.uri, 1)) == before
     (newest,) = history(dataset.uri, 1)
     assert newest.operation == "judge"
     assert newest.notes["thresholds"] == {"presence": 0.5}

@@ -6,13 +6,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset import delta, tables, transactions
 from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import restore
+from pvtt_flow.dataset.ledger import read_ledger
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.dataset.maintenance.upgrade import upgrade
-from pvtt_flow.dataset.queries import find_videos, masklets_of
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.types import Masklet, VideoRecord
@@ -56,11 +57,11 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 
 
 def test_an_older_dataset_is_read(dataset: Dataset) -> None:
-    opened = Dataset.existing(dataset.uri)
+    opened = open_dataset(dataset.uri)
     assert "gone_at_ns" not in opened.videos().schema.names
-    assert find_videos(opened, "a") == [video_record("a", input_uri="")]
-    assert masklets_of(opened, ["a"]) == [masklet("a")]
-    (entry,) = opened.ledger().entries(["a"])
+    assert opened.find_videos("a") == [video_record("a", input_uri="")]
+    assert opened.masklets_of("a") == [masklet("a")]
+    (entry,) = read_ledger(opened.videos()).entries(["a"])
     assert entry is not None
     assert (entry.input_uri, entry.gone_at_ns) == ("", None)
 
@@ -76,18 +77,18 @@ def test_it_is_not_written_before_it_is_upgraded(dataset: Dataset) -> None:
     assert upgrade(dataset.uri) == 2
     dataset.ensure()
     dataset.commit(dataset.write_masklets([masklet("b")]), [video_record("b")], run_id="r2")
-    assert masklets_of(dataset, ["a", "b"]) == [masklet("a"), masklet("b")]
-    assert find_videos(dataset, "") == [
+    assert open_dataset(dataset.uri).masklets_of("a", "b") == [masklet("a"), masklet("b")]
+    assert open_dataset(dataset.uri).find_videos("") == [
         video_record("a", input_uri=""),
         video_record("b", run_id="r1"),
     ]
-    assert dataset.videos().count_rows() == 2
+    assert open_dataset(dataset.uri).videos().count_rows() == 2
     assert upgrade(dataset.uri) == 3, "once is enough"
 
 
 def test_what_was_before_an_upgrade_can_be_read_but_not_restored(dataset: Dataset) -> None:
     upgrade(dataset.uri)
-    assert masklets_of(Dataset(dataset.uri, 1), ["a"]) == [masklet("a")]
+    assert open_dataset(dataset.uri, 1).masklets_of("a") == [masklet("a")]
     with pytest.raises(
         PreflightError, match="got 1, which is from before an upgrade; it can be read"
     ):
@@ -110,7 +111,7 @@ def test_a_newer_dataset_is_neither_written_nor_upgraded(
         with pytest.raises(PreflightError) as caught:
             change()
         assert f"got others ({unknown}) of a newer version" in str(caught.value)
-    assert made.latest() == 0
+    assert open_dataset(made.uri).version == 0
 
 
 def newer(schema: pa.Schema) -> pa.Schema:

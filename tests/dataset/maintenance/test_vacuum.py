@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pvtt_flow import open_dataset
 from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
@@ -35,7 +36,7 @@ def test_nothing_young_is_deleted(dataset: Dataset) -> None:
     done = vacuum(dataset.uri, keep=timedelta(days=1))
     assert (done.num_files, done.oldest) == (0, 0)
     assert files(dataset) == before
-    assert len(masklets_of(Dataset.existing(dataset.uri, 1))) == 2
+    assert len(masklets_of(open_dataset(dataset.uri, 1))) == 2
 
 
 def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
@@ -52,7 +53,7 @@ def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
     assert done.oldest == 2
     assert {v.operation for v in history(dataset.uri) if v.version > 2} == {"vacuum"}
     with pytest.raises(PreflightError, match=r"must be in \[2, 5\], got 1, whose files have been"):
-        Dataset.existing(dataset.uri, 1)
+        open_dataset(dataset.uri, 1)
     with pytest.raises(PreflightError, match=r"got 1, whose files have been vacuumed"):
         restore(dataset.uri, 1)
     publish_videos(dataset, "c")
@@ -91,7 +92,7 @@ def test_what_the_log_has_forgotten_to_be_young_is_kept(tmp_path: Path) -> None:
     done = vacuum(dataset.uri, keep=timedelta(days=30))
     assert (done.num_files, done.oldest) == (0, 1)
     for version, label in enumerate(("old", "new", "newest"), 1):
-        (row,) = masklets_of(Dataset.existing(dataset.uri, version))
+        (row,) = masklets_of(open_dataset(dataset.uri, version))
         assert row.label == label
 
 
@@ -103,4 +104,4 @@ def test_what_was_deleted_stays_deleted(dataset: Dataset) -> None:
     for dry_run in (True, False):
         assert vacuum(dataset.uri, keep=timedelta(days=9), dry_run=dry_run).oldest == 2
     with pytest.raises(PreflightError, match="got 1, whose files have been vacuumed"):
-        Dataset.existing(dataset.uri, at=history(dataset.uri)[-2].at)
+        open_dataset(dataset.uri, at=history(dataset.uri)[-2].at)
