@@ -42,8 +42,10 @@ class DetectorParams(Params):
 class Detector(Protocol):
     """Detector protocol of the pipeline: pictures in, boxes out."""
 
-    classes: tuple[str, ...]
-    """Names of all classes that it can return."""
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all classes that the detector can return."""
+        ...
 
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         """Return the detections in each uint8 (H, W, 3) RGB picture, best score first."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pvtt_flow.config.loading import dump
 from pvtt_flow.config.schema import RunConfig
@@ -75,11 +75,27 @@ def start(address: str, job: Job) -> "JobSubmissionClient":
     return jobs
 
 
+class JobServer(Protocol):
+    """Job server as `JobMonitor` calls it; `JobSubmissionClient` is one."""
+
+    def get_job_status(self, job_id: str) -> str:
+        """Return the status, such as "RUNNING"."""
+        ...
+
+    def get_job_logs(self, job_id: str) -> str:
+        """Return the whole log so far."""
+        ...
+
+    def stop_job(self, job_id: str) -> bool:
+        """Ask the job to stop; return whether it was running."""
+        ...
+
+
 @dataclass(slots=True)
 class JobMonitor:
     """Monitor that shows the log of a job until the job ends or cannot be reached."""
 
-    jobs: "JobSubmissionClient"
+    jobs: JobServer
     submission_id: str
     show: Callable[[str], object]
     unreachable_timeout_s: float = UNREACHABLE_TIMEOUT_S

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 import yaml
@@ -15,20 +14,18 @@ from pvtt_flow.pipeline.job import CONFIG_VARIABLE, JobMonitor, job_of
 CONFIG = loading.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
 NOW = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
 LOST = ConnectionError("connection refused")
+Look = tuple[str, str] | Exception
 
 
 @dataclass
 class FakeJobs:
     """Says the next (status, log) at each look; raises what is not such a pair."""
 
-    looks: Iterator[tuple[str, str] | Exception]
+    looks: Iterator[Look]
     deaf: int = 0
     """To so many requests to stop."""
     stopped: list[str] = field(default_factory=list)
     _log: str = ""
-
-    def submit_job(self, **job: Any) -> str:
-        raise NotImplementedError
 
     def get_job_status(self, job_id: str) -> str:
         assert job_id == "j"
@@ -70,8 +67,10 @@ def test_the_job_carries_the_whole_config_and_names_itself() -> None:
 
 
 def test_a_log_is_shown_once_through_lost_connections_to_the_end(slept_s: list[float]) -> None:
-    looks = [("PENDING", ""), ("RUNNING", "a\n"), LOST, RuntimeError("502"), ("RUNNING", "a\nb"),
-             ("SUCCEEDED", "a\nb\nc\n")]  # fmt: skip
+    looks: list[Look] = [
+        ("PENDING", ""), ("RUNNING", "a\n"), LOST, RuntimeError("502"), ("RUNNING", "a\nb"),
+        ("SUCCEEDED", "a\nb\nc\n"),
+    ]  # fmt: skip
     shown: list[str] = []
     assert JobMonitor(FakeJobs(iter(looks)), "j", shown.append).follow() == "SUCCEEDED"
     assert "".join(shown) == "a\nb\nc\n"
