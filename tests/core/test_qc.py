@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from pvtt_flow.types import MaskletFrame, Measurements, Prompt
 WIDTH_PX, HEIGHT_PX = 100, 80
 
 
-def frame(index: int, box: tuple[int, ...] | None, **changes: object) -> MaskletFrame:
+def frame(index: int, box: tuple[int, ...] | None, **changes: Any) -> MaskletFrame:
     area = 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
     usual = MaskletFrame(
         frame_index=index,

@@ -7,7 +7,8 @@ import av
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pvtt_flow.core.quicktime import head
+from pvtt_flow.core.quicktime import Coding, head
+from tests.video.packets import seconds_of
 
 
 @settings(max_examples=30, deadline=None)
@@ -16,21 +17,19 @@ from pvtt_flow.core.quicktime import head
     st.sampled_from([Fraction(25), Fraction(30_000, 1001), Fraction(1, 100), Fraction(1000)]),
     st.sampled_from(["jpeg", "png"]),
 )
-def test_ffmpeg_finds_every_sample(sizes_bytes: list[int], fps: Fraction, coding: str) -> None:
+def test_ffmpeg_finds_every_sample(sizes_bytes: list[int], fps: Fraction, coding: Coding) -> None:
     samples = [bytes([1 + i]) * size for i, size in enumerate(sizes_bytes)]
     file = io.BytesIO(
         head(coding, sizes_bytes, [fps.denominator] * len(sizes_bytes), fps.numerator)
         + b"".join(samples)
     )
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == {"jpeg": "mjpeg", "png": "png"}[coding]
         assert (stream.frames, stream.average_rate) == (len(samples), fps)
         packets = [packet for packet in container.demux(stream) if packet.size]
         assert [bytes(packet) for packet in packets] == samples
-        assert [packet.pts * packet.time_base for packet in packets] == [
-            i / fps for i in range(len(samples))
-        ]
+        assert [seconds_of(packet) for packet in packets] == [i / fps for i in range(len(samples))]
         assert all(packet.is_keyframe for packet in packets)
 
 

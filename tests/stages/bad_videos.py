@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-
 from pvtt_flow.errors import FailureKind
 from tests.video.clip_maker import write_clip, write_sound
+from tests.video.packets import position_of, video_packets
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,7 @@ def _without_index(path: Path) -> None:
 
 def _without_a_sound_frame(path: Path) -> None:
     write_clip(path, 10)
-    with av.open(str(path)) as container:
-        start = min(packet.pos for packet in container.demux(video=0) if packet.size)
+    start = min(map(position_of, video_packets(path)))
     size = path.stat().st_size
     path.write_bytes(path.read_bytes()[:start] + bytes(size - start))
 

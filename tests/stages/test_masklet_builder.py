@@ -1,5 +1,7 @@
 """Merge of forward and backward results into one masklet."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -73,7 +75,7 @@ def test_an_object_is_absent_where_nobody_looked() -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_masks_may_be_in_either_order_in_memory(order: str) -> None:
+def test_masks_may_be_in_either_order_in_memory(order: Literal["C", "F"]) -> None:
     found = seen(0)
     mask = np.asarray(found.mask, order=order)
     builder = MaskletBuilder((box_prompt(0, BOX),))

@@ -7,6 +7,7 @@ tells of which picture it is; a mask that is one frame late lies off by all of t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from pvtt_flow.types import Masklet
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import Box, box_prompt, record_of
 from tests.video.clip_edits import set_edit_list
-from tests.video.clip_maker import encode_images
+from tests.video.clip_maker import EncodeOptions, encode_images
 
 Rgb = NDArray[np.uint8]
 NUM_PICTURES, STEP_PX = 44, 6
@@ -49,9 +50,10 @@ def picture(number: int) -> Rgb:
     return np.asarray(cv2.circle(rgb, centre(number), RADIUS_PX, (190, 40, 30), -1), np.uint8)
 
 
-def clip(path: Path, **options: object) -> Path:
+def clip(path: Path, **arguments: Unpack[EncodeOptions]) -> Path:
     pictures = [picture(number) for number in range(NUM_PICTURES)]
-    return encode_images(path, pictures, options=CLOSED, **options)
+    arguments["options"] = CLOSED
+    return encode_images(path, pictures, **arguments)
 
 
 @dataclass(frozen=True)

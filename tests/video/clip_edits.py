@@ -3,10 +3,11 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import av
 
-from tests.video.clip_maker import encode_images, moving_image
+from tests.video.clip_maker import EncodeOptions, encode_images, moving_image
 
 _FIRST, _SECOND = range(24), range(100, 124)
 TWO_SCENES = [*_FIRST, *_SECOND]
@@ -21,20 +22,20 @@ def truncate_file(path: Path, fraction: float) -> Path:
 
 
 def concatenate_recordings(
-    folder: Path, suffix: str, *, second_ms: int = 0, **options: object
+    folder: Path, suffix: str, *, second_ms: int = 0, **options: Unpack[EncodeOptions]
 ) -> Path:
     """Concatenate the bytes of two recordings; the second one's clock starts at `second_ms`."""
     path = folder / f"clip{suffix}"
     data = b""
     for numbers, start_ms in ((_FIRST, 0), (_SECOND, second_ms)):
-        pts_ms = [start_ms + 40 * i for i in range(len(numbers))]
+        options["pts_ms"] = [start_ms + 40 * i for i in range(len(numbers))]
         images = [moving_image(number) for number in numbers]
-        data += encode_images(path, images, pts_ms=pts_ms, **options).read_bytes()
+        data += encode_images(path, images, **options).read_bytes()
     path.write_bytes(data)
     return path
 
 
-def splice_scenes(folder: Path, suffix: str, **options: object) -> Path:
+def splice_scenes(folder: Path, suffix: str, **options: Unpack[EncodeOptions]) -> Path:
     """Mux two separately encoded scenes into one stream with one clock, like a lossless cutter."""
     with av.open(folder / f"clip{suffix}", "w") as file:
         stream = None
@@ -47,6 +48,8 @@ def splice_scenes(folder: Path, suffix: str, **options: object) -> Path:
                 for packet in scene.demux(source):
                     if packet.size:
                         late = round(start_ms / 1000 / packet.time_base)
+                        assert packet.pts is not None
+                        assert packet.dts is not None
                         packet.pts, packet.dts = packet.pts + late, packet.dts + late
                         packet.stream = stream
                         file.mux(packet)
@@ -60,8 +63,9 @@ def remux_with_times(folder: Path, pts_ms: Sequence[int]) -> Path:
     with av.open(plain) as whole, av.open(folder / "clip.mkv", "w") as file:
         stream = file.add_stream_from_template(whole.streams.video[0])
         packets = (packet for packet in whole.demux(video=0) if packet.size)
-        for packet, packet.pts in zip(packets, pts_ms, strict=True):
-            packet.dts, packet.stream = packet.pts, stream
+        for packet, pts in zip(packets, pts_ms, strict=True):
+            packet.pts = packet.dts = pts
+            packet.stream = stream
             file.mux(packet)
     return folder / "clip.mkv"
 
@@ -69,7 +73,9 @@ def remux_with_times(folder: Path, pts_ms: Sequence[int]) -> Path:
 def set_edit_list(path: Path, start: int, stop: int) -> Path:
     """Set the edit list of an MP4 file at 25 fps to the frames `[start, stop)`, in place."""
     with av.open(path) as file:
-        ticks = round(1 / (25 * file.streams.video[0].time_base))
+        time_base = file.streams.video[0].time_base
+        assert time_base is not None
+    ticks = round(1 / (25 * time_base))
     data = path.read_bytes()
     # One edit: duration in milliseconds (the movie's time scale), start in the track's ticks.
     was = re.search(rb"elst\x00{4}\x00\x00\x00\x01.{4}(.{4})", data, re.DOTALL)

@@ -7,18 +7,45 @@ that is late, rotated or mirrored gives a wrong number.
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pvtt_flow.types import Frame
+from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.types import Frame, Video
+from pvtt_flow.video.limits import FrameTimer, Limits
 from pvtt_flow.video.read import read_frames
 
 WIDTH_PX, HEIGHT_PX = 96, 64
 _BLOCK_PX = 8
 _NUM_BITS = 8
+
+
+class EncodeOptions(TypedDict, total=False):
+    """Arguments of `encode_images`."""
+
+    codec: str
+    pixel_format: str
+    pts_ms: Sequence[int]
+    rotation_deg: int
+    sample_aspect: Fraction
+    container_format: str
+    options: dict[str, str]
+    container_options: dict[str, str]
+
+
+class ReadOptions(TypedDict, total=False):
+    """Arguments of `read_frames`."""
+
+    video: Video
+    sampling: SamplingParams
+    limits: Limits
+    timer: FrameTimer
+    start_frame: int
+    stop_frame: int
 
 
 def numbered_image(
@@ -60,15 +87,14 @@ def write_clip(
     num_frames: int,
     *,
     size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
-    options: dict[str, str] | None = None,
-    **more: Any,
+    **arguments: Unpack[EncodeOptions],
 ) -> Path:
-    """Write an H.264 clip of noise; `more` are arguments of `encode_images`."""
+    """Write an H.264 clip of noise; `arguments` are those of `encode_images`."""
     images = [
         numbered_image(i, width_px=size_px[0], height_px=size_px[1]) for i in range(num_frames)
     ]
-    options = {"preset": "veryfast", "crf": "20", **(options or {})}
-    return encode_images(path, images, options=options, **more)
+    arguments["options"] = {"preset": "veryfast", "crf": "20", **arguments.get("options", {})}
+    return encode_images(path, images, **arguments)
 
 
 def encode_images(
@@ -91,6 +117,7 @@ def encode_images(
     index_first |= container_options or {}
     with av.open(path, "w", format=container_format, options=index_first) as file:
         stream = file.add_stream(codec, rate=25, options=options or {})
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height = coded[0].shape[1], coded[0].shape[0]
         stream.pix_fmt = pixel_format
         if rotation_deg:
@@ -119,7 +146,7 @@ def write_sound(path: Path) -> Path:
     return path
 
 
-def read(path: Path, **options: object) -> list[Frame]:
+def read(path: Path, **options: Unpack[ReadOptions]) -> list[Frame]:
     """Return all frames of a file; `options` are arguments of `read_frames`."""
     with path.open("rb") as file:
         return list(read_frames(file, **options))

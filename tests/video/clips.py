@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tests.video.clip_edits import (
     splice_scenes,
     truncate_file,
 )
-from tests.video.clip_maker import encode_images, moving_image
+from tests.video.clip_maker import EncodeOptions, encode_images, moving_image
 
 NUM_FRAMES = 48
 CLOSED = {"preset": "fast", "g": "12"}
@@ -70,7 +71,7 @@ class NumberedClip:
     """Frames of the clip, decoded from the start."""
 
 
-def moving_clip(name: str, **options: object) -> Callable[[Path], Path]:
+def moving_clip(name: str, **options: Unpack[EncodeOptions]) -> Callable[[Path], Path]:
     """Return a function that writes a clip; `options` are arguments of `encode_images`."""
     return lambda folder: encode_images(
         folder / name, [moving_image(i) for i in range(NUM_FRAMES)], **options

@@ -1,8 +1,9 @@
 """Write small clips of many containers and codecs, to be mutated."""
 
 from pathlib import Path
+from typing import Unpack
 
-from tests.video.clip_maker import encode_images, moving_image
+from tests.video.clip_maker import EncodeOptions, encode_images, moving_image
 from tests.video.clips import FRAGMENTS
 
 SIZE_PX = (64, 48)
@@ -18,8 +19,11 @@ def write_codec_samples(folder: Path) -> None:
     width_px, height_px = SIZE_PX
     images = [moving_image(i)[:height_px, :width_px] for i in range(NUM_FRAMES)]
 
-    def write(name: str, codec: str, options: dict[str, str], **more: object) -> None:
-        encode_images(folder / name, images, codec=codec, options=options, **more)
+    def write(
+        name: str, codec: str, options: dict[str, str], /, **more: Unpack[EncodeOptions]
+    ) -> None:
+        more["codec"], more["options"] = codec, options
+        encode_images(folder / name, images, **more)
 
     write("h264.mp4", "libx264", _BOTH_WAYS)
     write("h264.mkv", "libx264", _BOTH_WAYS)

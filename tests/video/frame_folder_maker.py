@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -9,7 +10,7 @@ from tests.video.clip_maker import numbered_image
 
 
 def write_frame_folder(
-    folder: Path, numbers: Iterable[int] = range(6), name: str = "{:05d}.jpg", **options: object
+    folder: Path, numbers: Iterable[int] = range(6), name: str = "{:05d}.jpg", **options: Any
 ) -> Path:
     """Write one image per number, in a file named after it; `options` are Pillow's."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ def mutate(files: Sequence[bytes], seed: int) -> bytes:
     return data
 
 
-def change_bytes(data: bytes, _: bytes, draw: random.Random) -> bytes:
+def change_bytes(data: bytes, _other: bytes, draw: random.Random) -> bytes:
     """Change some bytes, anywhere or at an end."""
     start, stop = draw.choice(
         ((0, len(data)), (0, _EDGE_BYTES), (len(data) - _EDGE_BYTES, len(data)))
@@ -38,7 +38,7 @@ def change_bytes(data: bytes, _: bytes, draw: random.Random) -> bytes:
     return bytes(changed)
 
 
-def resize_box(data: bytes, _: bytes, draw: random.Random) -> bytes:
+def resize_box(data: bytes, _other: bytes, draw: random.Random) -> bytes:
     """Change the size of a box or chunk."""
     names = [match.span() for match in _NAMES.finditer(data)]
     if not names:

@@ -21,11 +21,11 @@ def scene(
     fine = rng.normal(0, 25, (18, length_px // 4, 1)).astype(np.float32)
     place = _enlarge(coarse, length_px) + _enlarge(fine, length_px)[..., None]
     thing = rng.integers(0, 200, (6, 5, 3)).astype(np.float32)
-    thing = cv2.resize(thing, (30, 36), interpolation=cv2.INTER_NEAREST)
+    thing = np.asarray(cv2.resize(thing, (30, 36), interpolation=cv2.INTER_NEAREST), np.float32)
     images = []
     for t in range(num_frames):
-        moved = np.float32([[1, 0, -abs(pan_px) * t], [0, 1, 0]])
-        image = cv2.warpAffine(place, moved, (WIDTH_PX, HEIGHT_PX))
+        moved = np.array([[1, 0, -abs(pan_px) * t], [0, 1, 0]], np.float32)
+        image = np.asarray(cv2.warpAffine(place, moved, (WIDTH_PX, HEIGHT_PX)), np.float32)
         image = np.full_like(image, 245) if white else image
         x, y = 20 + 40 * (seed % 2) + t // 3, 12 + 8 * (seed % 3)
         image[y : y + 36, x % 98 : x % 98 + 30] = thing

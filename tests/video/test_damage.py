@@ -2,36 +2,40 @@ import io
 import pickle
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from av.packet import Packet
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.video.decode import TruncatedVideoError
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.read import read_frames
 from tests.video.clip_maker import encode_images, moving_image, number_of, read, write_clip
+from tests.video.packets import position_of, seconds_of, video_packets
 
 
 def read_until_truncation(path: Path) -> tuple[list[int], TruncatedVideoError]:
-    numbers = []
+    numbers: list[int] = []
     with path.open("rb") as file, pytest.raises(TruncatedVideoError) as caught:
         numbers.extend(number_of(frame.rgb) for frame in read_frames(file))
     return numbers, caught.value
 
 
-def zero_part_of(data: bytes, packet: av.Packet, share: float, at: int | None = None) -> bytes:
+def zero_part_of(
+    data: bytes, packet: "Packet[VideoStream]", share: float, at: int | None = None
+) -> bytes:
     """Overwrite a twentieth of the packet with zeros, starting at `share` of its size."""
-    start = (packet.pos if at is None else at) + int(share * packet.size)
+    start = (position_of(packet) if at is None else at) + int(share * packet.size)
     stop = start + packet.size // 20
     return data[:start] + bytes(stop - start) + data[stop:]
 
 
 @pytest.mark.parametrize("at", ["inside a packet", "between packets"])
 def test_a_truncated_file_gives_its_good_frames(tmp_path: Path, clip: Path, at: str) -> None:
-    with av.open(str(clip)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-    stop = packets[30].pos + (packets[30].size // 2 if at == "inside a packet" else 0)
+    packets = video_packets(clip)
+    stop = position_of(packets[30]) + (packets[30].size // 2 if at == "inside a packet" else 0)
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(clip.read_bytes()[:stop])
     numbers, error = read_until_truncation(cut)
@@ -63,10 +67,10 @@ def test_a_keyframe_near_the_end_is_not_truncation(tmp_path: Path) -> None:
 
 def test_corrupt_bytes_end_the_video_at_their_frame(tmp_path: Path, clip: Path) -> None:
     data = bytearray(clip.read_bytes())
-    with av.open(str(clip)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
+    packets = video_packets(clip)
     packet = packets[20]
-    data[packet.pos + 4 : packet.pos + packet.size] = bytes(packet.size - 4)
+    start = position_of(packet)
+    data[start + 4 : start + packet.size] = bytes(packet.size - 4)
     corrupt = tmp_path / "hurt.mp4"
     corrupt.write_bytes(data)
     numbers, error = read_until_truncation(corrupt)
@@ -80,9 +84,8 @@ def test_corruption_late_in_a_frame_is_found_before_the_frame_is_returned(tmp_pa
     # FFmpeg would not look for corruption.
     options = {"bf": "0", "x264-params": "cabac=0"}
     path = write_clip(tmp_path / "clip.mp4", 12, size_px=(320, 240), options=options)
-    with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-    (fourth,) = (packet for packet in packets if packet.pts * packet.time_base * 25 == 4)
+    packets = video_packets(path)
+    (fourth,) = (packet for packet in packets if seconds_of(packet) * 25 == 4)
     path.write_bytes(zero_part_of(path.read_bytes(), fourth, 0.9))
     for _ in range(5):
         numbers, error = read_until_truncation(path)
@@ -103,13 +106,12 @@ def test_no_returned_frame_is_predicted_from_a_corrupt_one(
     images = [moving_image(i) for i in range(20)]
     path = encode_images(tmp_path / name, images, codec=codec, options=options)
     data, good = path.read_bytes(), [frame.rgb for frame in read(path)]
-    with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size > 60][1:]
+    packets = [packet for packet in video_packets(path) if packet.size > 60][1:]
     num_truncations = 0
     for packet in packets:
-        stop = packet.pos + packet.size
+        stop = position_of(packet) + packet.size
         path.write_bytes(data[: stop - packet.size // 3] + bytes(packet.size // 3) + data[stop:])
-        returned = []
+        returned: list[NDArray[np.uint8]] = []
         try:
             with path.open("rb") as file:
                 returned.extend(frame.rgb for frame in read_frames(file))
@@ -123,8 +125,7 @@ def test_a_corrupt_motion_jpeg_frame_is_not_filled_from_other_frames(tmp_path: P
     images = [moving_image(i) for i in range(6)]
     path = tmp_path / "clip.mkv"
     encode_images(path, images, codec="mjpeg", pixel_format="yuvj420p")
-    with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
+    packets = video_packets(path)
     at = path.read_bytes().index(bytes(packets[3]))
     path.write_bytes(zero_part_of(path.read_bytes(), packets[3], 0.5, at))
     assert read_until_truncation(path)[0] == [0, 1, 2]

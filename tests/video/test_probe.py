@@ -11,6 +11,7 @@ from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from tests.video.clip_maker import write_clip, write_sound
 from tests.video.counters import CountingFile
+from tests.video.packets import position_of, video_packets
 
 
 def probe_path(path: Path, limits: Limits | None = None) -> Video:
@@ -128,8 +129,7 @@ def test_a_title_may_have_any_encoding(tmp_path: Path) -> None:
 
 def test_a_video_without_a_decodable_frame(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "clip.mp4", 10)
-    with av.open(str(path)) as container:
-        start = min(packet.pos for packet in container.demux(video=0) if packet.size)
+    start = min(map(position_of, video_packets(path)))
     data = path.read_bytes()
     error = failure_of(data[:start] + bytes(len(data) - start))
     assert error.kind == "undecodable"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError, StoreError
-from pvtt_flow.types import Frame
+from pvtt_flow.types import Frame, Video
 from pvtt_flow.video.decode import TruncatedVideoError
-from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.limits import DEFAULT_LIMITS, Limits
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.read import read_frames_at_indices, read_frames_at_times
 from tests.video.clip_maker import number_of, write_clip
@@ -36,9 +36,15 @@ def times_of(frames: Sequence[Frame]) -> list[FrameTime]:
     return [time_of(frame) for frame in frames]
 
 
-def read_at(path: Path, wanted: Sequence[FrameTime], **options: object) -> list[Frame]:
+def read_at(
+    path: Path,
+    wanted: Sequence[FrameTime],
+    *,
+    video: Video | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> list[Frame]:
     with path.open("rb") as file:
-        return list(read_frames_at_times(file, wanted, **options))
+        return list(read_frames_at_times(file, wanted, video=video, limits=limits))
 
 
 def assert_frames_equal(actual_frames: Sequence[Frame], expected_frames: Sequence[Frame]) -> None:

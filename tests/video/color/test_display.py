@@ -1,6 +1,7 @@
 """Frames are stretched, mirrored and rotated as their file declares."""
 
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from tests.video.clip_maker import encode_images, read
 
+Rgb = NDArray[np.uint8]
+Matrix = tuple[float, float, float, float]
 FIXED_POINT_ONE = 1 << 16
 # The first two numbers of the first two rows of a display matrix, and what it does to the rows and
 # columns of an image.
-ORIENTATIONS = {
+ORIENTATIONS: dict[str, tuple[Matrix, Callable[[Rgb], Rgb]]] = {
     "as it is": ((1, 0, 0, 1), lambda rgb: rgb),
     "turned": ((0, 1, -1, 0), lambda rgb: np.rot90(rgb, -1)),
     "upside down": ((-1, 0, 0, -1), lambda rgb: np.rot90(rgb, 2)),

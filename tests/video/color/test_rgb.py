@@ -10,7 +10,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
 from numpy.typing import NDArray
 
-from pvtt_flow.video.color.tone_mapping import to_sdr
+from pvtt_flow.video.color.tone_mapping import Transfer, to_sdr
 from tests.video.clip_maker import read
 
 # Weights of red and blue in luma: ITU-R BT.601, BT.709 and BT.2020, by H.273's number.
@@ -34,7 +34,7 @@ def encode_to_planes(
         coded = [luma * top, *(c * top + (top + 1) / 2 for c in chroma)]
     else:
         coded = [(16 + 219 * luma) * unit, *((128 + 224 * c) * unit for c in chroma)]
-    return np.rint(np.clip(np.stack(coded, axis=-1), 0, top)).astype(np.int64)
+    return np.asarray(np.rint(np.clip(np.stack(coded, axis=-1), 0, top)), np.int64)
 
 
 def write_colors(
@@ -66,7 +66,7 @@ def write_colors(
                 step = len(squares) // plane.width
                 rows = np.tile(squares[::step, index], (plane.height, 1))
                 wide = layout.components[0].bits > 8
-                samples = np.frombuffer(plane, np.uint16 if wide else np.uint8)
+                samples = np.frombuffer(memoryview(plane), np.uint16 if wide else np.uint8)
                 samples.reshape(plane.height, -1)[:, : plane.width] = rows
             frame.pts = nth
             frame.colorspace, frame.color_range = matrix, context.color_range
@@ -110,7 +110,7 @@ def test_an_unspecified_matrix_follows_the_frame_size(
 @pytest.mark.parametrize(
     ("trc", "transfer"), [(ColorTrc.SMPTE2084, "pq"), (ColorTrc.ARIB_STD_B67, "hlg")]
 )
-def test_high_dynamic_range(tmp_path: Path, trc: int, transfer: str) -> None:
+def test_high_dynamic_range(tmp_path: Path, trc: int, transfer: Transfer) -> None:
     # Muted colors are not clipped; a table is less exact where colors are clipped.
     muted = 0.35 + 0.25 * COLORS / 255
     planes = encode_to_planes(muted, 9, bits=10, full=False)
@@ -122,7 +122,9 @@ def write_interlaced(path: Path, woven: list[NDArray[np.uint8]], *, first: int) 
     """Write an interlaced clip; `first` is the row at which the earlier field starts, 0 or 1."""
     graph = Graph()
     size_px = {"width": woven[0].shape[1], "height": woven[0].shape[0]}
-    source = graph.add_buffer(**size_px, format="yuv422p", time_base=Fraction(1, 25))
+    source = graph.add_buffer(
+        **size_px, format=av.VideoFormat("yuv422p"), time_base=Fraction(1, 25)
+    )
     setfield = graph.add("setfield", "tff" if first == 0 else "bff")
     graph.link_nodes(source, setfield, graph.add("buffersink")).configure()
     with av.open(path, "w") as file:

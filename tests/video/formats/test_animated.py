@@ -1,6 +1,7 @@
 """Animated images are videos; their frames and times equal Pillow's."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ NUM_FRAMES = 8
 DURATIONS_MS = [100, 40, 200, 60, 80, 300, 20, 500]
 
 
-def animated(path: Path, **options: object) -> Path:
+def animated(path: Path, **options: Any) -> Path:
     """Write an animation with unequal delays by Pillow, whose frames depend on earlier ones."""
     first, *others = (Image.fromarray(moving_image(i)) for i in range(NUM_FRAMES))
     first.save(path, save_all=True, append_images=others, duration=DURATIONS_MS, **options)

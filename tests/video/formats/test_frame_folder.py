@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -223,6 +224,7 @@ def over_white(path: Path) -> NDArray[np.uint8]:
 def test_pixel_formats(tmp_path: Path, name: str) -> None:
     make, ending, tolerance = IMAGES[name]
     path = tmp_path / f"0.{ending}"
-    make().save(path, **({"quality": 97} if ending == "jpg" else {}))
+    options: dict[str, Any] = {"quality": 97} if ending == "jpg" else {}
+    make().save(path, **options)
     (frame,) = frames_in(uri_of(tmp_path))
     assert np.abs(frame.rgb.astype(int) - over_white(path)).max() <= tolerance

@@ -59,7 +59,7 @@ def assert_fails(act: Callable[[], object], kind: FailureKind, *words: str) -> N
     ("num_frames", "where"), [(0, "before the first frame"), (20, "after frame 19")]
 )
 def test_a_crash(isolated: IsolatedDecoder, num_frames: int, where: str) -> None:
-    frame_indices = []
+    frame_indices: list[int] = []
     with closing(isolated.iterate(hostile.crash_after, URI, num_frames)) as frames:
         assert_fails(
             lambda: frame_indices.extend(f.frame_index for f in frames),
