@@ -5,7 +5,7 @@ import pytest
 from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
-from pvtt_flow.types import Status
+from pvtt_flow.types import Status, VideoFlag
 from tests.pipeline.shot_results import FAILED_SHOT, LINEAGE, SHOT, file
 
 
@@ -43,9 +43,10 @@ def test_a_video_of_one_shot_is_complete_at_once() -> None:
 
 def test_a_video_waits_for_its_last_shot() -> None:
     waiting = assembler()
+    flags_by_file: dict[str, tuple[VideoFlag, ...]] = {"a": (), "b": (), "c": ("truncated",)}
     shots = [
         replace(SHOT, num_shots=3, files=(file(name),), flags=flags)
-        for name, flags in (("a", ()), ("b", ()), ("c", ("truncated",)))
+        for name, flags in flags_by_file.items()
     ]
     other = replace(SHOT, source=replace(SHOT.source, video_id="cup"))
     assert waiting.add(shots[0], finished_at_ns=1) is None

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,10 @@ from tests.pipeline.shot_results import LINEAGE
 
 SOURCE = Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9)
 KEY = work_key(SOURCE, LINEAGE)
+PROCESS_REASONS: tuple[ProcessReason, ...] = ("new", "changed", "stale", "failed")
 
 
-def entry(status: Status = "ok", attempts: int = 0, **changes: object) -> LedgerEntry:
+def entry(status: Status = "ok", attempts: int = 0, **changes: Any) -> LedgerEntry:
     known = LedgerEntry(
         video_id="mug",
         etag="e",
@@ -79,7 +81,7 @@ def test_every_input_has_a_reason(
     (planned,) = plan.videos
     assert (planned.reason, planned.because) == (reason, because)
     assert plan.counts[reason] == sum(plan.counts.values()) == 1
-    if reason not in ("unchanged", "quarantined"):
+    if reason in PROCESS_REASONS:
         seen = None if known is None else "before"
         to_process = replace(SOURCE, work_key=KEY, attempts=attempts, expected_run_id=seen)
         assert planned.source == to_process

@@ -53,7 +53,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 @pytest.fixture
-def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """In place of Ray: the batches of receipts that come, or the exception that does."""
     batches: list[object] = []
 

@@ -70,6 +70,8 @@ def test_pictures_are_encoded_in_rgb_order() -> None:
     rgb[..., 0] = 200
     for suffix in (".png", ".jpg"):
         data = np.frombuffer(encode_image(rgb, suffix), np.uint8)
-        blue, _, red = cv2.imdecode(data, cv2.IMREAD_COLOR)[4, 4]
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        blue, _, red = decoded[4, 4]
         assert red > 190
         assert blue < 10

@@ -3,6 +3,7 @@
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -50,7 +51,7 @@ def put(uri: str, content: bytes) -> None:
         file.write(content)
 
 
-def listed(uri: str, **params: object) -> dict[str, Source]:
+def listed(uri: str, **params: Any) -> dict[str, Source]:
     """Return the sources by their uris below the folder."""
     sources = list_sources(InputParams(uri=uri, **{"frame_folders": True, **params}))
     start = uri.partition("*")[0].rstrip("/")
