@@ -5,26 +5,29 @@ from typing import Any, Protocol
 
 import torch
 
-from pvtt_flow.training.segmenter.optimise import Average
+from pvtt_flow.training.segmenter.optimise import WeightAverage
+
+# Checkpoints that were written before have this spelling.
+_OPTIMIZERS = "optimisers"
 
 
 class Resumable(Protocol):
-    """Parts that both trainers have."""
+    """Attributes of both trainers that a checkpoint holds."""
 
     model: Any
-    average: Average
-    optimisers: list[torch.optim.Optimizer]
+    average: WeightAverage
+    optimizers: list[torch.optim.Optimizer]
     iteration: int
     seconds: float
 
 
 def save(trainer: Resumable, path: Path) -> None:
-    """Writes a checkpoint, whole or not at all."""
+    """Write a checkpoint; the file gets its name when it is complete."""
     part = path.with_suffix(".part")
     state = {
         "model": trainer.model.state_dict(),
         "average": trainer.average.state,
-        "optimisers": [optimiser.state_dict() for optimiser in trainer.optimisers],
+        _OPTIMIZERS: [optimizer.state_dict() for optimizer in trainer.optimizers],
         "iteration": trainer.iteration,
         "seconds": trainer.seconds,
     }
@@ -33,13 +36,13 @@ def save(trainer: Resumable, path: Path) -> None:
 
 
 def resume(trainer: Resumable, path: Path) -> bool:
-    """Goes on from a checkpoint where there is one."""
+    """Load a checkpoint into the trainer, if it exists; return whether it does."""
     if not path.exists():
         return False
     state = torch.load(path, map_location="cpu", weights_only=True)
     trainer.model.load_state_dict(state["model"])
     trainer.average.state = state["average"]
-    for optimiser, saved in zip(trainer.optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(saved)
+    for optimizer, optimizer_state in zip(trainer.optimizers, state[_OPTIMIZERS], strict=True):
+        optimizer.load_state_dict(optimizer_state)
     trainer.iteration, trainer.seconds = state["iteration"], state["seconds"]
     return True

@@ -1,8 +1,8 @@
 """Rendered clips on disk: shards of clips squeezed to the model's square, as SAM 2 squeezes frames.
 
-A shard is one file written whole or not at all, so rendering resumes where it stopped and
-a trainer may read what is there while more is being rendered. Seeds of the splits are
-disjoint: nothing that is measured or shipped as a sample was trained on.
+A shard is one file, which gets its name when it is complete: rendering resumes where it stopped,
+and a trainer may read the finished shards meanwhile. Seeds of the splits are disjoint: no clip
+that is measured or shipped as a sample is trained on.
 """
 
 from collections.abc import Iterator
@@ -23,18 +23,18 @@ SIDE_PX = 128
 
 @dataclass(frozen=True)
 class Shard:
-    """Several clips of one length."""
+    """Several clips of equal length."""
 
     frames: NDArray[np.uint8]
     """uint8 (C, T, S, S, 3) RGB."""
     labels: NDArray[np.uint8]
     """uint8 (C, T, S, S): 0 or the product's number."""
     targets: NDArray[np.uint8]
-    """uint8 (C,): the number (from 1) of the product that a single prompt asks for."""
+    """uint8 (C,): number (from 1) of the product that a single prompt asks for."""
 
 
 def seed_of(split: str, num_frames: int, index: int) -> int:
-    """The seed of a split's clip: lengths do not share seeds either."""
+    """Return the seed of a clip; splits and lengths share no seed."""
     return SEEDS[split] + 1_000_000 * num_frames + index
 
 
@@ -44,14 +44,16 @@ def render_clip(split: str, num_frames: int, index: int) -> RenderedClip:
     if split != "train":
         return random_clip(seed, num_frames)
     rng = np.random.default_rng(seed + 500_000)
-    crowd = int(rng.choice([2, 3, 4, 5])) if rng.random() < 0.8 else None
-    return random_clip(seed, num_frames, num_products=crowd, stride=float(rng.choice([1, 2, 3])))
+    num_products = int(rng.choice([2, 3, 4, 5])) if rng.random() < 0.8 else None
+    return random_clip(
+        seed, num_frames, num_products=num_products, stride=float(rng.choice([1, 2, 3]))
+    )
 
 
 def squeeze(
     clip: RenderedClip, side_px: int = SIDE_PX
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Frames (T, S, S, 3) and labels (T, S, S) stretched to a square."""
+    """Return frames (T, S, S, 3) and labels (T, S, S) stretched to a square."""
     size = side_px, side_px
     frames = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip.frames]
     labels = [cv2.resize(label, size, interpolation=cv2.INTER_NEAREST) for label in clip.labels]
@@ -59,7 +61,7 @@ def squeeze(
 
 
 def render_shard(job: tuple[Path, str, int, int]) -> Path:
-    """Renders the clips of one shard and puts the file in place."""
+    """Render the clips of one shard and write its file, unless it exists."""
     folder, split, num_frames, shard = job
     target = folder / f"{split}_{num_frames:02d}_{shard:05d}.npz"
     if target.exists():
@@ -84,7 +86,7 @@ def render_shard(job: tuple[Path, str, int, int]) -> Path:
 def render(
     folder: Path, split: str, num_frames: int, num_clips: int, *, processes: int
 ) -> Iterator[Path]:
-    """Renders a split's clips of one length; yields each shard as it is done."""
+    """Render the clips of one length of a split; yield the path of each finished shard."""
     folder.mkdir(parents=True, exist_ok=True)
     shards = range(-(-num_clips // SHARD_CLIPS))
     jobs = [(folder, split, num_frames, shard) for shard in shards]
@@ -93,11 +95,11 @@ def render(
 
 
 def load(path: Path) -> Shard:
-    """A shard, read whole."""
+    """Load a shard into memory."""
     with np.load(path) as data:
         return Shard(data["frames"], data["labels"], data["targets"])
 
 
 def shards(folder: Path, split: str, num_frames: int) -> list[Path]:
-    """The shards that are there now, in order."""
+    """Return the paths of the existing shards, sorted."""
     return sorted(folder.glob(f"{split}_{num_frames:02d}_*.npz"))

@@ -1,4 +1,4 @@
-"""Measures the shipped pair on held-out renderings (and on real sequences, where given)."""
+"""Measure the shipped models on held-out renderings, and on real sequences if given."""
 
 import json
 import os
@@ -16,19 +16,19 @@ from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import PromptedShot, Tracker, TrackerParams
 from pvtt_flow.training import stills as pictures
 from pvtt_flow.training.corpus import SEEDS, seed_of
-from pvtt_flow.training.measure import Hits, match, region_similarity
+from pvtt_flow.training.measure import MatchedDetections, match_detections, region_similarity
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.training.segmenter.model import CONFIG, EMBEDDED, WEIGHTS
 from pvtt_flow.types import Frame, Prompt
 
 FIGURES = EMBEDDED / "figures.json"
 NUM_FRAMES = 24
-# A prompt needs something to point at on the first frame.
+# The target must cover this share of the first frame, which is the prompted one.
 MIN_FIRST_SHARE = 0.003
 
 
 def held_out_clips(count: int) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]]:
-    """Seed, frames and the target's masks of `count` clips whose target shows at first."""
+    """Yield seed, frames and target masks of `count` clips with a target on the first frame."""
     index = 0
     while count:
         seed = seed_of("held_out", NUM_FRAMES, index)
@@ -41,15 +41,15 @@ def held_out_clips(count: int) -> Iterator[tuple[int, NDArray[np.uint8], NDArray
 
 
 def box_of(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The box (4,) xyxy of a mask, exclusive max."""
+    """Return the box (4,) xyxy of a mask, exclusive max."""
     y, x = np.nonzero(mask)
     return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
 
 
-def follow(
+def track_from_box(
     tracker: Tracker, frames: NDArray[np.uint8], box_xyxy: NDArray[np.floating]
 ) -> NDArray[np.bool_]:
-    """The product's masks, bool (T, H, W), from a box on the first of the frames (T, H, W, 3)."""
+    """Track the object in a box on the first frame; return bool (T, H, W) of (T, H, W, 3)."""
     stream = [Frame(index, index, rgb) for index, rgb in enumerate(frames)]
     box = tuple(float(side) for side in box_xyxy)
     prompt = Prompt(object_id=0, frame_index=0, box_xyxy=box)
@@ -61,16 +61,16 @@ def follow(
     return np.stack([frame.objects[0].mask for frame in tracker.track(clip)])
 
 
-def _shipped() -> ThreadedTracker:
+def _open_tracker() -> ThreadedTracker:
     return ThreadedTracker(WEIGHTS, CONFIG, TrackerParams(device="cpu", max_concurrent_shots=1))
 
 
 def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, Any]:
-    """J over held-out clips from the true first box."""
-    tracker = _shipped()
+    """Measure J over held-out clips; the prompt is the true box on the first frame."""
+    tracker = _open_tracker()
     per_clip, per_frame = [], []
     for seed, frames, masks in held_out_clips(count):
-        similarity = region_similarity(follow(tracker, frames, box_of(masks[0])), masks)
+        similarity = region_similarity(track_from_box(tracker, frames, box_of(masks[0])), masks)
         per_clip.append(float(similarity.mean()))
         per_frame.append(similarity)
         report(f"clip {seed}: J {per_clip[-1]:.3f}")
@@ -86,79 +86,81 @@ def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, An
 
 
 def measure_detector(count: int) -> dict[str, Any]:
-    """Recall and precision at IoU 0.5 over held-out stills, at a score set on others."""
-    from pvtt_flow.training.detector.model import detect, opened
+    """Measure recall and precision at IoU 0.5 over held-out stills, at a score set on others."""
+    from pvtt_flow.training.detector.model import detect, open_detector
 
-    model = opened()
+    model = open_detector()
     detections: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     truths: list[NDArray[np.float32]] = []
-    for index in range(-(-count // pictures.LOOKS)):
+    for index in range(-(-count // pictures.FRAMES_PER_SCENE)):
         for image, boxes in pictures.stills_of(pictures.render_scene("held_out", index)):
             detections.append(detect(model, image, min_score=0.02))
             truths.append(boxes)
-    # The threshold is set on a quarter that is not measured.
-    aside = len(truths) // 4
-    score = best_score(match(detections[:aside], truths[:aside]))
-    hits = match(detections[aside:], truths[aside:])
-    recall, precision = hits.at(score)
-    empty = [found for found, truth in zip(detections, truths, strict=True) if not len(truth)]
-    alarms = [float(scores.max(initial=0.0)) >= score for _, scores in empty]
+    # A quarter of the stills sets the score threshold and is not measured.
+    num_calibration = len(truths) // 4
+    score = best_threshold(match_detections(detections[:num_calibration], truths[:num_calibration]))
+    matched = match_detections(detections[num_calibration:], truths[num_calibration:])
+    recall, precision = matched.recall_precision(score)
+    empty_detections = [
+        pair for pair, truth in zip(detections, truths, strict=True) if not len(truth)
+    ]
+    false_alarms = [float(scores.max(initial=0.0)) >= score for _, scores in empty_detections]
     return {
-        "stills": len(truths) - aside, "stills_that_set_the_score": aside,
-        "products": hits.num_products, "first_seed": SEEDS["held_out"] + pictures.OFFSET,
+        "stills": len(truths) - num_calibration, "stills_that_set_the_score": num_calibration,
+        "products": matched.num_products, "first_seed": SEEDS["held_out"] + pictures.SEED_OFFSET,
         "side_px": pictures.SIDE_PX, "min_iou": 0.5, "score": _round(score),
         "recall": _round(recall), "precision": _round(precision),
-        "stills_without_product": len(empty),
-        "false_alarm_share_without_product": _round(np.mean(alarms)),
+        "stills_without_product": len(empty_detections),
+        "false_alarm_share_without_product": _round(np.mean(false_alarms)),
     }  # fmt: skip
 
 
-def best_score(hits: Hits) -> float:
-    """The score threshold with the best F1."""
+def best_threshold(matched: MatchedDetections) -> float:
+    """Return the score threshold with the best F1."""
     options = np.arange(0.05, 0.95, 0.01)
 
     def f1(score: float) -> float:
-        recall, precision = hits.at(score)
+        recall, precision = matched.recall_precision(score)
         return 2 * recall * precision / max(recall + precision, 1e-9)
 
     return float(max(options, key=f1))
 
 
 def measure_real(folder: Path) -> dict[str, float]:
-    """Mean J of each annotated sequence from its true first box."""
-    tracker = _shipped()
-    found = {}
+    """Measure the mean J of each annotated sequence, from the true box on its first frame."""
+    tracker = _open_tracker()
+    mean_j = {}
     for sequence in sorted(path for path in folder.iterdir() if (path / "masks").is_dir()):
-        frames = _read(sequence / "frames")[..., ::-1]
-        labels = _read(sequence / "masks").max(-1)
-        # One object: a binary mask's white, or the lowest number of several.
+        frames = _read_images(sequence / "frames")[..., ::-1]
+        labels = _read_images(sequence / "masks").max(-1)
+        # One object: white in a binary mask, or the lowest of several numbers.
         masks = labels == labels[0][labels[0] > 0].min()
-        guess = follow(tracker, frames, box_of(masks[0]))
-        found[sequence.name] = _round(region_similarity(guess, masks).mean())
-    return found
+        predicted = track_from_box(tracker, frames, box_of(masks[0]))
+        mean_j[sequence.name] = _round(region_similarity(predicted, masks).mean())
+    return mean_j
 
 
-def _read(folder: Path) -> NDArray[np.uint8]:
-    """uint8 (T, H, W, 3) BGR; label images keep their numbers in every channel."""
-    return np.stack([_picture(path) for path in sorted(folder.iterdir())])
+def _read_images(folder: Path) -> NDArray[np.uint8]:
+    """Read uint8 (T, H, W, 3) BGR; label images have their numbers in every channel."""
+    return np.stack([_read_image(path) for path in sorted(folder.iterdir())])
 
 
-def _picture(path: Path) -> NDArray[np.uint8]:
-    # PIL keeps a palette image's numbers, where OpenCV would give its colours.
+def _read_image(path: Path) -> NDArray[np.uint8]:
+    # PIL keeps a palette image's numbers, where OpenCV would give its colors.
     image = Image.open(path)
-    plain = np.asarray(image if image.mode in ("P", "L") else image.convert("RGB"), np.uint8)
-    return plain[..., ::-1] if plain.ndim == 3 else np.repeat(plain[..., None], 3, axis=-1)
+    pixels = np.asarray(image if image.mode in ("P", "L") else image.convert("RGB"), np.uint8)
+    return pixels[..., ::-1] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=-1)
 
 
 def write_figures(
     *, clips: int, stills: int, annotated: Path | None, work: Path, report: Callable[[str], None]
 ) -> None:
-    """Measures everything and writes figures.json beside the weights."""
+    """Measure both models and write figures.json next to the weights."""
     figures: dict[str, Any] = {
         "command": f"python -m pvtt_flow.training evaluate --clips {clips} --stills {stills}",
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU, shared",
-        "segmenter": measure_segmenter(clips, report) | _training(work / "segmenter.pt"),
-        "detector": measure_detector(stills) | _training(work / "detector.pt"),
+        "segmenter": measure_segmenter(clips, report) | _training_time(work / "segmenter.pt"),
+        "detector": measure_detector(stills) | _training_time(work / "detector.pt"),
     }
     if annotated is not None:
         figures["real_sequences_mean_j"] = measure_real(annotated)
@@ -166,7 +168,7 @@ def write_figures(
     report(json.dumps(figures, indent=2))
 
 
-def _training(checkpoint: Path) -> dict[str, Any]:
+def _training_time(checkpoint: Path) -> dict[str, Any]:
     """Return how long the weights were trained, if their checkpoint exists."""
     if not checkpoint.exists():
         return {}

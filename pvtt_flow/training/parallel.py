@@ -1,7 +1,7 @@
-"""Data-parallel training on one machine: a process a core, gradients averaged each step.
+"""Data-parallel training on one machine: one process per core, gradients averaged each step.
 
-One thread a process: torch's threads wait for each other at every small operation, and on
-a shared machine (measured here) that makes two threads up to thirty times slower than one.
+Each process has one thread: torch's threads wait for each other at every small operation. On a
+shared machine this made two threads up to thirty times slower than one (measured).
 """
 
 import os
@@ -20,14 +20,14 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def world() -> int:
+def world_size() -> int:
     """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def average_gradients(model: nn.Module) -> None:
-    """Replaces every gradient by its mean over the processes, in place."""
-    if world() == 1:
+    """Replace every gradient by its mean over the processes, in place."""
+    if world_size() == 1:
         return
     for weight in model.parameters():
         if weight.grad is None:
@@ -35,7 +35,7 @@ def average_gradients(model: nn.Module) -> None:
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
-    flat /= world()
+    flat /= world_size()
     start = 0
     for gradient in gradients:
         gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
@@ -43,23 +43,23 @@ def average_gradients(model: nn.Module) -> None:
 
 
 def launch(function: Callable[..., None], processes: int, work: Path, *arguments: Any) -> None:
-    """Runs function(work, *arguments) in each of `processes` processes that train together."""
+    """Run function(work, *arguments) in each of `processes` processes that train together."""
     if processes == 1:
         function(work, *arguments)
         return
-    meeting = work / f".meeting_{os.getpid()}"
+    rendezvous = work / f".rendezvous_{os.getpid()}"
     start: Callable[..., Any] = spawn
-    start(_join, (function, processes, meeting, work, arguments), nprocs=processes)
-    meeting.unlink(missing_ok=True)
+    start(_run_rank, (function, processes, rendezvous, work, arguments), nprocs=processes)
+    rendezvous.unlink(missing_ok=True)
 
 
-def _join(
-    index: int, function: Callable[..., None], processes: int, meeting: Path, work: Path,
+def _run_rank(
+    index: int, function: Callable[..., None], processes: int, rendezvous: Path, work: Path,
     arguments: tuple[Any, ...],
 ) -> None:  # fmt: skip
     torch.set_num_threads(1)
     dist.init_process_group(
-        "gloo", init_method=f"file://{meeting.absolute()}", rank=index, world_size=processes
+        "gloo", init_method=f"file://{rendezvous.absolute()}", rank=index, world_size=processes
     )
     try:
         function(work, *arguments)

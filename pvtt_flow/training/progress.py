@@ -2,5 +2,5 @@
 
 
 def say(line: str) -> None:
-    """Prints at once: a log that is followed shows where the run is."""
+    """Print a line and flush it: a log shows the progress at once."""
     print(line, flush=True)

@@ -1,4 +1,4 @@
-"""The sample clips that ship: small H.264 videos of rendered products, none trained on."""
+"""Sample clips that ship: small H.264 videos of rendered products, not used in training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import av
 import numpy as np
 
 from pvtt_flow.training.corpus import SEEDS
-from pvtt_flow.training.render.clip import RenderedClip, draw
-from pvtt_flow.training.render.scene import Event, scene
+from pvtt_flow.training.render.clip import RenderedClip, draw_scene
+from pvtt_flow.training.render.scene import Event, random_scene
 
 FOLDER = Path(__file__).parents[1] / "samples"
 WIDTH_PX, HEIGHT_PX = 480, 270
@@ -43,11 +43,11 @@ SAMPLES = {
 def render_sample(spec: SampleSpec) -> RenderedClip:
     """Render the clip of a sample at its full size."""
     rng = np.random.default_rng(SEEDS["samples"] + spec.offset)
-    setting = scene(
+    scene = random_scene(
         rng, spec.num_frames, HEIGHT_PX, WIDTH_PX, num_products=spec.num_products,
         event=spec.event, texture_px=TEXTURE_PX,
     )  # fmt: skip
-    return draw(rng, setting)
+    return draw_scene(rng, scene)
 
 
 def encode(clip: RenderedClip, path: Path) -> None:

@@ -14,14 +14,14 @@ from pvtt_flow.training.render.clip import RenderedClip, random_clip
 
 SIDE_PX = 256
 SHARD_SCENES = 100
-# Two looks at a scene, some seconds apart, halve the cost of setting it up.
-LOOKS, STRIDE_TICKS = 2, 20.0
+# Two frames of a scene, 20 ticks apart, halve the cost of composing it.
+FRAMES_PER_SCENE, STRIDE_TICKS = 2, 20.0
 EMPTY_SHARE = 0.15
-# A product of which less than this share of the frame shows is not asked for.
+# A product of which less than this share of the frame shows gets no box.
 MIN_AREA_SHARE = 0.002
 # Stills share no seed with clips.
-OFFSET = 500_000_000
-GREY = 114
+SEED_OFFSET = 500_000_000
+GRAY = 114
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Stills:
     """Letterboxed images and the boxes of their products."""
 
     images: NDArray[np.uint8]
-    """uint8 (I, S, S, 3) RGB, grey where the frame does not reach."""
+    """uint8 (I, S, S, 3) RGB, gray outside the frame."""
     boxes_xyxy: NDArray[np.float32]
     """float32 (B, 4), pixels of the square."""
     image_index: NDArray[np.int64]
@@ -37,25 +37,29 @@ class Stills:
 
 
 def render_scene(split: str, index: int) -> RenderedClip:
-    """Render LOOKS frames of one scene; EMPTY_SHARE of the scenes hold no product."""
-    seed = SEEDS[split] + OFFSET + index
+    """Render FRAMES_PER_SCENE frames of one scene; EMPTY_SHARE of the scenes hold no product."""
+    seed = SEEDS[split] + SEED_OFFSET + index
     empty = np.random.default_rng(seed).random() < EMPTY_SHARE
     return random_clip(
-        seed, LOOKS, num_products=0 if empty else None, stride=STRIDE_TICKS, area_px=200 * 200
+        seed,
+        FRAMES_PER_SCENE,
+        num_products=0 if empty else None,
+        stride=STRIDE_TICKS,
+        area_px=200 * 200,
     )
 
 
 def letterbox(image: NDArray[np.uint8], side_px: int = SIDE_PX) -> tuple[NDArray[np.uint8], float]:
-    """The image scaled to fit a square's top left corner, and the scale."""
+    """Return the image, scaled to fit the top left corner of a square, and the scale."""
     scale = side_px / max(image.shape[:2])
     size = round(image.shape[1] * scale), round(image.shape[0] * scale)
-    square = np.full((side_px, side_px, 3), GREY, np.uint8)
+    square = np.full((side_px, side_px, 3), GRAY, np.uint8)
     square[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return square, scale
 
 
 def stills_of(clip: RenderedClip) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """Each frame letterboxed, with the boxes (N, 4) of what is visible enough."""
+    """Yield each frame letterboxed, with the boxes (N, 4) of sufficiently visible products."""
     areas = clip.masks.mean((2, 3))
     for frame, boxes, share in zip(clip.frames, clip.boxes_xyxy, areas, strict=True):
         square, scale = letterbox(frame)
@@ -63,38 +67,38 @@ def stills_of(clip: RenderedClip) -> Iterator[tuple[NDArray[np.uint8], NDArray[n
 
 
 def render_shard(job: tuple[Path, str, int]) -> Path:
-    """Renders the scenes of one shard and puts the file in place."""
+    """Render the scenes of one shard and write its file, unless it exists."""
     folder, split, shard = job
     target = folder / f"{split}_{shard:05d}.npz"
     if target.exists():
         return target
     images: list[NDArray[np.uint8]] = []
-    boxes, owners = [], []
+    boxes, image_indices = [], []
     for index in range(shard * SHARD_SCENES, (shard + 1) * SHARD_SCENES):
-        for image, found in stills_of(render_scene(split, index)):
-            owners.append(np.full(len(found), len(images)))
+        for image, visible_boxes in stills_of(render_scene(split, index)):
+            image_indices.append(np.full(len(visible_boxes), len(images)))
             images.append(image)
-            boxes.append(found)
+            boxes.append(visible_boxes)
     part = target.with_suffix(".part")
     with part.open("wb") as file:
         np.savez(
             file, images=np.stack(images), boxes_xyxy=np.concatenate(boxes),
-            image_index=np.concatenate(owners),
+            image_index=np.concatenate(image_indices),
         )  # fmt: skip
     part.rename(target)
     return target
 
 
 def render(folder: Path, split: str, num_stills: int, *, processes: int) -> Iterator[Path]:
-    """Renders a split's stills; yields each shard as it is done."""
+    """Render the stills of a split; yield the path of each finished shard."""
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(folder, split, n) for n in range(-(-num_stills // (SHARD_SCENES * LOOKS)))]
+    jobs = [(folder, split, n) for n in range(-(-num_stills // (SHARD_SCENES * FRAMES_PER_SCENE)))]
     with get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         yield from pool.imap_unordered(render_shard, jobs)
 
 
 def load(folder: Path, split: str, limit: int | None = None) -> Stills:
-    """All stills of a split that are there, or the first `limit`."""
+    """Load all existing stills of a split, or the first `limit`."""
     parts = [np.load(path) for path in sorted(folder.glob(f"{split}_*.npz"))]
     starts = np.cumsum([0] + [len(part["images"]) for part in parts])
     images = np.concatenate([part["images"] for part in parts])[:limit]
@@ -102,5 +106,5 @@ def load(folder: Path, split: str, limit: int | None = None) -> Stills:
     index = np.concatenate(
         [part["image_index"] + start for part, start in zip(parts, starts[:-1], strict=True)]
     )
-    kept = index < len(images)
-    return Stills(images, boxes[kept], index[kept].astype(np.int64))
+    is_loaded = index < len(images)
+    return Stills(images, boxes[is_loaded], index[is_loaded].astype(np.int64))

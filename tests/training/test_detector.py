@@ -1,4 +1,4 @@
-"""The detector's loop and the checkpoint that it writes."""
+"""Training of the detector and the checkpoint that it writes."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pvtt_flow.training.checkpoint import resume, save
-from pvtt_flow.training.detector.batch import batch
-from pvtt_flow.training.detector.model import build, detect, export, opened
+from pvtt_flow.training.detector.batch import make_batch
+from pvtt_flow.training.detector.model import build, detect, export, open_detector
 from pvtt_flow.training.detector.train import Trainer
 from pvtt_flow.training.stills import Stills
 
@@ -22,13 +22,13 @@ def stills() -> Stills:
     return Stills(images, boxes, np.arange(3))
 
 
-def test_boxes_follow_their_pictures_through_augmentation() -> None:
+def test_augmentation_moves_boxes_with_their_images() -> None:
     for seed in range(12):
-        data = batch(np.random.default_rng(seed), stills(), np.arange(4), 64)
-        assert data["img"].shape == (4, 3, 64, 64)
-        assert data["batch_idx"].tolist() == [0, 1, 2]
+        batch = make_batch(np.random.default_rng(seed), stills(), np.arange(4), 64)
+        assert batch["img"].shape == (4, 3, 64, 64)
+        assert batch["batch_idx"].tolist() == [0, 1, 2]
         for image, (x, y, wide, tall) in zip(
-            data["img"], (data["bboxes"] * 64).tolist(), strict=False
+            batch["img"], (batch["bboxes"] * 64).tolist(), strict=False
         ):
             bright = (image - image[:, :1, :1]).abs().sum(0) > 0.6
             rows, columns = torch.nonzero(bright, as_tuple=True)
@@ -37,22 +37,24 @@ def test_boxes_follow_their_pictures_through_augmentation() -> None:
             assert abs(int(bright.sum()) - wide * tall) < 0.2 * wide * tall
 
 
-def test_a_resumed_run_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_trainer_returns_the_loss_of_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pvtt_flow.training.detector.train.BATCH", 4)
     monkeypatch.setattr("pvtt_flow.training.detector.train.SMALL_PX", 64)
     torch.manual_seed(0)
-    one = Trainer(build(), total=100, bfloat16=False)
-    one.step(stills())
-    other = Trainer(build(), total=100, bfloat16=False)
-    save(one, tmp_path / "checkpoint.pt")
-    assert resume(other, tmp_path / "checkpoint.pt")
-    assert one.step(stills()) == other.step(stills())
+    trainer = Trainer(build(), total=100, bfloat16=False)
+    trainer.step(stills())
+    resumed = Trainer(build(), total=100, bfloat16=False)
+    save(trainer, tmp_path / "checkpoint.pt")
+    assert resume(resumed, tmp_path / "checkpoint.pt")
+    assert trainer.step(stills()) == resumed.step(stills())
 
 
-def test_the_checkpoint_opens_in_ultralytics_and_names_no_place(tmp_path: Path) -> None:
+def test_ultralytics_opens_the_checkpoint_and_it_contains_no_local_path(tmp_path: Path) -> None:
     weights = tmp_path / "detector.pt"
     export(build().state_dict(), weights)
-    model = opened(weights)
+    model = open_detector(weights)
     assert model.names == {0: "product"}
     boxes, scores = detect(model, stills().images[0], min_score=0.0)
     assert boxes.shape == (len(scores), 4)

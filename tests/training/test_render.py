@@ -1,4 +1,4 @@
-"""The renderer: the same clip from the same seed, and truth that agrees with itself."""
+"""Renderer: a seed gives one clip, and masks, labels and boxes agree."""
 
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ def small_clip(seed: int, num_frames: int = 3, **choices: object) -> RenderedCli
     return random_clip(seed, num_frames, area_px=SMALL_AREA_PX, **choices)  # type: ignore[arg-type]
 
 
-def test_a_seed_fixes_the_clip() -> None:
+def test_a_seed_gives_the_same_clip_twice() -> None:
     first, second = small_clip(7), small_clip(7)
     assert np.array_equal(first.frames, second.frames)
     assert np.array_equal(first.labels, second.labels)
@@ -30,16 +30,16 @@ def test_a_seed_fixes_the_clip() -> None:
 
 @quick
 @given(seed=st.integers(0, 10_000))
-def test_boxes_hold_their_masks_tightly(seed: int) -> None:
+def test_boxes_enclose_their_masks_tightly(seed: int) -> None:
     clip = small_clip(seed)
-    for at in np.ndindex(*clip.masks.shape[:2]):
-        mask, box = clip.masks[at], clip.boxes_xyxy[at]
+    for index in np.ndindex(*clip.masks.shape[:2]):
+        mask, box = clip.masks[index], clip.boxes_xyxy[index]
         if not mask.any():
             assert np.isnan(box).all()
             continue
-        left, top, right, low = box.astype(int)
-        assert mask[top:low, left:right].sum() == mask.sum()
-        edges = mask[top, :], mask[low - 1, :], mask[:, left], mask[:, right - 1]
+        left, top, right, bottom = box.astype(int)
+        assert mask[top:bottom, left:right].sum() == mask.sum()
+        edges = mask[top, :], mask[bottom - 1, :], mask[:, left], mask[:, right - 1]
         assert all(edge.any() for edge in edges)
 
 
@@ -52,38 +52,38 @@ def test_masks_of_different_products_are_disjoint(seed: int, num_products: int) 
     assert clip.masks.sum(1).max(initial=0) <= 1
 
 
-def test_what_leaves_is_gone_and_comes_back() -> None:
+def test_a_leaving_product_is_visible_at_both_ends_but_not_throughout() -> None:
     clip = small_clip(11, 24, num_products=1, event="leave")
-    seen = clip.masks[:, clip.target].any((1, 2))
-    assert seen[0]
-    assert seen[-1]
-    assert not seen.all()
+    is_visible = clip.masks[:, clip.target].any((1, 2))
+    assert is_visible[0]
+    assert is_visible[-1]
+    assert not is_visible.all()
 
 
-def test_a_look_alike_is_one_more_product() -> None:
+def test_event_twin_adds_a_second_product() -> None:
     assert small_clip(5, 1, num_products=1, event="twin").num_products == 2
 
 
-def test_a_hand_hides_part_of_what_it_holds() -> None:
-    hidden = [
+def test_a_hand_hides_part_of_the_product_that_it_holds() -> None:
+    hides_pixels = [
         small_clip(seed, 1, num_products=1, event="hold").masks.sum()
         < small_clip(seed, 1, num_products=1, event="none").masks.sum()
         for seed in range(6)
     ]
-    assert sum(hidden) >= 4
+    assert sum(hides_pixels) >= 4
 
 
-def test_splits_share_no_seed() -> None:
-    lengths, most = (8, 16, 24), 500_000
-    spans = sorted(
-        (seed_of(split, length, 0), seed_of(split, length, most))
+def test_splits_and_lengths_share_no_seed() -> None:
+    lengths, num_clips = (8, 16, 24), 500_000
+    seed_ranges = sorted(
+        (seed_of(split, length, 0), seed_of(split, length, num_clips))
         for split in SEEDS
         for length in lengths
     )
-    assert all(stop < start for (_, stop), (start, _) in pairwise(spans))
+    assert all(stop < start for (_, stop), (start, _) in pairwise(seed_ranges))
 
 
-def test_squeezing_keeps_products_where_they_are() -> None:
+def test_squeezing_keeps_the_share_of_product_pixels() -> None:
     clip = small_clip(3, 1, num_products=1, event="none")
     frames, labels = squeeze(clip, 64)
     assert frames.shape == (1, 64, 64, 3)
@@ -91,7 +91,7 @@ def test_squeezing_keeps_products_where_they_are() -> None:
     assert (labels > 0).mean() == pytest.approx((clip.labels > 0).mean(), abs=0.02)
 
 
-def test_letterboxed_boxes_scale_with_the_picture() -> None:
+def test_letterboxing_scales_boxes_with_the_image() -> None:
     clip = small_clip(3, 1, num_products=1, event="none")
     square, boxes = next(stills_of(clip))
     _, scale = letterbox(clip.frames[0])

@@ -1,1 +1,1 @@
-"""Trains the embedded YOLO from scratch on rendered stills."""
+"""Train the embedded YOLO from scratch on rendered stills."""

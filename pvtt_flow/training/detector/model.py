@@ -1,4 +1,4 @@
-"""The compact YOLO: ultralytics' own model, and the checkpoint that ships."""
+"""Compact YOLO: ultralytics' own model, and the checkpoint that ships."""
 
 import os
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-# ultralytics writes settings and may fetch on import unless told otherwise.
+# ultralytics writes settings and may download on import unless these are set.
 os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="yolo_"))
 os.environ.setdefault("YOLO_OFFLINE", "true")
 os.environ.setdefault("YOLO_AUTOINSTALL", "false")
@@ -26,7 +26,7 @@ ARCHITECTURE = "yolo11n.yaml"
 
 
 def build() -> DetectionModel:
-    """YOLO11n with fresh weights and the one class `product`."""
+    """Build a YOLO11n with fresh weights and the one class `product`."""
     make: Any = DetectionModel
     model: DetectionModel = make(ARCHITECTURE, nc=1, verbose=False)
     vars(model).update(names={0: "product"}, args=SimpleNamespace(**DEFAULT_CFG_DICT))
@@ -34,16 +34,16 @@ def build() -> DetectionModel:
 
 
 def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
-    """Writes a checkpoint that `ultralytics.YOLO` opens: half precision, no path, no date."""
+    """Write a checkpoint that `ultralytics.YOLO` opens: half precision, no path, no date."""
     model = build()
     model.load_state_dict(state)
     model = model.eval().half()
-    facts = {"imgsz": SIDE_PX, "task": "detect", "model": ARCHITECTURE, "data": "rendered"}
-    vars(model).update(args=facts)
+    train_args = {"imgsz": SIDE_PX, "task": "detect", "model": ARCHITECTURE, "data": "rendered"}
+    vars(model).update(args=train_args)
     for weight in model.parameters():
         weight.requires_grad = False
     part = weights.with_suffix(".part")
-    torch.save({"model": model, "ema": None, "train_args": facts, "epoch": -1}, part)
+    torch.save({"model": model, "ema": None, "train_args": train_args, "epoch": -1}, part)
     part.rename(weights)
     write_checksums(weights.parent)
 
@@ -51,14 +51,14 @@ def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
 def detect(
     model: Any, image: NDArray[np.uint8], *, min_score: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Boxes (N, 4) xyxy and scores (N,) that an opened checkpoint finds in a RGB image."""
+    """Return the boxes (N, 4) xyxy and scores (N,) of the model on an RGB image."""
     bgr = np.ascontiguousarray(image[..., ::-1])
-    found = model.predict(bgr, imgsz=SIDE_PX, conf=min_score, iou=0.6, verbose=False)[0].boxes
-    return found.xyxy.numpy(), found.conf.numpy()
+    detections = model.predict(bgr, imgsz=SIDE_PX, conf=min_score, iou=0.6, verbose=False)[0].boxes
+    return detections.xyxy.numpy(), detections.conf.numpy()
 
 
-def opened(weights: Path = WEIGHTS) -> Any:
-    """The shipped detector as ultralytics opens it."""
+def open_detector(weights: Path = WEIGHTS) -> Any:
+    """Open the shipped detector with ultralytics."""
     from ultralytics.models import YOLO
 
     make: Any = YOLO

@@ -1,7 +1,7 @@
-"""Trains the compact YOLO from scratch on rendered stills, with ultralytics' model and loss.
+"""Train the compact YOLO from scratch on rendered stills, with ultralytics' model and loss.
 
-The loop is ours, so that nothing is downloaded, logged or plotted and a run resumes where
-it stopped. Small pictures first: they cost a third and teach most of what a product is.
+The training loop is our own: it downloads, logs and plots nothing, and a run resumes where it
+stopped. Small images come first: they cost a third and teach most of the task.
 """
 
 import time
@@ -14,40 +14,40 @@ import torch
 from ultralytics.nn.tasks import DetectionModel
 
 from pvtt_flow.training.checkpoint import resume, save
-from pvtt_flow.training.detector.batch import batch
+from pvtt_flow.training.detector.batch import make_batch
 from pvtt_flow.training.detector.model import build, export
-from pvtt_flow.training.parallel import average_gradients, launch, rank, world
+from pvtt_flow.training.parallel import average_gradients, launch, rank, world_size
 from pvtt_flow.training.progress import say
-from pvtt_flow.training.segmenter.optimise import Average
+from pvtt_flow.training.segmenter.optimise import WeightAverage
 from pvtt_flow.training.stills import SIDE_PX, Stills, load
 
 BATCH = 32
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2e-3, 0.02, 50
 SMALL_PX, SMALL_SHARE = 160, 0.6
-# The last share of training comes down in a straight line.
+# The learning rate falls linearly over the last share of the iterations.
 DECAY_SHARE = 0.5
 
 
 class Trainer:
-    """A detector in training and the iteration it has reached."""
+    """Detector in training, with its optimizers and the number of iterations done."""
 
     def __init__(self, model: DetectionModel, total: int, *, bfloat16: bool = True) -> None:
         self.model = model.train()
         self._loss: Callable[[dict[str, Any]], tuple[torch.Tensor, ...]] = model.loss
         self.total = total
-        # Convolutions run 1.6 times as fast on CPUs that have it (measured).
+        # Convolutions run 1.6 times as fast on CPUs with bfloat16 (measured).
         self.bfloat16 = bfloat16
-        self.filters, rest = _split(model)
-        # Muon takes matrices: a filter bank seen as one shares its memory.
+        self.filters, rest = _split_parameters(model)
+        # Muon takes matrices: each is a view of a filter bank and shares its memory.
         self.matrices = [torch.nn.Parameter(w.data.view(len(w), -1)) for w in self.filters]
-        self.optimisers = [
+        self.optimizers = [
             torch.optim.AdamW(rest, lr=LEARNING_RATE, weight_decay=0.0),
             torch.optim.Muon(
                 self.matrices, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY,
                 adjust_lr_fn="match_rms_adamw", ns_steps=4,
             ),
         ]  # fmt: skip
-        self.average = Average(model)
+        self.average = WeightAverage(model)
         self.iteration = 0
         self.seconds = 0.0
 
@@ -55,11 +55,11 @@ class Trainer:
         """Update the weights once; return the loss per image."""
         started = time.monotonic()
         side_px = SMALL_PX if self.iteration < SMALL_SHARE * self.total else SIDE_PX
-        data = batch(
+        batch = make_batch(
             np.random.default_rng((self.iteration, rank())), stills, self._order(stills), side_px
         )
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-            loss: torch.Tensor = self._loss(data)[0].sum()
+            loss: torch.Tensor = self._loss(batch)[0].sum()
         for weight in self.model.parameters():
             weight.grad = None
         torch.autograd.backward(loss)
@@ -68,29 +68,31 @@ class Trainer:
         for matrix, weight in zip(self.matrices, self.filters, strict=True):
             matrix.grad = None if weight.grad is None else weight.grad.reshape(matrix.shape)
         self._set_rate()
-        for optimiser in self.optimisers:
-            optimiser.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.update(self.model, self.iteration)
         self.iteration += 1
         self.seconds += time.monotonic() - started
-        return float(loss.detach()) / len(data["img"])
+        return float(loss.detach()) / len(batch["img"])
 
     def _order(self, stills: Stills) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return this process's stills of an iteration; each epoch is one shuffle."""
         epoch, slot = divmod(self.iteration, len(stills.images) // BATCH)
         shuffled = np.random.default_rng(epoch).permutation(len(stills.images))
-        return shuffled[slot * BATCH : (slot + 1) * BATCH][rank() :: world()]
+        return shuffled[slot * BATCH : (slot + 1) * BATCH][rank() :: world_size()]
 
     def _set_rate(self) -> None:
-        left = (self.total - self.iteration) / (self.total * DECAY_SHARE)
-        share = min(1.0, (self.iteration + 1) / WARM_UP, max(0.01, left))
-        for optimiser in self.optimisers:
-            for group in optimiser.param_groups:
+        remaining_share = (self.total - self.iteration) / (self.total * DECAY_SHARE)
+        share = min(1.0, (self.iteration + 1) / WARM_UP, max(0.01, remaining_share))
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * share
 
 
-def _split(model: DetectionModel) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-    """Filter banks inside the network, and everything else (head's ends, norms, biases)."""
+def _split_parameters(
+    model: DetectionModel,
+) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+    """Return the filter banks inside the network, and the other parameters with a gradient."""
     filters: list[torch.nn.Parameter] = []
     rest: list[torch.nn.Parameter] = []
     for weight in model.parameters():
@@ -103,7 +105,7 @@ def train_detector(
     work: Path, *, iterations: int, processes: int = 1, export_only: bool = False,
     report: Callable[[str], None] = say,
 ) -> None:  # fmt: skip
-    """Trains to the end or goes on from the checkpoint in `work`, then exports."""
+    """Train to the end, from the checkpoint in `work` if it exists, then export the weights."""
     if not export_only:
         launch(_train, processes, work, iterations, report)
     trainer = Trainer(build(), iterations)

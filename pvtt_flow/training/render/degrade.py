@@ -20,12 +20,12 @@ class Lens:
     blur_px: float
     """Sigma for a frame 150 px high."""
     noise: float
-    """Standard deviation in grey levels."""
+    """Standard deviation in gray levels."""
     jpeg_quality: int | None
 
 
-def lens(rng: Rng, ticks: Array) -> Lens:
-    """A random camera: phones, webcams, studios."""
+def random_lens(rng: Rng, ticks: Array) -> Lens:
+    """Choose a camera: phone, webcam or studio."""
     exposure = np.exp(wander(rng, ticks, 0.01) + rng.normal(0, 0.15))
     flicker = 1 + rng.normal(0, rng.choice([0, 0.02]), len(ticks))
     cast = np.exp(rng.normal(0, 0.06, 3))
@@ -38,17 +38,17 @@ def lens(rng: Rng, ticks: Array) -> Lens:
     )
 
 
-def degrade(rng: Rng, image: Image, this: Lens, frame_index: int) -> Image:
-    """The frame as the camera gives it."""
-    if this.blur_px:
-        image = cv2.GaussianBlur(image, (0, 0), this.blur_px * len(image) / 150)
-    levels = (np.arange(256) / 255) ** this.gamma
-    table = np.clip(255 * levels[:, None] * this.gain[frame_index], 0, 255).astype(np.uint8)
+def degrade(rng: Rng, image: Image, lens: Lens, frame_index: int) -> Image:
+    """Return the frame as the camera and its codec give it."""
+    if lens.blur_px:
+        image = cv2.GaussianBlur(image, (0, 0), lens.blur_px * len(image) / 150)
+    levels = (np.arange(256) / 255) ** lens.gamma
+    table = np.clip(255 * levels[:, None] * lens.gain[frame_index], 0, 255).astype(np.uint8)
     image = cv2.LUT(image, table[:, None])
-    if this.noise:
-        grain = this.noise * rng.standard_normal(image.shape, np.float32)
+    if lens.noise:
+        grain = lens.noise * rng.standard_normal(image.shape, np.float32)
         image = np.clip(image + grain, 0, 255).astype(np.uint8)
-    if this.jpeg_quality is not None:
-        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, this.jpeg_quality])[1]
+    if lens.jpeg_quality is not None:
+        coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, lens.jpeg_quality])[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
     return image

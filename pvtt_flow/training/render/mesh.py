@@ -1,7 +1,7 @@
-"""Meshes as bundles of grids: every surface is a grid of points with texture coordinates.
+"""Meshes made of grids: every surface is a grid of points with texture coordinates.
 
 Coordinates are object units (an object is about 1 in radius), x right, y down, z away
-from the viewer. Normals point outwards; a patch's `part` names the texture it wears.
+from the viewer. Normals point outwards; the `part` of a patch selects its texture.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Mesh:
 
 
 def grid(points: Array, *, part: int = 0, inside: Array | None = None) -> Mesh:
-    """A patch from points (R, C, 3); normals turn away from `inside` (R or 1, 1, 3)."""
+    """Make a patch from points (R, C, 3); normals turn away from `inside` (R or 1, 1, 3)."""
     rows, cols = points.shape[:2]
     normals = np.cross(np.gradient(points, axis=0), np.gradient(points, axis=1))
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True) + 1e-9
@@ -65,7 +65,7 @@ def join(*meshes: Mesh) -> Mesh:
 
 
 def revolve(profile: Array, *, part: int = 0, columns: int = 20) -> Mesh:
-    """The surface that a profile (R, 2) of (radius, y) sweeps round the y axis."""
+    """Revolve a profile (R, 2) of (radius, y) about the y axis."""
     angle = np.linspace(0, 2 * np.pi, columns + 1)
     # A pole of radius zero would have no normal.
     radius = np.maximum(profile[:, :1], 1e-3)
@@ -77,7 +77,7 @@ def revolve(profile: Array, *, part: int = 0, columns: int = 20) -> Mesh:
 
 
 def disc(radius: float, y: float, *, part: int = 0, columns: int = 20) -> Mesh:
-    """A flat lid or base: (radius, y), facing up where y is negative."""
+    """Make a flat lid or base: (radius, y), facing up where y is negative."""
     profile = np.array([[radius, y], [radius / 2, y], [0, y]])
     angle = np.linspace(0, 2 * np.pi, columns + 1)
     x, z = profile[:, :1] * np.cos(angle), profile[:, :1] * np.sin(angle)
@@ -89,7 +89,7 @@ def disc(radius: float, y: float, *, part: int = 0, columns: int = 20) -> Mesh:
 
 
 def box(size: Array, *, parts: tuple[int, int, int] = (0, 0, 0), cells: int = 4) -> Mesh:
-    """A cuboid of full size (3,); `parts` are the textures of its x, y and z faces."""
+    """Make a cuboid of full size (3,); `parts` are the textures of its x, y and z faces."""
     line = np.linspace(-0.5, 0.5, cells + 1)
     b, a = np.meshgrid(line, line, indexing="ij")
     faces = []
@@ -106,7 +106,7 @@ def box(size: Array, *, parts: tuple[int, int, int] = (0, 0, 0), cells: int = 4)
 def superellipsoid(
     size: Array, roundness: tuple[float, float], *, part: int = 0, rows: int = 12, columns: int = 20
 ) -> Mesh:
-    """A ball (roundness 1) to a box (towards 0) with half sizes (3,)."""
+    """Make a ball (roundness 1) to a box (towards 0) with half sizes (3,)."""
     latitude = np.linspace(-np.pi / 2 + 1e-2, np.pi / 2 - 1e-2, rows + 1)[:, None]
     longitude = np.linspace(-np.pi, np.pi, columns + 1)[None]
 
@@ -121,7 +121,7 @@ def superellipsoid(
 
 
 def sweep(curve: Array, radius: Array | float, *, part: int = 0, columns: int = 8) -> Mesh:
-    """A tube of `radius` (scalar or (R,)) round a curve (R, 3) that stays near one plane."""
+    """Make a tube of `radius` (scalar or (R,)) round a curve (R, 3) that stays near one plane."""
     tangent = np.gradient(curve, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True) + 1e-9
     spread = curve - curve.mean(0)
@@ -133,20 +133,20 @@ def sweep(curve: Array, radius: Array | float, *, part: int = 0, columns: int = 
     return grid(curve[:, None] + thick * around, part=part, inside=curve[:, None])
 
 
-def moved(mesh: Mesh, by: Array) -> Mesh:
-    """The mesh shifted by (3,)."""
+def translated(mesh: Mesh, by: Array) -> Mesh:
+    """Return the mesh shifted by (3,)."""
     return Mesh((mesh.points + by).astype(np.float32), mesh.normals, mesh.uv, mesh.quads, mesh.part)
 
 
-def toward_viewer(mesh: Mesh) -> Mesh:
-    """Turned so that what faced up faces the viewer."""
+def turned_to_viewer(mesh: Mesh) -> Mesh:
+    """Return the mesh turned: its upper side faces the viewer."""
     turn = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
     return Mesh(mesh.points @ turn.T, mesh.normals @ turn.T, mesh.uv, mesh.quads, mesh.part)
 
 
-def profile(*corners: tuple[float, float]) -> Array:
-    """A polyline of (radius, y) with a point between corners, so that light can vary."""
+def polyline(*corners: tuple[float, float]) -> Array:
+    """Return a polyline of (radius, y) with points between corners, for light that varies."""
     knots = np.array(corners, float)
-    at = np.linspace(0, len(knots) - 1, 4 * (len(knots) - 1) + 1)
+    positions = np.linspace(0, len(knots) - 1, 4 * (len(knots) - 1) + 1)
     index = np.arange(len(knots))
-    return np.stack([np.interp(at, index, knots[:, k]) for k in (0, 1)], axis=1)
+    return np.stack([np.interp(positions, index, knots[:, k]) for k in (0, 1)], axis=1)

@@ -1,7 +1,7 @@
-"""Draws a posed mesh: painter's order into a quad-number buffer, then one look-up a pixel.
+"""Rasterize a posed mesh: quad numbers in painter's order, then one texture look-up a pixel.
 
-Texture coordinates and light vary affinely over each quad, so that a few hundred quads
-carry a label as sharp as its texture.
+Texture coordinates and light vary affinely over each quad, which keeps a label on a few hundred
+quads as sharp as its texture.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pvtt_flow.training.render.mesh import Array, Mesh
 from pvtt_flow.training.render.texture import Image
 
-# The distance of the viewer in object radii: mild perspective, as of a product lens.
-VIEWER = 6.0
-SHIFT = 4
+# In object radii: mild perspective, as of a lens for product photos.
+VIEWER_DISTANCE = 6.0
+SUBPIXEL_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Skin:
 
 @dataclass(frozen=True)
 class Sprite:
-    """A picture to lay over a frame."""
+    """Picture to draw over a frame."""
 
     rgb: Image
     """uint8 (h, w, 3) RGB, meaningful where alpha is above 0."""
@@ -51,34 +51,34 @@ class Sprite:
 
 
 def draw_mesh(
-    mesh: Mesh, skin: Skin, rotation: Array, centre_px: Array, radius_px: float, light: Light,
+    mesh: Mesh, skin: Skin, rotation: Array, center_px: Array, radius_px: float, light: Light,
     *, supersample: int = 2,
 ) -> Sprite | None:  # fmt: skip
-    """The mesh turned by rotation (3, 3), its origin at centre_px (x, y); None if too small."""
+    """Draw the mesh turned by rotation (3, 3), origin at center_px (x, y); None if too small."""
     points = mesh.points @ rotation.T
     normals = mesh.normals @ rotation.T
-    zoom = VIEWER / (VIEWER + points[:, 2:])
-    flat = centre_px + radius_px * points[:, :2] * zoom
-    low = np.floor(flat.min(0)).astype(int) - 1
-    size = np.ceil(flat.max(0)).astype(int) + 2 - low
+    zoom = VIEWER_DISTANCE / (VIEWER_DISTANCE + points[:, 2:])
+    projected = center_px + radius_px * points[:, :2] * zoom
+    low = np.floor(projected.min(0)).astype(int) - 1
+    size = np.ceil(projected.max(0)).astype(int) + 2 - low
     if size.min() < 3 or size.max() > 4000:
         return None
-    flat = (flat - low) * supersample
-    toward = normals[mesh.quads].mean(1)
-    to_viewer = np.array([0, 0, -VIEWER]) - points[mesh.quads].mean(1)
-    facing = np.flatnonzero((toward * to_viewer).sum(1) > 0)
+    projected = (projected - low) * supersample
+    facing_normals = normals[mesh.quads].mean(1)
+    to_viewer = np.array([0, 0, -VIEWER_DISTANCE]) - points[mesh.quads].mean(1)
+    facing = np.flatnonzero((facing_normals * to_viewer).sum(1) > 0)
     order = facing[np.argsort(-points[mesh.quads[facing], 2].mean(1))]
     if not len(order):
         return None
     quads = mesh.quads[order]
     shade = _shade(normals, light, skin.gloss)
     values = np.concatenate([mesh.uv, shade], axis=1)[quads]
-    number = np.zeros(size[::-1] * supersample, np.uint16)
-    fixed = np.round((flat[quads] - 0.5) * (1 << SHIFT)).astype(np.int32)
+    quad_numbers = np.zeros(size[::-1] * supersample, np.uint16)
+    fixed = np.round((projected[quads] - 0.5) * (1 << SUBPIXEL_BITS)).astype(np.int32)
     for index, corners in enumerate(fixed, start=1):
-        cv2.fillConvexPoly(number, corners, index, cv2.LINE_8, SHIFT)
-    rgb = _colour(number, flat[quads], values, mesh.part[order], skin.textures)
-    alpha = (number > 0).astype(np.float32)
+        cv2.fillConvexPoly(quad_numbers, corners, index, cv2.LINE_8, SUBPIXEL_BITS)
+    rgb = _shade_pixels(quad_numbers, projected[quads], values, mesh.part[order], skin.textures)
+    alpha = (quad_numbers > 0).astype(np.float32)
     area = cv2.resize(alpha, size.tolist(), interpolation=cv2.INTER_AREA)
     small = cv2.resize(rgb, size.tolist(), interpolation=cv2.INTER_AREA)
     small = small / np.maximum(area, 1e-3)[..., None]
@@ -86,7 +86,7 @@ def draw_mesh(
 
 
 def _shade(normals: Array, light: Light, gloss: float) -> Array:
-    """Per vertex (V, 2): the factor on the texture, and the highlight to add."""
+    """Return the factor on the texture and the highlight to add, per vertex (V, 2)."""
     lambert = np.maximum(normals @ light.direction, 0)
     half = light.direction + np.array([0, 0, -1.0])
     half /= np.linalg.norm(half)
@@ -94,23 +94,23 @@ def _shade(normals: Array, light: Light, gloss: float) -> Array:
     return np.stack([light.ambient + light.diffuse * lambert, highlight], axis=1)
 
 
-def _colour(
-    number: NDArray[np.uint16], flat: Array, values: Array, part: NDArray[np.int32],
+def _shade_pixels(
+    quad_numbers: NDArray[np.uint16], projected: Array, values: Array, part: NDArray[np.int32],
     textures: NDArray[np.uint8],
 ) -> Array:  # fmt: skip
-    """float32 (h, w, 3): every covered pixel looks its quad's texture and light up."""
-    mean_px, mean = flat.mean(1), values.mean(1)
-    offset, change = flat - mean_px[:, None], values - mean[:, None]
+    """Look up texture and light of the quad of each covered pixel; return float32 (h, w, 3)."""
+    mean_px, mean = projected.mean(1), values.mean(1)
+    offset, change = projected - mean_px[:, None], values - mean[:, None]
     spread = np.einsum("qki,qkj->qij", offset, offset) + 1e-3 * np.eye(2)
     slope = np.linalg.solve(spread, np.einsum("qki,qkj->qij", offset, change))
-    y, x = np.nonzero(number)
-    quad = number[y, x].astype(np.int64) - 1
+    y, x = np.nonzero(quad_numbers)
+    quad = quad_numbers[y, x].astype(np.int64) - 1
     step = np.stack([x, y], axis=1) + 0.5 - mean_px[quad]
     value = mean[quad] + np.einsum("pi,pij->pj", step, slope[quad])
     value = np.clip(value, values.min(1)[quad], values.max(1)[quad])
     side = textures.shape[1] - 1
     texel = np.round(value[:, :2] * side).astype(np.int64)
     base = textures[part[quad], texel[:, 1], texel[:, 0]]
-    rgb = np.zeros((*number.shape, 3), np.float32)
+    rgb = np.zeros((*quad_numbers.shape, 3), np.float32)
     rgb[y, x] = np.minimum(base * value[:, 2:3] + 255 * value[:, 3:], 255)
     return rgb

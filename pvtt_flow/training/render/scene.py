@@ -1,6 +1,6 @@
-"""Composes a scene: who is there, how each moves, what comes in front, how the camera looks.
+"""Compose a scene: products, their trajectories, occluders, light and camera.
 
-A scene is data; `clip.py` draws it. Every choice comes from the generator it is given.
+A scene is data; `clip.py` draws it. Every choice comes from the generator that is passed.
 """
 
 from dataclasses import dataclass, replace
@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from pvtt_flow.training.render.background import background
-from pvtt_flow.training.render.degrade import Lens, lens
+from pvtt_flow.training.render.background import random_background
+from pvtt_flow.training.render.degrade import Lens, random_lens
 from pvtt_flow.training.render.mesh import Array, Mesh
-from pvtt_flow.training.render.motion import Path, excursion, path, wander
-from pvtt_flow.training.render.occluder import Cutout, Hand, cutout, hand
+from pvtt_flow.training.render.motion import Trajectory, leave_and_return, random_trajectory, wander
+from pvtt_flow.training.render.occluder import Cutout, Hand, random_cutout, random_hand
 from pvtt_flow.training.render.raster import Light, Skin
-from pvtt_flow.training.render.shape import NUM_PARTS, shape
-from pvtt_flow.training.render.texture import Image, Rng, plain, texture
+from pvtt_flow.training.render.shape import NUM_PARTS, random_shape
+from pvtt_flow.training.render.texture import Image, Rng, plain_texture, random_texture
 
 Event = Literal["none", "cover", "hold", "leave", "twin"]
 # Most clips are easy to medium, as product videos are.
@@ -27,26 +27,26 @@ CANVAS_ZOOM = 1.5
 
 @dataclass(frozen=True)
 class Product:
-    """A thing that is asked for."""
+    """Object that a prompt may ask for."""
 
     mesh: Mesh
     skin: Skin
-    path: Path
+    trajectory: Trajectory
 
 
 @dataclass(frozen=True)
-class Cover:
-    """An occluder and where its middle is; in front of product `holds` and behind the nearer."""
+class Occluder:
+    """Object in front of the products, with the position of its center at every frame."""
 
-    what: Hand | Cutout
-    centre: Array
+    appearance: Hand | Cutout
+    center: Array
     """(T, 2), frame units."""
     radius: Array
     """(T,), shorter sides."""
     angle: Array
     """(T,), radians."""
-    holds: int | None = None
-    """The product that a hand carries: the palm goes behind it, the fingers in front."""
+    held_product: int | None = None
+    """Index of the product that a hand carries: the palm is behind it, the fingers in front."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +61,20 @@ class Scene:
     """(T, 4): shift x, y in frame units, zoom, roll in radians."""
     products: tuple[Product, ...]
     """Back to front; the first prompt belongs to `target`."""
-    covers: tuple[Cover, ...]
+    occluders: tuple[Occluder, ...]
     light: Light
     sway: Array
-    """(T,), how far the lamp turns, radians."""
+    """(T,), rotation of the light, radians."""
     shadow: float
     lens: Lens
     target: int
 
 
-def scene(  # noqa: PLR0913 - the knobs of a scene, all by name
+def random_scene(  # noqa: PLR0913 - the knobs of a scene, all by name
     rng: Rng, num_frames: int, height_px: int, width_px: int, *, num_products: int,
     event: Event | None = None, stride: float = 1.0, texture_px: int = 96,
 ) -> Scene:  # fmt: skip
-    """A random scene of num_frames, `stride` ticks apart (a tick is about 1/24 s)."""
+    """Compose a scene of num_frames frames, `stride` ticks apart (a tick is about 1/24 s)."""
     ticks = np.arange(num_frames) * stride
     if event is None:
         event = list(EVENT_SHARES)[
@@ -83,21 +83,23 @@ def scene(  # noqa: PLR0913 - the knobs of a scene, all by name
     energy = float(rng.choice([0.3, 1.0, 2.0], p=[0.3, 0.5, 0.2]))
     aspect = width_px / height_px
     products = [
-        _product(rng, ticks, at, size, energy, texture_px)
-        for at, size in _places(rng, num_products, aspect)
+        _product(rng, ticks, start, size, energy, texture_px)
+        for start, size in _places(rng, num_products, aspect)
     ]
     target = int(rng.integers(max(1, num_products)))
     if products and event == "twin":
-        products.append(_twin(rng, ticks, products[target], energy))
+        products.append(_look_alike(rng, ticks, products[target], energy))
     if products and event == "leave":
-        products[target] = replace(products[target], path=excursion(rng, products[target].path))
-    canvas = background(rng, int(height_px * CANVAS_ZOOM), int(width_px * CANVAS_ZOOM))
+        products[target] = replace(
+            products[target], trajectory=leave_and_return(rng, products[target].trajectory)
+        )
+    canvas = random_background(rng, int(height_px * CANVAS_ZOOM), int(width_px * CANVAS_ZOOM))
     return Scene(
         height_px, width_px, canvas, _camera(rng, ticks), tuple(products),
-        _covers(rng, ticks, products, target, event),
+        _occluders(rng, ticks, products, target, event),
         _light(rng),
         wander(rng, ticks, 0.01 * energy), rng.uniform(0.1, 0.6) * (rng.random() < 0.8),
-        lens(rng, ticks), target,
+        random_lens(rng, ticks), target,
     )  # fmt: skip
 
 
@@ -108,7 +110,7 @@ def _light(rng: Rng) -> Light:
 
 
 def _places(rng: Rng, count: int, aspect: float) -> list[tuple[Array, float]]:
-    """Start positions (2,) and radii that overlap little, larger when fewer."""
+    """Choose start positions (2,) and radii that overlap little; fewer products are larger."""
     shape_px = np.array([aspect, 1.0]) / min(aspect, 1.0)
     places: list[tuple[Array, float]] = []
     room = {0: 0.0, 1: 0.42, 2: 0.36, 3: 0.3}.get(count, 0.26)
@@ -117,32 +119,44 @@ def _places(rng: Rng, count: int, aspect: float) -> list[tuple[Array, float]]:
         options = rng.uniform(0.15, 0.85, (8, 2))
         gaps = [
             min(
-                (float(np.linalg.norm((at - o) * shape_px)) - 0.8 * s for o, s in places), default=0
+                (
+                    float(np.linalg.norm((option - position) * shape_px)) - 0.8 * radius
+                    for position, radius in places
+                ),
+                default=0,
             )
-            for at in options
+            for option in options
         ]
         places.append((options[int(np.argmax(gaps))], size))
     return places
 
 
 def _product(
-    rng: Rng, ticks: Array, at: Array, size: float, energy: float, texture_px: int
+    rng: Rng, ticks: Array, start: Array, size: float, energy: float, texture_px: int
 ) -> Product:
-    sheets = [texture(rng, texture_px)]
-    sheets += [plain(rng, texture_px) for _ in range(NUM_PARTS - 1)]
+    sheets = [random_texture(rng, texture_px)]
+    sheets += [plain_texture(rng, texture_px) for _ in range(NUM_PARTS - 1)]
     skin = Skin(np.stack(sheets), float(rng.choice([0, rng.uniform(0.1, 0.8)])))
-    return Product(shape(rng), skin, path(rng, ticks, at, size, energy=energy))
+    return Product(
+        random_shape(rng), skin, random_trajectory(rng, ticks, start, size, energy=energy)
+    )
 
 
-def _twin(rng: Rng, ticks: Array, of: Product, energy: float) -> Product:
-    """A look-alike: same mesh and texture, standing elsewhere, moving its own way."""
-    start = of.path.centre[0]
-    away = rng.uniform(0.2, 0.8, (12, 2))
-    at = away[np.argmax(np.linalg.norm(away - start, axis=1) - rng.uniform(0, 0.3, 12))]
-    size = float(of.path.radius[0]) * rng.uniform(0.85, 1.1)
-    own = path(rng, ticks, at, size, energy=energy)
-    alike = replace(own, rotation=of.path.rotation) if rng.random() < 0.5 else own
-    return replace(of, path=alike)
+def _look_alike(rng: Rng, ticks: Array, original: Product, energy: float) -> Product:
+    """Return a product of equal mesh and texture at another place with its own motion."""
+    original_start = original.trajectory.center[0]
+    options = rng.uniform(0.2, 0.8, (12, 2))
+    start = options[
+        np.argmax(np.linalg.norm(options - original_start, axis=1) - rng.uniform(0, 0.3, 12))
+    ]
+    size = float(original.trajectory.radius[0]) * rng.uniform(0.85, 1.1)
+    new_trajectory = random_trajectory(rng, ticks, start, size, energy=energy)
+    look_alike_trajectory = (
+        replace(new_trajectory, rotation=original.trajectory.rotation)
+        if rng.random() < 0.5
+        else new_trajectory
+    )
+    return replace(original, trajectory=look_alike_trajectory)
 
 
 def _camera(rng: Rng, ticks: Array) -> Array:
@@ -154,43 +168,58 @@ def _camera(rng: Rng, ticks: Array) -> Array:
     return np.stack([pan[0] + shake[0], pan[1] + shake[1], zoom, roll], axis=1)
 
 
-def _covers(
+def _occluders(
     rng: Rng, ticks: Array, products: list[Product], target: int, event: Event
-) -> tuple[Cover, ...]:
-    still = np.ones(len(ticks))
-    covers = []
+) -> tuple[Occluder, ...]:
+    constant = np.ones(len(ticks))
+    occluders = []
     if products and event == "hold":
-        line = products[target].path
-        this = hand(rng)
-        toward = np.array([np.cos(this.arm_angle), np.sin(this.arm_angle)])
-        grip = line.radius[:, None] * toward * rng.uniform(0.35, 0.8)
-        palm = line.radius * rng.uniform(0.3, 0.5)
-        covers.append(Cover(this, line.centre + grip, palm, 0 * still, holds=target))
+        trajectory = products[target].trajectory
+        holder = random_hand(rng)
+        arm_direction = np.array([np.cos(holder.arm_angle), np.sin(holder.arm_angle)])
+        grip = trajectory.radius[:, None] * arm_direction * rng.uniform(0.35, 0.8)
+        palm = trajectory.radius * rng.uniform(0.3, 0.5)
+        occluders.append(
+            Occluder(holder, trajectory.center + grip, palm, 0 * constant, held_product=target)
+        )
     if products and event == "cover":
-        covers.append(_passing(rng, ticks, products[target].path))
+        occluders.append(_crossing(rng, ticks, products[target].trajectory))
     # An empty scene shows more of what is not a product.
     share = 1.0 if products else 3.0
     if rng.random() < 0.12 * share:
-        # Something near the lens, at the border, touching nothing in particular.
-        at = np.array([rng.choice([0.0, 1.0]), rng.uniform(0, 1)])
+        # An object near the lens, at the border, that belongs to no product.
+        position = np.array([rng.choice([0.0, 1.0]), rng.uniform(0, 1)])
         turn = rng.uniform(0, 6) + wander(rng, ticks, 0.01)
-        covers.append(Cover(cutout(rng), at + 0 * still[:, None], 0.3 * still, turn))
+        occluders.append(
+            Occluder(random_cutout(rng), position + 0 * constant[:, None], 0.3 * constant, turn)
+        )
     if rng.random() < 0.08 * share:
-        at = rng.uniform(0.1, 0.9, 2) + np.stack([wander(rng, ticks, 0.01) for _ in range(2)], 1)
-        covers.append(Cover(hand(rng), at, rng.uniform(0.06, 0.13) * still, 0 * still))
-    return tuple(covers)
+        position = rng.uniform(0.1, 0.9, 2) + np.stack(
+            [wander(rng, ticks, 0.01) for _ in range(2)], 1
+        )
+        occluders.append(
+            Occluder(random_hand(rng), position, rng.uniform(0.06, 0.13) * constant, 0 * constant)
+        )
+    return tuple(occluders)
 
 
-def _passing(rng: Rng, ticks: Array, line: Path) -> Cover:
-    """A hand or cutout that crosses the product somewhere in the clip."""
-    at = np.linspace(0, 1, len(ticks)) - rng.uniform(0.3, 0.8)
+def _crossing(rng: Rng, ticks: Array, trajectory: Trajectory) -> Occluder:
+    """Return a hand or cutout that crosses the product at some time in the clip."""
+    progress = np.linspace(0, 1, len(ticks)) - rng.uniform(0.3, 0.8)
     heading = rng.uniform(0, 2 * np.pi)
-    way = np.array([np.cos(heading), np.sin(heading)])
-    sweep_by = at[:, None] * way * rng.uniform(0.8, 2.5)
-    aside = rng.normal(0, 0.4) * line.radius[:, None] * way[::-1] * [1, -1]
+    direction = np.array([np.cos(heading), np.sin(heading)])
+    sweep_by = progress[:, None] * direction * rng.uniform(0.8, 2.5)
+    aside = rng.normal(0, 0.4) * trajectory.radius[:, None] * direction[::-1] * [1, -1]
     if rng.random() < 0.6:
-        palm = line.radius.mean() * rng.uniform(0.25, 0.55)
-        return Cover(hand(rng), line.centre + sweep_by + aside, np.full(len(ticks), palm), 0 * at)
-    size = line.radius.mean() * rng.uniform(0.5, 1.5)
+        palm = trajectory.radius.mean() * rng.uniform(0.25, 0.55)
+        return Occluder(
+            random_hand(rng),
+            trajectory.center + sweep_by + aside,
+            np.full(len(ticks), palm),
+            0 * progress,
+        )
+    size = trajectory.radius.mean() * rng.uniform(0.5, 1.5)
     turn = rng.uniform(0, 6) + wander(rng, ticks, 0.03)
-    return Cover(cutout(rng), line.centre + sweep_by + aside, np.full(len(ticks), size), turn)
+    return Occluder(
+        random_cutout(rng), trajectory.center + sweep_by + aside, np.full(len(ticks), size), turn
+    )

@@ -1,4 +1,4 @@
-"""Product shapes: a generator in, a mesh out, about 1 in radius."""
+"""Product shapes: each function makes a random mesh about 1 in radius."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ from pvtt_flow.training.render.mesh import (
     disc,
     grid,
     join,
-    moved,
-    profile,
+    polyline,
     revolve,
     superellipsoid,
     sweep,
-    toward_viewer,
+    translated,
+    turned_to_viewer,
 )
 
 Rng = np.random.Generator
-# Textures a product wears: wrapping, lid or handle, trim.
+# Textures of a product: wrapping, lid or handle, trim.
 NUM_PARTS = 3
 
 
@@ -33,9 +33,9 @@ def can(rng: Rng) -> Mesh:
     """A tin with rims."""
     tall, wide = rng.uniform(0.45, 1.0), rng.uniform(0.35, 0.8)
     rim = 0.08 * tall
-    body = revolve(profile((wide, -tall + rim), (wide, tall - rim)))
-    top = revolve(profile((wide * 0.88, -tall), (wide, -tall + rim)), part=1)
-    foot = revolve(profile((wide, tall - rim), (wide * 0.88, tall)), part=1)
+    body = revolve(polyline((wide, -tall + rim), (wide, tall - rim)))
+    top = revolve(polyline((wide * 0.88, -tall), (wide, -tall + rim)), part=1)
+    foot = revolve(polyline((wide, tall - rim), (wide * 0.88, tall)), part=1)
     return join(body, top, foot, disc(wide * 0.88, -tall, part=1), disc(wide * 0.88, tall, part=1))
 
 
@@ -46,11 +46,11 @@ def bottle(rng: Rng) -> Mesh:
     blend = np.linspace(0, 1, 6)
     ease = (1 - np.cos(np.pi * blend)) / 2
     curve = np.stack([wide + (neck - wide) * ease, shoulder - blend * 0.4], axis=1)
-    body = revolve(profile((wide * 0.95, 1.0), (wide, 0.93), (wide, shoulder)))
+    body = revolve(polyline((wide * 0.95, 1.0), (wide, 0.93), (wide, shoulder)))
     lid_low = shoulder - 0.4 - rng.uniform(0.0, 0.15)
-    throat = revolve(profile((neck, shoulder - 0.4), (neck, lid_low)), part=2)
+    throat = revolve(polyline((neck, shoulder - 0.4), (neck, lid_low)), part=2)
     lid_top = lid_low - rng.uniform(0.12, 0.35)
-    lid = revolve(profile((neck * 1.15, lid_low), (neck * 1.1, lid_top)), part=1)
+    lid = revolve(polyline((neck * 1.15, lid_low), (neck * 1.1, lid_top)), part=1)
     lid_disc = disc(neck * 1.1, lid_top, part=1)
     return join(body, revolve(curve, part=2), throat, lid, lid_disc, disc(wide * 0.95, 1.0))
 
@@ -60,8 +60,8 @@ def jar(rng: Rng) -> Mesh:
     wide, tall = rng.uniform(0.5, 0.85), rng.uniform(0.4, 0.8)
     lid_tall, lid_wide = rng.uniform(0.12, 0.35), wide * rng.uniform(0.75, 1.02)
     bulge = wide * rng.uniform(0.9, 1.1)
-    body = revolve(profile((wide * 0.9, tall), (bulge, 0), (wide * 0.95, -tall)))
-    lid = revolve(profile((lid_wide, -tall), (lid_wide, -tall - lid_tall)), part=1)
+    body = revolve(polyline((wide * 0.9, tall), (bulge, 0), (wide * 0.95, -tall)))
+    lid = revolve(polyline((lid_wide, -tall), (lid_wide, -tall - lid_tall)), part=1)
     lid_disc = disc(lid_wide, -tall - lid_tall, part=1)
     return join(body, disc(wide * 0.95, -tall), lid, lid_disc, disc(wide * 0.9, tall))
 
@@ -69,7 +69,7 @@ def jar(rng: Rng) -> Mesh:
 def mug(rng: Rng) -> Mesh:
     """A mug with a handle."""
     wide, tall = rng.uniform(0.5, 0.7), rng.uniform(0.5, 0.8)
-    body = revolve(profile((wide * rng.uniform(0.7, 1.0), tall), (wide, 0), (wide, -tall)))
+    body = revolve(polyline((wide * rng.uniform(0.7, 1.0), tall), (wide, 0), (wide, -tall)))
     lining = disc(wide * 0.93, -tall + 0.01, part=2)
     angle = np.linspace(-np.pi / 2, np.pi / 2, 9)
     reach, high = rng.uniform(0.3, 0.45), tall * rng.uniform(0.5, 0.7)
@@ -88,7 +88,7 @@ def tube(rng: Rng) -> Mesh:
     y = np.broadcast_to(tall - 2 * tall * level, x.shape)
     body = grid(np.stack([x, y, z], -1), inside=np.zeros(3))
     lid_wide, lid_tall = wide * rng.uniform(0.6, 0.98), rng.uniform(0.15, 0.3)
-    lid = revolve(profile((lid_wide, tall + lid_tall), (lid_wide, tall)), part=1)
+    lid = revolve(polyline((lid_wide, tall + lid_tall), (lid_wide, tall)), part=1)
     return join(body, disc(wide, tall), lid, disc(lid_wide, tall + lid_tall, part=1))
 
 
@@ -111,7 +111,7 @@ def slab(rng: Rng) -> Mesh:
     body = superellipsoid(half, (0.15, 0.15), part=1, rows=10)
     screen = box(np.array([1.7, 1.75, 0.02]) * half, cells=3)
     back = rng.uniform(1, 1.1) * half[2]
-    return join(body, moved(screen, np.array([0, 0, -back])))
+    return join(body, translated(screen, np.array([0, 0, -back])))
 
 
 def soap(rng: Rng) -> Mesh:
@@ -130,7 +130,7 @@ def blob(rng: Rng) -> Mesh:
 
 
 def ring(rng: Rng) -> Mesh:
-    """A bracelet, a tyre, a roll of tape."""
+    """A bracelet, a tire, a roll of tape."""
     angle = np.linspace(0, 2 * np.pi, 25)
     curve = np.stack([np.cos(angle), np.sin(angle), 0 * angle], 1) * 0.7
     return sweep(curve, rng.uniform(0.12, 0.28))
@@ -142,7 +142,7 @@ def watch(rng: Rng) -> Mesh:
     curve = np.stack([0 * angle, 0.85 * np.sin(angle), 0.6 * np.cos(angle) + 0.6], 1)
     strap = sweep(curve, rng.uniform(0.09, 0.15), part=1)
     radius = rng.uniform(0.35, 0.5)
-    case = toward_viewer(can_body(radius, 0.12))
+    case = turned_to_viewer(closed_cylinder(radius, 0.12))
     return join(strap, case)
 
 
@@ -152,7 +152,7 @@ def headphones(rng: Rng) -> Mesh:
     band = np.stack([0.75 * np.cos(angle), 0.85 * np.sin(angle) + 0.1, 0 * angle], 1)
     half = np.array([0.18, rng.uniform(0.3, 0.42), 0.32])
     cups = [
-        moved(superellipsoid(half, (0.8, 0.8), rows=8, columns=12), np.array([side, 0.35, 0]))
+        translated(superellipsoid(half, (0.8, 0.8), rows=8, columns=12), np.array([side, 0.35, 0]))
         for side in (-0.75, 0.75)
     ]
     return join(sweep(band, rng.uniform(0.06, 0.1), part=1), *cups)
@@ -161,8 +161,8 @@ def headphones(rng: Rng) -> Mesh:
 def camera(rng: Rng) -> Mesh:
     """A body and a lens."""
     size = np.array([1.6, 1.0, 0.5]) * rng.uniform(0.8, 1.1, 3)
-    lens = moved(
-        toward_viewer(can_body(rng.uniform(0.28, 0.42), 0.2)),
+    lens = translated(
+        turned_to_viewer(closed_cylinder(rng.uniform(0.28, 0.42), 0.2)),
         np.array([rng.uniform(-0.2, 0.2), 0.05, -size[2] / 2]),
     )
     return join(box(size, parts=(1, 1, 0)), lens)
@@ -177,9 +177,9 @@ def vase(rng: Rng) -> Mesh:
     return join(side, disc(float(radius[-1]), -1, part=1), disc(float(radius[0]), 1, part=2))
 
 
-def can_body(radius: float, half_tall: float) -> Mesh:
+def closed_cylinder(radius: float, half_tall: float) -> Mesh:
     """A closed cylinder with a face on top (part 0) and plain sides (part 1)."""
-    side = revolve(profile((radius, half_tall), (radius, -half_tall)), part=1)
+    side = revolve(polyline((radius, half_tall), (radius, -half_tall)), part=1)
     return join(side, disc(radius, -half_tall), disc(radius, half_tall, part=1))
 
 
@@ -189,8 +189,8 @@ SHAPES: tuple[Callable[[Rng], Mesh], ...] = (
 )  # fmt: skip
 
 
-def shape(rng: Rng) -> Mesh:
-    """A random product, scaled to radius 1."""
+def random_shape(rng: Rng) -> Mesh:
+    """Make a product of random shape, scaled to radius 1."""
     mesh = SHAPES[int(rng.integers(len(SHAPES)))](rng)
     points = mesh.points - (mesh.points.max(0) + mesh.points.min(0)) / 2
     points /= np.linalg.norm(points, axis=1).max()

@@ -19,8 +19,8 @@ FONTS = (
 LETTERS = np.array(list("ABCDEFGHKLMNOPRSTUVXYZaeionrst0123456789"))
 
 
-def colour(rng: Rng, *, low: int = 15, high: int = 245) -> tuple[int, int, int]:
-    """A colour: vivid half of the time, else muted or grey."""
+def random_color(rng: Rng, *, low: int = 15, high: int = 245) -> tuple[int, int, int]:
+    """Choose a color (red, green, blue): half of them vivid, the others muted or gray."""
     saturation = float(rng.choice([rng.uniform(0.5, 1), rng.uniform(0, 0.5)]))
     hsv = np.array([[[rng.integers(180), 255 * saturation, rng.integers(low, high)]]], np.uint8)
     red, green, blue = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0].tolist()
@@ -28,7 +28,7 @@ def colour(rng: Rng, *, low: int = 15, high: int = 245) -> tuple[int, int, int]:
 
 
 def noise(rng: Rng, height_px: int, width_px: int, *, coarse: int = 3) -> NDArray[np.float32]:
-    """Fractal noise, float32 (H, W) in [0, 1]."""
+    """Return fractal noise, float32 (H, W) in [0, 1]."""
     total = np.zeros((height_px, width_px), np.float32)
     for octave in range(4):
         cells = coarse * 2**octave
@@ -39,15 +39,15 @@ def noise(rng: Rng, height_px: int, width_px: int, *, coarse: int = 3) -> NDArra
     return (total - low) / (high - low + 1e-6)
 
 
-def blend(rng: Rng, amount: NDArray[np.float32]) -> Image:
-    """Two random colours mixed by amount (H, W) in [0, 1]."""
-    first, second = np.array(colour(rng)), np.array(colour(rng))
+def blend_colors(rng: Rng, amount: NDArray[np.float32]) -> Image:
+    """Mix two random colors by amount (H, W) in [0, 1]."""
+    first, second = np.array(random_color(rng)), np.array(random_color(rng))
     mixed = first + (second - first) * amount[..., None]
     return np.asarray(mixed, np.uint8)
 
 
-def texture(rng: Rng, side_px: int = 96) -> Image:
-    """A product's wrapping."""
+def random_texture(rng: Rng, side_px: int = 96) -> Image:
+    """Draw the wrapping of a product."""
     image = BASES[int(rng.integers(len(BASES)))](rng, side_px)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.35, 0.4, 0.25]))):
         _label(rng, image)
@@ -57,77 +57,77 @@ def texture(rng: Rng, side_px: int = 96) -> Image:
     return np.clip(image + grain, 0, 255).astype(np.uint8)
 
 
-def plain(rng: Rng, side_px: int = 96) -> Image:
+def plain_texture(rng: Rng, side_px: int = 96) -> Image:
     """Draw one color, slightly uneven: lids, handles, plastic."""
-    image = np.full((side_px, side_px, 3), colour(rng), np.float32)
+    image = np.full((side_px, side_px, 3), random_color(rng), np.float32)
     uneven = 0.92 + 0.16 * noise(rng, side_px, side_px)
     return np.clip(image * uneven[..., None], 0, 255).astype(np.uint8)
 
 
 def _gradient(rng: Rng, side_px: int) -> Image:
     ramp = np.linspace(0, 1, side_px, dtype=np.float32)
-    return blend(rng, np.broadcast_to(ramp[:, None], (side_px, side_px)))
+    return blend_colors(rng, np.broadcast_to(ramp[:, None], (side_px, side_px)))
 
 
 def _stripes(rng: Rng, side_px: int) -> Image:
     y, x = np.mgrid[:side_px, :side_px] / side_px
     angle = rng.choice([0, np.pi / 2, rng.uniform(0, np.pi)])
     wave = np.sin(2 * np.pi * rng.uniform(1.5, 7) * (x * np.cos(angle) + y * np.sin(angle)))
-    return blend(rng, (wave > rng.uniform(-0.6, 0.6)).astype(np.float32))
+    return blend_colors(rng, (wave > rng.uniform(-0.6, 0.6)).astype(np.float32))
 
 
 def _checks(rng: Rng, side_px: int) -> Image:
     y, x = np.mgrid[:side_px, :side_px] * int(rng.integers(2, 9)) // side_px
-    return blend(rng, ((x + y) % 2).astype(np.float32))
+    return blend_colors(rng, ((x + y) % 2).astype(np.float32))
 
 
 def _spots(rng: Rng, side_px: int) -> Image:
-    image = plain(rng, side_px)
+    image = plain_texture(rng, side_px)
     for _ in range(int(rng.integers(5, 30))):
-        at = rng.integers(0, side_px, 2).tolist()
+        position = rng.integers(0, side_px, 2).tolist()
         radius_px = int(rng.integers(2, side_px // 7))
-        cv2.circle(image, at, radius_px, colour(rng), -1, cv2.LINE_AA)
+        cv2.circle(image, position, radius_px, random_color(rng), -1, cv2.LINE_AA)
     return image
 
 
 def _marble(rng: Rng, side_px: int) -> Image:
     amount = noise(rng, side_px, side_px, coarse=int(rng.integers(2, 6)))
-    return blend(rng, 0.5 + 0.5 * np.sin(amount * rng.uniform(3, 20)))
+    return blend_colors(rng, 0.5 + 0.5 * np.sin(amount * rng.uniform(3, 20)))
 
 
 def _bands(rng: Rng, side_px: int) -> Image:
-    image = plain(rng, side_px)
+    image = plain_texture(rng, side_px)
     for _ in range(int(rng.integers(1, 4))):
         top, tall = int(rng.integers(side_px)), int(rng.integers(4, side_px // 3))
-        image[top : top + tall] = colour(rng)
+        image[top : top + tall] = random_color(rng)
     return image
 
 
-BASES = (plain, plain, _gradient, _stripes, _checks, _spots, _marble, _bands)
+BASES = (plain_texture, plain_texture, _gradient, _stripes, _checks, _spots, _marble, _bands)
 
 
 def _label(rng: Rng, image: Image) -> None:
-    """A printed panel with lines of letters, in place."""
+    """Draw a printed panel with lines of letters, in place."""
     side = len(image)
     left, top = rng.integers(0, side // 2, 2).tolist()
     wide, tall = rng.integers(side // 4, side * 3 // 4, 2).tolist()
-    cv2.rectangle(image, (left, top), (left + wide, top + tall), colour(rng), -1)
-    ink = colour(rng)
+    cv2.rectangle(image, (left, top), (left + wide, top + tall), random_color(rng), -1)
+    ink = random_color(rng)
     font = int(rng.choice(FONTS))
     for line in range(int(rng.integers(1, 4))):
         word = "".join(rng.choice(LETTERS, int(rng.integers(2, 8))))
         scale = float(rng.uniform(0.3, 1.0)) * side / 96
-        at = (left + 3, top + int((12 + 20 * line) * side / 96))
-        cv2.putText(image, word, at, font, scale, ink, max(1, side // 80), cv2.LINE_AA)
+        position = (left + 3, top + int((12 + 20 * line) * side / 96))
+        cv2.putText(image, word, position, font, scale, ink, max(1, side // 80), cv2.LINE_AA)
 
 
 def _logo(rng: Rng, image: Image) -> None:
-    """A filled emblem, in place."""
+    """Draw a filled emblem, in place."""
     side = len(image)
-    centre = rng.integers(side // 4, 3 * side // 4, 2)
+    center = rng.integers(side // 4, 3 * side // 4, 2)
     radius_px = side * rng.uniform(0.08, 0.25)
     corners = int(rng.integers(3, 12))
     angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     reach = radius_px * (1 - rng.uniform(0, 0.6) * (np.arange(corners) % 2))
-    points = centre + np.stack([np.cos(angle), np.sin(angle)], 1) * reach[:, None]
-    cv2.fillPoly(image, [points.astype(np.int32)], colour(rng), cv2.LINE_AA)
+    points = center + np.stack([np.cos(angle), np.sin(angle)], 1) * reach[:, None]
+    cv2.fillPoly(image, [points.astype(np.int32)], random_color(rng), cv2.LINE_AA)

@@ -1,1 +1,1 @@
-"""Trains the embedded SAM 2 from scratch on rendered clips."""
+"""Train the embedded SAM 2 from scratch on rendered clips."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pvtt_flow.training.corpus import Shard
 
 Rng = np.random.Generator
-# A product smaller than this on the prompt frame is not asked for.
+# A product smaller than this on the prompt frame is not prompted.
 MIN_AREA_PX = 48
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -20,49 +20,49 @@ class Batch:
     """B clips of T frames with P (clip, product) pairs, all prompted on frame 0."""
 
     images: torch.Tensor
-    """float32 (B, T, 3, S, S), normalised."""
+    """float32 (B, T, 3, S, S), normalized with MEAN and STD."""
     masks: torch.Tensor
     """float32 (P, T, S, S), the visible part, 0 or 1."""
     clip: torch.Tensor
-    """int64 (P,), which clip each pair is in."""
+    """int64 (P,), index of the clip of each pair."""
     box_xyxy: torch.Tensor
     """float32 (P, 4), pixels of the square, jittered like a detector's."""
 
 
-def sample(
+def sample_batch(
     rng: Rng, shards: list[Shard], *, num_clips: int, num_frames: int, max_pairs: int
 ) -> Batch:
-    """Random windows until num_clips hold a prompt; products beyond max_pairs a clip rest."""
+    """Sample windows until num_clips have a prompt; at most max_pairs products a clip are used."""
     images: list[NDArray[np.uint8]] = []
     masks, clips, boxes = [], [], []
     while len(images) < num_clips:
-        frames, labels = _augment(rng, *_window(rng, shards, num_frames))
+        frames, labels = _augment(rng, *_random_window(rng, shards, num_frames))
         numbers, areas = np.unique(labels[0], return_counts=True)
-        seen = numbers[(numbers > 0) & (areas >= MIN_AREA_PX)]
-        if not len(seen):
+        visible = numbers[(numbers > 0) & (areas >= MIN_AREA_PX)]
+        if not len(visible):
             continue
-        for number in rng.permutation(seen)[:max_pairs]:
+        for number in rng.permutation(visible)[:max_pairs]:
             mask = labels == number
             masks.append(mask)
-            boxes.append(jittered_box(rng, mask[0]))
+            boxes.append(jitter_box(rng, mask[0]))
             clips.append(len(images))
         images.append(frames)
     return Batch(
-        normalised(np.stack(images)),
+        normalize(np.stack(images)),
         torch.from_numpy(np.stack(masks)).float(),
         torch.tensor(clips),
         torch.from_numpy(np.stack(boxes)).float(),
     )
 
 
-def normalised(frames: NDArray[np.uint8]) -> torch.Tensor:
-    """float32 (..., 3, S, S) from uint8 (..., S, S, 3) RGB, as the predictor does it."""
+def normalize(frames: NDArray[np.uint8]) -> torch.Tensor:
+    """Return float32 (..., 3, S, S) of uint8 (..., S, S, 3) RGB, as SAM 2's predictor does."""
     images = torch.from_numpy(frames).movedim(-1, -3).float() / 255
     return (images - MEAN) / STD
 
 
-def jittered_box(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The mask's box (4,), exact now and then, else off by some tenths of its sides."""
+def jitter_box(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the box (4,) of a mask; three of four are off by up to 0.2 of their sides."""
     y, x = np.nonzero(mask)
     box = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], float)
     if rng.random() < 0.25:
@@ -72,10 +72,10 @@ def jittered_box(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     return np.asarray(np.clip(box + noise, 0, mask.shape[0]))
 
 
-def _window(
+def _random_window(
     rng: Rng, shards: list[Shard], num_frames: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Frames and labels of num_frames consecutive or every second frame of a random clip."""
+    """Return frames and labels of num_frames frames, 1 or 2 apart, of a random clip."""
     long_enough = [shard for shard in shards if shard.frames.shape[1] >= num_frames]
     shard = long_enough[int(rng.integers(len(long_enough)))]
     index = int(rng.integers(len(shard.frames)))
@@ -89,7 +89,7 @@ def _window(
 def _augment(
     rng: Rng, frames: NDArray[np.uint8], labels: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Time reversed, space mirrored and turned, channels mixed and scaled."""
+    """Reverse time, mirror and transpose space, permute and scale channels, at random."""
     if rng.random() < 0.5:
         frames, labels = frames[::-1], labels[::-1]
     if rng.random() < 0.5:

@@ -20,7 +20,7 @@ def train_segmenter(
     work: Path, *, processes: int = 1, export_only: bool = False,
     report: Callable[[str], None] = say,
 ) -> None:  # fmt: skip
-    """Trains on the shards under `work`, checkpoints there, and writes the shipped weights."""
+    """Train on the shards under `work`, save checkpoints there, and write the shipped weights."""
     if not export_only:
         launch(_train, processes, work, report)
     trainer = Trainer(build())
@@ -38,9 +38,9 @@ def _shards(folder: Path) -> list[corpus.Shard]:
     paths = [path for length in LENGTHS for path in corpus.shards(folder, "train", length)]
     if not paths:
         raise FileNotFoundError(f"no clips in {folder}: run `pvtt_flow.training render` first")
-    return [_loaded(path) for path in paths]
+    return [_load_cached(path) for path in paths]
 
 
 @cache
-def _loaded(path: Path) -> corpus.Shard:
+def _load_cached(path: Path) -> corpus.Shard:
     return corpus.load(path)

@@ -14,22 +14,22 @@ SIDE_DIVISOR = 2
 
 @dataclass(frozen=True)
 class Loss:
-    """A frame's loss and what its parts were."""
+    """Loss of a frame and its parts."""
 
     total: torch.Tensor
     mask: float
     presence: float
     j: torch.Tensor
-    """float32 (P,), intersection over union of the mask that inference would take."""
+    """float32 (P,), IoU of the mask that inference would choose."""
     present: torch.Tensor
     """bool (P,)."""
 
 
-def frame_loss(said: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
-    """The loss of one frame; mask: float32 (P, S, S), 0 or 1, all 0 where absent."""
+def frame_loss(prediction: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
+    """Return the loss of one frame; mask: float32 (P, S, S), 0 or 1, all 0 where absent."""
     side = mask.shape[-1] // SIDE_DIVISOR
-    # Logits beyond this add nothing but overflow in half-trained models.
-    logits = said.logits.clamp(-20, 20)
+    # Larger logits only overflow, in models that are at the start of training.
+    logits = prediction.logits.clamp(-20, 20)
     logits = functional.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
     truth = functional.avg_pool2d(mask[:, None], SIDE_DIVISOR).expand_as(logits)
     present = mask.flatten(1).any(1)
@@ -38,41 +38,43 @@ def frame_loss(said: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
     weight = present / present.sum().clamp(min=1)
     mask_loss = ((per_mask[:, 0] + best) * weight).sum()
     with torch.no_grad():
-        actual = overlap(logits > 0, truth > 0.5)
-    iou_loss = ((said.iou - actual).abs().mean(1) * weight).sum()
+        actual_iou = mask_iou(logits > 0, truth > 0.5)
+    iou_loss = ((prediction.iou - actual_iou).abs().mean(1) * weight).sum()
     presence_loss = functional.binary_cross_entropy_with_logits(
-        said.presence[:, 0], present.float()
+        prediction.presence[:, 0], present.float()
     )
     chosen = (
-        torch.zeros_like(present, dtype=torch.long) if prompted else said.iou[:, 1:].argmax(1) + 1
+        torch.zeros_like(present, dtype=torch.long)
+        if prompted
+        else prediction.iou[:, 1:].argmax(1) + 1
     )
     return Loss(
         mask_loss + IOU * iou_loss + PRESENCE * presence_loss,
         mask_loss.item(),
         presence_loss.item(),
-        actual[torch.arange(len(chosen)), chosen],
+        actual_iou[torch.arange(len(chosen)), chosen],
         present,
     )
 
 
 def focal(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Sigmoid focal loss (gamma 2, alpha 0.25) a mask: (P, M) from (P, M, h, w)."""
+    """Return the sigmoid focal loss (gamma 2, alpha 0.25) a mask: (P, M) from (P, M, h, w)."""
     probability = logits.sigmoid()
     cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
-    right = probability * truth + (1 - probability) * (1 - truth)
+    correct_probability = probability * truth + (1 - probability) * (1 - truth)
     alpha = 0.25 * truth + 0.75 * (1 - truth)
-    return (alpha * cross * (1 - right) ** 2).mean((-2, -1))
+    return (alpha * cross * (1 - correct_probability) ** 2).mean((-2, -1))
 
 
 def dice(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Soft dice loss a mask: (P, M) from (P, M, h, w)."""
+    """Return the soft dice loss a mask: (P, M) from (P, M, h, w)."""
     probability = logits.sigmoid()
-    both = (probability * truth).sum((-2, -1))
-    return 1 - (2 * both + 1) / (probability.sum((-2, -1)) + truth.sum((-2, -1)) + 1)
+    intersection = (probability * truth).sum((-2, -1))
+    return 1 - (2 * intersection + 1) / (probability.sum((-2, -1)) + truth.sum((-2, -1)) + 1)
 
 
-def overlap(mask: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Intersection over union (P, M) of bool (P, M, h, w); 1 where both are empty."""
-    both = (mask & truth).sum((-2, -1))
-    either = (mask | truth).sum((-2, -1))
-    return torch.where(either > 0, both / either.clamp(min=1), 1.0)
+def mask_iou(mask: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Return intersection over union (P, M) of bool (P, M, h, w); 1 where both are empty."""
+    intersection = (mask & truth).sum((-2, -1))
+    union = (mask | truth).sum((-2, -1))
+    return torch.where(union > 0, intersection / union.clamp(min=1), 1.0)

@@ -1,4 +1,4 @@
-"""Builds the compact SAM 2 from the yaml that ships, with the `sam2` package's own classes."""
+"""Build the compact SAM 2 from the yaml that ships, with the `sam2` package's own classes."""
 
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ WEIGHTS = EMBEDDED / "sam2_embedded.pt"
 
 
 def build(config: Path = CONFIG, **overrides: Any) -> SAM2Base:
-    """A model with fresh weights; overrides replace keys of the yaml's `model`."""
+    """Build a model with fresh weights; overrides replace keys of the yaml's `model`."""
     tree = OmegaConf.merge(OmegaConf.load(config).model, overrides)
     model: SAM2Base = instantiate(tree, _recursive_=True)
     return model
 
 
 def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
-    """Writes a state dict in half precision under the key `model`, whole or not at all."""
+    """Write a state dict in half precision under the key `model`, through a partial file."""
     part = weights.with_suffix(".part")
     torch.save({"model": {name: value.half() for name, value in state.items()}}, part)
     part.rename(weights)

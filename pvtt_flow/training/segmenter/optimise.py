@@ -1,4 +1,4 @@
-"""Optimisers, schedule and the running average of weights."""
+"""Optimizers, schedule and the running average of weights."""
 
 from collections.abc import Iterable
 
@@ -10,18 +10,18 @@ WEIGHT_DECAY = 0.02
 WARM_UP = 150
 
 
-def optimisers(model: nn.Module, *, muon: bool = True) -> list[torch.optim.Optimizer]:
-    """Muon for the hidden matrices, AdamW for convolutions, embeddings, norms and biases."""
+def make_optimizers(model: nn.Module, *, muon: bool = True) -> list[torch.optim.Optimizer]:
+    """Make Muon for the hidden matrices, AdamW for convolutions, embeddings, norms and biases."""
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, weight in model.named_parameters():
         hidden = weight.ndim == 2 and min(weight.shape) > 8 and "token" not in name
         (matrices if muon and hidden else rest).append(weight)
-    found: list[torch.optim.Optimizer] = [
+    optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(rest, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.98))
     ]
     if matrices:
-        found.append(
+        optimizers.append(
             torch.optim.Muon(
                 matrices,
                 lr=LEARNING_RATE,
@@ -30,17 +30,17 @@ def optimisers(model: nn.Module, *, muon: bool = True) -> list[torch.optim.Optim
                 ns_steps=4,
             )
         )
-    return found
+    return optimizers
 
 
-def rate(iteration: int, total: int, decay: int) -> float:
-    """The share of the learning rate: warm-up, plateau, then straight down to 2 %."""
-    left = (total - iteration) / max(1, decay)
-    return min(1.0, (iteration + 1) / WARM_UP, max(0.02, left))
+def learning_rate_share(iteration: int, total: int, decay: int) -> float:
+    """Return the share of the learning rate: warm-up, plateau, then linear to 2 %."""
+    decay_share = (total - iteration) / max(1, decay)
+    return min(1.0, (iteration + 1) / WARM_UP, max(0.02, decay_share))
 
 
-class Average:
-    """An exponential moving average of weights, short at first."""
+class WeightAverage:
+    """Exponential moving average of weights, over few iterations at first."""
 
     def __init__(self, model: nn.Module, decay: float = 0.998) -> None:
         self.decay = decay
@@ -48,7 +48,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, iteration: int) -> None:
-        """Moves a little towards the model's weights."""
+        """Move the average towards the weights of the model."""
         keep = min(self.decay, (iteration + 1) / (iteration + 20))
         for name, value in model.state_dict().items():
             if value.is_floating_point():
@@ -57,8 +57,8 @@ class Average:
                 self.state[name].copy_(value)
 
 
-def set_rate(optimisers: Iterable[torch.optim.Optimizer], share: float) -> None:
-    """Scales every optimiser's learning rate."""
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
+def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], share: float) -> None:
+    """Set the learning rate of every optimizer to a share of LEARNING_RATE."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * share

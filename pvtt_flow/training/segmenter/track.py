@@ -1,7 +1,7 @@
-"""The forward pass of training: one encoding of all frames, then every pair tracked in step.
+"""Forward pass of training: encode all frames at once, then track all pairs frame by frame.
 
-It drives `_track_step` and `_encode_memory_in_output` of `SAM2Base`, so memory works as it
-does in inference.
+`_track_step` and `_encode_memory_in_output` of `SAM2Base` do the work: memory is the one of
+inference.
 """
 
 from collections.abc import Iterator
@@ -28,26 +28,26 @@ class Prediction:
 
 
 @contextmanager
-def listening(model: SAM2Base) -> Iterator[list[Prediction]]:
-    """Collects the decoder's raw output while it runs: `_track_step` returns only the gated."""
-    heard: list[Prediction] = []
+def capture_predictions(model: SAM2Base) -> Iterator[list[Prediction]]:
+    """Collect the raw output of the mask decoder; `_track_step` blanks absent objects."""
+    predictions: list[Prediction] = []
     decoder = model.sam_mask_decoder
-    plain = decoder.predict_masks
+    decode = decoder.predict_masks
 
     def predict_masks(*args: Any, **kwargs: Any) -> Any:
-        masks, iou, tokens, presence = plain(*args, **kwargs)
-        heard.append(Prediction(masks.float(), iou.float(), presence.float()))
+        masks, iou, tokens, presence = decode(*args, **kwargs)
+        predictions.append(Prediction(masks.float(), iou.float(), presence.float()))
         return masks, iou, tokens, presence
 
     decoder.predict_masks = predict_masks
     try:
-        yield heard
+        yield predictions
     finally:
         del decoder.predict_masks
 
 
 def track(model: SAM2Base, batch: Batch) -> list[Prediction]:
-    """A prediction for each of the T frames."""
+    """Return a prediction for each of the T frames."""
     num_frames = batch.images.shape[1]
     encoded = model.forward_image(batch.images.flatten(0, 1))
     _, features, positions, sizes = model._prepare_backbone_features(encoded)
@@ -57,17 +57,17 @@ def track(model: SAM2Base, batch: Batch) -> list[Prediction]:
         "point_coords": corners,
         "point_labels": torch.tensor([[2, 3]], dtype=torch.int32).expand(len(corners), 2),
     }
-    with listening(model) as heard:
+    with capture_predictions(model) as predictions:
         for t in range(num_frames):
             column = batch.clip * num_frames + t
-            here = [level[:, column] for level in features]
-            place = [level[:, column] for level in positions]
+            frame_features = [level[:, column] for level in features]
+            frame_positions = [level[:, column] for level in positions]
             points = prompt if t == 0 else None
-            out, outputs, _, _ = model._track_step(
+            output, outputs, _, _ = model._track_step(
                 t,
                 t == 0,
-                here,
-                place,
+                frame_features,
+                frame_positions,
                 sizes,
                 points,
                 None,
@@ -76,9 +76,9 @@ def track(model: SAM2Base, batch: Batch) -> list[Prediction]:
                 track_in_reverse=False,
                 prev_sam_mask_logits=None,
             )
-            high_res_masks, out["obj_ptr"], presence = outputs[4], outputs[5], outputs[6]
+            high_res_masks, output["obj_ptr"], presence = outputs[4], outputs[5], outputs[6]
             model._encode_memory_in_output(
-                here, sizes, points, t + 1 < num_frames, high_res_masks, presence, out
+                frame_features, sizes, points, t + 1 < num_frames, high_res_masks, presence, output
             )
-            memory["cond_frame_outputs" if t == 0 else "non_cond_frame_outputs"][t] = out
-    return heard
+            memory["cond_frame_outputs" if t == 0 else "non_cond_frame_outputs"][t] = output
+    return predictions

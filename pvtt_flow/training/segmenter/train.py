@@ -1,7 +1,7 @@
-"""The training loop: stages of growing clip length, resumable from its last checkpoint.
+"""Train the compact SAM 2 in stages of growing clip length, resumable from a checkpoint.
 
-Every iteration draws from a generator seeded by its number, so a resumed run goes on
-exactly as an unbroken one (given the same shards).
+The number of an iteration seeds its random generator: with equal shards, a resumed run gives
+exactly the weights of an uninterrupted one.
 """
 
 import time
@@ -15,10 +15,15 @@ from sam2.modeling.sam2_base import SAM2Base
 
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard
-from pvtt_flow.training.parallel import average_gradients, rank, world
-from pvtt_flow.training.segmenter.batch import Batch, sample
+from pvtt_flow.training.parallel import average_gradients, rank, world_size
+from pvtt_flow.training.segmenter.batch import Batch, sample_batch
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss
-from pvtt_flow.training.segmenter.optimise import Average, optimisers, rate, set_rate
+from pvtt_flow.training.segmenter.optimise import (
+    WeightAverage,
+    learning_rate_share,
+    make_optimizers,
+    set_learning_rate,
+)
 from pvtt_flow.training.segmenter.track import track
 
 MAX_GRADIENT = 1.0
@@ -32,11 +37,11 @@ class Stage:
     num_frames: int
     num_clips: int
     max_pairs: int
-    """Products prompted a clip."""
+    """Largest number of prompted products of a clip."""
 
 
-# Single frames until boxes become masks, many small steps on pairs of frames until memory
-# is used at all, then longer and longer clips.
+# Single frames until the model turns boxes into masks, many short iterations on two frames until
+# it uses its memory, then longer and longer clips.
 RECIPE = (
     Stage(500, num_frames=1, num_clips=24, max_pairs=4),
     Stage(200, num_frames=2, num_clips=8, max_pairs=4),
@@ -48,7 +53,7 @@ DECAY_SHARE = 0.35
 
 
 class Trainer:
-    """A model in training: weights, optimisers, average and the iteration it has reached."""
+    """Model in training, with its optimizers, average and the number of iterations done."""
 
     def __init__(
         self,
@@ -63,13 +68,13 @@ class Trainer:
         self.seed = seed
         self.total = sum(stage.iterations for stage in recipe)
         self.decay = int(self.total * DECAY_SHARE)
-        self.optimisers = optimisers(model, muon=muon)
-        self.average = Average(model)
+        self.optimizers = make_optimizers(model, muon=muon)
+        self.average = WeightAverage(model)
         self.iteration = 0
         self.seconds = 0.0
 
     def stage(self) -> Stage:
-        """The stage of the current iteration."""
+        """Return the stage of the current iteration."""
         left = self.iteration
         for stage in self.recipe:
             if left < stage.iterations:
@@ -81,28 +86,30 @@ class Trainer:
         """Return this process's part of the batch of an iteration."""
         stage = self.stage()
         rng = np.random.default_rng((self.seed, self.iteration, rank()))
-        return sample(
-            rng, shards, num_clips=-(-stage.num_clips // world()), num_frames=stage.num_frames,
+        return sample_batch(
+            rng, shards, num_clips=-(-stage.num_clips // world_size()), num_frames=stage.num_frames,
             max_pairs=stage.max_pairs,
         )  # fmt: skip
 
     def step(self, batch: Batch) -> list[Loss]:
         """Update the weights once; return the losses of its frames."""
         started = time.monotonic()
-        set_rate(self.optimisers, rate(self.iteration, self.total, self.decay))
-        said = track(self.model, batch)
+        set_learning_rate(
+            self.optimizers, learning_rate_share(self.iteration, self.total, self.decay)
+        )
+        predictions = track(self.model, batch)
         losses = [
             frame_loss(prediction, batch.masks[:, t], prompted=t == 0)
-            for t, prediction in enumerate(said)
+            for t, prediction in enumerate(predictions)
         ]
         total = torch.stack([loss.total for loss in losses]).mean()
-        for optimiser in self.optimisers:
-            optimiser.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
         average_gradients(self.model)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.update(self.model, self.iteration)
         self.iteration += 1
         self.seconds += time.monotonic() - started
@@ -113,12 +120,12 @@ def run(
     trainer: Trainer, shards: Callable[[], list[Shard]], checkpoint: Path,
     *, every: int = 100, report: Callable[[str], None] = print,
 ) -> None:  # fmt: skip
-    """Trains to the end of the recipe; `shards` is asked anew at every checkpoint."""
+    """Train to the end of the recipe; every checkpoint calls `shards` again for new ones."""
     resume(trainer, checkpoint)
-    known = shards()
+    loaded_shards = shards()
     recent: list[list[Loss]] = []
     while trainer.iteration < trainer.total:
-        recent.append(trainer.step(trainer.batch(known)))
+        recent.append(trainer.step(trainer.batch(loaded_shards)))
         if trainer.iteration % 25 == 0:
             if rank() == 0:
                 report(summary(trainer, recent))
@@ -126,20 +133,20 @@ def run(
         if trainer.iteration % every == 0 or trainer.iteration == trainer.total:
             if rank() == 0:
                 save(trainer, checkpoint)
-            known = shards()
+            loaded_shards = shards()
 
 
 def summary(trainer: Trainer, recent: list[list[Loss]]) -> str:
     """Return a line of progress: iteration, loss, J on the first, second and last frame."""
     last = len(recent[-1]) - 1
-    same = [losses for losses in recent if len(losses) == last + 1]
+    of_full_length = [losses for losses in recent if len(losses) == last + 1]
 
     def j(t: int) -> float:
-        values = torch.cat([losses[t].j[losses[t].present] for losses in same])
+        values = torch.cat([losses[t].j[losses[t].present] for losses in of_full_length])
         return float(values.mean())
 
-    mask = float(np.mean([loss.mask for losses in same for loss in losses]))
-    presence = float(np.mean([loss.presence for losses in same for loss in losses]))
+    mask = float(np.mean([loss.mask for losses in of_full_length for loss in losses]))
+    presence = float(np.mean([loss.presence for losses in of_full_length for loss in losses]))
     steps = " ".join(f"J{t}={j(t):.3f}" for t in sorted({0, min(1, last), last}))
     return (
         f"{trainer.iteration}/{trainer.total} T={last + 1} mask={mask:.3f} "
