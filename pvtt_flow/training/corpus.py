@@ -5,10 +5,11 @@ and a trainer may read the finished shards meanwhile. Seeds of the splits are di
 that is measured or shipped as a sample is trained on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from pvtt_flow.training.render.clip import RenderedClip, random_clip
 
+Job = TypeVar("Job")
 SEEDS = {"train": 0, "held_out": 1_000_000_000, "samples": 2_000_000_000}
 SHARD_CLIPS = 50
 SIDE_PX = 128
@@ -73,14 +75,25 @@ def render_shard(job: tuple[Path, str, int, int]) -> Path:
         frames.append(squeezed[0])
         labels.append(squeezed[1])
         targets.append(clip.target + 1)
-    part = target.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file, frames=np.stack(frames), labels=np.stack(labels),
-            targets=np.array(targets, np.uint8),
-        )  # fmt: skip
-    part.rename(target)
+    write_shard(
+        target, frames=np.stack(frames), labels=np.stack(labels),
+        targets=np.array(targets, np.uint8),
+    )  # fmt: skip
     return target
+
+
+def write_shard(path: Path, **arrays: Any) -> None:
+    """Write the arrays of a shard; the file gets its name when it is complete."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    part.rename(path)
+
+
+def render_shards(render: Callable[[Job], Path], jobs: list[Job], processes: int) -> Iterator[Path]:
+    """Render shards in `processes` processes; yield the path of each finished shard."""
+    with get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from pool.imap_unordered(render, jobs)
 
 
 def render(
@@ -90,8 +103,7 @@ def render(
     folder.mkdir(parents=True, exist_ok=True)
     shards = range(-(-num_clips // SHARD_CLIPS))
     jobs = [(folder, split, num_frames, shard) for shard in shards]
-    with get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.imap_unordered(render_shard, jobs)
+    yield from render_shards(render_shard, jobs, processes)
 
 
 def load(path: Path) -> Shard:

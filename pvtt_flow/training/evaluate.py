@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from pvtt_flow.core import rle
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import PromptedShot, Tracker, TrackerParams
 from pvtt_flow.training import stills as pictures
@@ -40,19 +41,20 @@ def held_out_clips(count: int) -> Iterator[tuple[int, NDArray[np.uint8], NDArray
             yield seed, clip.frames, masks
 
 
-def box_of(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the box (4,) xyxy of a mask, exclusive max."""
-    y, x = np.nonzero(mask)
-    return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], np.float32)
+def first_box(masks: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Return `box_xyxy` of the first of the masks (T, H, W); raise ValueError if it is empty."""
+    box_xyxy = rle.box_of(masks[0])
+    if box_xyxy is None:
+        raise ValueError("the first mask must cover a pixel, got an empty mask")
+    return tuple(float(side) for side in box_xyxy)
 
 
 def track_from_box(
-    tracker: Tracker, frames: NDArray[np.uint8], box_xyxy: NDArray[np.floating]
+    tracker: Tracker, frames: NDArray[np.uint8], box_xyxy: tuple[float, ...]
 ) -> NDArray[np.bool_]:
     """Track the object in a box on the first frame; return bool (T, H, W) of (T, H, W, 3)."""
     stream = [Frame(index, index, rgb) for index, rgb in enumerate(frames)]
-    box = tuple(float(side) for side in box_xyxy)
-    prompt = Prompt(object_id=0, frame_index=0, box_xyxy=box)
+    prompt = Prompt(object_id=0, frame_index=0, box_xyxy=box_xyxy)
     clip = PromptedShot(
         read=lambda start, stop: iter(stream[start:stop]),
         prompts={0: [prompt]},
@@ -70,7 +72,7 @@ def measure_segmenter(count: int, report: Callable[[str], None]) -> dict[str, An
     tracker = _open_tracker()
     per_clip, per_frame = [], []
     for seed, frames, masks in held_out_clips(count):
-        similarity = region_similarity(track_from_box(tracker, frames, box_of(masks[0])), masks)
+        similarity = region_similarity(track_from_box(tracker, frames, first_box(masks)), masks)
         per_clip.append(float(similarity.mean()))
         per_frame.append(similarity)
         report(f"clip {seed}: J {per_clip[-1]:.3f}")
@@ -135,7 +137,7 @@ def measure_real(folder: Path) -> dict[str, float]:
         labels = _read_images(sequence / "masks").max(-1)
         # One object: white in a binary mask, or the lowest of several numbers.
         masks = labels == labels[0][labels[0] > 0].min()
-        predicted = track_from_box(tracker, frames, box_of(masks[0]))
+        predicted = track_from_box(tracker, frames, first_box(masks))
         mean_j[sequence.name] = _round(region_similarity(predicted, masks).mean())
     return mean_j
 

@@ -5,23 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.core.boxes import iou
+
 
 def region_similarity(masks: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return J of each frame, (T,), of bool (T, H, W): the IoU, or 1 where both are empty."""
+    """Return J of each frame, (T,), of bool (T, H, W): the IoU, or 1 where both are empty.
+
+    `core.rle.iou` takes stored masks; arrays are compared here without encoding them.
+    """
     intersection = np.logical_and(masks, truth).sum((1, 2))
     union = np.logical_or(masks, truth).sum((1, 2))
     return np.where(union > 0, intersection / np.maximum(union, 1), 1.0)
-
-
-def box_iou(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDArray[np.float64]:
-    """IoU (N, M) of boxes (N, 4) and (M, 4), xyxy."""
-    top_left = np.maximum(first[:, None, :2], second[None, :, :2])
-    bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    intersection = np.clip(bottom_right - top_left, 0, None).prod(-1)
-    areas = [np.clip(b[:, 2:] - b[:, :2], 0, None).prod(-1) for b in (first, second)]
-    return np.asarray(
-        intersection / np.maximum(areas[0][:, None] + areas[1][None] - intersection, 1e-9)
-    )
 
 
 @dataclass(frozen=True)
@@ -50,9 +44,9 @@ def match_detections(
     scores, is_correct = [], []
     for (boxes, confidence), truth in zip(detections, truths, strict=True):
         free = np.ones(len(truth), bool)
-        overlap = box_iou(boxes, truth)
+        ious = iou(boxes, truth)
         for index in np.argsort(-confidence):
-            options = np.where(free, overlap[index], 0.0)
+            options = np.where(free, ious[index], 0.0)
             best = int(options.argmax()) if len(options) else -1
             hit = best >= 0 and options[best] >= min_iou
             if hit:

@@ -50,8 +50,12 @@ def render_sample(spec: SampleSpec) -> RenderedClip:
     return draw_scene(rng, scene)
 
 
-def encode(clip: RenderedClip, path: Path) -> None:
-    """Writes the frames as H.264 with the index in front, so that a cut file still opens."""
+def write_h264(clip: RenderedClip, path: Path) -> None:
+    """Write the frames as H.264 with the index in front: a truncated file still opens.
+
+    `video.encode.write_mp4` would declare BT.709 and set keyframes further apart; the shipped
+    samples declare no colors, as many videos, and have a keyframe every second.
+    """
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(FPS))
         stream.height, stream.width = clip.frames.shape[1:3]
@@ -67,7 +71,7 @@ def write_samples(folder: Path = FOLDER) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, spec in SAMPLES.items():
         path = folder / f"{name}.mp4"
-        encode(render_sample(spec), path)
+        write_h264(render_sample(spec), path)
         if spec.written_share < 1:
             content = path.read_bytes()
             path.write_bytes(content[: int(len(content) * spec.written_share)])

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.training.corpus import SEEDS
+from pvtt_flow.training.corpus import SEEDS, render_shards, write_shard
 from pvtt_flow.training.render.clip import RenderedClip, random_clip
 
 SIDE_PX = 256
@@ -79,13 +78,10 @@ def render_shard(job: tuple[Path, str, int]) -> Path:
             image_indices.append(np.full(len(visible_boxes), len(images)))
             images.append(image)
             boxes.append(visible_boxes)
-    part = target.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(
-            file, images=np.stack(images), boxes_xyxy=np.concatenate(boxes),
-            image_index=np.concatenate(image_indices),
-        )  # fmt: skip
-    part.rename(target)
+    write_shard(
+        target, images=np.stack(images), boxes_xyxy=np.concatenate(boxes),
+        image_index=np.concatenate(image_indices),
+    )  # fmt: skip
     return target
 
 
@@ -93,8 +89,7 @@ def render(folder: Path, split: str, num_stills: int, *, processes: int) -> Iter
     """Render the stills of a split; yield the path of each finished shard."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(folder, split, n) for n in range(-(-num_stills // (SHARD_SCENES * FRAMES_PER_SCENE)))]
-    with get_context("spawn").Pool(processes, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.imap_unordered(render_shard, jobs)
+    yield from render_shards(render_shard, jobs, processes)
 
 
 def load(folder: Path, split: str, limit: int | None = None) -> Stills:

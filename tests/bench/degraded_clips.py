@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.core import rle
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.training.corpus import seed_of
-from pvtt_flow.training.evaluate import MIN_FIRST_SHARE, NUM_FRAMES, box_of
+from pvtt_flow.training.evaluate import MIN_FIRST_SHARE, NUM_FRAMES
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.types import ShotRecord, Source
 from pvtt_flow.video.encode import write_mp4
@@ -97,7 +98,8 @@ def _out_of_focus(rng: np.random.Generator, rgb: Pictures, sigma_px: float) -> P
 
 def _card(mask: Masks, clear: float) -> tuple[slice, slice]:
     """Over the product, drawn to the right as it gets clear."""
-    if not mask.any():
+    box_xyxy = rle.box_of(mask)
+    if box_xyxy is None:
         return slice(0), slice(0)
-    x0, y0, x1, y1 = (int(side) for side in box_of(mask))
+    x0, y0, x1, y1 = box_xyxy
     return slice(y0, y1), slice(x0 + round(clear * (x1 - x0)), x1 + round(clear * (x1 - x0)))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 
-from pvtt_flow.training.measure import box_iou, match_detections, region_similarity
+from pvtt_flow.training.measure import match_detections, region_similarity
 
 masks = arrays(bool, (2, 4, 5))
 
@@ -25,12 +25,6 @@ def test_j_is_symmetric_and_is_one_only_for_equal_masks(
     assert np.array_equal(forward, backward)
     assert np.array_equal(forward == 1, (first == second).all((1, 2)))
     assert ((forward >= 0) & (forward <= 1)).all()
-
-
-def test_box_iou_equals_values_computed_by_hand() -> None:
-    first = np.array([[0.0, 0, 2, 2]])
-    second = np.array([[1.0, 0, 3, 2], [5, 5, 6, 6]])
-    assert np.allclose(box_iou(first, second), [[1 / 3, 0]])
 
 
 def test_a_true_box_matches_only_the_detection_with_the_best_score() -> None:

@@ -18,7 +18,7 @@ from pvtt_flow.training.detector.batch import make_batch
 from pvtt_flow.training.detector.model import build, export
 from pvtt_flow.training.parallel import average_gradients, launch, rank, world_size
 from pvtt_flow.training.progress import say
-from pvtt_flow.training.segmenter.optimise import WeightAverage
+from pvtt_flow.training.segmenter.optimise import WeightAverage, set_learning_rate
 from pvtt_flow.training.stills import SIDE_PX, Stills, load
 
 BATCH = 32
@@ -84,9 +84,7 @@ class Trainer:
     def _set_rate(self) -> None:
         remaining_share = (self.total - self.iteration) / (self.total * DECAY_SHARE)
         share = min(1.0, (self.iteration + 1) / WARM_UP, max(0.01, remaining_share))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * share
+        set_learning_rate(self.optimizers, LEARNING_RATE * share)
 
 
 def _split_parameters(

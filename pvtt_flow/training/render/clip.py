@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.core import rle
 from pvtt_flow.training.render.degrade import degrade
 from pvtt_flow.training.render.mesh import Array
 from pvtt_flow.training.render.occluder import Hand, draw_cutout, draw_hand
@@ -40,9 +41,9 @@ class RenderedClip:
         masks = self.masks
         boxes = np.full((*masks.shape[:2], 4), np.nan, np.float32)
         for index in np.ndindex(*masks.shape[:2]):
-            y, x = np.nonzero(masks[index])
-            if len(x):
-                boxes[index] = x.min(), y.min(), x.max() + 1, y.max() + 1
+            box = rle.box_of(masks[index])
+            if box is not None:
+                boxes[index] = box
         return boxes
 
 

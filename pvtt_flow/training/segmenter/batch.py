@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pvtt_flow.core import rle
 from pvtt_flow.training.corpus import Shard
 
 Rng = np.random.Generator
@@ -63,8 +64,7 @@ def normalize(frames: NDArray[np.uint8]) -> torch.Tensor:
 
 def jitter_box(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the box (4,) of a mask; three of four are off by up to 0.2 of their sides."""
-    y, x = np.nonzero(mask)
-    box = np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], float)
+    box = np.array(rle.box_of(mask), float)
     if rng.random() < 0.25:
         return box
     sides = np.tile(box[2:] - box[:2], 2)

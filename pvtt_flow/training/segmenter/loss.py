@@ -74,7 +74,10 @@ def dice(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def mask_iou(mask: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Return intersection over union (P, M) of bool (P, M, h, w); 1 where both are empty."""
+    """Return intersection over union (P, M) of bool (P, M, h, w); 1 where both are empty.
+
+    `measure.region_similarity` is for arrays; tensors stay on their device here.
+    """
     intersection = (mask & truth).sum((-2, -1))
     union = (mask | truth).sum((-2, -1))
     return torch.where(union > 0, intersection / union.clamp(min=1), 1.0)

@@ -57,8 +57,8 @@ class WeightAverage:
                 self.state[name].copy_(value)
 
 
-def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], share: float) -> None:
-    """Set the learning rate of every optimizer to a share of LEARNING_RATE."""
+def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
+    """Set the learning rate of every optimizer."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * share
+            group["lr"] = rate

@@ -19,6 +19,7 @@ from pvtt_flow.training.parallel import average_gradients, rank, world_size
 from pvtt_flow.training.segmenter.batch import Batch, sample_batch
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss
 from pvtt_flow.training.segmenter.optimise import (
+    LEARNING_RATE,
     WeightAverage,
     learning_rate_share,
     make_optimizers,
@@ -94,9 +95,8 @@ class Trainer:
     def step(self, batch: Batch) -> list[Loss]:
         """Update the weights once; return the losses of its frames."""
         started = time.monotonic()
-        set_learning_rate(
-            self.optimizers, learning_rate_share(self.iteration, self.total, self.decay)
-        )
+        share = learning_rate_share(self.iteration, self.total, self.decay)
+        set_learning_rate(self.optimizers, LEARNING_RATE * share)
         predictions = track(self.model, batch)
         losses = [
             frame_loss(prediction, batch.masks[:, t], prompted=t == 0)

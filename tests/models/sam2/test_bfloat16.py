@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pvtt_flow.training.evaluate import box_of, held_out_clips
+from pvtt_flow.training.evaluate import first_box, held_out_clips
 from tests.models.sam2.compare import outputs_by_object
 from tests.models.sam2.official import ObjectOutput
 from tests.models.sam2.pair import Pair
@@ -22,8 +22,8 @@ OutputPair = tuple[dict[tuple[int, int], ObjectOutput], dict[tuple[int, int], Ob
 
 def rendered_clips() -> Iterator[Shot]:
     for _, images, masks in held_out_clips(NUM_CLIPS):
-        xyxy = (float(side) for side in box_of(masks[0]))
-        yield Shot([frame(i, rgb) for i, rgb in enumerate(images)], {0: [box(0, *xyxy)]})
+        prompt = box(0, *first_box(masks))
+        yield Shot([frame(i, rgb) for i, rgb in enumerate(images)], {0: [prompt]})
 
 
 @pytest.fixture(scope="module")
