@@ -1,15 +1,16 @@
 """Commands that render, train, measure and write what ships."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pvtt_flow.training.progress import say
-
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 Work = Annotated[Path, typer.Option(help="Folder of clips and checkpoints.")]
 ExportOnly = Annotated[bool, typer.Option(help="Write the weights of the last checkpoint.")]
+# A log shows each line at once; processes of a trainer receive this function.
+report = partial(print, flush=True)
 DEFAULT_WORK = Path("training_work")
 
 
@@ -24,9 +25,9 @@ def render(
 
     for num_frames, count in ((8, clips), (16, long_clips)):
         for path in corpus.render(work / "corpus", "train", num_frames, count, processes=processes):
-            say(path.name)
+            report(path.name)
     for path in pictures.render(work / "stills", "train", stills, processes=processes):
-        say(path.name)
+        report(path.name)
 
 
 @app.command()
@@ -34,9 +35,9 @@ def segmenter(
     *, work: Work = DEFAULT_WORK, processes: int = 2, export_only: ExportOnly = False
 ) -> None:
     """Train the compact SAM 2, or go on where it stopped; write its averaged weights."""
-    from pvtt_flow.training.segmenter.command import train_segmenter
+    from pvtt_flow.training.segmenter.train import train_segmenter
 
-    train_segmenter(work, processes=processes, export_only=export_only, report=say)
+    train_segmenter(work, processes=processes, export_only=export_only, report=report)
 
 
 @app.command()
@@ -51,7 +52,7 @@ def detector(
     from pvtt_flow.training.detector.train import train_detector
 
     train_detector(
-        work, iterations=iterations, processes=processes, export_only=export_only, report=say
+        work, iterations=iterations, processes=processes, export_only=export_only, report=report
     )
 
 
@@ -65,7 +66,7 @@ def evaluate(
     """Measure the shipped weights on held-out clips and stills; write figures.json."""
     from pvtt_flow.training.evaluate import write_figures
 
-    write_figures(clips=clips, stills=stills, annotated=annotated, work=work, report=say)
+    write_figures(clips=clips, stills=stills, annotated=annotated, work=work, report=report)
 
 
 @app.command()
@@ -74,7 +75,7 @@ def samples() -> None:
     from pvtt_flow.training.samples import write_samples
 
     for path in write_samples():
-        say(f"{path.name} {path.stat().st_size} bytes")
+        report(f"{path.name} {path.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import torch
 
-from pvtt_flow.training.segmenter.optimise import WeightAverage
+from pvtt_flow.training.segmenter.optimizers import WeightAverage
 
 # Checkpoints that were written before have this spelling.
 _OPTIMIZERS = "optimisers"

@@ -112,6 +112,6 @@ def load(path: Path) -> Shard:
         return Shard(data["frames"], data["labels"], data["targets"])
 
 
-def shards(folder: Path, split: str, num_frames: int) -> list[Path]:
+def shard_paths(folder: Path, split: str, num_frames: int) -> list[Path]:
     """Return the paths of the existing shards, sorted."""
     return sorted(folder.glob(f"{split}_{num_frames:02d}_*.npz"))

@@ -17,9 +17,10 @@ from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import PromptedShot, Tracker, TrackerParams
 from pvtt_flow.training import stills as pictures
 from pvtt_flow.training.corpus import SEEDS, seed_of
+from pvtt_flow.training.embedded import EMBEDDED
 from pvtt_flow.training.measure import MatchedDetections, match_detections, region_similarity
 from pvtt_flow.training.render.clip import random_clip
-from pvtt_flow.training.segmenter.model import CONFIG, EMBEDDED, WEIGHTS
+from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS
 from pvtt_flow.types import Frame, Prompt
 
 FIGURES = EMBEDDED / "figures.json"

@@ -11,7 +11,7 @@ from pvtt_flow.training.corpus import Shard
 from pvtt_flow.training.segmenter.batch import jitter_box
 from pvtt_flow.training.segmenter.loss import frame_loss, mask_iou
 from pvtt_flow.training.segmenter.model import build
-from pvtt_flow.training.segmenter.optimise import learning_rate_share
+from pvtt_flow.training.segmenter.optimizers import learning_rate_share
 from pvtt_flow.training.segmenter.track import Prediction
 from pvtt_flow.training.segmenter.train import Stage, Trainer
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import DEFAULT_CFG_DICT
 
-from pvtt_flow.training.checksums import write_checksums
-from pvtt_flow.training.segmenter.model import EMBEDDED
+from pvtt_flow.training.embedded import EMBEDDED, write_weights
 from pvtt_flow.training.stills import SIDE_PX
 
 WEIGHTS = EMBEDDED / "detector.pt"
@@ -42,10 +41,8 @@ def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
     vars(model).update(args=train_args)
     for weight in model.parameters():
         weight.requires_grad = False
-    part = weights.with_suffix(".part")
-    torch.save({"model": model, "ema": None, "train_args": train_args, "epoch": -1}, part)
-    part.rename(weights)
-    write_checksums(weights.parent)
+    content = {"model": model, "ema": None, "train_args": train_args, "epoch": -1}
+    write_weights(content, weights)
 
 
 def detect(

@@ -17,8 +17,7 @@ from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.detector.batch import make_batch
 from pvtt_flow.training.detector.model import build, export
 from pvtt_flow.training.parallel import average_gradients, launch, rank, world_size
-from pvtt_flow.training.progress import say
-from pvtt_flow.training.segmenter.optimise import WeightAverage, set_learning_rate
+from pvtt_flow.training.segmenter.optimizers import WeightAverage, set_learning_rate
 from pvtt_flow.training.stills import SIDE_PX, Stills, load
 
 BATCH = 32
@@ -100,8 +99,8 @@ def _split_parameters(
 
 
 def train_detector(
-    work: Path, *, iterations: int, processes: int = 1, export_only: bool = False,
-    report: Callable[[str], None] = say,
+    work: Path, *, iterations: int, report: Callable[[str], None], processes: int = 1,
+    export_only: bool = False,
 ) -> None:  # fmt: skip
     """Train to the end, from the checkpoint in `work` if it exists, then export the weights."""
     if not export_only:

@@ -8,9 +8,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from sam2.modeling.sam2_base import SAM2Base
 
-from pvtt_flow.training.checksums import write_checksums
+from pvtt_flow.training.embedded import EMBEDDED, write_weights
 
-EMBEDDED = Path(__file__).parents[2] / "models" / "embedded"
 CONFIG = EMBEDDED / "sam2_embedded.yaml"
 WEIGHTS = EMBEDDED / "sam2_embedded.pt"
 
@@ -23,8 +22,5 @@ def build(config: Path = CONFIG, **overrides: Any) -> SAM2Base:
 
 
 def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
-    """Write a state dict in half precision under the key `model`, through a partial file."""
-    part = weights.with_suffix(".part")
-    torch.save({"model": {name: value.half() for name, value in state.items()}}, part)
-    part.rename(weights)
-    write_checksums(weights.parent)
+    """Write a state dict in half precision under the key `model`, with the folder's checksums."""
+    write_weights({"model": {name: value.half() for name, value in state.items()}}, weights)

@@ -7,6 +7,7 @@ exactly the weights of an uninterrupted one.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ import torch
 from sam2.modeling.sam2_base import SAM2Base
 
 from pvtt_flow.training.checkpoint import resume, save
-from pvtt_flow.training.corpus import Shard
-from pvtt_flow.training.parallel import average_gradients, rank, world_size
+from pvtt_flow.training.corpus import Shard, load, shard_paths
+from pvtt_flow.training.parallel import average_gradients, launch, rank, world_size
 from pvtt_flow.training.segmenter.batch import Batch, sample_batch
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss
-from pvtt_flow.training.segmenter.optimise import (
+from pvtt_flow.training.segmenter.model import build, export
+from pvtt_flow.training.segmenter.optimizers import (
     LEARNING_RATE,
     WeightAverage,
     learning_rate_share,
@@ -28,6 +30,8 @@ from pvtt_flow.training.segmenter.optimise import (
 from pvtt_flow.training.segmenter.track import track
 
 MAX_GRADIENT = 1.0
+LENGTHS = (8, 16)
+"""Numbers of frames of the clips to train on."""
 
 
 @dataclass(frozen=True)
@@ -152,3 +156,32 @@ def summary(trainer: Trainer, recent: list[list[Loss]]) -> str:
         f"{trainer.iteration}/{trainer.total} T={last + 1} mask={mask:.3f} "
         f"presence={presence:.3f} {steps} {trainer.seconds:.0f}s"
     )
+
+
+def train_segmenter(
+    work: Path, *, report: Callable[[str], None], processes: int = 1, export_only: bool = False
+) -> None:
+    """Train on the shards under `work`, save checkpoints there, and write the shipped weights."""
+    if not export_only:
+        launch(_train, processes, work, report)
+    trainer = Trainer(build())
+    resume(trainer, work / "segmenter.pt")
+    export(trainer.average.state)
+
+
+def _train(work: Path, report: Callable[[str], None]) -> None:
+    torch.manual_seed(0)
+    trainer = Trainer(build())
+    run(trainer, lambda: _shards(work / "corpus"), work / "segmenter.pt", report=report)
+
+
+def _shards(folder: Path) -> list[Shard]:
+    paths = [path for length in LENGTHS for path in shard_paths(folder, "train", length)]
+    if not paths:
+        raise FileNotFoundError(f"no clips at {folder}; run `python -m pvtt_flow.training render`")
+    return [_load_cached(path) for path in paths]
+
+
+@cache
+def _load_cached(path: Path) -> Shard:
+    return load(path)
