@@ -1,5 +1,8 @@
 """Training of the detector and the checkpoint that it writes."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,3 +65,23 @@ def test_ultralytics_opens_the_checkpoint_and_it_contains_no_local_path(tmp_path
     assert b"/work" not in content
     assert b"/home" not in content
     assert (tmp_path / "SHA256SUMS").read_text().endswith("  detector.pt\n")
+
+
+@pytest.mark.parametrize("module", ["model", "train"])
+def test_importing_the_trainer_writes_no_file(tmp_path: Path, module: str) -> None:
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    home.mkdir()
+    temporary.mkdir()
+    subprocess.run(
+        [sys.executable, "-c", f"import pvtt_flow.training.detector.{module}"],
+        capture_output=True,
+        check=True,
+        env={
+            "HOME": str(home),
+            "TMPDIR": str(temporary),
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
+    )
+    assert list(home.rglob("*")) == []
+    assert list(temporary.rglob("*")) == []

@@ -1,15 +1,8 @@
 """Compact YOLO: ultralytics' own model, and the checkpoint that ships."""
 
-import os
-import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-
-# ultralytics writes settings and may download on import unless these are set.
-os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="yolo_"))
-os.environ.setdefault("YOLO_OFFLINE", "true")
-os.environ.setdefault("YOLO_AUTOINSTALL", "false")
 
 import numpy as np
 import torch
