@@ -19,6 +19,8 @@ import pytest
 from filelock import FileLock
 
 if TYPE_CHECKING:
+    import s3fs
+
     from tests.pipeline.runs import MixedRun
 
 ACCESS_KEY = "pvtt-test-key"
@@ -202,7 +204,7 @@ def _forget_clients() -> None:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def _s3fs():  # type: ignore[no-untyped-def]
+def _s3fs() -> "s3fs.S3FileSystem":
     import s3fs
 
     return s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)

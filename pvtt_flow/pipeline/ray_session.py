@@ -80,7 +80,7 @@ def translate_ray_errors(at_start: Capacity, no_progress_timeout_s: float) -> It
 def _capacity() -> Capacity:
     import ray
 
-    total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    total: dict[str, float] = ray.cluster_resources()
     return Capacity(num_cpus=total.get("CPU", 0.0), num_gpus=total.get("GPU", 0.0))
 
 

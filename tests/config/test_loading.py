@@ -160,7 +160,7 @@ def test_dumped_config_loads_as_the_same_config(path: Path) -> None:
 
 def test_config_is_frozen(path: Path) -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load(path).run.max_attempts = 5  # type: ignore[misc]
+        load(path).run.max_attempts = 5
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import pytest
@@ -12,12 +12,15 @@ from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.video.read import read_frames
 from tests.slow.flow_command import SAMPLES, Shell, write_config
 
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 BOX = (150.0, 60.0, 330.0, 210.0)
 
 
-def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
+def test_a_bucket_in_and_a_bucket_out(s3: "S3Server", shell: Shell, tmp_path: Path) -> None:
     incoming, datasets = s3.bucket(), s3.bucket()
     for name in ("one_product.mp4", "truncated.mp4", "no_product.mp4"):
         s3.put(SAMPLES / name, f"{incoming}/new/{name}")
@@ -58,7 +61,7 @@ def test_a_bucket_in_and_a_bucket_out(s3, shell: Shell, tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stdout
 
 
-def test_a_bucket_that_may_only_be_read(s3, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_bucket_that_may_only_be_read(s3: "S3Server", tmp_path: Path) -> None:
     """Accept a read-only bucket as the input, here of a manifest, and refuse it as the output."""
     bucket = s3.bucket()
     s3.put(SAMPLES / "one_product.mp4", f"{bucket}/in/mug.mp4")

@@ -1,6 +1,8 @@
 """Manifests: three formats with one meaning, and errors with their places."""
 
 import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,7 +43,7 @@ EXPECTED = (
 )
 
 
-def write(path, rows, *, text=False):
+def write(path: Path, rows: Sequence[Mapping[str, object]], *, text: bool = False) -> str:
     """Write rows in the format of the path's extension."""
     encode = json.dumps if text or path.suffix == ".csv" else (lambda value: value)
     rows = [{k: encode(v) if k == "prompts" else v for k, v in row.items()} for row in rows]
@@ -61,8 +63,11 @@ def write(path, rows, *, text=False):
 
 @pytest.mark.parametrize("text", [False, True], ids=["native", "text"])
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "ndjson", "parquet"])
-def test_all_formats_mean_the_same(tmp_path, ending, text):
-    rows = [{"uri": "a.mp4", "id": "first", "prompts": PROMPTS}, {"uri": "s3://b/c.mp4"}]
+def test_all_formats_mean_the_same(tmp_path: Path, ending: str, *, text: bool) -> None:
+    rows: list[dict[str, object]] = [
+        {"uri": "a.mp4", "id": "first", "prompts": PROMPTS},
+        {"uri": "s3://b/c.mp4"},
+    ]
     first, second = read_manifest(write(tmp_path / f"m.{ending}", rows, text=text))
     assert (first.uri, first.video_id) == (str(tmp_path / "a.mp4"), "first")
     assert first.prompts == EXPECTED
@@ -71,14 +76,14 @@ def test_all_formats_mean_the_same(tmp_path, ending, text):
     assert second.prompts == ()
 
 
-def test_prompts_without_ids_are_separate_objects(tmp_path):
+def test_prompts_without_ids_are_separate_objects(tmp_path: Path) -> None:
     prompts = [{"box_xyxy": [0, 0, 1, 1]}, {"points_xy": [[5, 5]]}]
     (entry,) = read_manifest(write(tmp_path / "m.jsonl", [{"uri": "a", "prompts": prompts}]))
     assert [prompt.object_id for prompt in entry.prompts] == [0, 1]
     assert entry.prompts[1].point_labels == (1,)
 
 
-def test_missing_object_is_a_source_that_cannot_be_opened(tmp_path):
+def test_missing_object_is_a_source_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "there.mp4").write_bytes(b"")
     uri = write(tmp_path / "m.csv", [{"uri": "gone.mp4"}, {"uri": "there.mp4"}, {"uri": "."}])
     gone, there, folder = list_sources(InputParams(uri=uri))
@@ -191,7 +196,7 @@ BAD_LINES = [
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_LINES)
-def test_bad_line_is_reported_with_its_place(tmp_path, text, message):
+def test_bad_line_is_reported_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "m.jsonl"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -211,7 +216,7 @@ def test_bad_line_is_reported_with_its_place(tmp_path, text, message):
         ("uri,prompts\na,[{]\n", "line 2: prompts must be JSON text (key must be a string"),
     ],
 )
-def test_bad_csv(tmp_path, text, message):
+def test_bad_csv(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "m.csv"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
@@ -219,14 +224,14 @@ def test_bad_csv(tmp_path, text, message):
     assert str(caught.value).startswith(f"$.input.uri: manifest {path} {message}")
 
 
-def test_bytes_that_are_neither_text_nor_parquet(tmp_path):
+def test_bytes_that_are_neither_text_nor_parquet(tmp_path: Path) -> None:
     for name, what in (("m.csv", "line 1 must be UTF-8 text"), ("m.parquet", "must be Parquet")):
         (tmp_path / name).write_bytes(b"\xff\xfe\x00")
         with pytest.raises(ConfigError, match=what):
             read_manifest(str(tmp_path / name))
 
 
-def test_byte_order_mark_is_not_part_of_the_header(tmp_path):
+def test_byte_order_mark_is_not_part_of_the_header(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"\xef\xbb\xbfuri\r\na.mp4\r\n")
     assert read_manifest(str(tmp_path / "m.csv"))[0].uri == str(tmp_path / "a.mp4")
 
@@ -239,19 +244,21 @@ def test_byte_order_mark_is_not_part_of_the_header(tmp_path):
         ("MAX_ROWS", 1, "must have at most 1 rows"),
     ],
 )
-def test_limits(tmp_path, monkeypatch, limit, value, message):
+def test_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: int, message: str
+) -> None:
     monkeypatch.setattr(manifest_rows, limit, value)
     uri = write(tmp_path / "m.jsonl", [{"uri": "a"}, {"uri": "b"}])
     with pytest.raises(ConfigError, match=message):
         read_manifest(uri)
 
 
-def test_missing_manifest(tmp_path):
+def test_missing_manifest(tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match=r"cannot read the manifest: no file at /"):
         read_manifest(str(tmp_path / "m.csv"))
 
 
-def test_unknown_scheme(tmp_path):
+def test_unknown_scheme(tmp_path: Path) -> None:
     uri = write(tmp_path / "m.jsonl", [{"uri": "ftpx://me:secret@host/a.mp4"}])
     with pytest.raises(PreflightError, match=r"no filesystem for ftpx://host/"):
         list_sources(InputParams(uri=uri))

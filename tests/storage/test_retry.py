@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import s3fs
@@ -14,6 +15,9 @@ from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import s3_endpoint
 from tests.faulty_s3 import FaultyS3
+
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
 
 NO_SPACE = "s3://b/k cannot be written (No space left on device); free some space, then run again"
 
@@ -112,8 +116,7 @@ def test_every_fault_is_overcome(s3, proxy: FaultyS3) -> None:  # type: ignore[n
 
 
 def test_missing_object_is_a_data_error_and_missing_server_a_store_error(
-    s3,  # type: ignore[no-untyped-def]
-    proxy: FaultyS3,
+    s3: "S3Server", proxy: FaultyS3
 ) -> None:
     bucket = s3.bucket()
     with pytest.raises(DataError, match="no file at"), open_binary(f"{bucket}/none"):

@@ -1,5 +1,9 @@
 """Listing on a real S3 server, and the errors when it does not work."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import pytest
 import s3fs
 
@@ -12,11 +16,14 @@ from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import redact_uri
 
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
+
 KEY = "$.input.uri: "
 
 
 @pytest.fixture(scope="module")
-def bucket(s3, tmp_path_factory):
+def bucket(s3: "S3Server", tmp_path_factory: pytest.TempPathFactory) -> str:
     """Bucket with typical objects."""
     uri = s3.bucket()
     path = tmp_path_factory.mktemp("bucket") / "file"
@@ -27,24 +34,24 @@ def bucket(s3, tmp_path_factory):
 
 
 @pytest.fixture
-def new_clients():
+def new_clients() -> Iterator[None]:
     """Clear the clients of fsspec, which keep their credentials."""
     s3fs.S3FileSystem.clear_instance_cache()
     yield
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def names(uri, **params):
+def names(uri: str, **params: Any) -> list[str]:
     sources = list_sources(InputParams(uri=uri, **params))
     return [source.uri.split("/", 3)[3] for source in sources]
 
 
-def test_a_prefix(bucket):
+def test_a_prefix(bucket: str) -> None:
     assert names(f"{bucket}/in") == ["in/a.mp4", "in/empty.mkv", "in/sub/b.MOV"]
     assert names(f"{bucket}/in/") == names(f"{bucket}/in") == names(bucket)
 
 
-def test_one_object(bucket):
+def test_one_object(bucket: str) -> None:
     (source,) = list_sources(InputParams(uri=f"{bucket}/in/a.mp4"))
     assert source.uri == f"{bucket}/in/a.mp4"
     assert source.video_id == ids.video_id(source.uri)
@@ -53,14 +60,14 @@ def test_one_object(bucket):
     assert names(f"{bucket}/in/notes.txt") == ["in/notes.txt"]
 
 
-def test_globs(bucket):
+def test_globs(bucket: str) -> None:
     assert names(f"{bucket}/in/*.mp4") == ["in/a.mp4"]
     assert names(f"{bucket}/in/**/*.MOV") == ["in/sub/b.MOV"]
     with pytest.raises(PreflightError, match="none of its 0 files"):
         list_sources(InputParams(uri=f"{bucket}/in/*.avi"))
 
 
-def test_etag_follows_the_content(s3, tmp_path):
+def test_etag_follows_the_content(s3: "S3Server", tmp_path: Path) -> None:
     uri = f"{s3.bucket()}/x.mp4"
     etags = []
     for content in (b"one", b"two", b"one"):
@@ -70,7 +77,7 @@ def test_etag_follows_the_content(s3, tmp_path):
     assert etags[0] == etags[2] != etags[1]
 
 
-def test_content_hash_equals_that_of_a_local_copy(bucket, tmp_path):
+def test_content_hash_equals_that_of_a_local_copy(bucket: str, tmp_path: Path) -> None:
     (tmp_path / "copy.mp4").write_bytes(b"in/a.mp4")
     etags = {
         list_sources(InputParams(uri=uri, identity="content"))[0].etag
@@ -79,7 +86,7 @@ def test_content_hash_equals_that_of_a_local_copy(bucket, tmp_path):
     assert len(etags) == 1
 
 
-def test_a_manifest_in_the_bucket(s3, bucket, tmp_path):
+def test_a_manifest_in_the_bucket(s3: "S3Server", bucket: str, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("uri,id\nin/a.mp4,first\nin/../in/gone.mp4,second\nin,third\n")
     uri = s3.put(tmp_path / "m.csv", f"{bucket}/m.csv")
     first, second, third = list_sources(InputParams(uri=uri))
@@ -89,7 +96,7 @@ def test_a_manifest_in_the_bucket(s3, bucket, tmp_path):
     assert third.etag == ""
 
 
-def test_nothing_at_the_prefix(s3, bucket):
+def test_nothing_at_the_prefix(s3: "S3Server", bucket: str) -> None:
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=f"{bucket}/nope"))
     assert str(caught.value) == (
@@ -97,7 +104,7 @@ def test_nothing_at_the_prefix(s3, bucket):
     )
 
 
-def test_a_missing_bucket(s3):
+def test_a_missing_bucket(s3: "S3Server") -> None:
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri="s3://no-such-bucket-here/in"))
     assert str(caught.value) == (
@@ -115,7 +122,15 @@ def test_a_missing_bucket(s3):
         ("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"),
     ],
 )
-def test_wrong_credentials(s3, bucket, new_clients, monkeypatch, name, code, tmp_path):
+def test_wrong_credentials(
+    s3: "S3Server",
+    bucket: str,
+    new_clients: None,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    code: str,
+    tmp_path: Path,
+) -> None:
     monkeypatch.setenv(name, "wrong-but-secret")
     remedy = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)"
     with pytest.raises(PreflightError) as caught:
@@ -134,7 +149,9 @@ def test_wrong_credentials(s3, bucket, new_clients, monkeypatch, name, code, tmp
         list_sources(InputParams(uri=str(tmp_path / "m.csv")))
 
 
-def test_no_credentials_at_all(bucket, new_clients, monkeypatch, tmp_path):
+def test_no_credentials_at_all(
+    bucket: str, new_clients: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -143,7 +160,9 @@ def test_no_credentials_at_all(bucket, new_clients, monkeypatch, tmp_path):
         list_sources(InputParams(uri=f"{bucket}/in"))
 
 
-def test_the_server_is_down(new_clients, monkeypatch, s3):
+def test_the_server_is_down(
+    new_clients: None, monkeypatch: pytest.MonkeyPatch, s3: "S3Server"
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:hunter2@127.0.0.1:9")
     monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 0.5)
     with pytest.raises(PreflightError) as caught:
@@ -154,7 +173,7 @@ def test_the_server_is_down(new_clients, monkeypatch, s3):
     )
 
 
-def test_secrets_in_uris_are_not_shown():
+def test_secrets_in_uris_are_not_shown() -> None:
     assert redact_uri("https://u:p@host/v.mp4?X-Amz-Signature=1") == "https://host/v.mp4"
     assert redact_uri("s3://bucket/a?b@c.mp4") == "s3://bucket/a?b@c.mp4"
     assert redact_uri("/local/a@b.mp4") == "/local/a@b.mp4"

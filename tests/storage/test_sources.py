@@ -1,6 +1,8 @@
 """Listing of local videos."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -12,7 +14,7 @@ from pvtt_flow.storage.sources import list_sources
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     """Folder with typical files."""
     root = tmp_path / "videos"
     for name in (
@@ -31,17 +33,17 @@ def folder(tmp_path):
     return root
 
 
-def names(uri, root, **params):
+def names(uri: Path | str, root: Path, **params: Any) -> list[str]:
     sources = list_sources(InputParams(uri=str(uri), **params))
     return [os.path.relpath(source.uri, root) for source in sources]
 
 
-def test_folder_lists_videos_and_nothing_hidden(folder):
+def test_folder_lists_videos_and_nothing_hidden(folder: Path) -> None:
     assert names(folder, folder) == ["a.MOV", "b.mp4", "empty.mkv", "sub/deep/c.webm"]
     assert names(f"file://{folder}/", folder) == names(folder, folder)
 
 
-def test_source_has_metadata_without_opening(folder):
+def test_source_has_metadata_without_opening(folder: Path) -> None:
     path = folder / "b.mp4"
     (source,) = list_sources(InputParams(uri=str(path)))
     assert source.uri == str(path)
@@ -50,18 +52,18 @@ def test_source_has_metadata_without_opening(folder):
     assert source.etag == f"{path.stat().st_mtime_ns}-5"
 
 
-def test_relative_paths_become_absolute(folder, monkeypatch):
+def test_relative_paths_become_absolute(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
     assert list_sources(InputParams(uri="videos")) == list_sources(InputParams(uri=str(folder)))
 
 
-def test_empty_files_are_listed(folder):
+def test_empty_files_are_listed(folder: Path) -> None:
     (source,) = list_sources(InputParams(uri=str(folder / "empty.mkv")))
     assert source.size_bytes == 0
     assert source.etag
 
 
-def test_file_with_its_full_name_is_a_video_whatever_its_extension(folder):
+def test_file_with_its_full_name_is_a_video_whatever_its_extension(folder: Path) -> None:
     assert names(folder / "notes.txt", folder) == ["notes.txt"]
     assert names(folder / ".hidden.mp4", folder) == [".hidden.mp4"]
 
@@ -76,23 +78,23 @@ def test_file_with_its_full_name_is_a_video_whatever_its_extension(folder):
         ("[ab].*", ["a.MOV", "b.mp4"]),
     ],
 )
-def test_globs(folder, pattern, expected):
+def test_globs(folder: Path, pattern: str, expected: list[str]) -> None:
     assert names(folder / pattern, folder) == expected
 
 
-def test_name_that_looks_like_a_glob_is_tried_as_a_name_first(folder):
+def test_name_that_looks_like_a_glob_is_tried_as_a_name_first(folder: Path) -> None:
     (folder / "b[1].mp4").write_bytes(b"x")
     assert names(folder / "b[1].mp4", folder) == ["b[1].mp4"]
 
 
-def test_more_extensions(folder):
+def test_more_extensions(folder: Path) -> None:
     assert "raw.dat" in names(folder, folder, extensions=(".DAT",))
     with pytest.raises(ValidationError, match="must be a file extension like 'mp4'"):
         InputParams(uri="x", extensions=("*.dat",))
 
 
-def test_content_hash_ignores_modification_times(folder):
-    def etags():
+def test_content_hash_ignores_modification_times(folder: Path) -> None:
+    def etags() -> list[str]:
         sources = list_sources(InputParams(uri=str(folder), identity="content"))
         return [source.etag for source in sources]
 
@@ -104,19 +106,19 @@ def test_content_hash_ignores_modification_times(folder):
     assert etags() != before
 
 
-def test_a_broken_link_is_listed_as_missing(folder):
+def test_a_broken_link_is_listed_as_missing(folder: Path) -> None:
     (folder / "gone.mp4").symlink_to(folder / "nowhere")
     sources = {s.uri: s for s in list_sources(InputParams(uri=str(folder)))}
     assert sources[str(folder / "gone.mp4")].etag == ""
 
 
-def test_a_missing_folder(tmp_path):
+def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=str(tmp_path / "nope")))
     assert str(caught.value) == (f"$.input.uri: no videos at {tmp_path}/nope; correct the uri")
 
 
-def test_no_video_in_it(tmp_path):
+def test_no_video_in_it(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=str(tmp_path)))
@@ -128,11 +130,11 @@ def test_no_video_in_it(tmp_path):
     )
 
 
-def test_a_glob_without_matches(folder):
+def test_a_glob_without_matches(folder: Path) -> None:
     with pytest.raises(PreflightError, match=r"no videos at .*\.avi: none of its 0"):
         list_sources(InputParams(uri=f"{folder}/*.avi"))
 
 
-def test_an_unknown_scheme():
+def test_an_unknown_scheme() -> None:
     with pytest.raises(PreflightError, match="no filesystem for ftpx://u/v; install the fsspec"):
         list_sources(InputParams(uri="ftpx://me:secret@u/v"))

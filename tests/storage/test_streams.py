@@ -1,6 +1,8 @@
 """Reading by ranges, locally and from a real S3 server."""
 
 import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import s3fs
@@ -8,12 +10,17 @@ import s3fs
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.streams import BLOCK_BYTES, open_binary
 
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
+
 BIG_BYTES = 12 * BLOCK_BYTES
+BigFile = tuple[str, str, bytes]
+"""Local path, uri in a bucket, and bytes."""
 
 
 @pytest.fixture(scope="module")
-def big(s3, tmp_path_factory):
-    """Big local file, the same object in a bucket, and their bytes."""
+def big(s3: "S3Server", tmp_path_factory: pytest.TempPathFactory) -> BigFile:
+    """Make a big local file and the same object in a bucket."""
     content = bytes(range(256)) * (BIG_BYTES // 256)
     path = tmp_path_factory.mktemp("big") / "big.mp4"
     path.write_bytes(content)
@@ -21,12 +28,12 @@ def big(s3, tmp_path_factory):
 
 
 @pytest.fixture
-def fetched(monkeypatch):
+def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of the ranges that are requested from S3."""
-    sizes = []
+    sizes: list[int] = []
     fetch = s3fs.core.S3File._fetch_range
 
-    def counting(self, start, end):
+    def counting(self: s3fs.core.S3File, start: int, end: int) -> Any:
         sizes.append(end - start)
         return fetch(self, start, end)
 
@@ -35,7 +42,7 @@ def fetched(monkeypatch):
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["local", "s3"])
-def test_read_seek_and_tell(big, which):
+def test_read_seek_and_tell(big: BigFile, which: Literal[0, 1]) -> None:
     content = big[2]
     with open_binary(big[which]) as stream:
         assert stream.seekable()
@@ -49,14 +56,16 @@ def test_read_seek_and_tell(big, which):
         assert stream.read(10) == content[BLOCK_BYTES - 5 : BLOCK_BYTES + 5]
 
 
-def test_reading_the_last_bytes_fetches_one_block(big, fetched):
+def test_reading_the_last_bytes_fetches_one_block(big: BigFile, fetched: list[int]) -> None:
     with open_binary(big[1]) as stream:
         stream.seek(-100, io.SEEK_END)
         stream.read(100)
     assert sum(fetched) <= BLOCK_BYTES
 
 
-def test_jumping_between_positions_fetches_each_block_once(big, fetched):
+def test_jumping_between_positions_fetches_each_block_once(
+    big: BigFile, fetched: list[int]
+) -> None:
     """Read as a demuxer does: the index at the end, the frames before it."""
     with open_binary(big[1]) as stream:
         for place in (0, BIG_BYTES - 50, 5, BIG_BYTES - 40, BLOCK_BYTES // 2, BIG_BYTES - 30):
@@ -65,7 +74,7 @@ def test_jumping_between_positions_fetches_each_block_once(big, fetched):
     assert sum(fetched) <= 2 * BLOCK_BYTES
 
 
-def test_a_missing_object(s3, tmp_path):
+def test_a_missing_object(s3: "S3Server", tmp_path: Path) -> None:
     bucket = s3.bucket()
     for uri in (str(tmp_path / "no.mp4"), f"{bucket}/no.mp4", "s3://no-such-bucket-here/no.mp4"):
         with pytest.raises(DataError) as caught, open_binary(uri):
@@ -74,7 +83,7 @@ def test_a_missing_object(s3, tmp_path):
         assert "no file at" in str(caught.value) or "must exist" in str(caught.value)
 
 
-def test_object_that_disappears_during_reading(s3, tmp_path):
+def test_object_that_disappears_during_reading(s3: "S3Server", tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(bytes(4 * BLOCK_BYTES))
     uri = s3.put(path, f"{s3.bucket()}/x.mp4")
@@ -87,7 +96,7 @@ def test_object_that_disappears_during_reading(s3, tmp_path):
     assert caught.value.kind == "unreadable"
 
 
-def test_pipe_is_refused_without_waiting(tmp_path):
+def test_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe.mp4")
@@ -98,6 +107,6 @@ def test_pipe_is_refused_without_waiting(tmp_path):
         pass
 
 
-def test_errors_of_the_caller_pass_unchanged(big):
+def test_errors_of_the_caller_pass_unchanged(big: BigFile) -> None:
     with pytest.raises(ValueError, match="mine"), open_binary(big[0]):
         raise ValueError("mine")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pvtt_flow.core import rle
 from pvtt_flow.models.tracker import PromptedShot
 from pvtt_flow.training.render.clip import random_clip
+from pvtt_flow.training.render.scene import Event
 from pvtt_flow.types import Frame, Prompt
 
 HEIGHT_PX, WIDTH_PX = 72, 96
@@ -46,13 +47,15 @@ def shot(num_frames: int, *placed: tuple[int, Prompt], seed: int = 3) -> Shot:
     return Shot([frame(i, _draw(background, i)) for i in range(num_frames)], by_position(placed))
 
 
-def rendered(seed: int, num_frames: int, *, event: str = "none") -> tuple[Shot, NDArray[np.bool_]]:
+def rendered(
+    seed: int, num_frames: int, *, event: Event = "none"
+) -> tuple[Shot, NDArray[np.bool_]]:
     """Render a shot with a box on its first frame; also return the true masks, bool (T, H, W)."""
     clip = random_clip(
         seed,
         num_frames,
         num_products=1,
-        event=event,  # type: ignore[arg-type]
+        event=event,
         area_px=_RENDERED_AREA_PX,
     )
     first = tuple(float(side) for side in clip.boxes_xyxy[0, clip.target])

@@ -1,6 +1,7 @@
 """Listing of frame folders: local, in memory, and on a real S3 server."""
 
 import os
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,12 @@ VIDEOS = ["clip.mp4", "deep/er/#fps=25", "mug/#fps=25"]
 @pytest.fixture
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Root of a tree with typical files."""
-    places = {
+    places: dict[str, Callable[[], str]] = {
         "local": lambda: str(tmp_path),
         "memory": lambda: f"memory:///{tmp_path.name}",
         "s3": lambda: request.getfixturevalue("s3").bucket(),
     }
-    uri: str = places[request.param]()
+    uri = places[request.param]()
     for name in NAMES:
         put(f"{uri}/{name}", name.encode())
     return uri

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Generator
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from pvtt_flow.errors import StoreError
 from pvtt_flow.types import Frame
@@ -70,8 +70,9 @@ def read_slowly(
     file: BinaryIO, read_s: float, *, limits: Limits, timer: FrameTimer = NO_TIMER
 ) -> Generator[Frame]:
     """Read frames from a store that takes `read_s` seconds for each read."""
-    slow_file = _SlowFile(file, read_s)
-    yield from read_frames(slow_file, limits=limits, timer=timer)  # type: ignore[arg-type]
+    # PyAV calls only read, seek and tell.
+    slow_file = cast(BinaryIO, _SlowFile(file, read_s))
+    yield from read_frames(slow_file, limits=limits, timer=timer)
 
 
 def take_memory(
