@@ -24,6 +24,7 @@ from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.sources import list_sources, redacted_input_uri
 from pvtt_flow.types import Lineage, VideoRecord
+from pvtt_flow.video.worker.content_hash import with_content_hashes
 
 _LOG = logging.getLogger("pvtt_flow")
 
@@ -53,6 +54,8 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     """Find the weights, list the input, read the ledger and make the plan. Writes nothing."""
     lineage = make_lineage(config, new_run_id())
     sources = list_sources(config.input)
+    if config.input.identity == "content":
+        sources = with_content_hashes(sources)
     dataset = Dataset(config.output.uri)
     plan = make_plan(
         sources,

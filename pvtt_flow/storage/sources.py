@@ -1,21 +1,12 @@
 """List the videos that `$.input` names."""
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-
 from pvtt_flow.core import ids
-from pvtt_flow.errors import DataError
 from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder, strip_fps
 from pvtt_flow.storage.listing import list_videos, stat_all
 from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
 from pvtt_flow.storage.params import InputParams
-from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import normalize_uri, redact_uri
 from pvtt_flow.types import Source
-
-_HASH_THREADS = 4
-_HASH_BLOCK_BYTES = 1 << 20
 
 
 def list_sources(params: InputParams) -> list[Source]:
@@ -28,20 +19,18 @@ def list_sources(params: InputParams) -> list[Source]:
     """
     input_uri = redacted_input_uri(params)
     if is_manifest(params.uri):
-        sources = _from_manifest(params, input_uri)
-    else:
-        frames_fps = params.frames_fps if params.frame_folders else None
-        sources = [
-            Source(
-                video_id=ids.video_id(strip_fps(video.uri)),
-                uri=video.uri,
-                etag=video.etag,
-                size_bytes=video.size_bytes,
-                input_uri=input_uri,
-            )
-            for video in list_videos(params.uri, params.extensions, frames_fps=frames_fps)
-        ]
-    return _with_content_hashes(sources) if params.identity == "content" else sources
+        return _from_manifest(params, input_uri)
+    frames_fps = params.frames_fps if params.frame_folders else None
+    return [
+        Source(
+            video_id=ids.video_id(strip_fps(video.uri)),
+            uri=video.uri,
+            etag=video.etag,
+            size_bytes=video.size_bytes,
+            input_uri=input_uri,
+        )
+        for video in list_videos(params.uri, params.extensions, frames_fps=frames_fps)
+    ]
 
 
 def redacted_input_uri(params: InputParams) -> str:
@@ -72,21 +61,3 @@ def _video_uri(entry: Entry, frames_fps: float) -> str:
         return FrameFolder(entry.uri.rstrip("/"), frames_fps).uri
     frames = parse_frame_folder(entry.uri)
     return frames.uri if frames else entry.uri
-
-
-def _with_content_hashes(sources: list[Source]) -> list[Source]:
-    with ThreadPoolExecutor(_HASH_THREADS) as pool:
-        hashes = pool.map(_content_hash, [source.uri for source in sources])
-        return [replace(source, etag=etag) for source, etag in zip(sources, hashes, strict=True)]
-
-
-def _content_hash(uri: str) -> str:
-    """Return the BLAKE2b hash of all bytes; "" if they cannot be read, as for a missing object."""
-    state = hashlib.blake2b(digest_size=16)
-    try:
-        with open_binary(uri) as stream:
-            while block := stream.read(_HASH_BLOCK_BYTES):
-                state.update(block)
-    except DataError:
-        return ""
-    return f"blake2b:{state.hexdigest()}"

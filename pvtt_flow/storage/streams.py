@@ -12,6 +12,7 @@ from pvtt_flow.storage.frame_folders.stream import open_frames
 from pvtt_flow.storage.retry import RetryingStream, with_retries
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import local_path
+from pvtt_flow.types import PictureSequence
 
 # A demuxer jumps between index, audio and video: a few dozen recent blocks cover all of them.
 # 1 MiB is about a second of 1080p H.264, for the latency of one request.
@@ -23,8 +24,8 @@ NUM_BLOCKS = 32
 def open_binary(uri: str) -> Iterator[BinaryIO]:
     """Open a seekable stream that fetches only the blocks that are read, never the whole file.
 
-    A folder of frames is read as one QuickTime file, of which whole pictures are fetched; it also
-    raises the errors of `open_frames`.
+    A folder of frames is read as one file of pictures, whose attribute `pictures` describes them;
+    opening it also raises the errors of `open_frames`.
 
     Raises, here or from any read, DataError("unreadable") if this object is missing, broken or not
     permitted, and StoreError if its store does not answer at all.
@@ -61,6 +62,8 @@ class _TranslatingStream(RetryingStream):
     def __init__(self, inner: Any, uri: str) -> None:
         super().__init__(inner)
         self._uri = uri
+        self.pictures: PictureSequence | None = getattr(inner, "pictures", None)
+        """Pictures of a folder of frames, None for a file."""
 
     def readinto(self, buffer: Any, /) -> int:
         try:

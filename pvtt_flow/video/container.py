@@ -7,7 +7,7 @@ starting at the first byte; the file is neither closed nor read as a whole.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import SEEK_END
+from io import SEEK_END, RawIOBase
 from typing import BinaryIO
 
 import av
@@ -16,6 +16,8 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from pvtt_flow.errors import DataError
+from pvtt_flow.types import PictureSequence
+from pvtt_flow.video.formats.quicktime import PictureFile
 from pvtt_flow.video.formats.webp import HEAD_BYTES, AnimatedWebp, is_animated
 from pvtt_flow.video.limits import NO_TIMER, FrameTimer, Limits
 
@@ -42,7 +44,7 @@ class ErrorRecordingFile:
     the record, a storage error would look like a broken video.
     """
 
-    def __init__(self, file: BinaryIO, timer: FrameTimer) -> None:
+    def __init__(self, file: BinaryIO | RawIOBase, timer: FrameTimer) -> None:
         """Wrap a seekable file; `timer` is paused during reads."""
         self._file = file
         self._timer = timer
@@ -113,11 +115,12 @@ def open_container(
 ) -> Iterator[OpenVideo]:
     """Open the container at its main stream; FFmpeg discards the packets of other streams.
 
+
     Raises DataError of kind `not_a_video`, `no_video_stream`, `undecodable` (unknown codec),
     `over_limit` or `unreadable`.
     """
     file.seek(0)
-    recording = ErrorRecordingFile(file, timer)
+    recording = ErrorRecordingFile(as_container(file), timer)
     timer.restart()
     try:
         # A playlist may name other files: FFmpeg must open nothing but this file.
@@ -145,6 +148,12 @@ def open_container(
             if unused.index != stream.index:
                 unused.discard = Discard.all
         yield OpenVideo(recording, container, stream, timer)
+
+
+def as_container(file: BinaryIO) -> BinaryIO | RawIOBase:
+    """Return the file, or for pictures (its attribute `pictures`) the QuickTime file of them."""
+    pictures: PictureSequence | None = getattr(file, "pictures", None)
+    return file if pictures is None else PictureFile(file, pictures)
 
 
 def _for_ffmpeg(file: ErrorRecordingFile, limits: Limits) -> ErrorRecordingFile | AnimatedWebp:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.config.loading import parse
+from pvtt_flow.config.loading import load, parse
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
@@ -19,7 +19,7 @@ from pvtt_flow.errors import StoreError
 from pvtt_flow.pipeline import run
 from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.ray_session import Capacity
-from pvtt_flow.pipeline.run import Prepared, execute
+from pvtt_flow.pipeline.run import Prepared, execute, prepare
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult, Write
 from pvtt_flow.types import Failure, ShotRecord, Source, VideoRecord
@@ -253,3 +253,16 @@ def test_nothing_to_do_touches_nothing(dataset: Dataset) -> None:
     summary = execute(prepared(dataset, []), Recorder())
     assert summary.num_planned == 0
     assert not dataset.exists()
+
+
+@pytest.mark.parametrize(("identity", "is_hash"), [("content", True), ("etag", False)])
+def test_videos_are_identified_as_the_config_says(
+    tmp_path: Path, identity: str, *, is_hash: bool
+) -> None:
+    config = load(
+        Path("configs/quickstart.yaml"),
+        [f"input.identity={identity}", f"output.uri={tmp_path}/dataset"],
+    )
+    sources = prepare(config).plan.to_process
+    assert sources
+    assert {source.etag.startswith("blake2b:") for source in sources} == {is_hash}

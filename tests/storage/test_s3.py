@@ -77,15 +77,6 @@ def test_etag_follows_the_content(s3: "S3Server", tmp_path: Path) -> None:
     assert etags[0] == etags[2] != etags[1]
 
 
-def test_content_hash_equals_that_of_a_local_copy(bucket: str, tmp_path: Path) -> None:
-    (tmp_path / "copy.mp4").write_bytes(b"in/a.mp4")
-    etags = {
-        list_sources(InputParams(uri=uri, identity="content"))[0].etag
-        for uri in (f"{bucket}/in/a.mp4", str(tmp_path / "copy.mp4"))
-    }
-    assert len(etags) == 1
-
-
 def test_a_manifest_in_the_bucket(s3: "S3Server", bucket: str, tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("uri,id\nin/a.mp4,first\nin/../in/gone.mp4,second\nin,third\n")
     uri = s3.put(tmp_path / "m.csv", f"{bucket}/m.csv")

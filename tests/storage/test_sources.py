@@ -93,19 +93,6 @@ def test_more_extensions(folder: Path) -> None:
         InputParams(uri="x", extensions=("*.dat",))
 
 
-def test_content_hash_ignores_modification_times(folder: Path) -> None:
-    def etags() -> list[str]:
-        sources = list_sources(InputParams(uri=str(folder), identity="content"))
-        return [source.etag for source in sources]
-
-    before = etags()
-    assert all(etag.startswith("blake2b:") for etag in before)
-    os.utime(folder / "b.mp4", ns=(1, 1))
-    assert etags() == before
-    (folder / "b.mp4").write_bytes(b"B.mp4")
-    assert etags() != before
-
-
 def test_a_broken_link_is_listed_as_missing(folder: Path) -> None:
     (folder / "gone.mp4").symlink_to(folder / "nowhere")
     sources = {s.uri: s for s in list_sources(InputParams(uri=str(folder)))}

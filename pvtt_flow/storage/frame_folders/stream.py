@@ -1,26 +1,29 @@
-"""Folder of frames as a QuickTime file, so that FFmpeg reads a folder like a video.
+"""Stream of the pictures of a folder of frames, one after the other.
 
-The file exists only as a stream: its header is made from the names and sizes of the pictures, whose
-bytes are fetched, whole or in ranges, when they are read.
+The pictures are fetched, whole or in ranges, when they are read.
 """
 
+import io
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pvtt_flow.core.quicktime import MAX_SAMPLE_BYTES, QuicktimeFile, head
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.frame_folders.folders import MAX_FRAMES, FrameFolder, list_frames
-from pvtt_flow.storage.frame_folders.names import base_name, sorted_by_number
+from pvtt_flow.storage.frame_folders.names import Coding, base_name, sorted_by_number
 from pvtt_flow.storage.uris import redact_uri
+from pvtt_flow.types import PictureSequence
 
-# A request waits most of its time, so pictures that are read in turn are fetched side by side.
-_MOST_AT_ONCE = 16
+MAX_PICTURE_BYTES = (1 << 31) - 1
+"""Largest picture; FFmpeg reads the size of a frame as a signed number."""
+# A request waits most of its time, so pictures that are read in turn are fetched together.
+_MAX_PICTURES = 16
 _WINDOW_BYTES = 8 << 20
-# FFmpeg steps over an empty sample, and the frames after it would count one less. This is damage.
+# FFmpeg skips an empty frame, and the frames after it would count one less. A byte is damage.
 _EMPTY = b"\0"
 
 
@@ -32,49 +35,82 @@ class _Piece(NamedTuple):
     stop: int
 
 
-class FrameStream(QuicktimeFile):
-    """The file; reads end where a window ends.
+class FrameStream(io.RawIOBase):
+    """Pictures as one file; a read ends where a window of fetched pictures ends.
 
-    They raise what the store raises, and DataError of kind `source_changed` for a picture that is
-    shorter now than when the folder was listed.
+    Reads raise the errors of the store, and DataError of kind `source_changed` for a picture that
+    is shorter now than when the folder was listed.
     """
 
-    def __init__(self, files: Any, pictures: Sequence[tuple[str, int]], start: bytes) -> None:
-        """`pictures` are paths and sizes; `start` is what comes before the first of them."""
+    def __init__(
+        self, files: Any, listed: Sequence[tuple[str, int]], coding: Coding, rate: Fraction
+    ) -> None:
+        """Concatenate the pictures, given by path in the filesystem `files` and size."""
+        sizes = [size or len(_EMPTY) for _, size in listed]
+        self.pictures = PictureSequence(coding, sizes, rate)
         self._files = files
-        self._pictures = pictures
+        self._listed = listed
         # Picture i is at [bounds[i], bounds[i + 1]).
-        sizes = (size or len(_EMPTY) for _, size in pictures)
-        self._bounds = np.fromiter(accumulate(sizes, initial=len(start)), np.int64)
-        super().__init__(start, int(self._bounds[-1]) - len(start))
-        self._window_at, self._window, self._at_once = -1, b"", 1
+        self._bounds = np.fromiter(accumulate(sizes, initial=0), np.int64)
+        self._position = 0
+        self._window_at, self._window, self._num_pictures = -1, b"", 1
 
-    def _samples_at(self, position: int) -> memoryview:
-        """Return the bytes at a position that are in the window, after fetching one if needed."""
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position, in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to a position and return it, in bytes."""
+        end = int(self._bounds[-1])
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: end}
+        self._position = max(0, origin[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill the buffer from the window; return the number of bytes, 0 at the end."""
+        view = memoryview(buffer).cast("B")
+        data = self._window_from(self._position)[: len(view)]
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def _window_from(self, position: int) -> memoryview:
+        """Return the bytes of the window from a position on, after fetching a window if needed."""
+        if position >= self._bounds[-1]:
+            return memoryview(b"")
         stop = self._window_at + len(self._window)
         if not self._window_at <= position < stop:
-            at_once = min(2 * self._at_once, _MOST_AT_ONCE) if position == stop else 1
-            window = self._fetched(position, at_once)
-            self._window_at, self._window, self._at_once = position, window, at_once
+            is_next = position == stop
+            num_pictures = min(2 * self._num_pictures, _MAX_PICTURES) if is_next else 1
+            window = self._fetch(position, num_pictures)
+            self._window_at, self._window, self._num_pictures = position, window, num_pictures
         return memoryview(self._window)[position - self._window_at :]
 
-    def _fetched(self, position: int, at_once: int) -> bytes:
-        pieces = list(self._pieces(position, at_once))
-        asked = [piece for piece in pieces if self._pictures[piece.picture][1]]
-        paths = [self._pictures[piece.picture][0] for piece in asked]
-        starts, stops = [piece.start for piece in asked], [piece.stop for piece in asked]
-        fetched = self._files.cat_ranges(paths, starts, stops, on_error="raise")
-        found = dict(zip(asked, fetched, strict=True))
-        for piece, data in found.items():
-            if len(data) != piece.stop - piece.start:
+    def _fetch(self, position: int, num_pictures: int) -> bytes:
+        pieces = list(self._pieces(position, num_pictures))
+        wanted = [piece for piece in pieces if self._listed[piece.picture][1]]
+        paths = [self._listed[piece.picture][0] for piece in wanted]
+        starts, stops = [piece.start for piece in wanted], [piece.stop for piece in wanted]
+        contents = self._files.cat_ranges(paths, starts, stops, on_error="raise")
+        by_piece = dict(zip(wanted, contents, strict=True))
+        for piece, content in by_piece.items():
+            if len(content) != piece.stop - piece.start:
                 raise self._changed(piece)
-        return b"".join(found.get(piece, _EMPTY) for piece in pieces)
+        return b"".join(by_piece.get(piece, _EMPTY) for piece in pieces)
 
-    def _pieces(self, position: int, at_once: int) -> Iterator[_Piece]:
-        """The window from a position on: of so many pictures, and no more than its size."""
+    def _pieces(self, position: int, num_pictures: int) -> Iterator[_Piece]:
+        """Yield the pieces of the window at a position: of `num_pictures`, up to its size."""
         first = int(np.searchsorted(self._bounds, position, "right")) - 1
         start, left = position - int(self._bounds[first]), _WINDOW_BYTES
-        for index in range(first, min(first + at_once, len(self._pictures))):
+        for index in range(first, min(first + num_pictures, len(self._listed))):
             size = int(self._bounds[index + 1] - self._bounds[index])
             stop = min(size, start + left)
             yield _Piece(index, start, stop)
@@ -84,7 +120,7 @@ class FrameStream(QuicktimeFile):
             start = 0
 
     def _changed(self, piece: _Piece) -> DataError:
-        path, size = self._pictures[piece.picture]
+        path, size = self._listed[piece.picture]
         return DataError(
             "source_changed",
             f"{path} must have the {size} bytes that were listed, got fewer; run again when the "
@@ -93,29 +129,26 @@ class FrameStream(QuicktimeFile):
 
 
 def open_frames(frames: FrameFolder) -> FrameStream:
-    """The folder as a file.
+    """Open the pictures of a folder as one file.
 
-    Raises what the store raises, and DataError: `not_a_video` for pictures that are not the
-    frames of one video, `over_limit` for too many or too large ones, `unreadable` where one cannot
-    be seen.
+    Raises the errors of the store, and DataError: `not_a_video` for pictures that are not the
+    frames of one video, `over_limit` for too many or too large ones, `unreadable` for one that may
+    not be read.
     """
-    shown = redact_uri(frames.folder)
+    where = redact_uri(frames.folder)
     pictures = list_frames(frames.folder)
     if len(pictures) > MAX_FRAMES:
-        raise _over(f"a folder of frames must have at most {MAX_FRAMES} pictures", shown)
-    coding, ordered = sorted_by_number(pictures, shown)
+        raise _over(f"a folder of frames must have at most {MAX_FRAMES} pictures", where)
+    coding, ordered = sorted_by_number(pictures, where)
     for picture in ordered:
         if not picture.etag:
             raise DataError("unreadable", f"access to {redact_uri(picture.uri)} was refused, or it "
                             "is no regular file: check its permissions")  # fmt: skip
-        if picture.size_bytes > MAX_SAMPLE_BYTES:
+        if picture.size_bytes > MAX_PICTURE_BYTES:
             raise _over("a picture must have less than 2 GiB", redact_uri(picture.uri))
     files, folder = filesystem(frames.folder)
-    sizes_bytes = [p.size_bytes or len(_EMPTY) for p in ordered]
-    durations = [frames.rate.denominator] * len(ordered)
-    start = head(coding, sizes_bytes, durations, frames.rate.numerator)
     listed = [(f"{folder}/{base_name(p.uri)}", p.size_bytes) for p in ordered]
-    return FrameStream(files, listed, start)
+    return FrameStream(files, listed, coding, frames.rate)
 
 
 def _over(rule: str, where: str) -> DataError:

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from pvtt_flow.core.quicktime import QuicktimeFile, head
 from pvtt_flow.errors import DataError
+from pvtt_flow.video.formats.quicktime import Buffer, QuicktimeFile, head
 from pvtt_flow.video.limits import Limits
 
 HEAD_BYTES = 30
@@ -57,15 +57,16 @@ class AnimatedWebp(QuicktimeFile):
         sizes_bytes = [self._size_bytes] * len(durations)
         start = head("argb", sizes_bytes, durations, _TICKS_HZ, self._picture.size)
         super().__init__(start, sum(sizes_bytes))
-        self._shown_at, self._shown = -1, b""
+        self._decoded_index, self._decoded = -1, b""
 
-    def _samples_at(self, position: int) -> memoryview:
-        index, offset = divmod(position - len(self._start), self._size_bytes)
-        if index != self._shown_at:
-            self._shown_at, self._shown = index, self._decoded(index)
-        return memoryview(self._shown)[offset:]
+    def _samples_at(self, offset: int, num_bytes: int) -> Buffer:
+        del num_bytes  # the rest of a decoded frame is at hand
+        index, start = divmod(offset, self._size_bytes)
+        if index != self._decoded_index:
+            self._decoded_index, self._decoded = index, self._decode(index)
+        return memoryview(self._decoded)[start:]
 
-    def _decoded(self, index: int) -> bytes:
+    def _decode(self, index: int) -> bytes:
         """Return alpha, red, green and blue of each pixel; empty for a corrupt frame."""
         try:
             self._picture.seek(index)

@@ -1,8 +1,6 @@
 """Listing of frame folders: local, in memory, and on a real S3 server."""
 
-import os
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import pytest
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.storage.frame_folders import folders
-from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder, strip_fps
 from pvtt_flow.storage.listing import stat_all
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
@@ -132,43 +129,6 @@ def test_folder_without_frames_is_refused(tmp_path: Path, name: str) -> None:
     put(f"{tmp_path}/docs/a.txt", b"")
     with pytest.raises(PreflightError, match=f"no videos at {tmp_path}/{name}"):
         list_sources(InputParams(uri=f"{tmp_path}/{name}"))
-
-
-def test_content_hash_covers_all_bytes_and_the_rate(tmp_path: Path) -> None:
-    for name in NAMES:
-        put(f"{tmp_path}/{name}", name.encode())
-
-    def etag(fps: float = 25.0) -> str:
-        sources = listed(str(tmp_path), identity="content", frames_fps=fps)
-        return sources[f"mug/#fps={fps:g}"].etag
-
-    before = etag()
-    assert before.startswith("blake2b:")
-    os.utime(tmp_path / "mug" / "00000.jpg", ns=(1, 1))
-    assert etag() == before
-    assert etag(24) != before
-    put(f"{tmp_path}/mug/00000.jpg", b"MUG/00000.jpg")
-    assert etag() != before
-
-
-@pytest.mark.parametrize(
-    ("fps", "rate"),
-    [(25, Fraction(25)), (29.97, Fraction(2997, 100)), (30_000 / 1001, Fraction(30_000, 1001)),
-     (0.01, Fraction(1, 100)), (1000, Fraction(1000))],
-)  # fmt: skip
-def test_uri_carries_folder_and_rate(fps: float, rate: Fraction) -> None:
-    frames = FrameFolder("s3://bucket/mug", fps)
-    assert frames.rate == rate
-    again = parse_frame_folder(frames.uri)
-    assert again is not None
-    assert (again.folder, again.rate) == (frames.folder, rate)
-    assert strip_fps(frames.uri) == "s3://bucket/mug/"
-
-
-@pytest.mark.parametrize("uri", ["/a/b.mp4", "/a/#fps=x", "/a/#fps=5000", "/a/b#fps=25", "s3://b/"])
-def test_other_uris_are_no_frame_folders(uri: str) -> None:
-    assert parse_frame_folder(uri) is None
-    assert strip_fps(uri) == uri
 
 
 def test_listing_a_huge_folder_stops_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

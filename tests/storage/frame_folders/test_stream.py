@@ -1,7 +1,8 @@
-"""The file that nobody has written: its bytes, what reading it costs, and how it fails."""
+"""Folder of frames as one stream: its bytes, which pictures are fetched, and its errors."""
 
 import io
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import fsspec
@@ -20,8 +21,6 @@ from pvtt_flow.video.read import read_frames, read_frames_at_times
 from pvtt_flow.video.scan import scan_video
 from tests.video.clip_maker import number_of
 from tests.video.frame_folder_maker import write_frame_folder
-
-HEAD = b"head"
 
 
 class Counted:
@@ -42,7 +41,7 @@ class Counted:
 def stream_of(contents: list[bytes]) -> tuple[FrameStream, Counted]:
     files = Counted(contents)
     pictures = [(str(i), len(content)) for i, content in enumerate(contents)]
-    return FrameStream(files, pictures, HEAD), files
+    return FrameStream(files, pictures, "jpeg", Fraction(25)), files
 
 
 @given(
@@ -53,7 +52,7 @@ def stream_of(contents: list[bytes]) -> tuple[FrameStream, Counted]:
 def test_it_reads_as_one_file(
     contents: list[bytes], jumps: list[tuple[int, int]], window_bytes: int
 ) -> None:
-    whole = HEAD + b"".join(content or b"\0" for content in contents)
+    whole = b"".join(content or b"\0" for content in contents)
     stream, _ = stream_of(contents)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frame_stream, "_WINDOW_BYTES", window_bytes)
@@ -133,14 +132,14 @@ def test_reads_that_fail_are_repeated(
     frames: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 5)
-    fetched, errors = FrameStream._fetched, [ConnectionResetError(), TimeoutError()]
+    fetched, errors = FrameStream._fetch, [ConnectionResetError(), TimeoutError()]
 
     def faulty(self: FrameStream, position: int, at_once: int) -> bytes:
         if errors:
             raise errors.pop()
         return fetched(self, position, at_once)
 
-    monkeypatch.setattr(FrameStream, "_fetched", faulty)
+    monkeypatch.setattr(FrameStream, "_fetch", faulty)
     with open_binary(f"{frames}/#fps=25") as file:
         assert number_of(next(read_frames(file)).rgb) == 0
     assert caplog.text.count("trying again") == 2
@@ -175,7 +174,7 @@ def test_what_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (linked / "00009.jpg").symlink_to(linked / "nowhere")
     assert kind_of(linked) == "unreadable"
     many = write_frame_folder(tmp_path / "many")
-    monkeypatch.setattr(frame_stream, "MAX_SAMPLE_BYTES", 100)
+    monkeypatch.setattr(frame_stream, "MAX_PICTURE_BYTES", 100)
     assert kind_of(many) == "over_limit"
     monkeypatch.setattr(frame_stream, "MAX_FRAMES", 5)
     assert kind_of(many) == "over_limit"

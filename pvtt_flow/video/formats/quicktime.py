@@ -1,6 +1,8 @@
-"""Header of a QuickTime file whose samples are pictures, for files that exist only as a stream.
+"""QuickTime file that exists only as a stream: a header, and pictures as its samples.
 
-The layout is Apple's QuickTime File Format; fields that FFmpeg does not need are 0.
+FFmpeg's demuxer then counts, times, seeks and checks pictures as it does the samples of any other
+file; a second reader would have to do all of it again. The layout is Apple's QuickTime File Format;
+fields that FFmpeg does not need are 0.
 """
 
 import io
@@ -8,12 +10,15 @@ import struct
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.types import PictureSequence
+
 Coding = Literal["jpeg", "png", "argb"]
+Buffer: TypeAlias = bytes | memoryview
 # Names and bits a pixel of sample entries.
 _FORMATS: dict[Coding, tuple[bytes, int]] = {
     "jpeg": (b"jpeg", 24),
@@ -24,8 +29,6 @@ _DPI = 72 << 16
 _NO_COLOUR_TABLE = 0xFFFF
 _UNITY = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _MDAT_HEAD_BYTES = 16
-MAX_SAMPLE_BYTES = (1 << 31) - 1
-"""Largest sample; FFmpeg reads a sample's size as a signed number."""
 
 
 def head(
@@ -37,7 +40,7 @@ def head(
 ) -> bytes:
     """Return the bytes before the first picture; pictures follow without a gap.
 
-    `sizes_bytes` are those of the pictures, in their order, each in [1, MAX_SAMPLE_BYTES]; there is
+    `sizes_bytes` are those of the pictures, in their order, each in [1, 2^31); there is
     at least one. `durations` say how long each is shown, in ticks of 1 / timescale_hz seconds; all
     together are fewer than 2^32. `size_px` is width and height, 0 where the pictures tell theirs.
     """
@@ -52,21 +55,21 @@ def head(
 
 
 class QuicktimeFile(io.RawIOBase):
-    """The file as a stream of its bytes; samples are made as they are read.
+    """Stream of the file's bytes; samples are made as they are read.
 
-    A read gives as much as is at hand, like that of any raw file. Where it fails, the position
-    stays.
+    Like any raw file it may return less than was asked for. A read that fails does not move the
+    position.
     """
 
     def __init__(self, start: bytes, samples_bytes: int) -> None:
-        """`start` is the `head`, and `samples_bytes` the size of all that follows it."""
+        """Begin with `start`, the result of `head`; `samples_bytes` follow."""
         self._start = start
         self._num_bytes = len(start) + samples_bytes
         self._position = 0
 
     @abstractmethod
-    def _samples_at(self, position: int) -> memoryview:
-        """Some bytes from this position on, which is in a sample; none where the file is cut."""
+    def _samples_at(self, offset: int, num_bytes: int) -> Buffer:
+        """Return bytes of the samples, from an offset in them; none where the file is truncated."""
 
     def readable(self) -> bool:
         """Return True."""
@@ -77,7 +80,7 @@ class QuicktimeFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The position, in bytes."""
+        """Return the position, in bytes."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
@@ -87,19 +90,34 @@ class QuicktimeFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill what is at hand; the number of bytes, 0 at the end. Raises what samples raise."""
+        """Fill the buffer as far as there is data; return the number of bytes, 0 at the end."""
         view = memoryview(buffer).cast("B")
-        data = self._bytes_at(self._position)[: len(view)]
+        data = memoryview(self._bytes_at(self._position, len(view)))[: len(view)]
         view[: len(data)] = data
         self._position += len(data)
         return len(data)
 
-    def _bytes_at(self, position: int) -> memoryview:
+    def _bytes_at(self, position: int, num_bytes: int) -> Buffer:
         if position >= self._num_bytes:
-            return memoryview(b"")
+            return b""
         if position < len(self._start):
             return memoryview(self._start)[position:]
-        return self._samples_at(position)
+        return self._samples_at(position - len(self._start), num_bytes)
+
+
+class PictureFile(QuicktimeFile):
+    """QuickTime file of a sequence of pictures."""
+
+    def __init__(self, file: BinaryIO, pictures: PictureSequence) -> None:
+        """Wrap the pictures' file; the caller closes it."""
+        durations = [pictures.rate.denominator] * len(pictures.sizes_bytes)
+        start = head(pictures.coding, pictures.sizes_bytes, durations, pictures.rate.numerator)
+        super().__init__(start, sum(pictures.sizes_bytes))
+        self._file = file
+
+    def _samples_at(self, offset: int, num_bytes: int) -> Buffer:
+        self._file.seek(offset)
+        return self._file.read(num_bytes)
 
 
 class _Samples(NamedTuple):
@@ -126,7 +144,7 @@ def _moov(samples: _Samples, timescale_hz: int, data_at: int) -> bytes:
 
 
 def _stbl(samples: _Samples, data_at: int) -> bytes:
-    """All in one chunk, and every one of them a keyframe."""
+    """Return the sample table: one chunk, and every sample is a keyframe."""
     num_samples = len(samples.durations)
     lasting = [(len(list(same)), duration) for duration, same in groupby(samples.durations)]
     times = b"".join(struct.pack(">2I", *run) for run in lasting)

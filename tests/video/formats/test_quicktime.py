@@ -7,7 +7,7 @@ import av
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pvtt_flow.core.quicktime import Coding, head
+from pvtt_flow.video.formats.quicktime import Coding, head
 from tests.video.packets import seconds_of
 
 
