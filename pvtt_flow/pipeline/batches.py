@@ -5,7 +5,7 @@ So the driver can commit finished videos while no new result arrives.
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ class _End:
     error: BaseException | None
 
 
-def batches_with_timeout(stream: Iterable[list[T]], timeout_s: float) -> Iterator[list[T]]:
+def batches_with_timeout(stream: Iterable[list[T]], timeout_s: float) -> Generator[list[T]]:
     """Yield the batches of a stream, and `[]` after each `timeout_s` without one.
 
     Errors of the stream are raised here.

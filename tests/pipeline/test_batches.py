@@ -56,7 +56,7 @@ def test_the_reader_stops_when_nobody_wants_more() -> None:
     stream = batches_with_timeout(endless(), LONG_S)
     assert next(stream) == [0]
     reader = next(t for t in threading.enumerate() if t.name == "batches")
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     reader.join(LONG_S)
     assert not reader.is_alive()
     assert last_read < 50, "what is read does not run far ahead of what is taken"
