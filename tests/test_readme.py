@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from pvtt_flow.cli import app
@@ -105,7 +106,9 @@ def test_commands_exist(document: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @every_document
 def test_commands_in_sentences_exist(document: Path) -> None:
-    known = get_command(app).commands  # type: ignore[attr-defined]
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)
+    known = command.commands
     named = re.findall(r"`pvtt-flow ([a-z]+)", prose(document))
     assert set(named) <= known.keys()
 

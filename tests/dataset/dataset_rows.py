@@ -1,10 +1,12 @@
 """Small rows of the dataset for these tests."""
 
+from typing import Any
+
 from pvtt_flow.core import ids
 from pvtt_flow.types import Masklet, MaskletFrame, Measurements, Prompt, VideoRecord
 
 
-def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes) -> Masklet:
+def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes: Any) -> Masklet:
     shot_id = ids.shot_id(video_id, 0, 0)
     frames = tuple(
         MaskletFrame(
@@ -20,7 +22,7 @@ def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes
         )
         for index in range(num_frames)
     )
-    values = {
+    values: dict[str, Any] = {
         "masklet_id": ids.masklet_id(shot_id, object_id),
         "shot_id": shot_id,
         "video_id": video_id,
@@ -60,8 +62,8 @@ def measurements(presence: float, num_frames: int = 3) -> Measurements:
     )
 
 
-def video_record(video_id: str, **changes) -> VideoRecord:
-    values = {
+def video_record(video_id: str, **changes: Any) -> VideoRecord:
+    values: dict[str, Any] = {
         "video_id": video_id,
         "uri": f"/videos/{video_id}.mp4",
         "etag": "e1",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pvtt_flow import DatasetSnapshot, open_dataset
 from pvtt_flow.dataset.arrow import from_table
@@ -17,7 +18,7 @@ def new_dataset(folder: Path) -> Dataset:
     return made
 
 
-def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes: object) -> int:
+def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes: Any) -> int:
     """Write and commit masklets with a record for each of their videos; returns the version."""
     files = dataset.write_masklets(masklets)
     videos = dict.fromkeys(m.video_id for m in masklets)
@@ -28,7 +29,7 @@ def publish(dataset: Dataset, *masklets: Masklet, run_id: str = "r1", **changes:
     return dataset.commit(files, records, run_id=run_id, expected_run_ids=expected_run_ids).version
 
 
-def publish_videos(dataset: Dataset, names: Iterable[str], **changes: object) -> int:
+def publish_videos(dataset: Dataset, names: Iterable[str], **changes: Any) -> int:
     """Commit a masklet and a record for each name."""
     return publish(dataset, *(masklet(name) for name in names), **changes)
 

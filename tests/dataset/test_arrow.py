@@ -2,7 +2,7 @@
 
 import dataclasses
 from types import NoneType
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pyarrow as pa
 import pytest
@@ -99,7 +99,7 @@ SCALARS = {
 }
 
 
-def values(hint):
+def values(hint: Any) -> st.SearchStrategy[Any]:
     """A strategy for a field's annotation, by the same rules as the codec's."""
     if hint in SCALARS:
         return SCALARS[hint]
@@ -109,14 +109,14 @@ def values(hint):
         return st.sampled_from(get_args(hint))
     if get_origin(hint) is tuple:
         return st.lists(values(get_args(hint)[0]), max_size=2).map(tuple)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         return st.builds(hint, **{f.name: values(hints[f.name]) for f in dataclasses.fields(hint)})
     return st.one_of(*(values(arg) for arg in get_args(hint)))
 
 
 @st.composite
-def prompts(draw):
+def prompts(draw: st.DrawFn) -> Prompt:
     """A prompt has rules of its own: something to go by, no mask to correct with, and as many
     labels as points.
     """
@@ -138,10 +138,10 @@ def prompts(draw):
 
 
 @pytest.mark.parametrize("cls", [ShotRecord, Masklet, VideoRecord])
-def test_rows_survive_arrow(cls):
+def test_rows_survive_arrow(cls: type[Any]) -> None:
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(values(cls), max_size=2))
-    def survive(rows):
+    def survive(rows: list[Any]) -> None:
         table = to_table(cls, rows)
         table.validate(full=True)
         assert table.schema.equals(schema_of(cls))
@@ -150,12 +150,12 @@ def test_rows_survive_arrow(cls):
     survive()
 
 
-def test_no_rows_still_have_the_schema():
+def test_no_rows_still_have_the_schema() -> None:
     assert to_table(Masklet, []).schema.equals(schema_of(Masklet))
     assert from_table(Masklet, to_table(Masklet, [])) == []
 
 
-def test_other_columns_are_ignored_and_missing_ones_are_not():
+def test_other_columns_are_ignored_and_missing_ones_are_not() -> None:
     @dataclasses.dataclass(frozen=True)
     class Pair:
         a: int
@@ -167,7 +167,7 @@ def test_other_columns_are_ignored_and_missing_ones_are_not():
         from_table(Pair, table.drop_columns(["b"]))
 
 
-def test_a_type_without_a_rule_is_refused():
+def test_a_type_without_a_rule_is_refused() -> None:
     @dataclasses.dataclass(frozen=True)
     class Bad:
         a: dict[str, int]
@@ -177,7 +177,7 @@ def test_a_type_without_a_rule_is_refused():
 
 
 @pytest.mark.parametrize(("cls", "text"), [(Masklet, MASKLETS), (VideoRecord, VIDEOS)])
-def test_the_public_schemas(cls, text):
+def test_the_public_schemas(cls: type[Any], text: str) -> None:
     """A change here changes the dataset that people have: do it on purpose."""
     lines = [f"{f.name}: {f.type}{'' if f.nullable else ' not null'}" for f in schema_of(cls)]
     assert "\n".join(lines) == text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pvtt_flow import open_dataset
+from pvtt_flow import DatasetSnapshot, open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.history import history, restore, version_at
@@ -38,7 +38,7 @@ def commits(dataset: Dataset, skew: timedelta) -> None:
     publish(dataset, masklet("a", label="last"), masklet("c", label="last"), run_id="r3")
 
 
-def labels(dataset: Dataset) -> dict[str, str | None]:
+def labels(dataset: Dataset | DatasetSnapshot) -> dict[str, str]:
     """Return the labels by video; each video has one masklet and one record."""
     rows = masklets_of(dataset)
     found = {row.video_id: row.label for row in rows}
@@ -49,7 +49,8 @@ def labels(dataset: Dataset) -> dict[str, str | None]:
 
 @pytest.fixture(params=[BEHIND, AHEAD], ids=["behind", "ahead"])
 def skew(request: pytest.FixtureRequest) -> timedelta:
-    return request.param
+    offset: timedelta = request.param
+    return offset
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -17,13 +18,16 @@ from pvtt_flow.dataset.ledger import LedgerEntry, read_ledger
 from pvtt_flow.dataset.snapshot import masklets_version
 from pvtt_flow.dataset.tables import SCHEMAS, VIDEOS, MaskletFile, bucket_of
 from pvtt_flow.errors import PreflightError, StoreError
-from pvtt_flow.types import VideoRecord
+from pvtt_flow.types import Status, VideoRecord
 from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import masklets_of, publish
 
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
+
 
 @pytest.fixture(params=["local", "s3"])
-def dataset(request, tmp_path):
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
     """A new dataset, in a folder and in a bucket."""
     root = str(tmp_path) if request.param == "local" else request.getfixturevalue("s3").bucket()
     made = Dataset(f"{root}/dataset")
@@ -32,24 +36,24 @@ def dataset(request, tmp_path):
 
 
 @pytest.fixture
-def local(tmp_path):
+def local(tmp_path: Path) -> Dataset:
     made = Dataset(str(tmp_path / "dataset"))
     made.ensure()
     return made
 
 
-def entry(dataset, video_id):
+def entry(dataset: Dataset, video_id: str) -> LedgerEntry | None:
     (found,) = dataset.ledger().entries([video_id])
     return found
 
 
-def same_bucket(count):
+def same_bucket(count: int) -> list[str]:
     """Ids of videos that share a partition, and so may share a file."""
     ids = [f"video-{n}" for n in range(200)]
     return [video for video in ids if bucket_of(video) == bucket_of(ids[0])][:count]
 
 
-def test_what_is_committed_is_read(dataset):
+def test_what_is_committed_is_read(dataset: Dataset) -> None:
     assert dataset.exists()
     assert not Dataset(f"{dataset.uri}/elsewhere").exists()
     dataset.ensure()
@@ -73,7 +77,7 @@ def test_what_is_committed_is_read(dataset):
     assert entry(dataset, "nobody") is None
 
 
-def test_a_video_is_replaced_and_its_neighbours_stay(dataset):
+def test_a_video_is_replaced_and_its_neighbours_stay(dataset: Dataset) -> None:
     one, two = same_bucket(2)
     publish(dataset, masklet(one), masklet(one, 1), masklet(two))
     before = open_dataset(dataset.uri).videos().count_rows()
@@ -86,7 +90,9 @@ def test_a_video_is_replaced_and_its_neighbours_stay(dataset):
     assert {row.video_id: row.run_id for row in records} == {one: "r2", two: "r1"}
 
 
-def test_a_crash_between_the_two_commits_is_never_read(dataset, monkeypatch):
+def test_a_crash_between_the_two_commits_is_never_read(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(dataset, masklet("a"))
     for _ in range(2):
         with monkeypatch.context() as patch:
@@ -101,11 +107,11 @@ def test_a_crash_between_the_two_commits_is_never_read(dataset, monkeypatch):
     assert sorted(head.to_table()["video_id"].to_pylist()) == ["a", "b"], "nor built upon"
 
 
-def crash(*args, **kwargs):
+def crash(*args: object, **kwargs: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_crash_in_the_very_first_commit(local, monkeypatch):
+def test_a_crash_in_the_very_first_commit(local: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(transactions, "_commit_videos", crash)
         with pytest.raises(KeyboardInterrupt):
@@ -115,17 +121,19 @@ def test_a_crash_in_the_very_first_commit(local, monkeypatch):
     assert masklets_of(local) == [masklet("a")]
 
 
-def test_a_failure_takes_the_earlier_masklets_away(local):
+def test_a_failure_takes_the_earlier_masklets_away(local: Dataset) -> None:
     publish(local, masklet("a"), masklet("b"))
     failed = video_record(
         "a", status="failed", failure_kind="undecodable", attempts=1, num_masklets=0
     )
     local.commit((), [failed], run_id="r2", expected_run_ids={"a": "r1"})
     assert masklets_of(local) == [masklet("b")]
-    assert (entry(local, "a").status, entry(local, "a").attempts) == ("failed", 1)
+    known = entry(local, "a")
+    assert known is not None
+    assert (known.status, known.attempts) == ("failed", 1)
 
 
-def test_versions_belong_together(local):
+def test_versions_belong_together(local: Dataset) -> None:
     first = publish(local, masklet("a"))
     second = publish(local, masklet("a", label="new"), masklet("b"), run_id="r2")
     old = open_dataset(local.uri, first)
@@ -137,7 +145,7 @@ def test_versions_belong_together(local):
     assert masklets_version(open_table(local.uri, "videos")) == 2
 
 
-def test_files_say_what_is_in_them(local):
+def test_files_say_what_is_in_them(local: Dataset) -> None:
     one, two = same_bucket(2)
     other = next(v for v in map(str, range(99)) if bucket_of(v) != bucket_of(one))
     files = local.write_masklets([masklet(other), masklet(two), masklet(one), masklet(one, 1)])
@@ -155,7 +163,7 @@ def test_files_say_what_is_in_them(local):
     assert from_table(MaskletFile, to_table(MaskletFile, files)) == list(files)
 
 
-def test_reading_one_video_opens_one_file(local):
+def test_reading_one_video_opens_one_file(local: Dataset) -> None:
     publish(local, *(masklet(f"video-{n}") for n in range(40)))
     import pyarrow.dataset as ds
 
@@ -167,7 +175,7 @@ def test_reading_one_video_opens_one_file(local):
     assert open_dataset(local.uri).masklets().to_table(filter=where).num_rows == 1
 
 
-def test_what_does_not_belong_together_is_refused(local):
+def test_what_does_not_belong_together_is_refused(local: Dataset) -> None:
     files = local.write_masklets([masklet("a")])
     with pytest.raises(
         ValueError, match=r"must be committed with their videos, got none for \{'a'\}"
@@ -182,7 +190,9 @@ def test_what_does_not_belong_together_is_refused(local):
     [("ok", "ok", "early"), ("empty", "ok", "early"), ("failed", "ok", "late"),
      ("failed", "failed", "early"), ("ok", "failed", "early")],
 )  # fmt: skip
-def test_two_runs_finish_the_same_video(local, theirs, ours, winner):
+def test_two_runs_finish_the_same_video(
+    local: Dataset, theirs: Status, ours: Status, winner: str
+) -> None:
     """The second learns it from the log; a result beats a failure."""
     first = publish(local, masklet("a"), masklet("b"))
     local.commit(
@@ -209,13 +219,13 @@ def test_two_runs_finish_the_same_video(local, theirs, ours, winner):
     assert labels == ([("a", "late")] if winner == "late" else []) + [("b", "late")]
 
 
-def as_(status):
+def as_(status: Status) -> dict[str, Any]:
     if status == "failed":
         return {"status": status, "failure_kind": "undecodable", "num_masklets": 0}
     return {"status": status, "num_masklets": 0}
 
 
-def test_nothing_is_committed_when_all_has_been_done(local):
+def test_nothing_is_committed_when_all_has_been_done(local: Dataset) -> None:
     first = publish(local, masklet("a"))
     files = local.write_masklets([masklet("a", label="late")])
     done = local.commit(files, [video_record("a", run_id="late")], run_id="late")
@@ -223,11 +233,13 @@ def test_nothing_is_committed_when_all_has_been_done(local):
     assert masklets_of(local) == [masklet("a")]
 
 
-def test_a_lost_answer_is_looked_up_in_the_log(local, monkeypatch):
+def test_a_lost_answer_is_looked_up_in_the_log(
+    local: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The commit has landed and its writer is told that it has not."""
     real = DeltaTable.create_write_transaction
 
-    def answers_lost(self, *args, **kwargs):
+    def answers_lost(self: DeltaTable, *args: Any, **kwargs: Any) -> None:
         real(self, *args, **kwargs)
         raise OSError("Generic S3 error: connection reset by peer")
 
@@ -236,8 +248,10 @@ def test_a_lost_answer_is_looked_up_in_the_log(local, monkeypatch):
     assert masklets_of(local) == [masklet("a")]
 
 
-def test_a_store_that_never_answers_is_named_and_not_other_writers(local, monkeypatch):
-    def breaks_off(self, *args, **kwargs):
+def test_a_store_that_never_answers_is_named_and_not_other_writers(
+    local: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(self: DeltaTable, *args: object, **kwargs: object) -> None:
         raise OSError("Generic S3 error: operation timed out")
 
     monkeypatch.setattr(DeltaTable, "create_write_transaction", breaks_off)
@@ -246,7 +260,7 @@ def test_a_store_that_never_answers_is_named_and_not_other_writers(local, monkey
         publish(local, masklet("a"))
 
 
-def test_a_checkpoint_keeps_which_versions_belong_together(local):
+def test_a_checkpoint_keeps_which_versions_belong_together(local: Dataset) -> None:
     """A reader has only the checkpoint when old entries of the log are gone."""
     publish(local, masklet("a"))
     version = publish(local, masklet("b"))
@@ -257,8 +271,10 @@ def test_a_checkpoint_keeps_which_versions_belong_together(local):
     assert len(masklets_of(local)) == 2
 
 
-def test_a_store_that_refuses_stops_the_run(local, monkeypatch):
-    def refuses(self, *args, **kwargs):
+def test_a_store_that_refuses_stops_the_run(
+    local: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(self: DeltaTable, *args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(DeltaTable, "create_write_transaction", refuses)
@@ -268,10 +284,10 @@ def test_a_store_that_refuses_stops_the_run(local, monkeypatch):
         publish(local, masklet("a"))
 
 
-def test_many_writers_at_once(dataset):
+def test_many_writers_at_once(dataset: Dataset) -> None:
     """Every video of every writer is there once, whoever loses a race."""
 
-    def write(number):
+    def write(number: int) -> None:
         for turn in range(3):
             video = f"v{number}-{turn}"
             publish(dataset, masklet(video), masklet("shared", label=video), run_id=video)
@@ -292,7 +308,7 @@ def test_many_writers_at_once(dataset):
     assert open_dataset(dataset.uri).videos().count_rows() == 13
 
 
-def test_opening_what_is_not_there(s3, tmp_path, local):
+def test_opening_what_is_not_there(s3: "S3Server", tmp_path: Path, local: Dataset) -> None:
     (tmp_path / "file").write_text("x")
     cases = [
         (
@@ -315,7 +331,9 @@ def test_opening_what_is_not_there(s3, tmp_path, local):
         open_dataset(local.uri, 9)
 
 
-def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):
+def test_tables_with_other_columns_are_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     local = Dataset(str(tmp_path / "dataset"))
     with monkeypatch.context() as patch:
         fields = [field for field in SCHEMAS[VIDEOS] if field.name != "flags"]
@@ -327,7 +345,7 @@ def test_tables_with_other_columns_are_not_written_to(tmp_path, monkeypatch):
         local.ensure()
 
 
-def test_the_tables_are_plain_delta(local):
+def test_the_tables_are_plain_delta(local: Dataset) -> None:
     publish(local, masklet("a"))
     table = DeltaTable(f"{local.uri}/masklets")
     assert table.metadata().partition_columns == ["bucket"]

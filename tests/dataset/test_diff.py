@@ -1,6 +1,7 @@
 """Differences between two versions."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import new_dataset
 
 
-def with_mask(video: str, width_px: int, **changes: object) -> Masklet:
+def with_mask(video: str, width_px: int, **changes: Any) -> Masklet:
     """A box so many pixels wide, and no mask on a second frame."""
     mask = np.zeros((48, 64), bool)
     mask[:10, :width_px] = True
@@ -28,7 +29,7 @@ def with_mask(video: str, width_px: int, **changes: object) -> Masklet:
     return masklet(video, frames=frames, **changes)
 
 
-def commit(dataset: Dataset, *rows: Masklet, **changes: object) -> int:
+def commit(dataset: Dataset, *rows: Masklet, **changes: Any) -> int:
     records = [video_record(row.video_id, run_id="r", **changes) for row in rows]
     return dataset.commit(dataset.write_masklets(rows), records, run_id="r").version
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from pvtt_flow import open_dataset
+from pvtt_flow.dataset.arrow import Row
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.queries import videos_of_run
 from tests.dataset.dataset_rows import video_record
@@ -25,7 +27,7 @@ def test_videos_of_a_run_with_masklets_come_first(
 
     converted: list[int] = []
 
-    def counting_rows_as(cls, table):
+    def counting_rows_as(cls: type[Row], table: pa.Table) -> list[Row]:
         converted.append(table.num_rows)
         return rows_as(cls, table)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-import jsonschema  # type: ignore[import-untyped]
-import kubernetes_validate  # type: ignore[import-untyped]
+import jsonschema
+import kubernetes_validate
 
 from pvtt_flow.config.schema import ResourceParams
 from tests.infra.manifests import SCHEMA, Tree, groups, quantity, ray_container, read

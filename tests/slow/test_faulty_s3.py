@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,22 +12,25 @@ from pvtt_flow import open_dataset
 from tests.faulty_s3 import FAULTS, FaultyS3
 from tests.slow.flow_command import Shell, copies, wait_until, write_config
 
+if TYPE_CHECKING:
+    from tests.conftest import S3Server
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NUM_VIDEOS = 12
 
 
 @pytest.fixture
-def proxy(s3) -> Iterator[FaultyS3]:  # type: ignore[no-untyped-def]
+def proxy(s3: "S3Server") -> Iterator[FaultyS3]:
     """Every twentieth request goes wrong."""
     with FaultyS3(s3.endpoint_url, rate=0.05).running() as made:
         yield made
 
 
 @pytest.fixture
-def bucket(s3, tmp_path: Path) -> str:  # type: ignore[no-untyped-def]
+def bucket(s3: "S3Server", tmp_path: Path) -> str:
     """Videos under `in/`; their names give their order."""
-    uri: str = s3.bucket()
+    uri = s3.bucket()
     samples = ("one_product.mp4", "two_products.mp4", "two_products.mp4")
     for copy in copies(tmp_path / "videos", NUM_VIDEOS, *samples).iterdir():
         s3.put(copy, f"{uri}/in/{copy.name}")

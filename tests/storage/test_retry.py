@@ -96,7 +96,7 @@ def test_other_errors_are_raised_at_once_and_transient_ones_in_the_end() -> None
 
 
 @pytest.fixture
-def proxy(s3, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:  # type: ignore[no-untyped-def]
+def proxy(s3: "S3Server", monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:
     with FaultyS3(s3.endpoint_url, rate=0).running() as made:
         monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
         s3fs.S3FileSystem.clear_instance_cache()
@@ -104,7 +104,7 @@ def proxy(s3, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyS3]:  # type: i
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def test_every_fault_is_overcome(s3, proxy: FaultyS3) -> None:  # type: ignore[no-untyped-def]
+def test_every_fault_is_overcome(s3: "S3Server", proxy: FaultyS3) -> None:
     content = bytes(range(256)) * 100
     files, path = filesystem(f"{s3.bucket()}/file")
     files.pipe_file(path, content)
