@@ -25,8 +25,8 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
     table.add_column("videos", justify="right")
     table.add_column("meaning", style="dim")
     for reason, count in plan.counts.items():
-        causes = ", ".join(f"{n} {cause}" for cause, n in plan.causes(reason).items())
-        meaning = f"{_REASONS[reason]} ({causes})" if causes else _REASONS[reason]
+        details = ", ".join(f"{n} {detail}" for detail, n in plan.details(reason).items())
+        meaning = f"{_REASONS[reason]} ({details})" if details else _REASONS[reason]
         table.add_row(reason, str(count), meaning)
     table.add_section()
     about = "" if num_frames is None else f"about {num_frames:,} frames"

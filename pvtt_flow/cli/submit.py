@@ -9,23 +9,23 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from pvtt_flow.config.schema import RunConfig
-from pvtt_flow.pipeline.job import JobMonitor, job_of, start
+from pvtt_flow.pipeline.job import JobMonitor, make_submission, submit
 
 
 def submit_run(
     config: RunConfig, console: Console, *, address: str, working_dir: str | None
 ) -> str:
     """Return the status that the job ends with: SUCCEEDED, FAILED or STOPPED."""
-    job = job_of(config, now=datetime.now(UTC), working_dir=working_dir)
-    follower = JobMonitor(start(address, job), job.submission_id, _print)
-    console.print(f"job: {job.submission_id}", soft_wrap=True)
+    submission = make_submission(config, now=datetime.now(UTC), working_dir=working_dir)
+    monitor = JobMonitor(submit(address, submission), submission.submission_id, _print)
+    console.print(f"job: {submission.submission_id}", soft_wrap=True)
     with _sigterm_as_sigint():
         try:
-            status = follower.follow()
+            status = monitor.follow()
         except KeyboardInterrupt:
             console.print("stopping the job; press Ctrl-C again to leave it running")
-            status = follower.follow(stopping=True)
-    console.print(f"job {job.submission_id}: {status}", soft_wrap=True)
+            status = monitor.follow(stopping=True)
+    console.print(f"job {submission.submission_id}: {status}", soft_wrap=True)
     return status
 
 

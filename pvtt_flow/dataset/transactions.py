@@ -13,7 +13,6 @@ of the dataset names the masklets of 2: no reader sees them, and no transaction 
 """
 
 import os
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,12 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Sc
 from deltalake import Transaction as AppTransaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
 
 from pvtt_flow.dataset.delta import LOG, open_table
 from pvtt_flow.dataset.file_actions import (
@@ -86,26 +91,36 @@ def commit(uri: str, make_transaction: Callable[[Snapshot], Transaction | None])
 
     Raises StoreError if the dataset cannot be written.
     """
-    cause: BaseException | None = None
-    for attempt in range(_MAX_TRIES):
-        snapshot = snapshot_at(uri)
-        transaction = make_transaction(snapshot)
-        if transaction is None:
-            return snapshot.version
-        try:
-            named = _commit_masklets(uri, snapshot.masklets, transaction)
-            return _commit_videos(uri, snapshot.videos, transaction, named)
-        except _CommitConflictError as conflict:
-            cause = conflict.__cause__
-        pause_s = min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S)
-        time.sleep(random.uniform(0, pause_s))  # noqa: S311 (jitter, so that writers do not collide again)
-    conflicts = (
-        "other writers committed first; start fewer runs at once or raise $.run.commit_interval_s"
+    tries = Retrying(
+        retry=retry_if_exception_type(_CommitConflictError),
+        # Random, so that writers do not collide again.
+        wait=wait_random_exponential(multiplier=_PAUSE_S, max=_MAX_PAUSE_S),
+        stop=stop_after_attempt(_MAX_TRIES),
+        reraise=True,
     )
-    reason = describe(cause, uri) if cause is not None and is_transient(cause) else conflicts
-    raise StoreError(
-        f"{KEY}: a commit to {redact_uri(uri)} must succeed, got {_MAX_TRIES} failures: {reason}"
-    ) from cause
+    try:
+        return tries(_commit_once, uri, make_transaction)
+    except _CommitConflictError as conflict:
+        cause = conflict.__cause__
+        reason = (
+            describe(cause, uri)
+            if cause is not None and is_transient(cause)
+            else "other writers committed first; start fewer runs at once or raise "
+            "$.run.commit_interval_s"
+        )
+        raise StoreError(
+            f"{KEY}: a commit to {redact_uri(uri)} must succeed, got {_MAX_TRIES} failures: "
+            f"{reason}"
+        ) from cause
+
+
+def _commit_once(uri: str, make_transaction: Callable[[Snapshot], Transaction | None]) -> int:
+    snapshot = snapshot_at(uri)
+    transaction = make_transaction(snapshot)
+    if transaction is None:
+        return snapshot.version
+    named = _commit_masklets(uri, snapshot.masklets, transaction)
+    return _commit_videos(uri, snapshot.videos, transaction, named)
 
 
 def oldest_version(videos: DeltaTable) -> int:

@@ -27,29 +27,31 @@ _PAUSE_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """Job as the job server takes it."""
+class Submission:
+    """Arguments of `ray.job_submission.JobSubmissionClient.submit_job`."""
 
     submission_id: str
     entrypoint: str
     runtime_env: dict[str, Any]
 
 
-def job_of(config: RunConfig, *, now: datetime, working_dir: str | None = None) -> Job:
-    """Return the job that runs this config; `working_dir` is a folder to upload for it."""
+def make_submission(
+    config: RunConfig, *, now: datetime, working_dir: str | None = None
+) -> Submission:
+    """Return the submission that runs this config; `working_dir` is a folder to upload for it."""
     text = dump(config)
     runtime_env: dict[str, Any] = {"env_vars": {CONFIG_VARIABLE: text}}
     if working_dir is not None:
         runtime_env["working_dir"] = working_dir
-    return Job(
+    return Submission(
         submission_id=f"pvtt-flow-{now.astimezone(UTC):%Y%m%dt%H%M%Sz}-{digest(text, 8)}",
         entrypoint=f'printf %s "${CONFIG_VARIABLE}" | pvtt-flow run /dev/stdin',
         runtime_env=runtime_env,
     )
 
 
-def start(address: str, job: Job) -> "JobSubmissionClient":
-    """Submit a job to the dashboard at `address` and return the client.
+def submit(address: str, submission: Submission) -> "JobSubmissionClient":
+    """Submit to the dashboard at `address` and return the client.
 
     Raises PreflightError if the dashboard cannot be reached or refuses the job.
     """
@@ -59,9 +61,9 @@ def start(address: str, job: Job) -> "JobSubmissionClient":
     try:
         jobs = JobSubmissionClient(address)
         jobs.submit_job(
-            entrypoint=job.entrypoint,
-            submission_id=job.submission_id,
-            runtime_env=job.runtime_env,
+            entrypoint=submission.entrypoint,
+            submission_id=submission.submission_id,
+            runtime_env=submission.runtime_env,
         )
     except AuthenticationError:
         raise PreflightError(

@@ -21,8 +21,8 @@ class Planned:
 
     source: Source
     reason: PlanReason
-    because: str = ""
-    """Details of the reason, or empty."""
+    detail: str = ""
+    """Basis of the reason, such as `other settings`; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,9 @@ class Plan:
         """Ids of gone videos that are not marked as gone yet."""
         return tuple(entry.video_id for entry in self.gone if entry.gone_at_ns is None)
 
-    def causes(self, reason: PlanReason) -> dict[str, int]:
+    def details(self, reason: PlanReason) -> dict[str, int]:
         """Return the number of videos for each detail of a reason, most frequent first."""
-        counted = Counter(v.because for v in self.videos if v.reason == reason and v.because)
+        counted = Counter(v.detail for v in self.videos if v.reason == reason and v.detail)
         return dict(counted.most_common())
 
 

@@ -26,7 +26,7 @@ class Capacity:
 
 
 @contextmanager
-def connected() -> Iterator[Capacity]:
+def connect_to_ray() -> Iterator[Capacity]:
     """Connect to `$RAY_ADDRESS`, which submitted jobs have, or start Ray; shut down at exit."""
     _set_ray_defaults()
     import ray

@@ -19,7 +19,7 @@ from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.pipeline.batches import batches_with_timeout
 from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.preflight import check_class_filter, check_resources, make_lineage
-from pvtt_flow.pipeline.ray_session import connected, translate_ray_errors
+from pvtt_flow.pipeline.ray_session import connect_to_ray, translate_ray_errors
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.sources import list_sources, redacted_input_uri
@@ -92,7 +92,7 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
     if plan.to_process:
         dataset.check_writable()
         check_class_filter(config)
-        with connected() as capacity:
+        with connect_to_ray() as capacity:
             need = config.resources
             check_resources(need, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
             dataset.ensure()
@@ -117,7 +117,6 @@ def _process(prepared: Prepared, committer: "_Committer") -> None:
     finally:
         # Finished videos are kept if the run breaks off, too.
         committer.commit()
-        committer.summary.wall_s = time.perf_counter() - started_s
     committer.compact()
     committer.summary.wall_s = time.perf_counter() - started_s
 

@@ -16,7 +16,7 @@ def write_bytes(uri: str, data: bytes) -> None:
     try:
         with_retries(lambda: _write(uri, data))
     except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
-        raise StoreError(f"{KEY}: cannot write a file: {describe(error, uri)}") from None
+        raise StoreError(f"{KEY}: a file must be written, but {describe(error, uri)}") from None
 
 
 def check_writable(uri: str) -> None:
@@ -45,7 +45,7 @@ def read_bytes(uri: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001  see write_bytes
-        raise StoreError(f"{KEY}: cannot read a file: {describe(error, uri)}") from None
+        raise StoreError(f"{KEY}: a file must be read, but {describe(error, uri)}") from None
 
 
 def _write(uri: str, data: bytes) -> None:

@@ -100,6 +100,6 @@ def test_when_the_run_is_recorded(disk: Disk, dataset: Dataset) -> None:
     record = json.dumps(list(range(5000))).encode()
     uri = f"{dataset.uri}/runs/r1.json"
     for text in refusals(disk, lambda: write_bytes(uri, record)):
-        assert text == f"$.output.uri: cannot write a file: {uri} {NO_SPACE}"
+        assert text == f"$.output.uri: a file must be written, but {uri} {NO_SPACE}"
         assert not Path(uri).exists()
     assert Path(uri).read_bytes() == record

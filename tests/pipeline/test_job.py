@@ -9,7 +9,7 @@ import yaml
 
 from pvtt_flow.config import loading
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.pipeline.job import CONFIG_VARIABLE, JobMonitor, job_of
+from pvtt_flow.pipeline.job import CONFIG_VARIABLE, JobMonitor, make_submission
 
 CONFIG = loading.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
 NOW = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
@@ -57,13 +57,13 @@ def slept_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_job_carries_the_whole_config_and_names_itself() -> None:
-    job = job_of(CONFIG, now=NOW)
+    job = make_submission(CONFIG, now=NOW)
     text = job.runtime_env["env_vars"][CONFIG_VARIABLE]
     assert loading.parse(yaml.safe_load(text)) == CONFIG
-    assert job == job_of(CONFIG, now=NOW)
+    assert job == make_submission(CONFIG, now=NOW)
     assert job.submission_id.startswith("pvtt-flow-20261121t140509z-")
     assert "working_dir" not in job.runtime_env
-    assert job_of(CONFIG, now=NOW, working_dir="w").runtime_env["working_dir"] == "w"
+    assert make_submission(CONFIG, now=NOW, working_dir="w").runtime_env["working_dir"] == "w"
 
 
 def test_a_log_is_shown_once_through_lost_connections_to_the_end(slept_s: list[float]) -> None:

@@ -48,7 +48,7 @@ def plan_of(
 
 
 @pytest.mark.parametrize(
-    ("known", "reason", "attempts", "because"),
+    ("known", "reason", "attempts", "detail"),
     [
         (None, "new", 0, ""),
         (entry(), "unchanged", 0, ""),
@@ -75,11 +75,11 @@ def plan_of(
     ],
 )
 def test_every_input_has_a_reason(
-    known: LedgerEntry | None, reason: PlanReason, attempts: int, because: str
+    known: LedgerEntry | None, reason: PlanReason, attempts: int, detail: str
 ) -> None:
     plan = plan_of([SOURCE], *([] if known is None else [known]))
     (planned,) = plan.videos
-    assert (planned.reason, planned.because) == (reason, because)
+    assert (planned.reason, planned.detail) == (reason, detail)
     assert plan.counts[reason] == sum(plan.counts.values()) == 1
     if reason in PROCESS_REASONS:
         seen = None if known is None else "before"

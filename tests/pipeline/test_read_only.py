@@ -58,12 +58,14 @@ def test_an_output_is_refused_before_any_work(
     before = everything_at(place.uri)
     config = write_config(tmp_path / "c.yaml", sample("one_product.mp4"), uri)
     # Ray would be the first to work.
-    monkeypatch.setattr("pvtt_flow.pipeline.run.connected", lambda: pytest.fail("work has begun"))
+    monkeypatch.setattr(
+        "pvtt_flow.pipeline.run.connect_to_ray", lambda: pytest.fail("work has begun")
+    )
     with place.read_only:
         ended = pvtt_flow("run", config)
     assert ended.code == 2, ended.out + ended.err
     (error,) = ended.err.splitlines()
-    assert error.startswith("error: $.output.uri: cannot write a file: ")
+    assert error.startswith("error: $.output.uri: a file must be written, but ")
     assert place.refusal in error
     assert everything_at(place.uri) == before
 

@@ -58,7 +58,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     batches: list[object] = []
 
     @contextmanager
-    def connected() -> Iterator[Capacity]:
+    def connect_to_ray() -> Iterator[Capacity]:
         yield Capacity(num_cpus=8, num_gpus=0)
 
     def shot_results(_: Prepared) -> Iterator[object]:
@@ -68,7 +68,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[object]:
             yield batch
             time.sleep(0.02)
 
-    monkeypatch.setattr(run, "connected", connected)
+    monkeypatch.setattr(run, "connect_to_ray", connect_to_ray)
     monkeypatch.setattr(run, "_shot_results", shot_results)
     return batches
 

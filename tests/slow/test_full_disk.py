@@ -39,7 +39,7 @@ def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
 
         full = shell.run(*command)
         assert full.returncode == 2, full.stdout
-        assert "error: $.output.uri: cannot write a file: " in full.stdout
+        assert "error: $.output.uri: a file must be written, but " in full.stdout
         assert "No space left on device" in full.stdout
 
         disk.make_room()

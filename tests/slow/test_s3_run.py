@@ -78,7 +78,7 @@ def test_a_bucket_that_may_only_be_read(s3: "S3Server", tmp_path: Path) -> None:
         reader = Shell.new()
     refused = reader.run("pvtt-flow", "run", config, "--set", f"output.uri={bucket}/out")
     assert refused.returncode == 2, refused.stdout
-    assert "error: $.output.uri: cannot write a file: access to" in refused.stdout
+    assert "error: $.output.uri: a file must be written, but access to" in refused.stdout
     ended = reader.run("pvtt-flow", "run", config)
     assert ended.returncode == 0, ended.stdout
     records = rows_by_name(dataset)
