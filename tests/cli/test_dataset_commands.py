@@ -141,6 +141,6 @@ def test_maintenance(dataset: Dataset) -> None:
     ["history", "diff 0 1", "restore 1", "compact", "vacuum", "upgrade", "judge", "retry --all",
      "clear --gone"],
 )  # fmt: skip
-def test_where_there_is_no_dataset(tmp_path: Path, command: str) -> None:
+def test_commands_on_a_missing_dataset(tmp_path: Path, command: str) -> None:
     name, *rest = command.split()
     assert "has no table 'videos'; correct the uri" in refused(name, tmp_path, *rest)

@@ -70,7 +70,7 @@ def test_a_bad_video_ends_at_its_stage(config: Path, tmp_path: Path) -> None:
     assert record["source"]["uri"] == str(bad)
 
 
-def test_one_video_at_a_time(config: Path, tmp_path: Path) -> None:
+def test_one_video_is_processed_at_a_time(config: Path, tmp_path: Path) -> None:
     ended = pvtt_flow("debug", sample(""), "--config", config, "--out", tmp_path / "out")
     assert ended.code == 2
     assert ended.err.startswith("error: VIDEO must be one video, got ")

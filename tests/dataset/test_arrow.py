@@ -139,7 +139,7 @@ def prompts(draw: st.DrawFn) -> Prompt:
 
 @pytest.mark.parametrize("cls", [ShotRecord, Masklet, VideoRecord])
 def test_rows_survive_arrow(cls: type[Any]) -> None:
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
     @given(st.lists(values(cls), max_size=2))
     def survive(rows: list[Any]) -> None:
         table = to_table(cls, rows)

@@ -62,7 +62,7 @@ def dataset(tmp_path: Path, skew: timedelta) -> Dataset:
     return made
 
 
-def test_nothing_is_lost_or_doubled_and_versions_keep_their_order(dataset: Dataset) -> None:
+def test_no_row_is_lost_or_doubled_and_versions_keep_their_order(dataset: Dataset) -> None:
     assert [(v.version, v.run_id) for v in history(dataset.uri)] == [
         (3, "r3"), (2, "r2"), (1, "r1"), (0, None),
     ]  # fmt: skip
@@ -71,7 +71,7 @@ def test_nothing_is_lost_or_doubled_and_versions_keep_their_order(dataset: Datas
     assert labels(dataset) == LABELS[-1]
 
 
-def test_whoever_has_the_wrong_clock_can_do_everything(dataset: Dataset, skew: timedelta) -> None:
+def test_all_operations_work_with_a_wrong_clock(dataset: Dataset, skew: timedelta) -> None:
     with clock(dataset, skew):
         compact(dataset.uri, FULL, {})
         assert labels(dataset) == LABELS[-1]

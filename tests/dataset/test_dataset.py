@@ -53,7 +53,7 @@ def same_bucket(count: int) -> list[str]:
     return [video for video in ids if bucket_of(video) == bucket_of(ids[0])][:count]
 
 
-def test_what_is_committed_is_read(dataset: Dataset) -> None:
+def test_committed_rows_are_read(dataset: Dataset) -> None:
     assert dataset.exists()
     assert not Dataset(f"{dataset.uri}/elsewhere").exists()
     dataset.ensure()
@@ -145,7 +145,7 @@ def test_versions_belong_together(local: Dataset) -> None:
     assert masklets_version(open_table(local.uri, "videos")) == 2
 
 
-def test_files_say_what_is_in_them(local: Dataset) -> None:
+def test_file_names_and_statistics_describe_the_rows(local: Dataset) -> None:
     one, two = same_bucket(2)
     other = next(v for v in map(str, range(99)) if bucket_of(v) != bucket_of(one))
     files = local.write_masklets([masklet(other), masklet(two), masklet(one), masklet(one, 1)])
@@ -175,7 +175,7 @@ def test_reading_one_video_opens_one_file(local: Dataset) -> None:
     assert open_dataset(local.uri).masklets().to_table(filter=where).num_rows == 1
 
 
-def test_what_does_not_belong_together_is_refused(local: Dataset) -> None:
+def test_rows_that_do_not_belong_together_are_refused(local: Dataset) -> None:
     files = local.write_masklets([masklet("a")])
     with pytest.raises(
         ValueError, match=r"must be committed with their videos, got none for \{'a'\}"
@@ -225,7 +225,7 @@ def as_(status: Status) -> dict[str, Any]:
     return {"status": status, "num_masklets": 0}
 
 
-def test_nothing_is_committed_when_all_has_been_done(local: Dataset) -> None:
+def test_a_commit_without_changes_makes_no_version(local: Dataset) -> None:
     first = publish(local, masklet("a"))
     files = local.write_masklets([masklet("a", label="late")])
     done = local.commit(files, [video_record("a", run_id="late")], run_id="late")
@@ -308,7 +308,9 @@ def test_many_writers_at_once(dataset: Dataset) -> None:
     assert open_dataset(dataset.uri).videos().count_rows() == 13
 
 
-def test_opening_what_is_not_there(s3: "S3Server", tmp_path: Path, local: Dataset) -> None:
+def test_opening_a_missing_dataset_or_version(
+    s3: "S3Server", tmp_path: Path, local: Dataset
+) -> None:
     (tmp_path / "file").write_text("x")
     cases = [
         (

@@ -64,7 +64,7 @@ def test_every_kind_of_difference(dataset: Dataset) -> None:
     assert found.mean_mask_iou == pytest.approx((0.5 + 1) / 2)
 
 
-def test_a_version_is_like_itself_and_backwards_is_backwards(dataset: Dataset) -> None:
+def test_diffs_of_one_version_and_in_reverse(dataset: Dataset) -> None:
     same = difference(dataset, 1, 1)
     assert not any((same.added, same.removed, same.changed, same.recomputed, same.verdicts))
     assert same.mean_mask_iou is None

@@ -26,7 +26,7 @@ def applied(files: set[str], *parts: FileActions) -> set[str]:
 
 
 @given(st.data())
-def test_two_edits_in_one(data: st.DataObject) -> None:
+def test_composed_actions_equal_both_in_a_row(data: st.DataObject) -> None:
     files = data.draw(PATHS)
     first = actions(data.draw(_some(files)), data.draw(PATHS) - files)
     middle = applied(files, first)

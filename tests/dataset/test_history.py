@@ -23,7 +23,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return new_dataset(tmp_path)
 
 
-def test_who_when_what(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_says_who_when_and_what(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transactions, "_whoami", lambda: "ann@desk")
     before = datetime.now(UTC) - timedelta(seconds=1)
     publish_videos(dataset, "ab")
@@ -56,7 +56,7 @@ def test_the_version_of_a_time(dataset: Dataset) -> None:
     assert len(read_ledger(open_dataset(dataset.uri, at=second).videos())) == 2
 
 
-def test_a_time_that_is_none(dataset: Dataset) -> None:
+def test_times_that_are_refused(dataset: Dataset) -> None:
     with pytest.raises(ValueError, match=r"must have a time zone, such as datetime.UTC, got 2026"):
         open_dataset(dataset.uri, at=datetime(2026, 1, 1))
     with pytest.raises(ValueError, match="give a version or a time, not both"):

@@ -55,7 +55,7 @@ def test_files_that_cannot_match_are_not_opened(
     assert sorted(found) == opened
 
 
-def test_a_filter_finds_what_is_there(tmp_path: Path) -> None:
+def test_a_filter_finds_all_matching_rows(tmp_path: Path) -> None:
     """Over many files, against all rows read and then chosen from."""
     made, chance = new_dataset(tmp_path), random.Random(3)
     for number in range(12):
@@ -90,7 +90,7 @@ def test_bounds_go_through_the_log_to_the_last_digit(tmp_path: Path) -> None:
         assert file.to_table(columns=["video_id"])["video_id"].to_pylist() == [name]
 
 
-def test_it_travels_to_other_processes(dataset: Dataset) -> None:
+def test_a_snapshot_can_be_pickled(dataset: Dataset) -> None:
     travelled = pickle.loads(pickle.dumps(open_dataset(dataset.uri).masklets()))  # noqa: S301
     assert travelled.to_table().equals(open_dataset(dataset.uri).masklets().to_table())
     assert len(list(travelled.get_fragments(filter=PRESENCE > 0.5))) == 1

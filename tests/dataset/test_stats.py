@@ -34,7 +34,7 @@ def test_no_bounds_where_they_would_not_hold_or_not_help(column: pa.Array) -> No
     assert stats["nullCount"] == {"a": column.null_count}
 
 
-def test_of_a_file_that_comes_back() -> None:
+def test_statistics_of_a_file_that_is_added_again() -> None:
     file = {"num_records": 3, "min.a": 1, "max.a": 2, "null_count.a": 0, "min.qc.b": 0.5,
             "max.qc.b": None, "partition.bucket": 4}  # fmt: skip
     assert json.loads(stats_from_log(file)) == {

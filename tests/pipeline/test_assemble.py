@@ -135,7 +135,7 @@ def test_slot_utilization_is_averaged_over_frames() -> None:
     assert summary.slot_utilization == pytest.approx(40 / (10 / 0.5 + 30 / 1.0))
 
 
-def test_a_summary_of_nothing() -> None:
+def test_a_summary_without_videos() -> None:
     summary = Summary(run_id="run", num_planned=0, plan={})
     assert (summary.failure_fraction, summary.frames_per_s) == (0.0, 0.0)
     assert summary.slot_utilization == 0.0

@@ -16,7 +16,7 @@ def test_batches_come_in_order_and_end() -> None:
     assert list(batches_with_timeout([], LONG_S)) == []
 
 
-def test_silence_has_a_pulse() -> None:
+def test_an_empty_batch_comes_at_each_timeout() -> None:
     go_on = threading.Event()
 
     def slow() -> Iterator[list[int]]:
@@ -33,7 +33,7 @@ def test_silence_has_a_pulse() -> None:
     assert [batch for batch in stream if batch] == []
 
 
-def test_an_error_is_passed_on_after_what_came_before_it() -> None:
+def test_an_error_follows_the_items_before_it() -> None:
     def breaks() -> Iterator[list[int]]:
         yield [1]
         raise RuntimeError("a node died")
@@ -44,7 +44,7 @@ def test_an_error_is_passed_on_after_what_came_before_it() -> None:
         next(stream)
 
 
-def test_the_reader_stops_when_nobody_wants_more() -> None:
+def test_the_reader_stops_when_the_consumer_stops() -> None:
     num_read = itertools.count()
     last_read = 0
 

@@ -128,7 +128,7 @@ def test_a_correction_is_stored_as_one(run: FinishedRun) -> None:
     assert prompted == [0, LATE_FRAME]
 
 
-def test_nothing_is_carried_across_a_cut(run: FinishedRun) -> None:
+def test_no_track_crosses_a_cut(run: FinishedRun) -> None:
     record = run.records["two-shots"]
     assert (record.status, record.num_shots, record.num_masklets) == ("ok", 2, 2)
     first, second = run.two_shots

@@ -77,20 +77,20 @@ def test_a_log_is_shown_once_through_lost_connections_to_the_end(slept_s: list[f
     assert slept_s == [1.0] * 5
 
 
-def test_a_long_job_is_looked_at_less_often(slept_s: list[float]) -> None:
+def test_a_long_job_is_polled_less_often(slept_s: list[float]) -> None:
     looks = [*[("RUNNING", "")] * 300, ("FAILED", "")]
     assert JobMonitor(FakeJobs(iter(looks)), "j", print).follow() == "FAILED"
     assert (slept_s[0], slept_s[-1]) == (1.0, 15.0)
 
 
-def test_a_job_that_stays_out_of_sight_is_given_up(slept_s: list[float]) -> None:
+def test_an_unreachable_job_is_given_up(slept_s: list[float]) -> None:
     jobs = FakeJobs(iter([("RUNNING", ""), *[LOST] * 1000]))
     with pytest.raises(PreflightError, match=r"job j has been unreachable for .* refused"):
         JobMonitor(jobs, "j", print, unreachable_timeout_s=30).follow()
     assert 30 < sum(slept_s) < 40
 
 
-def test_stopping_asks_until_it_is_heard_and_waits_for_the_end() -> None:
+def test_stopping_repeats_the_request_and_waits_for_the_end() -> None:
     jobs = FakeJobs(iter([("RUNNING", ""), ("RUNNING", ""), ("STOPPED", "")]), deaf=2)
     assert JobMonitor(jobs, "j", print).follow(stopping=True) == "STOPPED"
     assert jobs.stopped == ["j"]

@@ -59,7 +59,7 @@ def test_the_run_fails_past_its_failure_budget(mixed_run: MixedRun) -> None:
     )
 
 
-def test_the_run_says_what_came_of_it(mixed_run: MixedRun) -> None:
+def test_the_run_prints_its_results(mixed_run: MixedRun) -> None:
     out = mixed_run.ended.out
     assert "9 (6 failed, 3 ok)" in out
     for name, bad in BAD_VIDEOS.items():
@@ -165,7 +165,7 @@ def test_a_run_leaves_its_parameters_and_a_picture(mixed_run: MixedRun) -> None:
         (("detect.min_score=0.02",), {"stale": 3, "failed": 6}),
     ],
 )
-def test_what_another_run_would_do(
+def test_another_run_plans_by_reason(
     mixed_run: MixedRun, arguments: tuple[str, ...], counts: dict[str, int]
 ) -> None:
     settings = [word for setting in arguments for word in ("--set", setting)]

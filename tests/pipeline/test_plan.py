@@ -91,7 +91,7 @@ def test_every_input_has_a_reason(
     assert bool(plan.to_process) == (reason in ("new", "changed", "failed"))
 
 
-def test_the_limit_counts_what_is_to_do() -> None:
+def test_the_limit_counts_videos_to_process() -> None:
     names = ("a", "b", "c", "d")
     sources = [replace(SOURCE, video_id=name, uri=f"/{name}.mp4") for name in names]
     known = entry(video_id="b")
@@ -104,7 +104,7 @@ def test_the_limit_counts_what_is_to_do() -> None:
     assert plan_of(sources, known, limit=0).to_process == ()
 
 
-def test_what_is_replaced_comes_last_and_in_the_order_of_the_files() -> None:
+def test_replaced_videos_come_last_in_the_order_of_the_files() -> None:
     names = [f"v{number}" for number in range(40)]
     sources = [replace(SOURCE, video_id=name, etag="changed") for name in names]
     known = [entry(video_id=name) for name in names if name not in ("v7", "v3")]
@@ -117,7 +117,7 @@ def test_what_is_replaced_comes_last_and_in_the_order_of_the_files() -> None:
     assert first == sorted(first)
 
 
-def test_what_has_gone_from_this_input_and_what_is_back() -> None:
+def test_gone_and_returned_videos_of_this_input() -> None:
     known = (
         entry(video_id="left"),
         entry(video_id="left-long-ago", gone_at_ns=5),
@@ -151,5 +151,7 @@ def test_what_has_gone_from_this_input_and_what_is_back() -> None:
         (SOURCE, replace(LINEAGE, tracker_hash="other"), False),
     ],
 )
-def test_what_the_work_key_depends_on(source: Source, lineage: Lineage, *, same: bool) -> None:
+def test_the_work_key_depends_on_content_settings_and_weights(
+    source: Source, lineage: Lineage, *, same: bool
+) -> None:
     assert (work_key(source, lineage) == KEY) == same

@@ -66,7 +66,7 @@ def test_a_cluster_that_is_too_small(need: ResourceParams, message: str) -> None
 
 
 @pytest.mark.parametrize("section", ["detector", "tracker"])
-def test_weights_that_are_not_there(tmp_path: Path, section: str) -> None:
+def test_missing_weights_are_refused(tmp_path: Path, section: str) -> None:
     missing = tmp_path / "mine.pt"
     with pytest.raises(PreflightError) as caught:
         make_lineage(config(**{section: {"weights": str(missing)}}), "run")

@@ -31,7 +31,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
         (NodeDiedError("the machine is gone"), "Ray says: the machine is gone"),
     ],
 )
-def test_what_is_lost_is_told(error: Exception, message: str) -> None:
+def test_lost_parts_of_the_cluster_are_named(error: Exception, message: str) -> None:
     with pytest.raises(ClusterError) as raised, translate_ray_errors(AT_START, 60):
         raise error
     assert message in str(raised.value)

@@ -34,7 +34,7 @@ def refused(config: Path) -> str:
 
 @pytest.mark.usefixtures("s3")
 @pytest.mark.parametrize("key", ["input", "output"])
-def test_a_bucket_that_is_not_there(tmp_path: Path, key: str) -> None:
+def test_a_missing_bucket_is_refused(tmp_path: Path, key: str) -> None:
     places = {"input": str(sample("one_product.mp4")), "output": str(tmp_path / "dataset")}
     places[key] = "s3://no-such-bucket/place"
     message = refused(write_config(tmp_path / "c.yaml", places["input"], places["output"]))

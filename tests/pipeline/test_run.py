@@ -108,7 +108,7 @@ def statuses(dataset: Dataset) -> dict[str, str]:
     }
 
 
-def test_what_arrives_is_committed_and_shown(dataset: Dataset, workers: list[object]) -> None:
+def test_arriving_videos_are_committed_and_shown(dataset: Dataset, workers: list[object]) -> None:
     ready = prepared(dataset)
     a, b, c = ready.plan.to_process
     workers += [
@@ -136,7 +136,7 @@ def test_a_short_interval_commits_as_videos_finish(dataset: Dataset, workers: li
     assert execute(ready, Recorder()).version == 3
 
 
-def test_a_run_that_breaks_off_keeps_what_is_finished(
+def test_a_run_that_breaks_off_keeps_finished_videos(
     dataset: Dataset, workers: list[object]
 ) -> None:
     ready = prepared(dataset)
@@ -165,7 +165,7 @@ def test_a_store_that_fails_stops_the_run_and_blames_no_video(
     assert prepared(dataset).plan.counts["new"] == 2
 
 
-def test_what_another_run_has_finished_first_stays(
+def test_results_that_another_run_finished_first_stay(
     dataset: Dataset, workers: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     ready = prepared(dataset)
@@ -187,7 +187,7 @@ def test_what_another_run_has_finished_first_stays(
     assert open_dataset(dataset.uri).masklets().count_rows() == 3
 
 
-def test_what_has_gone_is_marked_and_unmarked_when_it_is_back(
+def test_gone_videos_are_marked_and_unmarked_when_they_return(
     dataset: Dataset, workers: list[object]
 ) -> None:
     ready = prepared(dataset, [replace(source, input_uri="/") for source in SOURCES])
@@ -232,7 +232,7 @@ def test_a_driver_whose_clock_is_wrong_plans_like_any_other(
     assert prepared(dataset, inputs).plan.counts["unchanged"] == 3
 
 
-def test_masklets_without_their_videos_are_not_built_upon(
+def test_masklets_without_their_videos_are_ignored(
     dataset: Dataset, workers: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = prepared(dataset)
@@ -249,7 +249,7 @@ def test_masklets_without_their_videos_are_not_built_upon(
     assert open_dataset(dataset.uri).masklets().to_table()["video_id"].to_pylist() == ["b"]
 
 
-def test_nothing_to_do_touches_nothing(dataset: Dataset) -> None:
+def test_a_run_without_work_changes_nothing(dataset: Dataset) -> None:
     summary = execute(prepared(dataset, []), Recorder())
     assert summary.num_planned == 0
     assert not dataset.exists()

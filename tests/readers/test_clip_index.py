@@ -42,6 +42,6 @@ def test_whole_masklets() -> None:
         ({"hop": 2}, "hop must be None if num_frames is None, since each masklet is one clip"),
     ],
 )
-def test_what_makes_no_clips(values: dict[str, Any], complaint: str) -> None:
+def test_settings_that_make_no_clips_are_refused(values: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=f"^{complaint}$"):
         Windows(**values)

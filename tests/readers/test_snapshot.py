@@ -36,7 +36,7 @@ def ray_here() -> Iterator[None]:
     ray.shutdown()
 
 
-def test_it_stays_at_its_version(dataset: Dataset) -> None:
+def test_a_snapshot_stays_at_its_version(dataset: Dataset) -> None:
     opened = open_dataset(dataset.uri)
     travelled = pickle.loads(pickle.dumps(opened))  # noqa: S301
     publish(dataset, masklet("a", label="new"), masklet("d"), run_id="r2")
@@ -94,11 +94,11 @@ def test_masklets_that_were_not_measured_have_no_clips(dataset: Dataset) -> None
     assert clips.index.num_too_short == 1
 
 
-def test_what_is_no_table(dataset: Dataset) -> None:
+def test_an_unknown_table_is_refused(dataset: Dataset) -> None:
     with pytest.raises(ValueError, match=r"^table must be one of videos, masklets, got 'runs'$"):
         open_dataset(dataset.uri).ray("runs")
 
 
-def test_what_is_no_dataset(tmp_path: Path) -> None:
+def test_a_missing_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match=r"^\$.output.uri: no dataset at "):
         open_dataset(str(tmp_path))

@@ -50,7 +50,7 @@ def check_complete(uri: str) -> None:
     assert all(row["attempts"] == 0 for row in videos)
 
 
-def test_nothing_is_lost_and_nothing_doubled(proxy: FaultyS3, bucket: str, tmp_path: Path) -> None:
+def test_no_row_is_lost_or_doubled(proxy: FaultyS3, bucket: str, tmp_path: Path) -> None:
     shell = Shell.new(AWS_ENDPOINT_URL=proxy.url)
     config = write_config(tmp_path / "config.yaml", f"{bucket}/in", f"{bucket}/out")
     started = time.monotonic()
@@ -63,7 +63,7 @@ def test_nothing_is_lost_and_nothing_doubled(proxy: FaultyS3, bucket: str, tmp_p
     assert again.returncode == 0, again.stdout
 
 
-def test_a_server_that_goes_away(proxy: FaultyS3, bucket: str, tmp_path: Path) -> None:
+def test_a_lost_server_is_named(proxy: FaultyS3, bucket: str, tmp_path: Path) -> None:
     """Expect one clear error, no failed video, and a next run that processes the rest."""
     proxy.rate = 0
     shell = Shell.new(AWS_ENDPOINT_URL=proxy.url)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 NUM_VIDEOS = 12
 
 
-def test_the_next_run_does_the_rest(shell: Shell, tmp_path: Path) -> None:
+def test_the_next_run_processes_the_rest(shell: Shell, tmp_path: Path) -> None:
     videos = copies(tmp_path / "videos", NUM_VIDEOS, "one_product.mp4")
     log = tmp_path / "run.log"
     with small_disk(tmp_path / "disk", size_mib=16) as disk:

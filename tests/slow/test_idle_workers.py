@@ -11,7 +11,7 @@ from pvtt_flow.pipeline.ray_session import connect_to_ray
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def test_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     # Ray only ends them where they are more than this, which is the number of cores if not given.
     monkeypatch.setenv("RAY_num_workers_soft_limit", "0")
     with connect_to_ray():

@@ -55,7 +55,7 @@ def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterato
         yield TwoMachines(cluster, doomed, job, log, dataset)
 
 
-def test_another_takes_its_place(videos: Path, shell: Shell, tmp_path: Path) -> None:
+def test_another_node_takes_its_place(videos: Path, shell: Shell, tmp_path: Path) -> None:
     undisturbed = str(tmp_path / "undisturbed")
     config = write_config(tmp_path / "undisturbed.yaml", str(videos), undisturbed)
     ended = shell.run("pvtt-flow", "run", str(config), *SETTINGS)
@@ -70,7 +70,7 @@ def test_another_takes_its_place(videos: Path, shell: Shell, tmp_path: Path) -> 
     assert rows_of(run.dataset) == rows_of(undisturbed)
 
 
-def test_nothing_takes_its_place(videos: Path, tmp_path: Path) -> None:
+def test_no_node_takes_its_place(videos: Path, tmp_path: Path) -> None:
     """The run waits for as long as it was told to, and then says what is missing."""
     # Longer than models take to load.
     patience = ("--set", "run.no_progress_timeout_s=60")

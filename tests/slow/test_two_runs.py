@@ -14,7 +14,7 @@ NUM_VIDEOS = 10
 
 
 @pytest.mark.parametrize("where", ["local", "s3"])
-def test_nothing_is_doubled_or_lost(
+def test_no_video_is_doubled_or_lost(
     where: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     videos = copies(tmp_path / "videos", NUM_VIDEOS, "one_product.mp4", "two_products.mp4")

@@ -153,7 +153,7 @@ def test_a_shot_without_a_product_on_any_candidate(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("choice", ["sharp", "confident"])
-def test_it_is_a_frame_that_is_processed(clip: Path, choice: str) -> None:
+def test_the_prompt_frame_is_a_sampled_frame(clip: Path, choice: str) -> None:
     detector = Sure(lambda number: (0.5 + number / 100,))
     every_fifth = SamplingParams(stride=5)
     (record,) = detect([inspected(clip)], detector, sampling=every_fifth, prompt_frame=choice)

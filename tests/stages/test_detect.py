@@ -58,7 +58,7 @@ def test_prompt_frames_of_several_videos_are_one_batch(tmp_path: Path, clip: Pat
     assert first.source.video_id == "clip"
 
 
-def test_nothing_to_look_at_asks_nothing_of_the_detector() -> None:
+def test_the_detector_is_not_called_without_frames() -> None:
     detector = FakeDetector(CUP)
     assert detect([FAILED], detector) == [FAILED]
     assert detector.calls == []

@@ -11,11 +11,11 @@ from tests.stages.fakes import FAILED, box_prompt
 WORK = replace(FAILED, failure=None, prompts=(box_prompt(0, (1, 2, 3, 4)),), num_frames=5)
 
 
-def test_what_the_step_returns() -> None:
+def test_results_of_the_step_pass_unchanged() -> None:
     assert guarded("judge", lambda record: [record, record], WORK) == [WORK, WORK]
 
 
-def test_failed_work_never_reaches_the_step() -> None:
+def test_failed_shots_never_reach_the_step() -> None:
     def step(record: ShotRecord) -> Sequence[ShotRecord]:
         pytest.fail(f"called with {record}")
 

@@ -73,5 +73,5 @@ def test_thresholds_change_the_verdict_and_not_the_measurements() -> None:
     assert mild.qc == strict.qc
 
 
-def test_failed_work_passes_by() -> None:
+def test_failed_shots_pass_unchanged() -> None:
     assert Judge(QcThresholds())([FAILED]) == [FAILED]

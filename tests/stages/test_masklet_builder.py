@@ -64,7 +64,7 @@ def test_both_passes_become_frames_in_order() -> None:
     assert [f.flags for f in second.frames] == [(), (), ("prompted",)]
 
 
-def test_an_object_is_absent_where_nobody_looked() -> None:
+def test_an_object_is_absent_on_frames_that_were_not_tracked() -> None:
     builder = MaskletBuilder((box_prompt(1, BOX, 2),))
     for frame in (tracked(0), tracked(2, seen(1))):
         builder.add(frame)

@@ -65,7 +65,7 @@ def test_one_masklet_for_each_object(clip: Path) -> None:
     assert record.timings.propagate_s > 0
 
 
-def test_frames_say_what_was_seen_when(clip: Path) -> None:
+def test_frames_have_indices_times_and_masks(clip: Path) -> None:
     (masklet,) = propagate(prompted(clip, box_prompt(0, (20, 10, 26, 20)))).masklets
     assert [(f.frame_index, f.pts_ns) for f in masklet.frames] == [
         (i, i * FRAME_NS) for i in range(NUM_FRAMES)
@@ -183,7 +183,7 @@ def test_slot_utilization_is_reported(clip: Path) -> None:
     assert done.timings.slot_utilization == 0.5
 
 
-def test_what_has_failed_or_shows_no_product_passes_by(clip: Path) -> None:
+def test_failed_and_empty_shots_pass_unchanged(clip: Path) -> None:
     empty = inspected(clip)
     stage = Propagate(FakeTracker(box_at), EVERY_FRAME, DEFAULT_LIMITS)
     assert stage([FAILED, empty]) == [FAILED, empty]

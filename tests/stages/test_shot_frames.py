@@ -50,7 +50,7 @@ def test_positions_count_sampled_frames(
     assert [frame.frame_index for frame in read] == list(frames)
 
 
-def test_every_reading_has_a_file_of_its_own_and_closes_it(path: Path) -> None:
+def test_every_read_opens_and_closes_its_own_file(path: Path) -> None:
     shot = shot_of(path)
     first, second = shot.read(0, None), shot.read(2, 4)
     assert [next(first).frame_index, next(second).frame_index] == [0, 2]
@@ -96,7 +96,7 @@ def test_going_back_does_not_start_over_each_time(
         assert num_decoded() <= 1 + 24 + 24 + 1
 
 
-def test_a_late_shot_is_sought(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_shot_is_reached_by_seeking(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = inspected(long)
     assert record.video is not None
     assert record.shot is not None

@@ -55,7 +55,7 @@ def test_masklets_are_written_with_their_lineage(dataset: Dataset) -> None:
     assert [frame["rle"] for frame in rows[0]["frames"]] == ["0b4", None, "0b4"]
 
 
-def test_a_receipt_tells_everything_but_the_masks(dataset: Dataset) -> None:
+def test_a_shot_result_has_all_but_the_masks(dataset: Dataset) -> None:
     (shot_result,) = Write(dataset, LINEAGE)([TRACKED])
     assert (shot_result.source, shot_result.num_shots, shot_result.num_frames) == (SOURCE, 1, 3)
     assert shot_result.verdicts == ("accept", "reject")

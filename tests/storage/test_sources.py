@@ -105,7 +105,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
     assert str(caught.value) == (f"$.input.uri: no videos at {tmp_path}/nope; correct the uri")
 
 
-def test_no_video_in_it(tmp_path: Path) -> None:
+def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(PreflightError) as caught:
         list_sources(InputParams(uri=str(tmp_path)))

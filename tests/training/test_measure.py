@@ -16,7 +16,7 @@ def test_j_equals_iou_and_is_one_where_both_masks_are_empty() -> None:
     assert region_similarity(mask, truth).tolist() == [1 / 3, 0.0, 1.0]
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(masks, masks)
 def test_j_is_symmetric_and_is_one_only_for_equal_masks(
     first: np.ndarray, second: np.ndarray

@@ -13,9 +13,7 @@ from pvtt_flow.training.render.scene import Event
 from pvtt_flow.training.stills import letterbox, stills_of
 
 SMALL_AREA_PX = 72 * 72
-quick = settings(
-    max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+quick = settings(max_examples=8, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def small_clip(

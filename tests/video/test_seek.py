@@ -67,7 +67,7 @@ def test_any_frames_equal_those_of_a_decode_from_the_start(
         assert_frames_equal(read_at(clip.path, times_of(chosen)), chosen)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(["closed groups", "open groups", "VP9"]), data=st.data())
 def test_any_subset_of_frames(
     clip_of: Callable[[str], NumberedClip], name: str, data: st.DataObject

@@ -37,7 +37,7 @@ FILES = st.lists(
 
 
 @given(FILES, st.integers(2, 6))
-def test_groups_are_of_neighbours_and_not_too_large(files: list[File], fanout: int) -> None:
+def test_groups_contain_neighbors_up_to_a_size(files: list[File], fanout: int) -> None:
     found = list(merge_groups(files, "t", CompactionPolicy(target_bytes={"t": 100}, fanout=fanout)))
     merged = [file for group in found for file in group]
     assert len(merged) == len({file.path for file in merged}), "no file twice"
@@ -97,7 +97,7 @@ def test_the_rows_are_the_same_in_fewer_files(dataset: Dataset) -> None:
     assert masklets_of(open_dataset(dataset.uri, version - 1)) == rows
 
 
-def test_a_run_waits_until_it_is_worth_it(dataset: Dataset) -> None:
+def test_a_run_merges_only_enough_files(dataset: Dataset) -> None:
     assert compact(dataset.uri, INCREMENTAL, {}) == 6
     for number in range(INCREMENTAL.fanout):
         publish(dataset, masklet(f"x{number}"))

@@ -30,7 +30,7 @@ def presence(measured: Measurements) -> Verdict:
     return ("accept", ()) if measured.presence > 0.5 else ("reject", ("presence_low",))
 
 
-def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
+def test_only_verdicts_change(dataset: Dataset) -> None:
     before, records = masklets_of(dataset), videos_of(dataset)
     done = rejudge(dataset.uri, presence, {"thresholds": {"presence": 0.5}})
     assert done.changes == {("accept", "reject"): 1, ("review", "reject"): 1}
@@ -48,7 +48,7 @@ def test_verdicts_change_and_nothing_else(dataset: Dataset) -> None:
     assert newest.notes["accept_to_reject"] == 1
 
 
-def test_judging_alike_is_no_version(dataset: Dataset) -> None:
+def test_equal_verdicts_commit_no_version(dataset: Dataset) -> None:
     rejudge(dataset.uri, presence, {})
     again = rejudge(dataset.uri, presence, {})
     assert (again.changes, again.version) == ({}, 2)

@@ -19,7 +19,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return made
 
 
-def test_what_is_gone_is_marked_and_unmarked(dataset: Dataset) -> None:
+def test_gone_videos_are_marked_and_unmarked(dataset: Dataset) -> None:
     before, masklets = videos_of(dataset), masklets_of(dataset)
     version = mark_gone(dataset.uri, gone=["a", "d"], returned=[], at_ns=7, run_id="r3")
     assert {i: s.gone_at_ns for i, s in videos_of(dataset).items()} == {
@@ -36,7 +36,7 @@ def test_what_is_gone_is_marked_and_unmarked(dataset: Dataset) -> None:
     ]  # fmt: skip
 
 
-def test_marking_what_is_not_there_is_no_version(dataset: Dataset) -> None:
+def test_marking_an_unknown_video_commits_no_version(dataset: Dataset) -> None:
     assert (
         mark_gone(dataset.uri, gone=["x"], returned=[], at_ns=7, run_id="r3")
         == open_dataset(dataset.uri).version
@@ -56,14 +56,14 @@ def test_a_retry_gives_all_attempts_again(dataset: Dataset) -> None:
     assert videos_of(dataset)["a"].status == "ok"
 
 
-def test_a_retry_leaves_alone_what_is_well(dataset: Dataset) -> None:
+def test_retry_changes_failed_videos_only(dataset: Dataset) -> None:
     """A run may process the video before the command changes its row."""
     before = videos_of(dataset)
     assert retry(dataset.uri, ["a", "nobody"]) == open_dataset(dataset.uri).version == 2
     assert videos_of(dataset) == before
 
 
-def test_a_cleared_video_was_never_there(dataset: Dataset) -> None:
+def test_a_cleared_video_leaves_no_rows(dataset: Dataset) -> None:
     forget(dataset.uri, ["a", "e"])
     assert sorted(videos_of(dataset)) == ["b", "c", "d"]
     assert [m.video_id for m in masklets_of(dataset)] == ["b", "c", "d"]

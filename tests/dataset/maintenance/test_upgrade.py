@@ -66,7 +66,7 @@ def test_an_older_dataset_is_read(dataset: Dataset) -> None:
     assert (entry.input_uri, entry.gone_at_ns) == ("", None)
 
 
-def test_it_is_not_written_before_it_is_upgraded(dataset: Dataset) -> None:
+def test_an_older_dataset_is_not_written_before_an_upgrade(dataset: Dataset) -> None:
     with pytest.raises(PreflightError) as caught:
         dataset.ensure()
     assert str(caught.value) == (
@@ -86,7 +86,7 @@ def test_it_is_not_written_before_it_is_upgraded(dataset: Dataset) -> None:
     assert upgrade(dataset.uri) == 3, "once is enough"
 
 
-def test_what_was_before_an_upgrade_can_be_read_but_not_restored(dataset: Dataset) -> None:
+def test_versions_before_an_upgrade_can_be_read_but_not_restored(dataset: Dataset) -> None:
     upgrade(dataset.uri)
     assert open_dataset(dataset.uri, 1).masklets_of("a") == [masklet("a")]
     with pytest.raises(

@@ -29,7 +29,7 @@ def files(dataset: Dataset) -> set[str]:
     }
 
 
-def test_nothing_young_is_deleted(dataset: Dataset) -> None:
+def test_young_files_are_not_deleted(dataset: Dataset) -> None:
     publish_videos(dataset, "ab")
     publish(dataset, masklet("a", label="new"), run_id="r2")
     before = files(dataset)
@@ -39,7 +39,7 @@ def test_nothing_young_is_deleted(dataset: Dataset) -> None:
     assert len(masklets_of(open_dataset(dataset.uri, 1))) == 2
 
 
-def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
+def test_old_versions_are_deleted_and_refused(dataset: Dataset) -> None:
     publish_videos(dataset, "ab")
     publish(dataset, masklet("a", label="new"), run_id="r2")
     rows, records = masklets_of(dataset), videos_of(dataset)
@@ -62,7 +62,7 @@ def test_what_is_old_is_deleted_and_said_to_be(dataset: Dataset) -> None:
     assert masklets_of(dataset) == rows
 
 
-def test_what_a_crash_left_goes_and_nothing_else(
+def test_only_files_of_a_crash_are_deleted(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files that were written and not committed, or committed without their videos."""
@@ -79,7 +79,7 @@ def test_what_a_crash_left_goes_and_nothing_else(
     assert masklets_of(dataset) == rows
 
 
-def test_what_the_log_has_forgotten_to_be_young_is_kept(tmp_path: Path) -> None:
+def test_young_files_are_kept_after_a_checkpoint(tmp_path: Path) -> None:
     """A checkpoint does not tell of files that were removed more than a week ago."""
     dataset = Dataset(str(tmp_path / "dataset"))
     with clock(dataset, -timedelta(days=41)):
@@ -96,7 +96,7 @@ def test_what_the_log_has_forgotten_to_be_young_is_kept(tmp_path: Path) -> None:
         assert row.label == label
 
 
-def test_what_was_deleted_stays_deleted(dataset: Dataset) -> None:
+def test_deleted_versions_stay_deleted(dataset: Dataset) -> None:
     """A later vacuum that keeps more does not say that it can be read."""
     publish_videos(dataset, "ab")
     publish(dataset, masklet("a", label="new"), run_id="r2")

@@ -11,7 +11,7 @@ from torch.nn import functional
 from pvtt_flow.models.sam2.mask_output import PendingMasks, pack, unpack
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(masks=arrays(np.bool_, array_shapes(min_dims=3, max_dims=3, max_side=20)))
 def test_packed_masks_are_unpacked(masks: NDArray[np.bool_]) -> None:
     bits = pack(torch.from_numpy(masks)).numpy()
@@ -25,7 +25,7 @@ def test_an_unpacked_mask_is_column_major() -> None:
     assert mask.flags.f_contiguous
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20, derandomize=True)
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),

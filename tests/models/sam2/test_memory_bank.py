@@ -161,7 +161,7 @@ REMOVE_OR_MIGRATE = st.tuples(st.sampled_from(["remove", "migrate"]), st.integer
 ADVANCE = st.tuples(st.just("advance"), st.integers(0, 255))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(
     actions=st.lists(ADD | REMOVE_OR_MIGRATE | ADVANCE | ADVANCE | ADVANCE, max_size=60),
     which=st.integers(1, 255),

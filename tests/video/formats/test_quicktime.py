@@ -11,7 +11,7 @@ from pvtt_flow.video.formats.quicktime import Coding, head
 from tests.video.packets import seconds_of
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.integers(1, 300), min_size=1, max_size=20),
     st.sampled_from([Fraction(25), Fraction(30_000, 1001), Fraction(1, 100), Fraction(1000)]),

@@ -7,7 +7,7 @@ from pvtt_flow.video.shot_detection.block_matching import motion_compensated_res
 from tests.video.scenes import scene
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(0, 50), st.integers(-30, 30), st.integers(-15, 15), st.floats(0.4, 1.0),
     st.integers(0, 40),
