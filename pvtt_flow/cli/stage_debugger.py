@@ -15,6 +15,7 @@ from pvtt_flow.review.overlay import OverlayObject, overlay
 from pvtt_flow.stages import factory
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.storage.uris import uri_without_signature
 from pvtt_flow.types import Frame, ShotRecord
 from pvtt_flow.video.read import read_frames_at_times
 
@@ -95,7 +96,9 @@ def _save_masks(path: Path, record: ShotRecord) -> Path:
         record, evenly_spaced([f.frame_index for f in record.masklets[0].frames], _FRAMES_PER_ROW)
     )
     row = SheetRow(video_id=record.source.video_id, frames=frames, masklets=record.masklets)
-    path.write_bytes(encode_image(contact_sheet(record.source.uri, [row]), ".png"))
+    path.write_bytes(
+        encode_image(contact_sheet(uri_without_signature(record.source.uri), [row]), ".png")
+    )
     return path
 
 

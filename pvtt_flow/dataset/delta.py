@@ -12,7 +12,7 @@ from deltalake.exceptions import TableNotFoundError
 
 from pvtt_flow.dataset.tables import BUCKET, KEY, SCHEMAS
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.storage.filesystems import delta_options, filesystem, preflight
+from pvtt_flow.storage.filesystems import delta_options, delta_uri, filesystem, preflight
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.uris import local_path, redact_uri
 
@@ -20,7 +20,17 @@ LOG = "_delta_log"
 
 
 def tables_exist(uri: str) -> bool:
-    """Return whether all tables exist at `uri`; raises PreflightError if the store cannot tell."""
+    """Return whether all tables exist at `uri`.
+
+    Raises PreflightError if the store cannot tell, or if the uri has a character that parts of
+    delta-rs take for syntax: they would write to one place and read from another.
+    """
+    refused = "#?%" if local_path(uri) else "#?%:"
+    if set(refused) & set(uri.partition("://")[2] or uri):
+        raise PreflightError(
+            f"{KEY}: the uri of a dataset must have none of the characters {refused}, got "
+            f"{redact_uri(uri)}; choose another folder"
+        )
     with preflight(KEY, "dataset", uri):
         files, path = filesystem(uri)
         try:
@@ -40,7 +50,7 @@ def make_tables(uri: str) -> None:
             path.mkdir(parents=True, exist_ok=True)
         for name, schema in SCHEMAS.items():
             DeltaTable.create(
-                f"{uri}/{name}",
+                delta_uri(f"{uri}/{name}"),
                 schema,
                 mode="ignore",
                 partition_by=[BUCKET] if BUCKET in schema.names else None,
@@ -98,9 +108,10 @@ def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str
 
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
     """Open a table of the dataset at `uri`, at `version` or the latest."""
+    table_uri = delta_uri(f"{uri}/{name}")
     with preflight(KEY, "dataset", uri):
         try:
-            return with_retries(lambda: DeltaTable(f"{uri}/{name}", version, delta_options(uri)))
+            return with_retries(lambda: DeltaTable(table_uri, version, delta_options(uri)))
         except TableNotFoundError:
             raise PreflightError(
                 f"{KEY}: no dataset at {redact_uri(uri)}: it has no table {name!r}; "

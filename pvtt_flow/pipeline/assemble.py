@@ -6,6 +6,7 @@ from typing import Any
 
 from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.stages.write import ShotResult
+from pvtt_flow.storage.uris import uri_without_signature
 from pvtt_flow.types import Failure, Lineage, Status, Video, VideoRecord
 
 # Facts of a video that its record repeats; None if the video could not be opened.
@@ -45,7 +46,7 @@ class VideoAssembler:
         attempts = source.attempts + 1 if failure is not None else 0
         return VideoRecord(
             video_id=source.video_id,
-            uri=source.uri,
+            uri=uri_without_signature(source.uri),
             etag=source.etag,
             size_bytes=source.size_bytes,
             num_frames=sum(s.num_frames for s in shots),

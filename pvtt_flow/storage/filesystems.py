@@ -1,4 +1,4 @@
-"""Turn uris into fsspec filesystems and delta-rs options.
+"""Turn uris into fsspec filesystems, and into uris and options of delta-rs.
 
 Credentials and endpoints come only from the environment, as s3fs and the AWS tools read them.
 """
@@ -7,21 +7,36 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import fsspec
 
 from pvtt_flow.errors import PreflightError, PvttFlowError
 from pvtt_flow.storage.store_errors import describe, is_transient
-from pvtt_flow.storage.uris import s3_endpoint
+from pvtt_flow.storage.uris import local_path, s3_endpoint
 
 _S3 = ("s3://", "s3a://")
+# Those that RFC 3986 lets stand in a path.
+_PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 
 
 def filesystem(uri: str) -> tuple[Any, str]:
-    """Return the fsspec filesystem of a uri and the path in it; listings are never cached."""
-    options = _s3_options() if uri.startswith(_S3) else {}
-    files, path = fsspec.url_to_fs(uri, use_listings_cache=False, **options)
-    return files, str(path)
+    """Return the fsspec filesystem of a uri and the path in it; listings are never cached.
+
+    Every character of a name is part of it: `cc::dd` is one folder, and no chain of filesystems as
+    in `fsspec.url_to_fs`.
+
+    Raises ValueError for a scheme that fsspec does not know.
+    """
+    path = local_path(uri)
+    if path is not None:
+        return fsspec.filesystem("file", use_listings_cache=False), str(path)
+    implementation = fsspec.get_filesystem_class(uri.partition("://")[0])
+    options = implementation._get_kwargs_from_urls(uri)
+    if uri.startswith(_S3):
+        options |= _s3_options()
+    files = implementation(use_listings_cache=False, **options)
+    return files, str(implementation._strip_protocol(uri))
 
 
 def _s3_options() -> dict[str, Any]:
@@ -32,6 +47,18 @@ def _s3_options() -> dict[str, Any]:
     s3fs.core.set_custom_error_handler(is_transient)
     # botocore would repeat each of these attempts as well: a dead server would take minutes.
     return {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
+
+
+def delta_uri(uri: str) -> str:
+    """Return the uri by which delta-rs opens the place that fsspec opens by `uri`.
+
+    delta-rs parses uris (RFC 3986), where `#`, `?` and others end the path if they are not encoded.
+    """
+    path = local_path(uri)
+    if path is not None:
+        return path.as_uri()
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{quote(rest, safe=_PATH_CHARACTERS)}"
 
 
 def delta_options(uri: str) -> dict[str, str]:

@@ -15,13 +15,14 @@ from pvtt_flow.storage.object_info import ObjectInfo
 from pvtt_flow.storage.params import MAX_FPS
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe
-from pvtt_flow.storage.uris import local_path, normalize_uri, redact_uri
+from pvtt_flow.storage.uris import local_path, redact_uri, uri_of
 
 VIDEO_EXTENSIONS = frozenset(
     # Of animated pictures, only formats that are rarely stills.
     "mp4 mov m4v mkv webm avi ts mts 3gp mpg mpeg wmv flv mxf ogv gif apng".split()  # noqa: SIM905
 )
 KEY = "$.input.uri"
+_HTTP = ("http://", "https://")
 # Threads wait for one request per object; they need no cores.
 _STAT_THREADS = 16
 
@@ -93,9 +94,9 @@ def _stat(uri: str, store: tuple[Any, str] | None) -> ObjectInfo | OSError:
         try:
             if frames := parse_frame_folder(uri):
                 return stat_folder(frames)
-            if store is None:
-                return objects.local(Path(uri))
-            files, path = store
+            if (local := local_path(uri)) is not None:
+                return objects.local(local)
+            files, path = filesystem(uri) if store is None else store
             info = with_retries(lambda: files.info(path))
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             return error
@@ -106,22 +107,22 @@ def _list_files(uri: str) -> tuple[list[ObjectInfo], bool]:
     """Return the files at a uri, and whether they are videos whatever their extensions."""
     frames = parse_frame_folder(uri)
     if frames is None:
-        return _list_local(uri) if local_path(uri) else with_retries(lambda: _list_remote(uri))
+        path = local_path(uri)
+        return with_retries(lambda: _list_remote(uri)) if path is None else _list_local(path)
     video = stat_folder(frames)
     if not video.etag:
         raise FileNotFoundError(uri)
     return [video], True
 
 
-def _list_local(uri: str) -> tuple[list[ObjectInfo], bool]:
-    path = Path(normalize_uri(uri))
+def _list_local(path: Path) -> tuple[list[ObjectInfo], bool]:
     if path.is_dir():
         return [objects.local(file) for file in _walk(path)], False
     if path.exists():
         return [objects.local(path)], True
     if not has_magic(str(path)):
         raise FileNotFoundError(path)
-    files, pattern = filesystem(str(path))
+    files, pattern = filesystem(uri_of(path))
     matches = [Path(match) for match in files.glob(pattern) if _is_visible(match, pattern)]
     videos = [objects.local(match) for match in matches if not match.is_dir()]
     return videos, _has_extension(pattern)
@@ -138,6 +139,8 @@ def _walk(folder: Path) -> Iterable[Path]:
 
 def _list_remote(uri: str) -> tuple[list[ObjectInfo], bool]:
     files, path = filesystem(uri)
+    if uri.startswith(_HTTP):  # has no listings
+        return [objects.remote(uri, files.info(path))], True
     path = path.rstrip("/")
     is_glob = has_magic(path) and not files.exists(path)
     infos = files.glob(path, detail=True) if is_glob else files.find(path, detail=True)

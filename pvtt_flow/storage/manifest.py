@@ -17,7 +17,7 @@ from pvtt_flow.core import ids
 from pvtt_flow.params import Params, broken_rule
 from pvtt_flow.storage.frame_folders.folders import strip_fps
 from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
-from pvtt_flow.storage.uris import normalize_uri
+from pvtt_flow.storage.uris import normalize_uri, uri_without_signature
 from pvtt_flow.types import Prompt
 
 EXTENSIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -89,6 +89,11 @@ class Entry:
     shots: tuple[tuple[int, ...], ...]
 
 
+def video_id_of(uri: str) -> str:
+    """Return the default id of a video, which depends on neither a frame rate nor a signature."""
+    return ids.video_id(uri_without_signature(strip_fps(uri)))
+
+
 def is_manifest(uri: str) -> bool:
     """Return whether the uri has the file extension of a manifest."""
     return uri.lower().endswith(EXTENSIONS)
@@ -129,7 +134,7 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
     except ValueError as error:
         raise manifest_error(manifest, where, f"shots: {error}") from None
     uri = _resolve(manifest, row.uri)
-    return Entry(uri, row.id or ids.video_id(strip_fps(uri)), prompts, shots)
+    return Entry(uri, row.id or video_id_of(uri), prompts, shots)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:

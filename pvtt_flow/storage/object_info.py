@@ -5,6 +5,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+from pvtt_flow.storage.uris import uri_of
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -20,18 +22,21 @@ class ObjectInfo:
 
 def local(path: Path) -> ObjectInfo:
     """Return a file's metadata; its etag is its modification time and size, which costs no read."""
+    uri = uri_of(path)
     try:
         stat = path.stat()
     except (FileNotFoundError, PermissionError):
-        return ObjectInfo(str(path), "", 0)
+        return ObjectInfo(uri, "", 0)
     if not S_ISREG(stat.st_mode):
-        return ObjectInfo(str(path), "", 0)
-    return ObjectInfo(str(path), f"{stat.st_mtime_ns}-{stat.st_size}", stat.st_size)
+        return ObjectInfo(uri, "", 0)
+    return ObjectInfo(uri, f"{stat.st_mtime_ns}-{stat.st_size}", stat.st_size)
 
 
 def remote(uri: str, info: dict[str, Any]) -> ObjectInfo:
     """Return the metadata in an fsspec `info`; a store without ETags gets time and size."""
     etag = info.get("ETag") or info.get("etag")
     size_bytes = int(info["size"] or 0)
-    modified = info.get("LastModified") or info.get("mtime") or info.get("created")
+    # Keys of s3fs, of HTTP headers, and of other filesystems.
+    keys = ("LastModified", "Last-Modified", "mtime", "created")
+    modified = next((info[key] for key in keys if info.get(key)), None)
     return ObjectInfo(uri, str(etag).strip('"') if etag else f"{modified}-{size_bytes}", size_bytes)

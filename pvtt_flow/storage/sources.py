@@ -1,9 +1,8 @@
 """List the videos that `$.input` names."""
 
-from pvtt_flow.core import ids
-from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder, strip_fps
+from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder
 from pvtt_flow.storage.listing import list_videos, stat_all
-from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
+from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest, video_id_of
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.uris import normalize_uri, redact_uri
 from pvtt_flow.types import Source
@@ -23,7 +22,7 @@ def list_sources(params: InputParams) -> list[Source]:
     frames_fps = params.frames_fps if params.frame_folders else None
     return [
         Source(
-            video_id=ids.video_id(strip_fps(video.uri)),
+            video_id=video_id_of(video.uri),
             uri=video.uri,
             etag=video.etag,
             size_bytes=video.size_bytes,

@@ -1,25 +1,53 @@
 """Parse and normalize uris, and remove secrets from them."""
 
 import os
+import re
 from pathlib import Path
+from urllib.parse import unquote
+
+# Names of parameters of signed URLs: AWS, Google Cloud, CloudFront, and tokens of other servers.
+_SECRET = re.compile(
+    r"^x-(amz|goog)-|sig|token|secret|credential|password|auth|expires|policy|key-?pair|access-?key"
+    r"|api-?key|security|access-?id"
+)
+# Parameters of an Azure shared access signature; too short to be secrets elsewhere.
+_AZURE = frozenset(
+    ("sv", "ss", "srt", "sr", "st", "se", "sp", "spr", "sip", "si", "sdd",
+     "skoid", "sktid", "skt", "ske", "sks", "skv", "sig")
+)  # fmt: skip
 
 
 def local_path(uri: str) -> Path | None:
     """Return the absolute path of a local uri (plain or `file://`), and None for a remote one.
 
-    Symbolic links are kept.
+    Symbolic links are kept. A `file://` uri is percent-decoded (RFC 8089), as `Path.as_uri` encodes
+    it; a plain path is taken as it is.
     """
     if uri.startswith("file://"):
-        uri = uri.removeprefix("file://")
+        uri = unquote(
+            uri.removeprefix("file://").removeprefix("localhost"), errors="surrogateescape"
+        )
     elif "://" in uri:
         return None
     return Path(os.path.normpath(Path(uri).expanduser().absolute()))
 
 
+def uri_of(path: Path) -> str:
+    """Return the path as text, or its percent-encoded `file://` uri if it is not UTF-8.
+
+    Names of files are bytes, and uris are text in tables, logs and ids.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path.as_uri()
+    return str(path)
+
+
 def normalize_uri(uri: str) -> str:
     """Return the absolute path of a local uri; remove slashes at the end of a remote one."""
     path = local_path(uri)
-    return str(path) if path is not None else uri.rstrip("/")
+    return uri_of(path) if path is not None else uri.rstrip("/")
 
 
 def redact_uri(uri: str) -> str:
@@ -31,6 +59,29 @@ def redact_uri(uri: str) -> str:
     if scheme in ("http", "https"):
         path = path.partition("?")[0]
     return f"{scheme}://{netloc.rpartition('@')[2]}{slash}{path}"
+
+
+def uri_without_signature(uri: str) -> str:
+    """Return the uri as tables and ids have it: without user, password and parameters that sign it.
+
+    A signed URL is a secret while it is valid, and another one of the same video has another
+    signature. Other parameters stay: they may say which video it is.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return uri
+    netloc, slash, path = rest.partition("/")
+    if scheme in ("http", "https"):
+        path, _, query = path.partition("?")
+        parameters = [text for text in query.split("&") if text and not _signs(text, query)]
+        path += "?" * bool(parameters) + "&".join(parameters)
+    return f"{scheme}://{netloc.rpartition('@')[2]}{slash}{path}"
+
+
+def _signs(parameter: str, query: str) -> bool:
+    name = parameter.partition("=")[0].lower()
+    is_azure = "sig" in (text.partition("=")[0].lower() for text in query.split("&"))
+    return bool(_SECRET.search(name)) or (is_azure and name in _AZURE)
 
 
 def s3_endpoint() -> str | None:

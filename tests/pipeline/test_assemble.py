@@ -139,3 +139,10 @@ def test_a_summary_without_videos() -> None:
     summary = Summary(run_id="run", num_planned=0, plan={})
     assert (summary.failure_fraction, summary.frames_per_s) == (0.0, 0.0)
     assert summary.slot_utilization == 0.0
+
+
+def test_the_signature_of_a_url_is_not_stored() -> None:
+    signed = replace(SHOT.source, uri="https://h/mug.mp4?X-Amz-Signature=s3cret&part=2")
+    assembled = assembler().add(replace(SHOT, source=signed), finished_at_ns=7)
+    assert assembled is not None
+    assert assembled[0].uri == "https://h/mug.mp4?part=2"

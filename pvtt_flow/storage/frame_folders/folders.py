@@ -114,7 +114,7 @@ def group_by_folder(
     others: list[ObjectInfo] = []
     for info in objects:
         is_frame = parse_frame_name(base_name(info.uri))
-        (by_folder[info.uri.rpartition("/")[0]] if is_frame else others).append(info)
+        (by_folder[_folder_of(info.uri)] if is_frame else others).append(info)
     videos = []
     for folder, pictures in by_folder.items():
         if len(pictures) < _MIN_FRAMES:
@@ -122,3 +122,9 @@ def group_by_folder(
         else:
             videos.append(folder_as_video(FrameFolder(folder, fps), pictures))
     return videos, others
+
+
+def _folder_of(uri: str) -> str:
+    folder = uri.rpartition("/")[0]
+    # Of a name that is not UTF-8; its folder may be.
+    return normalize_uri(folder) if folder.startswith("file://") else folder

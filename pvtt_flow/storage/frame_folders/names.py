@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
+from urllib.parse import unquote
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.object_info import ObjectInfo
@@ -33,6 +34,12 @@ def parse_frame_name(name: str) -> FrameName | None:
 def base_name(uri: str) -> str:
     """Return the last part of a uri."""
     return uri.rpartition("/")[2]
+
+
+def unquoted_name(uri: str) -> str:
+    """Return the name of the file; that of a `file://` uri is decoded."""
+    name = base_name(uri)
+    return unquote(name, errors="surrogateescape") if uri.startswith("file://") else name
 
 
 def sorted_by_number(

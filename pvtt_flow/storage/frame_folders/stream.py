@@ -14,7 +14,7 @@ import numpy as np
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.frame_folders.folders import MAX_FRAMES, FrameFolder, list_frames
-from pvtt_flow.storage.frame_folders.names import Coding, base_name, sorted_by_number
+from pvtt_flow.storage.frame_folders.names import Coding, sorted_by_number, unquoted_name
 from pvtt_flow.storage.uris import redact_uri
 from pvtt_flow.types import PictureSequence
 
@@ -147,7 +147,7 @@ def open_frames(frames: FrameFolder) -> FrameStream:
         if picture.size_bytes > MAX_PICTURE_BYTES:
             raise _over("a picture must have less than 2 GiB", redact_uri(picture.uri))
     files, folder = filesystem(frames.folder)
-    listed = [(f"{folder}/{base_name(p.uri)}", p.size_bytes) for p in ordered]
+    listed = [(f"{folder}/{unquoted_name(p.uri)}", p.size_bytes) for p in ordered]
     return FrameStream(files, listed, coding, frames.rate)
 
 
