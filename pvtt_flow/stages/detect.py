@@ -6,11 +6,15 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from pvtt_flow.core import rle
 from pvtt_flow.core.prompt_frame import most_confident
-from pvtt_flow.core.prompts import DetectParams, choose_products, merge_prompts, prompts_within
+from pvtt_flow.core.prompts import (
+    DetectParams,
+    choose_products,
+    fit_prompts,
+    merge_prompts,
+    prompts_within,
+)
 from pvtt_flow.core.timeline import SamplingParams
-from pvtt_flow.errors import DataError
 from pvtt_flow.models.detector import Detector, check_classes
 from pvtt_flow.stages._candidates import CandidateFrames
 from pvtt_flow.stages._failures import guarded, with_failure
@@ -99,8 +103,7 @@ class Detect:
         self, manifest: tuple[Prompt, ...], candidates: Sequence[tuple[Frame, Detections]]
     ) -> tuple[Prompt, ...]:
         height_px, width_px = candidates[0][0].rgb.shape[:2]
-        for prompt in manifest:
-            _check_prompt(prompt, width_px, height_px)
+        manifest = fit_prompts(manifest, width_px, height_px)
         detected = [
             choose_products(
                 detections,
@@ -111,7 +114,18 @@ class Detect:
             )
             for frame, detections in candidates
         ]
-        return most_confident([merge_prompts(manifest, prompts) for prompts in detected])
+        return most_confident(
+            [
+                merge_prompts(
+                    manifest,
+                    prompts,
+                    width_px=width_px,
+                    height_px=height_px,
+                    max_iou=self._params.max_iou,
+                )
+                for prompts in detected
+            ]
+        )
 
 
 def _manifest_prompts(record: ShotRecord) -> tuple[Prompt, ...]:
@@ -119,18 +133,3 @@ def _manifest_prompts(record: ShotRecord) -> tuple[Prompt, ...]:
     if record.shot is None:
         return ()
     return prompts_within(record.source.prompts, record.shot.start_frame, record.shot.stop_frame)
-
-
-def _check_prompt(prompt: Prompt, width_px: int, height_px: int) -> None:
-    """Raise DataError for a manifest prompt outside the frame or for another frame size."""
-    where = f"prompt of object {prompt.object_id} on frame {prompt.frame_index}"
-    rule = f"must fit the frame of {width_px}x{height_px}"
-    if prompt.box_xyxy is not None:
-        x0, y0, x1, y1 = prompt.box_xyxy
-        if not (0 <= x0 < x1 <= width_px and 0 <= y0 < y1 <= height_px):
-            raise DataError("bad_prompt", f"{where}: box_xyxy {rule}, got {prompt.box_xyxy}")
-    for x, y in prompt.points_xy:
-        if not (0 <= x < width_px and 0 <= y < height_px):
-            raise DataError("bad_prompt", f"{where}: points_xy {rule}, got ({x}, {y})")
-    if prompt.mask_rle is not None and not rle.fits(prompt.mask_rle, height_px, width_px):
-        raise DataError("bad_prompt", f"{where}: mask_rle {rule}, got other COCO counts")

@@ -24,14 +24,16 @@ EXTENSIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
 MAX_PROMPTS = 1_000
 MAX_SHOTS = 10_000
 _MAX_QUOTED_CHARS = 80
+# Tables hold 64 bits; no video has as many frames or objects as 32.
+_MAX_INT = (1 << 31) - 1
 
 
 class ManifestPrompt(Params):
     """Prompt for the tracker, in display pixels; needs a box, points or a mask."""
 
-    object_id: int | None = Field(default=None, ge=0)
+    object_id: int | None = Field(default=None, ge=0, le=_MAX_INT)
     """Id of the object; prompts with the same id belong to one object. Default: a new object."""
-    frame: int | None = Field(default=None, ge=0)
+    frame: int | None = Field(default=None, ge=0, le=_MAX_INT)
     """Index of the frame, from 0. Default: 0."""
     box_xyxy: list[float] | None = Field(default=None, min_length=4, max_length=4)
     """Box around the object: x0, y0, x1, y1."""
@@ -56,7 +58,9 @@ def _json_text(value: object) -> object:
         raise ValueError(f"must be JSON text ({error})") from None
 
 
-FrameInterval = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)]
+FrameInterval = Annotated[
+    list[Annotated[int, Field(ge=0, le=_MAX_INT)]], Field(min_length=2, max_length=2)
+]
 """`[start_frame, stop_frame]`, counted from 0; `stop_frame` is excluded."""
 
 

@@ -86,12 +86,12 @@ def mask_rle(height_px: int, width_px: int) -> str:
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [
-        (box_prompt(3, (0, 0, 97, 64)), "box_xyxy must fit the frame of 96x64, got (0, 0, 97, 64)"),
-        (box_prompt(3, (-1, 0, 9, 9)), "box_xyxy must fit the frame of 96x64, got (-1, 0, 9, 9)"),
+        (box_prompt(3, (0, 0, 98, 64)), "box_xyxy must fit the frame of 96x64, got (0, 0, 98, 64)"),
+        (box_prompt(3, (-2, 0, 9, 9)), "box_xyxy must fit the frame of 96x64, got (-2, 0, 9, 9)"),
         (box_prompt(3, (9, 9, 9, 20)), "box_xyxy must fit the frame of 96x64, got (9, 9, 9, 20)"),
         (
-            Prompt(object_id=3, frame_index=0, points_xy=((5, 5), (96, 5)), point_labels=(1, 0)),
-            "points_xy must fit the frame of 96x64, got (96, 5)",
+            Prompt(object_id=3, frame_index=0, points_xy=((5, 5), (98, 5)), point_labels=(1, 0)),
+            "points_xy must fit the frame of 96x64, got (98, 5)",
         ),
         (
             Prompt(object_id=3, frame_index=0, mask_rle=mask_rle(96, 96)),
