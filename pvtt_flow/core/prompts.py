@@ -33,7 +33,7 @@ class DetectParams(Params):
     (confidence), `area` (size), or `centrality` (closeness to the picture's center)."""
     max_iou: Annotated[float, Field(ge=0, le=1)] = 0.7
     """Largest overlap (IoU) of two products; of two boxes that overlap more, the lower-ranked one
-    is dropped."""
+    is dropped, and so is a product that overlaps more with a prompt of the manifest."""
     min_area: Annotated[float, Field(ge=0, le=1)] = 0.001
     """Smallest area of a product, as a fraction of the picture's area."""
     prompt_frame: Literal["first", "sharp", "confident"] = "first"

@@ -194,13 +194,17 @@ BAD_LINES = [
     ("", "must have at least one row, got none"),
     (
         '{"uri": "a", "prompts": [{"object_id": 9223372036854775808, "box_xyxy": [0, 0, 9, 9]}]}',
-        "line 1: prompts[0].object_id must be less than or equal to 2147483647, "
-        "got 9223372036854775808",
+        (
+            "line 1: prompts[0].object_id must be less than or equal to 2147483647, "
+            "got 9223372036854775808"
+        ),
     ),
     (
         '{"uri": "a", "prompts": [{"frame": 18446744073709551616, "box_xyxy": [0, 0, 9, 9]}]}',
-        "line 1: prompts[0].frame must be less than or equal to 2147483647, "
-        "got 18446744073709551616",
+        (
+            "line 1: prompts[0].frame must be less than or equal to 2147483647, "
+            "got 18446744073709551616"
+        ),
     ),
     (
         '{"uri": "a", "shots": [[0, 9223372036854775808]]}',
