@@ -1,5 +1,7 @@
 """List video files, with the metadata that stores return without opening them."""
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from glob import has_magic
@@ -17,14 +19,19 @@ from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe
 from pvtt_flow.storage.uris import local_path, redact_uri, uri_of
 
-VIDEO_EXTENSIONS = frozenset(
-    # Of animated pictures, only formats that are rarely stills.
-    "mp4 mov m4v mkv webm avi ts mts 3gp mpg mpeg wmv flv mxf ogv gif apng".split()  # noqa: SIM905
+# Of animated pictures, only formats that are rarely stills. Of cameras, `mod`, `lrv` and `insv` are
+# MPEG files.
+_EXTENSIONS = (
+    "mp4 mov m4v mkv webm avi ts mts m2ts m2t 3gp 3g2 mpg mpeg m2v vob mod wmv asf flv f4v mxf ogv "
+    "qt dv divx lrv insv h264 264 hevc h265 265 y4m gif apng"
 )
+VIDEO_EXTENSIONS = frozenset(_EXTENSIONS.split())
 KEY = "$.input.uri"
 _HTTP = ("http://", "https://")
 # Threads wait for one request per object; they need no cores.
 _STAT_THREADS = 16
+_MAX_LOGGED = 10
+_LOG = logging.getLogger(__name__)
 
 
 def list_videos(
@@ -51,7 +58,23 @@ def list_videos(
             f"extension ({', '.join(sorted(wanted))}); correct the uri, or add an extension to "
             f"$.input.extensions{_frame_folders_hint(files)}"
         )
+    if len(videos) < len(others):
+        _log_skipped([o for o in others if _extension(o.uri) not in wanted], uri)
     return sorted([*videos, *folders], key=lambda video: video.uri)
+
+
+def _log_skipped(skipped: list[ObjectInfo], uri: str) -> None:
+    """Log how many files are no videos, by extension, so that none is missed in silence."""
+    counts = Counter(f".{_extension(o.uri)}" if _extension(o.uri) else "none" for o in skipped)
+    most = sorted(counts, key=lambda extension: (-counts[extension], extension))[:_MAX_LOGGED]
+    _LOG.info(
+        "%d files at %s have no video extension and are skipped (%s%s); $.input.extensions adds "
+        "extensions",
+        len(skipped),
+        redact_uri(uri),
+        ", ".join(f"{counts[extension]} {extension}" for extension in most),
+        ", ..." if len(counts) > _MAX_LOGGED else "",
+    )
 
 
 def _frame_folders_hint(files: list[ObjectInfo]) -> str:

@@ -111,9 +111,9 @@ def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
         list_sources(InputParams(uri=str(tmp_path)))
     assert str(caught.value) == (
         f"$.input.uri: no videos at {tmp_path}: none of its 1 files has a video "
-        "extension (3gp, apng, avi, flv, gif, m4v, mkv, mov, mp4, mpeg, mpg, mts, mxf, ogv, ts, "
-        "webm, wmv); correct the uri, or add an extension to "
-        "$.input.extensions"
+        "extension (264, 265, 3g2, 3gp, apng, asf, avi, divx, dv, f4v, flv, gif, h264, h265, hevc, "
+        "insv, lrv, m2t, m2ts, m2v, m4v, mkv, mod, mov, mp4, mpeg, mpg, mts, mxf, ogv, qt, ts, "
+        "vob, webm, wmv, y4m); correct the uri, or add an extension to $.input.extensions"
     )
 
 
@@ -125,3 +125,20 @@ def test_a_glob_without_matches(folder: Path) -> None:
 def test_an_unknown_scheme() -> None:
     with pytest.raises(PreflightError, match="no filesystem for ftpx://u/v; install the fsspec"):
         list_sources(InputParams(uri="ftpx://me:secret@u/v"))
+
+
+def test_files_that_are_no_videos_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.mp4", "b.m2ts", "c.VOB", "d.txt", "e.txt", "f.jpg", "README"):
+        (tmp_path / name).touch()
+    with caplog.at_level("INFO", "pvtt_flow"):
+        assert names(tmp_path, tmp_path) == ["a.mp4", "b.m2ts", "c.VOB"]
+    assert (
+        f"4 files at {tmp_path} have no video extension and are skipped (2 .txt, 1 .jpg, 1 none); "
+        "$.input.extensions adds extensions"
+    ) in caplog.messages
+    caplog.clear()
+    with caplog.at_level("INFO", "pvtt_flow"):
+        assert names(tmp_path / "d.txt", tmp_path) == ["d.txt"]
+    assert caplog.messages == []
