@@ -71,6 +71,12 @@ def submit(address: str, submission: Submission) -> "JobSubmissionClient":
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's"
         ) from None
     except (OSError, RuntimeError) as error:
+        if "status code 413" in str(error):
+            raise PreflightError(
+                "--working-dir: the folder must be small enough for the dashboard, which takes "
+                "about 100 MB, got a larger one; name large files in its .gitignore, or put them "
+                "into the image or a bucket"
+            ) from None
         raise PreflightError(
             f"--address: a Ray dashboard at {address} must take the job, but {error}"
         ) from None

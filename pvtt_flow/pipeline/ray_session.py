@@ -5,12 +5,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from pvtt_flow.errors import ClusterError
 
 # Rows are small and frames never enter the object store, so Ray's default, a third of memory, is
 # too much.
 _LOCAL_STORE_BYTES = 1 << 30
+_LOG = logging.getLogger("pvtt_flow")
 _KEPT = "Committed results are kept; the next run processes the rest."
 
 
@@ -27,26 +29,60 @@ class Capacity:
 
 @contextmanager
 def connect_to_ray() -> Iterator[Capacity]:
-    """Connect to `$RAY_ADDRESS`, which submitted jobs have, or start Ray; shut down at exit."""
+    """Connect to `$RAY_ADDRESS`, which submitted jobs have, or start Ray; shut down at exit.
+
+    Raises ClusterError if the cluster does not answer, or if Ray does not start.
+    """
     _set_ray_defaults()
     import ray
 
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(logging_level=logging.WARNING)
+    if address := os.environ.get("RAY_ADDRESS"):
+        _connect(address)
     else:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            logging_level=logging.ERROR,
-            # Failures of videos come back as rows; other output of workers stays in Ray's log
-            # folder.
-            log_to_driver=False,
-            object_store_memory=_LOCAL_STORE_BYTES,
-        )
+        _start()
     try:
         yield _capacity()
     finally:
         ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    import ray
+
+    try:
+        ray.init(logging_level=logging.WARNING)
+    except Exception as error:
+        raise ClusterError(
+            f"$RAY_ADDRESS: a Ray cluster at {address} must answer, but {_first_line(error)}; "
+            "check the address, and that the cluster has the same versions of Ray and Python"
+        ) from error
+
+
+def _start() -> None:
+    """Start Ray on this machine; on a busy one it may need a second attempt."""
+    import ray
+
+    start = partial(
+        ray.init,
+        address="local",
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        # Failures of videos come back as rows; other output of workers stays in Ray's log folder.
+        log_to_driver=False,
+        object_store_memory=_LOCAL_STORE_BYTES,
+    )
+    try:
+        try:
+            start()
+        except Exception as error:  # noqa: BLE001 (Ray raises errors of any class)
+            _LOG.warning("Ray did not start; trying again (%s)", _first_line(error))
+            ray.shutdown()
+            start()
+    except Exception as error:
+        raise ClusterError(
+            f"Ray must start on this machine, but {_first_line(error)}; run again when the machine "
+            "is less busy, or see Ray's log in /tmp/ray/session_latest/logs"
+        ) from error
 
 
 @contextmanager

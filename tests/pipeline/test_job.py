@@ -9,7 +9,7 @@ import yaml
 
 from pvtt_flow.config import loading
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.pipeline.job import CONFIG_VARIABLE, JobMonitor, make_submission
+from pvtt_flow.pipeline.job import CONFIG_VARIABLE, JobMonitor, make_submission, submit
 
 CONFIG = loading.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
 NOW = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
@@ -94,3 +94,12 @@ def test_stopping_repeats_the_request_and_waits_for_the_end() -> None:
     jobs = FakeJobs(iter([("RUNNING", ""), ("RUNNING", ""), ("STOPPED", "")]), deaf=2)
     assert JobMonitor(jobs, "j", print).follow(stopping=True) == "STOPPED"
     assert jobs.stopped == ["j"]
+
+
+def test_a_working_dir_that_is_too_large_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: object, *args: object, **options: object) -> None:
+        raise RuntimeError("Request failed with status code 413: Request Entity Too Large.")
+
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient.__init__", refuse)
+    with pytest.raises(PreflightError, match=r"^--working-dir: .* takes about 100 MB"):
+        submit("http://127.0.0.1:8265", make_submission(CONFIG, now=NOW, working_dir="w"))

@@ -1,4 +1,4 @@
-"""Messages for errors by which Ray ends a run."""
+"""Messages for errors by which Ray ends a run, or does not start."""
 
 import pytest
 from ray.data.exceptions import ExecutionTimeoutError
@@ -6,7 +6,7 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, RayTaskError
 
 from pvtt_flow.errors import ClusterError
 from pvtt_flow.pipeline import ray_session
-from pvtt_flow.pipeline.ray_session import Capacity, translate_ray_errors
+from pvtt_flow.pipeline.ray_session import Capacity, connect_to_ray, translate_ray_errors
 
 AT_START = Capacity(num_cpus=16, num_gpus=2)
 
@@ -43,3 +43,44 @@ def test_a_bug_keeps_its_traceback() -> None:
     bug = RayTaskError("propagate", "Traceback …", ValueError("a bug"))
     with pytest.raises(RayTaskError), translate_ray_errors(AT_START, 60):
         raise bug
+
+
+class FakeInit:
+    """`ray.init` that fails some times."""
+
+    def __init__(self, num_failures: int) -> None:
+        self.num_failures = num_failures
+        self.addresses: list[str | None] = []
+
+    def __call__(self, address: str | None = None, **options: object) -> None:
+        assert options
+        self.addresses.append(address)
+        if len(self.addresses) <= self.num_failures:
+            raise Exception("The current node timed out during startup.\nMore lines")  # noqa: TRY002
+
+
+def test_ray_may_need_a_second_attempt(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("ray.init", init := FakeInit(1))
+    with connect_to_ray() as capacity:
+        assert capacity == Capacity(num_cpus=8, num_gpus=1)
+    assert init.addresses == ["local", "local"]
+    assert "Ray did not start; trying again (The current node timed out" in caplog.text
+
+
+def test_ray_that_does_not_start_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.init", init := FakeInit(9))
+    message = r"^Ray must start on this machine, but The current node timed out during startup\."
+    with pytest.raises(ClusterError, match=message), connect_to_ray():
+        pass
+    assert len(init.addresses) == 2
+
+
+def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr("ray.init", init := FakeInit(9))
+    message = r"^\$RAY_ADDRESS: a Ray cluster at 10.0.0.1:6379 must answer, but The current node"
+    with pytest.raises(ClusterError, match=message), connect_to_ray():
+        pass
+    assert init.addresses == [None]
