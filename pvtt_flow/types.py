@@ -27,6 +27,7 @@ FrameFlag = Literal["prompted", "absent", "border"]
 VideoFlag = Literal["truncated"]
 Status = Literal["ok", "empty", "failed", "quarantined"]
 VerdictName = Literal["accept", "review", "reject"]
+AddProducts = Literal["always", "unprompted", "never"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,8 @@ class Source:
     """From the manifest."""
     shots: tuple[tuple[int, ...], ...] = ()
     """Frames `[start, stop)`, from the manifest; if empty, cuts are detected."""
+    add_products: AddProducts | None = None
+    """From the manifest; null: as the config says (`DetectParams.add_products`)."""
     work_key: str = ""
     """Hash of content, of the settings that change results, of weights and of the schema version;
     set by the plan."""

@@ -154,9 +154,12 @@ class RunConfig(Params):
         )
 
     def _ignored_detect_keys(self) -> set[str]:
-        """Return the keys of `detect` that have no effect while prompts are on first frames.
+        """Return the keys of `detect` that have no effect.
 
-        `prompt_frame` itself is one of them: results from before it existed stay up to date.
+        Keys that were added later are among them while they have their defaults: results from
+        before they existed stay up to date.
         """
-        first = self.detect.prompt_frame == "first"
-        return {"prompt_frame", "num_candidates"} if first else set()
+        ignored = set() if self.detect.add_products != "always" else {"add_products"}
+        if self.detect.prompt_frame == "first":
+            ignored |= {"prompt_frame", "num_candidates"}
+        return ignored

@@ -11,7 +11,7 @@ from pydantic import Field
 from pvtt_flow.core import boxes, rle
 from pvtt_flow.errors import DataError
 from pvtt_flow.params import Params
-from pvtt_flow.types import Detections, Prompt
+from pvtt_flow.types import AddProducts, Detections, Prompt
 
 # Other tools round coordinates to whole pixels, or add a half.
 _ROUNDING_PX = 1.0
@@ -22,6 +22,10 @@ _LAST_PX = 1e-3
 class DetectParams(Params):
     """Selection of products among the detector's boxes, and of the frame that is searched."""
 
+    add_products: AddProducts = "always"
+    """Videos whose detected products become objects: `always`: all videos, next to the prompts of
+    the manifest; `unprompted`: videos without prompts in the manifest; `never`: none, so that only
+    prompts of the manifest are tracked. A manifest can say this for each video."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.25
     """Lowest confidence of a detection that is kept."""
     classes: tuple[str, ...] | None = None

@@ -90,17 +90,19 @@ def make_plan(
 
 def work_key(source: Source, lineage: Lineage) -> str:
     """Return the hash of everything that determines results: content, manifest, config, weights."""
-    return hash_of(
-        {
-            "etag": source.etag,
-            "size_bytes": source.size_bytes,
-            "prompts": [asdict(p) for p in source.prompts],
-            "shots": source.shots,
-            "config": lineage.config_hash,
-            "detector": lineage.detector_hash,
-            "tracker": lineage.tracker_hash,
-        }
-    )
+    key = {
+        "etag": source.etag,
+        "size_bytes": source.size_bytes,
+        "prompts": [asdict(p) for p in source.prompts],
+        "shots": source.shots,
+        "config": lineage.config_hash,
+        "detector": lineage.detector_hash,
+        "tracker": lineage.tracker_hash,
+    }
+    # Added later: without it the key is that of results from before.
+    if source.add_products is not None:
+        key["add_products"] = source.add_products
+    return hash_of(key)
 
 
 def _sort_key(source: Source) -> tuple[int, str]:

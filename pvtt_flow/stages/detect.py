@@ -56,10 +56,8 @@ class Detect:
         started = time.perf_counter()
         shots = list(pool.map(self._decode, records))
         frames = [frame for _, shot_frames in shots for frame in shot_frames]
-        if not frames:
-            return [record for record, _ in shots]
         try:
-            batch = self._detector.detect([frame.rgb for frame in frames])
+            batch = self._detector.detect([frame.rgb for frame in frames]) if frames else []
             detections = dict(zip(frames, batch, strict=True))
         except Exception as error:  # noqa: BLE001 (one bad batch must not stop the others)
             return [
@@ -67,7 +65,7 @@ class Detect:
                 for record, shot_frames in shots
             ]
         num_decoded = sum(1 for _, shot_frames in shots if shot_frames)
-        detect_s = (time.perf_counter() - started) / num_decoded
+        detect_s = (time.perf_counter() - started) / max(num_decoded, 1)
         return [
             prompted
             for record, shot_frames in shots
@@ -79,13 +77,25 @@ class Detect:
         ]
 
     def _decode(self, record: ShotRecord) -> tuple[ShotRecord, Sequence[Frame]]:
-        """Return the record and its candidate frames: none if it has failed, or fails here."""
-        if record.failure is not None or record.shot is None:
+        """Return the record and its candidate frames.
+
+        There are none if it has failed, or fails here, or gets no products.
+        """
+        if record.failure is not None or record.shot is None or not self._adds_products(record):
             return record, ()
         try:
             return record, self._candidates.decode(record, record.shot)
         except Exception as error:  # noqa: BLE001 (a bad video must not stop the others)
             return with_failure(record, "detect", error), ()
+
+    def _adds_products(self, record: ShotRecord) -> bool:
+        match record.source.add_products or self._params.add_products:
+            case "always":
+                return True
+            case "unprompted":
+                return not record.source.prompts
+            case "never":
+                return False
 
     def _add_prompts(
         self,
@@ -93,9 +103,13 @@ class Detect:
         detect_s: float,
         record: ShotRecord,
     ) -> Sequence[ShotRecord]:
-        if not candidates:
+        video, manifest = record.video, _manifest_prompts(record)
+        if record.failure is not None or video is None:
             return [record]
-        prompts = self._choose_prompts(_manifest_prompts(record), candidates)
+        if not candidates:
+            prompts = fit_prompts(manifest, video.width_px, video.height_px)
+            return [replace(record, prompts=prompts)]
+        prompts = self._choose_prompts(manifest, candidates)
         timings = replace(record.timings, detect_s=detect_s)
         return [replace(record, prompts=prompts, timings=timings)]
 

@@ -18,7 +18,7 @@ from pvtt_flow.params import Params, broken_rule
 from pvtt_flow.storage.frame_folders.folders import strip_fps
 from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
 from pvtt_flow.storage.uris import normalize_uri, uri_without_signature
-from pvtt_flow.types import Prompt
+from pvtt_flow.types import AddProducts, Prompt
 
 EXTENSIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
 MAX_PROMPTS = 1_000
@@ -81,6 +81,9 @@ class ManifestRow(Params):
         BeforeValidator(_json_text),
     ] = None
     """Shots, in place of shot detection; frames outside them are skipped."""
+    add_products: AddProducts | None = None
+    """Addition of detected products: `always`, `unprompted` or `never`. Default: as
+    `$.detect.add_products` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Entry:
     video_id: str
     prompts: tuple[Prompt, ...]
     shots: tuple[tuple[int, ...], ...]
+    add_products: AddProducts | None = None
 
 
 def video_id_of(uri: str) -> str:
@@ -138,7 +142,7 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
     except ValueError as error:
         raise manifest_error(manifest, where, f"shots: {error}") from None
     uri = _resolve(manifest, row.uri)
-    return Entry(uri, row.id or video_id_of(uri), prompts, shots)
+    return Entry(uri, row.id or video_id_of(uri), prompts, shots, row.add_products)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:

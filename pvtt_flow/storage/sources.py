@@ -48,6 +48,7 @@ def _from_manifest(params: InputParams, input_uri: str) -> list[Source]:
             size_bytes=video.size_bytes,
             prompts=entry.prompts,
             shots=entry.shots,
+            add_products=entry.add_products,
             input_uri=input_uri,
         )
         for entry, video in zip(entries, videos, strict=True)

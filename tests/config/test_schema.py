@@ -24,6 +24,7 @@ CHANGES_RESULTS = {
     "shots.max_length_s=10": True,
     "sampling.stride=2": True,
     "sampling.target_fps=5": True,
+    "detect.add_products=unprompted": True,
     "detect.min_score=0.9": True,
     "detect.classes=[mug]": True,
     "detect.max_products=2": True,

@@ -146,6 +146,7 @@ def test_gone_and_returned_videos_of_this_input() -> None:
             False,
         ),
         (replace(SOURCE, shots=((0, 5),)), LINEAGE, False),
+        (replace(SOURCE, add_products="never"), LINEAGE, False),
         (SOURCE, replace(LINEAGE, config_hash="other"), False),
         (SOURCE, replace(LINEAGE, detector_hash="other"), False),
         (SOURCE, replace(LINEAGE, tracker_hash="other"), False),

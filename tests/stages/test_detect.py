@@ -13,7 +13,7 @@ from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
-from pvtt_flow.types import Detections, Prompt, ShotRecord
+from pvtt_flow.types import AddProducts, Detections, Prompt, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import FAILED, Box, FakeDetector, box_prompt, inspected, record_of
 from tests.video.clip_maker import encode_images, moving_image, number_of, write_clip
@@ -153,3 +153,40 @@ def test_each_shot_is_looked_at_on_its_first_frame_and_has_its_own_prompts(tmp_p
     assert first.prompts == (early,)
     assert [(p.frame_index, p.label) for p in second.prompts] == [(13, "bottle")]
     assert third.prompts == (replace(late, correction=False),), "nothing to correct in this shot"
+
+
+@pytest.mark.parametrize(
+    ("choice", "of_line", "with_prompts", "without"),
+    [
+        ("always", None, [7, 0], [0]),
+        ("unprompted", None, [7], [0]),
+        ("never", None, [7], []),
+        ("always", "never", [7], []),
+        ("never", "always", [7, 0], [0]),
+        ("never", "unprompted", [7], [0]),
+    ],
+)
+def test_only_the_prompts_of_the_manifest(
+    clip: Path,
+    choice: AddProducts,
+    of_line: AddProducts | None,
+    with_prompts: list[int],
+    without: list[int],
+) -> None:
+    detector = FakeDetector(CUP)
+    shots = [inspected(clip, box_prompt(7, (70, 40, 90, 60))), inspected(clip)]
+    shots = [replace(s, source=replace(s.source, add_products=of_line)) for s in shots]
+    records = detect([*shots, FAILED], detector, add_products=choice)
+    ids = [[prompt.object_id for prompt in record.prompts] for record in records]
+    assert ids == [with_prompts, without, []]
+    assert [record.failure for record in records[:2]] == [None, None]
+    assert sum(map(len, detector.calls)) == (0 in with_prompts) + (0 in without), (
+        "no frame for nothing"
+    )
+
+
+def test_prompts_are_checked_without_a_detection(clip: Path) -> None:
+    shot = inspected(clip, box_prompt(3, (0, 0, 98, 64)))
+    (record,) = detect([shot], FakeDetector(CUP), add_products="never")
+    assert record.failure is not None
+    assert (record.failure.stage, record.failure.kind) == ("detect", "bad_prompt")

@@ -104,7 +104,7 @@ BAD_LINES = [
     ('{"uri": 3}', "line 1: uri must be a valid string, got 3"),
     (
         '{"uri": "a", "url": 1}',
-        "line 1: url is not a known key; known keys: uri, id, prompts, shots",
+        "line 1: url is not a known key; known keys: uri, id, prompts, shots, add_products",
     ),
     (
         '{"uri": "a", "id": "a/b"}',
@@ -190,6 +190,10 @@ BAD_LINES = [
     (
         '{"uri": "a", "id": "x"}\n{"uri": "b", "id": "x"}',
         "line 2: id must be unique, got 'x' as on line 1",
+    ),
+    (
+        '{"uri": "a", "add_products": "sometimes"}',
+        "line 1: add_products must be 'always', 'unprompted' or 'never', got 'sometimes'",
     ),
     ("", "must have at least one row, got none"),
     (
