@@ -1,9 +1,8 @@
 """Value types of the pipeline, in the order in which its stages make them.
 
-Types here are frozen and have no behavior except their checks. All but `Frame`, `Detections` and
-`PictureSequence` cross operators as Arrow rows (`dataset.arrow` derives the schemas from these
-classes), so their fields are plain: str, int, float, bool, bytes, tuples and other types of this
-module.
+Types here are frozen and have no behavior except their checks. All but `Frame` and `Detections`
+cross operators as Arrow rows (`dataset.arrow` derives the schemas from these classes), so their
+fields are plain: str, int, float, bool, bytes, tuples and other types of this module.
 
 Conventions. Times are int64 nanoseconds of presentation time (`_ns`). `frame_index` counts a
 video's frames in presentation order from 0, before sampling. Intervals are `[start, stop)`. Boxes
@@ -11,10 +10,8 @@ are `box_xyxy` in display pixels with exclusive max. The display picture is the 
 stretched to square pixels, then mirrored, then rotated, as the file says.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,16 +130,6 @@ class Shot:
     """Time of the frame after the shot; at the video's end, the last frame's time plus 1/fps."""
     times_ns: tuple[int, ...]
     """Presentation time of each frame of the shot, by which a frame is found again."""
-
-
-class PictureSequence(NamedTuple):
-    """Still pictures, one after the other in one stream, that are the frames of a video."""
-
-    coding: Literal["jpeg", "png"]
-    sizes_bytes: Sequence[int]
-    """Size of each picture, at least 1."""
-    rate: Fraction
-    """Frames per second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.review.contact_sheet import SheetRow, contact_sheet, encode_image, evenly_spaced
 from pvtt_flow.storage.files import write_bytes
-from pvtt_flow.storage.sources import redacted_input_uri
+from pvtt_flow.storage.uris import redact_uri
 from pvtt_flow.types import Masklet, VideoRecord
 from pvtt_flow.video.read import read_frames_at_times
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
@@ -33,7 +33,7 @@ class RunReport:
 def write_run_report(config: RunConfig, summary: Summary) -> RunReport:
     """Write `runs/<run_id>.json` and, unless turned off, `runs/<run_id>.png`."""
     base_uri = f"{config.output.uri.rstrip('/')}/runs/{summary.run_id}"
-    input_params = config.input.model_copy(update={"uri": redacted_input_uri(config.input)})
+    input_params = config.input.model_copy(update={"uri": redact_uri(config.input.uri)})
     report = {
         "config": config.model_copy(update={"input": input_params}).model_dump(mode="json"),
         "summary": asdict(summary),

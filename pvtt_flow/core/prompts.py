@@ -128,7 +128,12 @@ def merge_prompts(
     overlaps with that of a prompt by more than `max_iou`, or has the points of a prompt inside.
     """
     prompted = {prompt.object_id for prompt in manifest}
-    boxes_of = [(prompt, _box_of(prompt, width_px, height_px)) for prompt in manifest]
+    frames = {product.frame_index for product in detected}
+    boxes_of = [
+        (prompt, _box_of(prompt, width_px, height_px))
+        for prompt in manifest
+        if prompt.frame_index in frames
+    ]
     return manifest + tuple(
         product
         for product in detected
@@ -178,26 +183,33 @@ def _fit(prompt: Prompt, width_px: int, height_px: int) -> Prompt:
             raise DataError("bad_prompt", f"{where}: mask_rle {rule}, got other COCO counts")
         if not rle.decode(prompt.mask_rle, height_px, width_px).any():
             raise DataError("bad_prompt", f"{where}: mask_rle must have pixels, got an empty mask")
-    box_xyxy = prompt.box_xyxy
-    if box_xyxy is not None:
-        x0, y0, x1, y1 = (
-            _clip(value, 0, limit)
-            for value, limit in zip(box_xyxy, (width_px, height_px) * 2, strict=True)
-        )
-        if not (x0 < x1 and y0 < y1):
-            raise DataError("bad_prompt", f"{where}: box_xyxy {rule}, got {box_xyxy}")
-        box_xyxy = x0, y0, x1, y1
-    points_xy = tuple(
-        (
-            min(_clip(x, 0, width_px), width_px - _LAST_PX),
-            min(_clip(y, 0, height_px), height_px - _LAST_PX),
-        )
-        for x, y in prompt.points_xy
-    )
+    box_xyxy = _fit_box(prompt.box_xyxy, width_px, height_px)
+    if box_xyxy is None and prompt.box_xyxy is not None:
+        raise DataError("bad_prompt", f"{where}: box_xyxy {rule}, got {prompt.box_xyxy}")
+    points_xy = tuple(_fit_point(point, width_px, height_px) for point in prompt.points_xy)
     for point, fitted in zip(prompt.points_xy, points_xy, strict=True):
         if not all(np.isfinite(fitted)):
             raise DataError("bad_prompt", f"{where}: points_xy {rule}, got {point}")
     return replace(prompt, box_xyxy=box_xyxy, points_xy=points_xy)
+
+
+def _fit_box(
+    box_xyxy: tuple[float, ...] | None, width_px: int, height_px: int
+) -> tuple[float, ...] | None:
+    """Return the clipped box; None for no box, one too far outside, and an empty one."""
+    if box_xyxy is None:
+        return None
+    limits = (width_px, height_px) * 2
+    x0, y0, x1, y1 = (_clip(v, 0, limit) for v, limit in zip(box_xyxy, limits, strict=True))
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _fit_point(point_xy: tuple[float, ...], width_px: int, height_px: int) -> tuple[float, float]:
+    x, y = point_xy
+    return (
+        min(_clip(x, 0, width_px), width_px - _LAST_PX),
+        min(_clip(y, 0, height_px), height_px - _LAST_PX),
+    )
 
 
 def _clip(value: float, low: float, high: float) -> float:

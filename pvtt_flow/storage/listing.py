@@ -17,7 +17,7 @@ from pvtt_flow.storage.object_info import ObjectInfo
 from pvtt_flow.storage.params import MAX_FPS
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe
-from pvtt_flow.storage.uris import local_path, redact_uri, uri_of
+from pvtt_flow.storage.uris import HTTP, local_path, redact_uri, uri_of
 
 # Of animated pictures, only formats that are rarely stills. Of cameras, `mod`, `lrv` and `insv` are
 # MPEG files.
@@ -27,7 +27,6 @@ _EXTENSIONS = (
 )
 VIDEO_EXTENSIONS = frozenset(_EXTENSIONS.split())
 KEY = "$.input.uri"
-_HTTP = ("http://", "https://")
 # Threads wait for one request per object; they need no cores.
 _STAT_THREADS = 16
 _MAX_LOGGED = 10
@@ -106,20 +105,20 @@ def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
     ]
 
 
-def _open_store(uri: str) -> tuple[Any, str] | None:
-    """Return the filesystem and path of a remote uri; threads then share its one client."""
+def _open_store(uri: str) -> tuple[Any, str] | Path:
+    """Return a local path, or filesystem and path of a remote uri; threads share its one client."""
     with preflight(KEY, "video", uri):
-        return None if local_path(uri) else filesystem(uri)
+        return local_path(uri) or filesystem(uri)
 
 
-def _stat(uri: str, store: tuple[Any, str] | None) -> ObjectInfo | OSError:
+def _stat(uri: str, store: tuple[Any, str] | Path) -> ObjectInfo | OSError:
     with preflight(KEY, "video", uri):
         try:
             if frames := parse_frame_folder(uri):
                 return stat_folder(frames)
-            if (local := local_path(uri)) is not None:
-                return objects.local(local)
-            files, path = filesystem(uri) if store is None else store
+            if isinstance(store, Path):
+                return objects.local(store)
+            files, path = store
             info = with_retries(lambda: files.info(path))
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             return error
@@ -162,7 +161,7 @@ def _walk(folder: Path) -> Iterable[Path]:
 
 def _list_remote(uri: str) -> tuple[list[ObjectInfo], bool]:
     files, path = filesystem(uri)
-    if uri.startswith(_HTTP):  # has no listings
+    if uri.startswith(HTTP):  # has no listings
         return [objects.remote(uri, files.info(path))], True
     path = path.rstrip("/")
     is_glob = has_magic(path) and not files.exists(path)

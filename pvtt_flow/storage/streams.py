@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
+from pvtt_flow.core.virtual_file import PictureSequence
 from pvtt_flow.errors import DataError, StoreError
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.frame_folders.folders import parse_frame_folder
@@ -12,7 +13,6 @@ from pvtt_flow.storage.frame_folders.stream import open_frames
 from pvtt_flow.storage.retry import RetryingStream, with_retries
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import local_path
-from pvtt_flow.types import PictureSequence
 
 # A demuxer jumps between index, audio and video: a few dozen recent blocks cover all of them.
 # 1 MiB is about a second of 1080p H.264, for the latency of one request.

@@ -5,10 +5,11 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-# Names of parameters of signed URLs: AWS, Google Cloud, CloudFront, and tokens of other servers.
+HTTP = ("http://", "https://")
+# Names of parameters of signed URLs: AWS, Google Cloud, CloudFront, Alibaba, and of tokens.
 _SECRET = re.compile(
-    r"^x-(amz|goog)-|sig|token|secret|credential|password|auth|expires|policy|key-?pair|access-?key"
-    r"|api-?key|security|access-?id"
+    r"x-(amz|goog)-.*|sig|signature|expires|policy|key-pair-id|(aws|oss)accesskeyid|googleaccessid"
+    r"|(.*[-_])?(token|secret|password|credential|auth|authorization|api[-_]?key|access[-_]?key)"
 )
 # Parameters of an Azure shared access signature; too short to be secrets elsewhere.
 _AZURE = frozenset(
@@ -51,14 +52,9 @@ def normalize_uri(uri: str) -> str:
 
 
 def redact_uri(uri: str) -> str:
-    """Remove user names, passwords and signed queries from a uri, for messages and tables."""
-    if "://" not in uri:
-        return uri
-    scheme, rest = uri.split("://", 1)
-    netloc, slash, path = rest.partition("/")
-    if scheme in ("http", "https"):
-        path = path.partition("?")[0]
-    return f"{scheme}://{netloc.rpartition('@')[2]}{slash}{path}"
+    """Remove user names, passwords and queries from a uri, for messages."""
+    bare = uri_without_signature(uri)
+    return bare.partition("?")[0] if bare.startswith(HTTP) else bare
 
 
 def uri_without_signature(uri: str) -> str:
@@ -71,7 +67,7 @@ def uri_without_signature(uri: str) -> str:
     if not separator:
         return uri
     netloc, slash, path = rest.partition("/")
-    if scheme in ("http", "https"):
+    if uri.startswith(HTTP):
         path, _, query = path.partition("?")
         parameters = [text for text in query.split("&") if text and not _signs(text, query)]
         path += "?" * bool(parameters) + "&".join(parameters)
@@ -81,7 +77,7 @@ def uri_without_signature(uri: str) -> str:
 def _signs(parameter: str, query: str) -> bool:
     name = parameter.partition("=")[0].lower()
     is_azure = "sig" in (text.partition("=")[0].lower() for text in query.split("&"))
-    return bool(_SECRET.search(name)) or (is_azure and name in _AZURE)
+    return bool(_SECRET.fullmatch(name)) or (is_azure and name in _AZURE)
 
 
 def s3_endpoint() -> str | None:

@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from pvtt_flow.core.virtual_file import PictureSequence
 from pvtt_flow.errors import DataError
-from pvtt_flow.types import PictureSequence
 from pvtt_flow.video.formats.quicktime import PictureFile
 from pvtt_flow.video.formats.webp import HEAD_BYTES, AnimatedWebp, is_animated
 from pvtt_flow.video.limits import NO_TIMER, FrameTimer, Limits

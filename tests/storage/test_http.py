@@ -1,6 +1,7 @@
 """Videos on a web server: one by its uri, signed ones, and changes without an ETag."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -65,8 +66,6 @@ def test_one_video(web: str, tmp_path: Path) -> None:
 
 
 def test_a_change_shows_without_an_etag(web: str, tmp_path: Path) -> None:
-    import os
-
     def etag() -> str:
         return list_sources(InputParams(uri=f"{web}/a.mp4"))[0].etag
 

@@ -50,6 +50,8 @@ def test_only_file_uris_are_decoded(uri: str, path: str) -> None:
         ("https://h/a.mp4?access_token=1", "https://h/a.mp4"),
         ("https://u:p@h/a.mp4", "https://h/a.mp4"),
         ("https://h/watch?id=a&part=2", "https://h/watch?id=a&part=2"),
+        ("https://h/v?design=2&author=x&tokens=3", "https://h/v?design=2&author=x&tokens=3"),
+        ("https://h/v?OSSAccessKeyId=1&security-token=2&api_key=3&v=4", "https://h/v?v=4"),
         ("s3://bucket/a?sig=b.mp4", "s3://bucket/a?sig=b.mp4"),
         ("/local/a?token=b.mp4", "/local/a?token=b.mp4"),
     ],

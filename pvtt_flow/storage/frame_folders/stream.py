@@ -3,7 +3,6 @@
 The pictures are fetched, whole or in ranges, when they are read.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate
@@ -11,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pvtt_flow.core.virtual_file import PictureSequence, VirtualFile
 from pvtt_flow.errors import DataError
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.frame_folders.folders import MAX_FRAMES, FrameFolder, list_frames
 from pvtt_flow.storage.frame_folders.names import Coding, sorted_by_number, unquoted_name
 from pvtt_flow.storage.uris import redact_uri
-from pvtt_flow.types import PictureSequence
 
 MAX_PICTURE_BYTES = (1 << 31) - 1
 """Largest picture; FFmpeg reads the size of a frame as a signed number."""
@@ -35,7 +34,7 @@ class _Piece(NamedTuple):
     stop: int
 
 
-class FrameStream(io.RawIOBase):
+class FrameStream(VirtualFile):
     """Pictures as one file; a read ends where a window of fetched pictures ends.
 
     Reads raise the errors of the store, and DataError of kind `source_changed` for a picture that
@@ -52,40 +51,12 @@ class FrameStream(io.RawIOBase):
         self._listed = listed
         # Picture i is at [bounds[i], bounds[i + 1]).
         self._bounds = np.fromiter(accumulate(sizes, initial=0), np.int64)
-        self._position = 0
+        super().__init__(int(self._bounds[-1]))
         self._window_at, self._window, self._num_pictures = -1, b"", 1
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position, in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position and return it, in bytes."""
-        end = int(self._bounds[-1])
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: end}
-        self._position = max(0, origin[whence] + offset)
-        return self._position
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer from the window; return the number of bytes, 0 at the end."""
-        view = memoryview(buffer).cast("B")
-        data = self._window_from(self._position)[: len(view)]
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def _window_from(self, position: int) -> memoryview:
+    def _bytes_at(self, position: int, num_bytes: int) -> memoryview:
         """Return the bytes of the window from a position on, after fetching a window if needed."""
-        if position >= self._bounds[-1]:
-            return memoryview(b"")
+        del num_bytes  # a window is fetched as a whole
         stop = self._window_at + len(self._window)
         if not self._window_at <= position < stop:
             is_next = position == stop

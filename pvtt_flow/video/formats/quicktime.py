@@ -5,20 +5,18 @@ file; a second reader would have to do all of it again. The layout is Apple's Qu
 fields that FFmpeg does not need are 0.
 """
 
-import io
 import struct
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.types import PictureSequence
+from pvtt_flow.core.virtual_file import Buffer, PictureSequence, VirtualFile
 
 Coding = Literal["jpeg", "png", "argb"]
-Buffer: TypeAlias = bytes | memoryview
 # Names and bits a pixel of sample entries.
 _FORMATS: dict[Coding, tuple[bytes, int]] = {
     "jpeg": (b"jpeg", 24),
@@ -54,52 +52,19 @@ def head(
     return before + moov + mdat
 
 
-class QuicktimeFile(io.RawIOBase):
-    """Stream of the file's bytes; samples are made as they are read.
-
-    Like any raw file it may return less than was asked for. A read that fails does not move the
-    position.
-    """
+class QuicktimeFile(VirtualFile):
+    """Header, and samples that are made as they are read."""
 
     def __init__(self, start: bytes, samples_bytes: int) -> None:
         """Begin with `start`, the result of `head`; `samples_bytes` follow."""
+        super().__init__(len(start) + samples_bytes)
         self._start = start
-        self._num_bytes = len(start) + samples_bytes
-        self._position = 0
 
     @abstractmethod
     def _samples_at(self, offset: int, num_bytes: int) -> Buffer:
         """Return bytes of the samples, from an offset in them; none where the file is truncated."""
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position, in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position and return it."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._num_bytes}
-        self._position = max(0, origin[whence] + offset)
-        return self._position
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill the buffer as far as there is data; return the number of bytes, 0 at the end."""
-        view = memoryview(buffer).cast("B")
-        data = memoryview(self._bytes_at(self._position, len(view)))[: len(view)]
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
     def _bytes_at(self, position: int, num_bytes: int) -> Buffer:
-        if position >= self._num_bytes:
-            return b""
         if position < len(self._start):
             return memoryview(self._start)[position:]
         return self._samples_at(position - len(self._start), num_bytes)

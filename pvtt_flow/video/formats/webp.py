@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from pvtt_flow.core.virtual_file import Buffer
 from pvtt_flow.errors import DataError
-from pvtt_flow.video.formats.quicktime import Buffer, QuicktimeFile, head
+from pvtt_flow.video.formats.quicktime import QuicktimeFile, head
 from pvtt_flow.video.limits import Limits
 
 HEAD_BYTES = 30
