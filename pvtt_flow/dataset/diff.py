@@ -7,7 +7,10 @@ from itertools import islice
 from statistics import fmean
 from typing import Any
 
+import pyarrow.dataset as ds
+
 from pvtt_flow.core import rle
+from pvtt_flow.dataset.damage import naming_damage
 from pvtt_flow.dataset.queries import masklets_of
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.types import Masklet
@@ -61,13 +64,18 @@ def diff(old: Snapshot, new: Snapshot) -> Difference:
 
 
 def _videos(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
-    rows = snapshot.scan_videos().to_table(columns=_VIDEO_COLUMNS).to_pylist()
-    return {row["video_id"]: row for row in rows}
+    return {row["video_id"]: row for row in _rows(snapshot.scan_videos(), _VIDEO_COLUMNS)}
 
 
 def _verdicts(snapshot: Snapshot) -> dict[str, str]:
-    rows = snapshot.scan_masklets().to_table(columns=["masklet_id", "verdict"]).to_pylist()
+    rows = _rows(snapshot.scan_masklets(), ["masklet_id", "verdict"])
     return {row["masklet_id"]: str(row["verdict"]) for row in rows}
+
+
+def _rows(table: ds.Dataset, columns: Sequence[str]) -> list[dict[str, Any]]:
+    with naming_damage(table.get_fragments(), columns):
+        rows: list[dict[str, Any]] = table.to_table(columns=list(columns)).to_pylist()
+    return rows
 
 
 def _content(row: Mapping[str, Any]) -> tuple[str, int]:

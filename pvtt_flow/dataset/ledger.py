@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from pvtt_flow.dataset.arrow import from_table, schema_of
+from pvtt_flow.dataset.damage import naming_damage
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.types import Status
 
@@ -63,7 +64,8 @@ def read_ledger(videos: ds.Dataset) -> Ledger:
     """Read the ledger of a `videos` table; reads no other columns."""
     known = set(videos.schema.names)
     names = [field.name for field in fields(LedgerEntry) if field.name in known]
-    return Ledger(conform(videos.to_table(columns=names), LedgerEntry))
+    with naming_damage(videos.get_fragments(), names):
+        return Ledger(conform(videos.to_table(columns=names), LedgerEntry))
 
 
 def empty_ledger() -> Ledger:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from pvtt_flow.dataset.damage import naming_damage
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.tables import BUCKET, bucket_of
 from pvtt_flow.types import Masklet, VideoRecord
@@ -24,13 +25,14 @@ def videos_of_run(videos: ds.Dataset, run_id: str, *, limit: int) -> list[VideoR
         "uri": ds.field("uri"),
         "is_empty": ds.field("num_masklets") == 0,
     }
-    scanner = videos.scanner(columns=columns, filter=ds.field("run_id") == run_id)
-    first = scanner.projected_schema.empty_table()
-    for batch in scanner.to_batches():
-        both = pa.concat_tables([first, pa.Table.from_batches([batch])])
-        first = both.sort_by(order).slice(0, limit)
-    video_ids = first["video_id"].to_pylist()
-    table = videos.to_table(filter=_is_one_of("video_id", video_ids))
+    with naming_damage(videos.get_fragments()):
+        scanner = videos.scanner(columns=columns, filter=ds.field("run_id") == run_id)
+        first = scanner.projected_schema.empty_table()
+        for batch in scanner.to_batches():
+            both = pa.concat_tables([first, pa.Table.from_batches([batch])])
+            first = both.sort_by(order).slice(0, limit)
+        video_ids = first["video_id"].to_pylist()
+        table = videos.to_table(filter=_is_one_of("video_id", video_ids))
     places = {video_id: place for place, video_id in enumerate(video_ids)}
     return sorted(rows_as(VideoRecord, table), key=lambda record: places[record.video_id])
 
@@ -41,10 +43,13 @@ def find_videos(videos: ds.Dataset, part: str, *, limit: int | None = None) -> l
     At most `limit` of them, which then are not the first ones by uri.
     """
     matches = ds.field("video_id") == part
-    if not videos.count_rows(filter=matches):
-        matches = pc.match_substring(ds.field("video_id"), part)
-        matches |= pc.match_substring(ds.field("uri"), part)
-    table = videos.to_table(filter=matches) if limit is None else videos.head(limit, filter=matches)
+    with naming_damage(videos.get_fragments()):
+        if not videos.count_rows(filter=matches):
+            matches = pc.match_substring(ds.field("video_id"), part)
+            matches |= pc.match_substring(ds.field("uri"), part)
+        table = (
+            videos.to_table(filter=matches) if limit is None else videos.head(limit, filter=matches)
+        )
     return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
@@ -54,7 +59,8 @@ def list_failed_or_gone_videos(
     """Return the videos that failed, or that are gone from their input, by uri."""
     columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
     where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
-    table = videos.to_table(filter=where)
+    with naming_damage(videos.get_fragments(filter=where)):
+        table = videos.to_table(filter=where)
     return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
@@ -62,7 +68,8 @@ def masklets_of(masklets: ds.Dataset, video_ids: Sequence[str]) -> list[Masklet]
     """Return the masklets of some videos, by id; reads only the partitions that can have them."""
     buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
     where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)
-    table = masklets.to_table(filter=where)
+    with naming_damage(masklets.get_fragments(filter=where)):
+        table = masklets.to_table(filter=where)
     return sorted(rows_as(Masklet, table), key=lambda masklet: masklet.masklet_id)
 
 

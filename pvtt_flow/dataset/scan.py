@@ -22,8 +22,8 @@ def scan(table: DeltaTable, root: str) -> ds.FileSystemDataset:
     """Return the rows of a table's version; reads only the log, rows are read on demand."""
     files, folder = arrow_filesystem(root)
     # Column chunks that lie together are fetched together.
-    ahead = ds.ParquetFragmentScanOptions(pre_buffer=True)
-    form = ds.ParquetFileFormat(default_fragment_scan_options=ahead)
+    options = ds.ParquetFragmentScanOptions(pre_buffer=True, page_checksum_verification=True)
+    form = ds.ParquetFileFormat(default_fragment_scan_options=options)
     fragments = [
         form.make_fragment(f"{folder}/{file['path']}", files, _known(file))
         for file in files_of(table).to_pylist()

@@ -17,6 +17,7 @@ from deltalake.transaction import AddAction
 
 from pvtt_flow.core.ids import digest
 from pvtt_flow.dataset.arrow import schema_of, to_table
+from pvtt_flow.dataset.damage import damaged, is_damage
 from pvtt_flow.dataset.stats import stats_json
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.filesystems import filesystem
@@ -115,12 +116,15 @@ def read_file(
 ) -> pa.Table:
     """Read the rows of a file or of one row group, without partition columns.
 
-    Raises StoreError if the file cannot be read.
+    Raises DamagedFileError for a file that is lost or has other bytes than were written, and
+    StoreError for one that cannot be read.
     """
     uri = f"{root}/{path}"
     try:
         return with_retries(lambda: _read(uri, columns, row_group))
     except Exception as error:
+        if is_damage(error):
+            raise damaged(root, path, error) from error
         raise StoreError(f"{KEY}: rows must be read, but {describe(error, uri)}") from error
 
 
@@ -130,7 +134,14 @@ def _write(uri: str, rows: pa.Table) -> int:
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
     try:
         with files.open(place, "wb") as stream:
-            pq.write_table(rows, stream, _rows_a_group(rows), compression="zstd")
+            pq.write_table(
+                rows,
+                stream,
+                _rows_a_group(rows),
+                compression="zstd",
+                # Without checksums, a third of all flipped bits are read as other values.
+                write_page_checksum=True,
+            )
             return int(stream.tell())
     except BaseException:
         # A partial file is of no use, and on a full disk it takes space.
@@ -148,5 +159,8 @@ def _rows_a_group(rows: pa.Table) -> int:
 def _read(uri: str, columns: Sequence[str] | None, row_group: int | None) -> pa.Table:
     files, place = filesystem(uri)
     names = None if columns is None else list(columns)
-    with files.open(place, "rb") as stream, pq.ParquetFile(stream) as file:
+    with (
+        files.open(place, "rb") as stream,
+        pq.ParquetFile(stream, page_checksum_verification=True) as file,
+    ):
         return file.read(names) if row_group is None else file.read_row_group(row_group, names)

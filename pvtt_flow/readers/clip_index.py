@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
+from pvtt_flow.dataset.damage import naming_damage
 from pvtt_flow.storage.arrow_files import arrow_filesystem
 
 # Threads mostly wait for the store.
@@ -138,8 +139,10 @@ class ClipIndex:
 def _matching(root: str, masklets: ds.FileSystemDataset, where: ds.Expression | None) -> pa.Table:
     _, folder = arrow_filesystem(root)
     find = partial(_matching_in, folder=folder, schema=masklets.schema, where=where)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        matches = list(pool.map(find, masklets.get_fragments(filter=where)))
+    files = list(masklets.get_fragments(filter=where))
+    columns = set(masklets.schema.names) - _LISTS
+    with ThreadPoolExecutor(_THREADS) as pool, naming_damage(files, columns):
+        matches = list(pool.map(find, files))
     return pa.concat_tables([_LOCATIONS.empty_table(), *matches])
 
 
@@ -175,6 +178,8 @@ _LOCATIONS = pa.schema(
 
 
 def _with_sources(locations: pa.Table, videos: ds.Dataset) -> pa.Table:
-    sources = videos.to_table(columns=["video_id", "uri", "etag", "size_bytes"])
+    columns = ["video_id", "uri", "etag", "size_bytes"]
+    with naming_damage(videos.get_fragments(), columns):
+        sources = videos.to_table(columns=columns)
     order = [(name, "ascending") for name in ("path", "row_group", "row")]
     return locations.join(sources, "video_id", join_type="inner").sort_by(order).combine_chunks()

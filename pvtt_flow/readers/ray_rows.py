@@ -14,6 +14,8 @@ import ray.data
 from ray.data import Datasource, ReadTask
 from ray.data.block import BlockMetadata
 
+from pvtt_flow.dataset.damage import naming_damage
+
 if TYPE_CHECKING:
     from ray.data.context import DataContext
 
@@ -73,6 +75,7 @@ def _rows(
 ) -> Iterator[pa.Table]:
     yield schema.empty_table().select(names)
     for file in files:
-        for batch in file.to_batches(schema, columns=names, filter=where):
-            if batch.num_rows:
-                yield pa.Table.from_batches([batch])
+        with naming_damage([file], names):
+            for batch in file.to_batches(schema, columns=names, filter=where):
+                if batch.num_rows:
+                    yield pa.Table.from_batches([batch])

@@ -18,6 +18,14 @@ def arrow_filesystem(uri: str) -> tuple[fs.FileSystem, str]:
     return fs.PyFileSystem(_RangeReader(files)), path
 
 
+def uri_on(files: fs.FileSystem, path: str) -> str:
+    """Return the uri of a path on a filesystem of `arrow_filesystem`."""
+    if not isinstance(files, fs.PyFileSystem):
+        return path
+    uri: str = files.handler.fs.unstrip_protocol(path)
+    return uri
+
+
 class _RangeReader(fs.FSSpecHandler):  # type: ignore[misc]
     """Read exactly the ranges that Arrow requests: Arrow does its own read-ahead."""
 
