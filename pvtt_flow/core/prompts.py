@@ -57,7 +57,7 @@ def choose_products(
     keep = _is_product(detections, boxes_xyxy, width_px * height_px, params)
     rank = _rank(detections, boxes_xyxy, width_px, height_px, params)
     order = [int(i) for i in np.argsort(-rank, kind="stable") if keep[i]]
-    chosen = _suppress_overlaps(order, boxes_xyxy, params.max_iou)[: params.max_products]
+    chosen = _suppress_overlaps(order, boxes_xyxy, params)
     return tuple(
         Prompt(
             object_id=object_id,
@@ -245,11 +245,14 @@ def _rank(
             return boxes.centrality(boxes_xyxy, width_px, height_px)
 
 
-def _suppress_overlaps(order: list[int], boxes_xyxy: boxes.Boxes, max_iou: float) -> list[int]:
-    """Apply greedy non-maximum suppression, in the given order."""
-    overlap = boxes.iou(boxes_xyxy, boxes_xyxy)
+def _suppress_overlaps(
+    order: list[int], boxes_xyxy: boxes.Boxes, params: DetectParams
+) -> list[int]:
+    """Apply greedy non-maximum suppression in the given order, up to `max_products`."""
     kept: list[int] = []
     for i in order:
-        if all(overlap[i, j] <= max_iou for j in kept):
+        if len(kept) == params.max_products:
+            break
+        if (boxes.iou(boxes_xyxy[[i]], boxes_xyxy[kept]) <= params.max_iou).all():
             kept.append(i)
     return kept

@@ -16,6 +16,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.params import Params
 from pvtt_flow.types import Detections
@@ -55,16 +56,27 @@ class Detector(Protocol):
 class YoloDetector:
     """Resident ultralytics detection model."""
 
-    # Low, because `core.prompts` applies the configured threshold to what the detector returns.
     _MIN_SCORE = 0.01
-    _MAX_DETECTIONS = 100
+    # A limit on memory: a segmentation model makes a mask for each. Which products are kept is
+    # decided by `core.prompts`, which must see them all.
+    _MAX_DETECTIONS = 3000
 
-    def __init__(self, path: Path, params: DetectorParams) -> None:
-        self._model = _import_yolo()(str(path), task="detect")
+    def __init__(
+        self, path: Path, params: DetectorParams, wanted: DetectParams | None = None
+    ) -> None:
+        """Load a model; `wanted` leaves out detections of other classes and lower scores."""
+        self._model = import_yolo()(str(path), task="detect")
         self._image_size_px = params.image_size_px
         self._device = device_name(params.device)
         self._max_batch_size = _max_batch_size(path)
         self.classes: tuple[str, ...] = tuple(self._model.names.values())
+        self._filter: dict[str, Any] = {"conf": self._MIN_SCORE}
+        if wanted is not None:
+            # Ultralytics asks for more than `conf`, and a product for `min_score` at least.
+            self._filter["conf"] = max(self._MIN_SCORE, wanted.min_score * (1 - 1e-6))
+            if wanted.classes is not None:
+                names = self._model.names.items()
+                self._filter["classes"] = [i for i, name in names if name in wanted.classes]
 
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         """See `Detector.detect`."""
@@ -79,11 +91,11 @@ class YoloDetector:
         size = {} if self._image_size_px is None else {"imgsz": self._image_size_px}
         results = self._model.predict(
             bgr,
-            conf=self._MIN_SCORE,
             max_det=self._MAX_DETECTIONS,
             device=self._device,
             verbose=False,
             save=False,
+            **self._filter,
             **size,
         )
         return [_detections(r) for r in results]
@@ -108,7 +120,8 @@ def device_name(device: Device) -> Literal["cpu", "cuda"]:
     return device
 
 
-def _import_yolo() -> Any:
+def import_yolo() -> Any:
+    """Import the class of ultralytics models, kept from downloads and from the home folder."""
     os.environ["YOLO_CONFIG_DIR"] = _settings_folder().name
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "true"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import Opener
@@ -49,9 +50,14 @@ def tracker_config(params: TrackerParams) -> Path:
     return path
 
 
-def build_detector(params: DetectorParams, folder: str | None, open_uri: Opener) -> Detector:
-    """Load a detector."""
-    return YoloDetector(detector_weights(params, folder, open_uri), params)
+def build_detector(
+    params: DetectorParams,
+    folder: str | None,
+    open_uri: Opener,
+    wanted: DetectParams | None = None,
+) -> Detector:
+    """Load a detector; `wanted` leaves out detections of other classes and lower scores."""
+    return YoloDetector(detector_weights(params, folder, open_uri), params, wanted)
 
 
 def build_tracker(params: TrackerParams, folder: str | None, open_uri: Opener) -> Tracker:

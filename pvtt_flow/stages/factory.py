@@ -35,7 +35,7 @@ def inspect(config: RunConfig) -> Inspect:
 
 def detect(config: RunConfig) -> Detect:
     """Make the stage that finds products; load its detector."""
-    detector = build_detector(config.detector, config.run.models, open_binary)
+    detector = build_detector(config.detector, config.run.models, open_binary, config.detect)
     return Detect(detector, config.detect, config.sampling, config.limits, make_decoder(config))
 
 

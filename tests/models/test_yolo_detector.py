@@ -6,15 +6,18 @@ import sys
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import pvtt_flow
-from pvtt_flow.models.detector import Detector, DetectorParams
+from pvtt_flow.core.prompts import DetectParams, choose_products
+from pvtt_flow.models.detector import Detector, DetectorParams, YoloDetector
 from pvtt_flow.models.factory import build_detector
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Detections
+from tests.models.weights import detector_of_two_classes
 
 Picture = NDArray[np.uint8]
 SAMPLES = Path(pvtt_flow.__path__[0]) / "samples"
@@ -44,6 +47,10 @@ def first_frame(path: Path, *, second_s: float = 0) -> Picture:
 
 def enlarge(picture: Picture, factor: int) -> Picture:
     return np.ascontiguousarray(picture.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+def resized(picture: Picture, side_px: int) -> Picture:
+    return np.asarray(cv2.resize(picture, (side_px, side_px), interpolation=cv2.INTER_AREA))
 
 
 def assert_equal(actual: Detections, expected: Detections) -> None:
@@ -126,3 +133,40 @@ def test_an_openvino_model_of_many_classes(shared_data: Path) -> None:
         label for label, score in zip(first.labels, first.scores, strict=True) if score > 0.4
     ]
     assert_equal(first, second)
+
+
+def crowd(picture: Picture) -> Picture:
+    """Return 140 small products around a larger, darker one, uint8 (640, 640, 3)."""
+    product = picture[86:219, 211:339]
+    small = np.tile(resized(product, 53), (12, 12, 1))
+    small[6 * 53 : 8 * 53, 6 * 53 : 8 * 53] = resized(product, 106) // 2
+    return small
+
+
+def test_products_are_chosen_before_any_are_left_out(picture: Picture) -> None:
+    wanted = DetectParams(choose="area")
+    params = DetectorParams(device="cpu", image_size_px=640)
+    (detections,) = build_detector(params, None, open_binary, wanted).detect([crowd(picture)])
+    (chosen,) = choose_products(
+        detections, frame_index=0, width_px=636, height_px=636, params=wanted
+    )
+    assert chosen.score is not None
+    assert (detections.scores > chosen.score).sum() > 100
+    assert chosen.box_xyxy == pytest.approx((318, 318, 424, 424), abs=12)
+
+
+def test_detections_that_cannot_be_chosen_are_left_out(tmp_path: Path, picture: Picture) -> None:
+    weights = detector_of_two_classes(tmp_path / "two.pt", ["product", "never"])
+    params = DetectorParams(device="cpu")
+
+    def scores(**wanted: object) -> list[float]:
+        chosen = DetectParams.model_validate(wanted)
+        (detections,) = YoloDetector(weights, params, chosen).detect([picture])
+        return [float(score) for score in detections.scores]
+
+    (everything,) = YoloDetector(weights, params).detect([picture])
+    assert len(everything.scores) > 1
+    assert scores() == [everything.scores[0]]
+    assert scores(min_score=float(everything.scores[1])) == list(everything.scores[:2])
+    assert scores(classes=("never", "product"), min_score=0.0) == list(everything.scores)
+    assert scores(classes=("never",), min_score=0.0) == []

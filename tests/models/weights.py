@@ -1,0 +1,39 @@
+"""Weights files of detectors, made from the embedded one."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pvtt_flow.models.checkpoints import embedded_file
+from pvtt_flow.models.detector import import_yolo
+
+# The logit of a class that is never detected.
+_NEVER = -20.0
+
+
+def embedded_checkpoint() -> dict[str, Any]:
+    """Return the embedded detector as ultralytics stores it: its module and more, by name."""
+    import_yolo()
+    checkpoint: dict[str, Any] = torch.load(
+        embedded_file("detector.pt"), map_location="cpu", weights_only=False
+    )
+    return checkpoint
+
+
+def detector_of_two_classes(path: Path, names: Any) -> Path:
+    """Save the embedded detector with a second class, which it never finds."""
+    checkpoint = embedded_checkpoint()
+    model = checkpoint["model"]
+    head = model.model[-1]
+    for layers in head.cv3:
+        one = layers[-1]
+        two = torch.nn.Conv2d(one.in_channels, 2, 1)
+        unused = torch.zeros_like(one.weight.data)
+        two.weight = torch.nn.Parameter(torch.cat([one.weight.data, unused]))
+        two.bias = torch.nn.Parameter(torch.cat([one.bias.data, torch.tensor([_NEVER])]))
+        layers[-1] = two
+    head.nc, head.no = 2, 2 + 4 * head.reg_max
+    model.names = names
+    torch.save({**checkpoint, "model": model, "ema": None}, path)
+    return path
