@@ -86,6 +86,20 @@ class YoloDetector:
         return [by_index[i] for i in range(len(pictures))]
 
     def _detect_batch(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        """Return the detections of a batch, in halves if it does not fit into the CUDA memory."""
+        import torch
+
+        try:
+            return self._predict(pictures)
+        except torch.OutOfMemoryError:
+            if len(pictures) == 1:
+                raise
+        # After the `except` block, which keeps the tensors of the failed batch alive.
+        torch.cuda.empty_cache()
+        middle = len(pictures) // 2
+        return self._detect_batch(pictures[:middle]) + self._detect_batch(pictures[middle:])
+
+    def _predict(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         # Ultralytics expects contiguous BGR arrays, as OpenCV makes them.
         bgr = [np.ascontiguousarray(p[..., ::-1]) for p in pictures]
         size = {} if self._image_size_px is None else {"imgsz": self._image_size_px}

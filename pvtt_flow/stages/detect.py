@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from pvtt_flow.core.prompt_frame import most_confident
 from pvtt_flow.core.prompts import (
@@ -55,26 +56,31 @@ class Detect:
         """Process shots whose frames are held together and are one batch of the detector."""
         started = time.perf_counter()
         shots = list(pool.map(self._decode, records))
-        frames = [frame for _, shot_frames in shots for frame in shot_frames]
-        try:
-            batch = self._detector.detect([frame.rgb for frame in frames]) if frames else []
-            detections = dict(zip(frames, batch, strict=True))
-        except Exception as error:  # noqa: BLE001 (one bad batch must not stop the others)
-            return [
-                with_failure(record, "detect", error) if shot_frames else record
-                for record, shot_frames in shots
-            ]
-        num_decoded = sum(1 for _, shot_frames in shots if shot_frames)
-        detect_s = (time.perf_counter() - started) / max(num_decoded, 1)
+        searched = [shot_frames for _, shot_frames in shots if shot_frames]
+        found = iter(self._detect(searched))
+        outcomes = [next(found) if shot_frames else () for _, shot_frames in shots]
+        detect_s = (time.perf_counter() - started) / max(len(searched), 1)
         return [
             prompted
-            for record, shot_frames in shots
+            for (record, shot_frames), outcome in zip(shots, outcomes, strict=True)
             for prompted in guarded(
-                "detect",
-                partial(self._add_prompts, [(f, detections[f]) for f in shot_frames], detect_s),
-                record,
+                "detect", partial(self._add_prompts, shot_frames, outcome, detect_s), record
             )
         ]
+
+    def _detect(self, shots: Sequence[Sequence[Frame]]) -> list[Sequence[Detections] | Exception]:
+        """Return the detections on the frames of each shot, or the error that the shot causes.
+
+        A batch that fails is repeated shot by shot, to find the shot that is to blame.
+        """
+        pictures = [frame.rgb for shot_frames in shots for frame in shot_frames]
+        try:
+            found = iter(self._detector.detect(pictures) if pictures else ())
+            return [list(islice(found, len(shot_frames))) for shot_frames in shots]
+        except Exception as error:  # noqa: BLE001 (one bad picture must not stop the others)
+            if len(shots) == 1:
+                return [error]
+        return [outcome for shot_frames in shots for outcome in self._detect([shot_frames])]
 
     def _decode(self, record: ShotRecord) -> tuple[ShotRecord, Sequence[Frame]]:
         """Return the record and its candidate frames.
@@ -99,17 +105,20 @@ class Detect:
 
     def _add_prompts(
         self,
-        candidates: Sequence[tuple[Frame, Detections]],
+        frames: Sequence[Frame],
+        outcome: Sequence[Detections] | Exception,
         detect_s: float,
         record: ShotRecord,
     ) -> Sequence[ShotRecord]:
+        if isinstance(outcome, Exception):
+            raise outcome
         video, manifest = record.video, _manifest_prompts(record)
         if record.failure is not None or video is None:
             return [record]
-        if not candidates:
+        if not frames:
             prompts = fit_prompts(manifest, video.width_px, video.height_px)
             return [replace(record, prompts=prompts)]
-        prompts = self._choose_prompts(manifest, candidates)
+        prompts = self._choose_prompts(manifest, list(zip(frames, outcome, strict=True)))
         timings = replace(record.timings, detect_s=detect_s)
         return [replace(record, prompts=prompts, timings=timings)]
 

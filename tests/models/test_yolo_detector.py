@@ -3,16 +3,20 @@
 import os
 import subprocess
 import sys
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 import pvtt_flow
 from pvtt_flow.core.prompts import DetectParams, choose_products
+from pvtt_flow.models.checkpoints import embedded_file
 from pvtt_flow.models.detector import Detector, DetectorParams, YoloDetector
 from pvtt_flow.models.factory import build_detector
 from pvtt_flow.storage.streams import open_binary
@@ -102,6 +106,46 @@ def test_a_batch_equals_single_pictures(detector: Detector, picture: Picture) ->
     together = detector.detect(pictures)
     for single, in_batch in zip(pictures, together, strict=True):
         assert_equal(in_batch, detector.detect([single])[0])
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved(
+    picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = YoloDetector(embedded_file("detector.pt"), DetectorParams(device="cpu"))
+    pictures = [picture // (i + 1) for i in range(5)]
+    expected = detector.detect(pictures)
+    predict, sizes, held = YoloDetector._predict, [], []
+
+    class Tensor:
+        pass
+
+    def predict_two(self: YoloDetector, pictures: Sequence[Picture]) -> list[Detections]:
+        sizes.append(len(pictures))
+        tensor = Tensor()
+        if len(pictures) > 2:
+            held.append(weakref.ref(tensor))
+            raise torch.OutOfMemoryError
+        return predict(self, pictures)
+
+    def empty_cache() -> None:
+        assert [tensor() for tensor in held] == [None] * len(held)
+
+    monkeypatch.setattr(YoloDetector, "_predict", predict_two)
+    monkeypatch.setattr(torch.cuda, "empty_cache", empty_cache)
+    for halved, whole in zip(detector.detect(pictures), expected, strict=True):
+        assert_equal(halved, whole)
+    assert sizes == [5, 2, 3, 1, 2]
+
+
+def test_one_picture_that_does_not_fit_into_memory(
+    detector: Detector, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predict(self: YoloDetector, pictures: Sequence[Picture]) -> list[Detections]:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(YoloDetector, "_predict", predict)
+    with pytest.raises(torch.OutOfMemoryError):
+        detector.detect([picture, picture])
 
 
 def test_ultralytics_writes_no_file_and_opens_no_connection(tmp_path: Path) -> None:

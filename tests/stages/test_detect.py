@@ -122,7 +122,7 @@ def test_a_class_that_the_detector_does_not_know() -> None:
     )
 
 
-def test_a_detector_that_breaks_fails_its_batch_only(clip: Path) -> None:
+def test_a_detector_that_breaks(clip: Path) -> None:
     class Broken(FakeDetector):
         def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
             raise RuntimeError(f"no memory for {len(pictures)}")
@@ -134,6 +134,28 @@ def test_a_detector_that_breaks_fails_its_batch_only(clip: Path) -> None:
     assert (failure.stage, failure.kind) == ("detect", "internal")
     assert failure.message == "RuntimeError: no memory for 1"
     assert failure.traceback is not None
+
+
+@pytest.mark.parametrize("prompt_frame", ["first", "confident"])
+def test_a_picture_that_breaks_the_detector_fails_its_shot_only(
+    tmp_path: Path, prompt_frame: str
+) -> None:
+    path = encode_images(tmp_path / "mug.mp4", [moving_image(i) for i in range(5)])
+    source = replace(record_of(path).source, shots=tuple((i, i + 1) for i in range(5)))
+    shots = Inspect(ShotParams(), DEFAULT_LIMITS)([ShotRecord(source=source)])
+
+    class Broken(FakeDetector):
+        def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+            numbers = [number_of(picture) for picture in pictures]
+            if 2 in numbers:
+                raise RuntimeError(f"cannot see {numbers}")
+            return super().detect(pictures)
+
+    records = detect([*shots, FAILED], Broken(CUP), prompt_frame=prompt_frame)
+    failures = [record.failure and record.failure.message for record in records]
+    assert failures == [None, None, "RuntimeError: cannot see [2]", None, None, "it is text"]
+    labels = [[prompt.label for prompt in record.prompts] for record in records]
+    assert labels == [["cup"], ["cup"], [], ["cup"], ["cup"], []]
 
 
 def test_each_shot_is_looked_at_on_its_first_frame_and_has_its_own_prompts(tmp_path: Path) -> None:
