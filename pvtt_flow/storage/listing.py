@@ -16,7 +16,7 @@ from pvtt_flow.storage.frame_folders.folders import group_by_folder, parse_frame
 from pvtt_flow.storage.object_info import ObjectInfo
 from pvtt_flow.storage.params import MAX_FPS
 from pvtt_flow.storage.retry import with_retries
-from pvtt_flow.storage.store_errors import describe
+from pvtt_flow.storage.store_errors import describe, is_of_store
 from pvtt_flow.storage.uris import HTTP, local_path, redact_uri, uri_of
 
 # Of animated pictures, only formats that are rarely stills. Of cameras, `mod`, `lrv` and `insv` are
@@ -42,7 +42,9 @@ def list_videos(
     that ends in a literal extension (`*.dat`). Otherwise only files with a video extension are
     videos, and hidden files and folders (`.name`) are skipped. Symbolic links to folders are not
     followed. With `frames_fps`, every folder of numbered pictures is a video, and its pictures are
-    none. Raises PreflightError if there are no videos, or if the store does not show them.
+    none. A file that cannot be opened is listed with an empty etag; a folder inside that cannot be
+    read is skipped, with a warning. Raises PreflightError if there are no videos, or if the store
+    does not show them.
     """
     with preflight(KEY, "videos", uri):
         files, have_any_extension = _list_files(uri)
@@ -89,13 +91,19 @@ def _frame_folders_hint(files: list[ObjectInfo]) -> str:
 def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
     """Return the metadata of each uri, in order.
 
-    An object that is missing or refused gets an empty etag. Raises PreflightError if a store does
-    not answer, or if it refuses access to some objects and shows none.
+    An object that is missing, refused or impossible gets an empty etag. Raises PreflightError if a
+    store does not answer, or if it refuses some objects and shows none.
     """
     stores = [_open_store(uri) for uri in uris]
     with ThreadPoolExecutor(_STAT_THREADS) as pool:
         results = list(pool.map(_stat, uris, stores))
-    refused = [(u, r) for u, r in zip(uris, results, strict=True) if isinstance(r, PermissionError)]
+    refused = [
+        (uri, result)
+        for uri, result in zip(uris, results, strict=True)
+        if not isinstance(
+            result, ObjectInfo | FileNotFoundError | NotADirectoryError | IsADirectoryError
+        )
+    ]
     if refused and not any(isinstance(result, ObjectInfo) for result in results):
         uri, error = refused[0]
         raise PreflightError(f"{KEY}: {describe(error, uri, 'video')}")
@@ -111,7 +119,7 @@ def _open_store(uri: str) -> tuple[Any, str] | Path:
         return local_path(uri) or filesystem(uri)
 
 
-def _stat(uri: str, store: tuple[Any, str] | Path) -> ObjectInfo | OSError:
+def _stat(uri: str, store: tuple[Any, str] | Path) -> ObjectInfo | Exception:
     with preflight(KEY, "video", uri):
         try:
             if frames := parse_frame_folder(uri):
@@ -120,7 +128,10 @@ def _stat(uri: str, store: tuple[Any, str] | Path) -> ObjectInfo | OSError:
                 return objects.local(store)
             files, path = store
             info = with_retries(lambda: files.info(path))
-        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        except Exception as error:  # fsspec's implementations raise errors of any class
+            is_of_disk = isinstance(store, Path) and not objects.is_of_one_name(error)
+            if is_of_disk or is_of_store(error):
+                raise
             return error
         return objects.remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)
 
@@ -145,16 +156,18 @@ def _list_local(path: Path) -> tuple[list[ObjectInfo], bool]:
     if not has_magic(str(path)):
         raise FileNotFoundError(path)
     files, pattern = filesystem(uri_of(path))
-    matches = [Path(match) for match in files.glob(pattern) if _is_visible(match, pattern)]
-    videos = [objects.local(match) for match in matches if not match.is_dir()]
+    matches = [match for match in files.glob(pattern) if _is_visible(match, pattern)]
+    videos = [objects.local(Path(match)) for match in matches if not files.isdir(match)]
     return videos, _has_extension(pattern)
 
 
-def _walk(folder: Path) -> Iterable[Path]:
-    def raise_error(error: OSError) -> None:
-        raise error
+def _walk(root: Path) -> Iterable[Path]:
+    def skip(error: OSError) -> None:
+        if error.filename == str(root) or not objects.is_of_one_name(error):
+            raise error
+        _LOG.warning("%s", describe(error, uri_of(Path(error.filename)), "folder"))
 
-    for parent, folders, names in walk(folder, onerror=raise_error):
+    for parent, folders, names in walk(root, onerror=skip):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 

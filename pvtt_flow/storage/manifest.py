@@ -9,6 +9,7 @@ import posixpath
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
@@ -17,7 +18,7 @@ from pvtt_flow.core import ids
 from pvtt_flow.params import Params, broken_rule
 from pvtt_flow.storage.frame_folders.folders import strip_fps
 from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
-from pvtt_flow.storage.uris import normalize_uri, uri_without_signature
+from pvtt_flow.storage.uris import HTTP, expand_user, normalize_uri, uri_without_signature
 from pvtt_flow.types import AddProducts, Prompt
 
 EXTENSIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -26,6 +27,7 @@ MAX_SHOTS = 10_000
 _MAX_QUOTED_CHARS = 80
 # Tables hold 64 bits; no video has as many frames or objects as 32.
 _MAX_INT = (1 << 31) - 1
+_BUCKETS = ("s3", "s3a", "gs", "gcs")
 
 
 class ManifestPrompt(Params):
@@ -141,7 +143,11 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
         shots = _shots(row.shots or [])
     except ValueError as error:
         raise manifest_error(manifest, where, f"shots: {error}") from None
-    uri = _resolve(manifest, row.uri)
+    try:
+        _check_uri(row.uri)
+        uri = _resolve(manifest, row.uri)
+    except ValueError as error:
+        raise manifest_error(manifest, where, f"uri {error}, got {row.uri!r}") from None
     return Entry(uri, row.id or video_id_of(uri), prompts, shots, row.add_products)
 
 
@@ -217,13 +223,31 @@ def _describe(error: ErrorDetails) -> str:
     return f"{path} must {broken_rule(error)}, got {value}"
 
 
+def _check_uri(uri: str) -> None:
+    """Raise ValueError for a uri that can name no video, wherever it is."""
+    scheme, separator, rest = uri.partition("://")
+    if "\0" in uri or (scheme == "file" and "%00" in rest):
+        raise ValueError("must have no NUL character")
+    if separator and not rest.strip("/"):
+        raise ValueError("must name a video after ://")
+    if scheme in _BUCKETS and not rest.strip("/").partition("/")[2]:
+        raise ValueError("must name an object in the bucket")
+    if uri.startswith(HTTP):
+        try:
+            has_host = urlsplit(uri).hostname and urlsplit(uri).port != 0
+        except ValueError as error:
+            raise ValueError(f"must be a valid URL ({error})") from None
+        if not has_host:
+            raise ValueError("must name a host")
+
+
 def _resolve(manifest: str, uri: str) -> str:
     """Return the absolute uri; a relative one starts at the manifest's folder.
 
     A slash at the end is kept: it marks a folder of frames.
     """
     slash = "/" if uri.endswith("/") else ""
-    if "://" in uri or uri.startswith(("/", "~")):
+    if "://" in uri or expand_user(uri).is_absolute():
         return normalize_uri(uri) + slash
     scheme, separator, path = manifest.rpartition("://")
     return f"{scheme}{separator}{posixpath.normpath(PurePosixPath(path).parent / uri)}{slash}"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic_core import from_json
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
+from pvtt_flow.storage.parquet_batches import TooLargeError, bounded_batches
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import redact_uri
 
@@ -96,14 +96,19 @@ def _json_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
 
 
 def _parquet_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
+    number = 0
     try:
-        file = pq.ParquetFile(stream)
-        number = 0
-        for batch in file.iter_batches(batch_size=1024):
-            for row in batch.to_pylist():
+        for part in bounded_batches(stream):
+            for row in part.to_pylist():
                 number += 1
                 yield f"row {number}", row
-    except pa.ArrowException as error:
+    except TooLargeError as error:
+        raise manifest_error(uri, "", str(error)) from None
+    except UnicodeDecodeError:
+        raise manifest_error(
+            uri, f"after row {number}", "must be UTF-8 text, got other bytes"
+        ) from None
+    except (pa.ArrowException, OSError) as error:
         raise manifest_error(uri, "", f"must be Parquet, got {type(error).__name__}") from None
 
 

@@ -1,11 +1,18 @@
 """Metadata of one object: uri, etag and size."""
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
 from pvtt_flow.storage.uris import uri_of
+
+# Errors that are about one name, such as a link to itself. Others are about the disk.
+_OF_ONE_NAME = frozenset(
+    (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG,
+     errno.EINVAL, errno.EILSEQ, errno.ENXIO, errno.ENODEV)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +28,25 @@ class ObjectInfo:
 
 
 def local(path: Path) -> ObjectInfo:
-    """Return a file's metadata; its etag is its modification time and size, which costs no read."""
+    """Return a file's metadata; its etag is its modification time and size, which costs no read.
+
+    Raises OSError if the disk fails.
+    """
     uri = uri_of(path)
     try:
         stat = path.stat()
-    except (FileNotFoundError, PermissionError):
+    except OSError as error:
+        if not is_of_one_name(error):
+            raise
         return ObjectInfo(uri, "", 0)
     if not S_ISREG(stat.st_mode):
         return ObjectInfo(uri, "", 0)
     return ObjectInfo(uri, f"{stat.st_mtime_ns}-{stat.st_size}", stat.st_size)
+
+
+def is_of_one_name(error: Exception) -> bool:
+    """Return whether a file or folder cannot be used, while others on the same disk can."""
+    return isinstance(error, OSError) and error.errno in _OF_ONE_NAME
 
 
 def remote(uri: str, info: dict[str, Any]) -> ObjectInfo:

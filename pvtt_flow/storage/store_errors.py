@@ -13,6 +13,7 @@ _CREDENTIAL_ERRORS = {"NoCredentialsError", "PartialCredentialsError", "Credenti
                       "ProfileNotFound", "DefaultCredentialsError"}  # fmt: skip
 _REFUSALS = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "401",
              "403", "InvalidToken"}  # fmt: skip
+_WRONG_TIME = "RequestTimeTooSkewed"
 _NETWORK_ERRORS = {"HTTPClientError", "EndpointConnectionError", "ConnectTimeoutError",
                    "ClientConnectionError", "FSTimeoutError"}  # fmt: skip
 _BROKEN_ANSWERS = {"ClientPayloadError", "IncompleteRead", "IncompleteReadError",
@@ -42,6 +43,11 @@ def is_transient(error: BaseException) -> bool:
     return _says(error, _RUST_STORES) and not _says(error, _RUST_REFUSALS + _RUST_ABSENCES)
 
 
+def is_of_store(error: BaseException) -> bool:
+    """Return whether the store does not serve any object now, so that no object is to blame."""
+    return is_transient(error) or _is_a(error, _CREDENTIAL_ERRORS) or _code(error) == _WRONG_TIME
+
+
 def describe(error: BaseException, uri: str, what: str = "file") -> str:
     """Return what is wrong at `uri` and what to do about it; without secrets.
 
@@ -55,7 +61,7 @@ def describe(error: BaseException, uri: str, what: str = "file") -> str:
         (_is_absent(error), f"no {what} at {where}; correct the uri"),
         (_is_a(error, _CREDENTIAL_ERRORS), f"{where} needs credentials; set {_credentials(uri)}"),
         (
-            code == "RequestTimeTooSkewed",
+            code == _WRONG_TIME,
             f"{where} refused a request with a wrong time; set the clock of this machine",
         ),
         (number in _REMEDIES, f"{where} cannot be written ({system}); {_REMEDIES.get(number)}"),

@@ -30,7 +30,15 @@ def local_path(uri: str) -> Path | None:
         )
     elif "://" in uri:
         return None
-    return Path(os.path.normpath(Path(uri).expanduser().absolute()))
+    return Path(os.path.normpath(expand_user(uri).absolute()))
+
+
+def expand_user(path: str) -> Path:
+    """Return a path with `~` and `~user` replaced; other names with `~` stay names."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def uri_of(path: Path) -> str:
