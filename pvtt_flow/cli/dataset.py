@@ -35,6 +35,7 @@ _FAILURES = """
 SELECT uri, failure_stage AS stage, failure_kind AS kind, failure_message AS message
 FROM videos WHERE failure_kind IS NOT NULL ORDER BY uri LIMIT 50
 """
+_MASKLET_COLUMNS = ("verdict", "reasons")
 _ROWS_PER_FETCH = 10_000
 
 
@@ -166,8 +167,10 @@ def clear(
 def _list_videos(uri: str) -> None:
     """Print a line for each video, by uri, with tabs between its fields."""
     from pvtt_flow import open_dataset
+    from pvtt_flow.dataset.damage import naming_damage
 
-    with open_dataset(uri).duckdb() as db:
+    opened = open_dataset(uri)
+    with naming_damage(opened.videos().get_fragments()), opened.duckdb() as db:
         rows = db.execute(_VIDEO_LIST)
         while batch := rows.fetchmany(_ROWS_PER_FETCH):
             for row in batch:
@@ -177,9 +180,15 @@ def _list_videos(uri: str) -> None:
 def _show_counts(uri: str) -> None:
     from pvtt_flow import open_dataset
     from pvtt_flow.cli.output import counts_table, failures_table
+    from pvtt_flow.dataset.damage import naming_damage
 
     out = console()
-    with open_dataset(uri).duckdb() as db:
+    opened = open_dataset(uri)
+    with (
+        naming_damage(opened.videos().get_fragments()),
+        naming_damage(opened.masklets().get_fragments(), _MASKLET_COLUMNS),
+        opened.duckdb() as db,
+    ):
         names = ("videos", "shots", "frames", "bytes")
         totals = db.execute(_TOTALS).fetchone() or ()
         out.print(counts_table(uri, dict(zip(names, totals, strict=True))))

@@ -1,11 +1,71 @@
-"""Commands on the files of a dataset: compact, vacuum and upgrade."""
+"""Commands on the files of a dataset: check, compact, vacuum and upgrade."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, console
+from pvtt_flow.cli.options import EXIT_FAILURES, DatasetUri, console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+_MAX_LISTED = 5
+
+
+def check(
+    dataset: DatasetUri,
+    deep: Annotated[  # noqa: FBT002
+        bool, typer.Option("--deep", help="Read all files and verify their checksums.")
+    ] = False,
+    repair: Annotated[  # noqa: FBT002
+        bool, typer.Option("--repair", help="Forget what is lost; the next run makes it again.")
+    ] = False,
+) -> None:
+    """Look for lost and damaged files of a dataset.
+
+    Exits with 1 if there is damage, and with 0 if there is none or it has been repaired.
+    """
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    from pvtt_flow.dataset.check import check as look
+    from pvtt_flow.dataset.maintenance.repair import repair as forget_lost
+    from pvtt_flow.storage.uris import normalize_uri
+
+    out, uri = console(), normalize_uri(dataset)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}")
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
+        task = progress.add_task("files checked:", total=None)
+        checked = look(uri, deep=deep, on_file=lambda: progress.advance(task))
+    for finding in checked.findings:
+        out.print(f"{finding.uri} {finding.problem}{_videos(finding.video_ids)}", soft_wrap=True)
+    if not checked.findings:
+        how = "" if deep else " by their sizes; --deep reads them all"
+        out.print(f"version {checked.version}: {checked.num_files} files are whole{how}")
+        return
+    if checked.version is None:
+        advice = "copy it back from a backup: entries of a log cannot be repaired"
+    elif repair:
+        repaired = forget_lost(uri, checked.damaged)
+        out.print(
+            f"version {repaired.version}: the next run processes {len(repaired.video_ids)} videos "
+            f"again (undo with pvtt-flow restore {dataset} {checked.version})",
+            soft_wrap=True,
+        )
+        return
+    else:
+        advice = (
+            f"copy what is lost back, or run pvtt-flow check {dataset} --repair; "
+            f"the next run then processes {len(checked.lost_video_ids)} videos again"
+        )
+    out.print(advice, soft_wrap=True)
+    raise typer.Exit(EXIT_FAILURES)
+
+
+def _videos(video_ids: "Sequence[str]") -> str:
+    listed = [*video_ids[:_MAX_LISTED], *(["..."] if len(video_ids) > _MAX_LISTED else [])]
+    return f"; it holds rows of {', '.join(listed)}" if listed else ""
 
 
 def compact(dataset: DatasetUri) -> None:

@@ -1,10 +1,13 @@
 """Dataset for writing; `open_snapshot` in `history.py` opens one for reading."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pvtt_flow.dataset.damage import DamagedFileError
 from pvtt_flow.dataset.delta import check_columns, make_tables, tables_exist
 from pvtt_flow.dataset.ledger import Ledger, read_ledger
+from pvtt_flow.dataset.maintenance.repair import repair
 from pvtt_flow.dataset.snapshot import snapshot_at
 from pvtt_flow.dataset.tables import MASKLETS, MaskletFile, write_masklet_files
 from pvtt_flow.dataset.transactions import commit
@@ -12,6 +15,8 @@ from pvtt_flow.dataset.upsert import VideoUpsert
 from pvtt_flow.storage.files import check_writable
 from pvtt_flow.storage.uris import normalize_uri
 from pvtt_flow.types import Masklet, VideoRecord
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +75,24 @@ class Dataset:
         video without a record, or if a video has two records.
         """
         upsert = VideoUpsert(self.uri, files, records, run_id, expected_run_ids or {})
-        version = commit(self.uri, upsert.transaction)
-        return CommitResult(version, upsert.superseded)
+        unreadable: set[str] = set()
+        while True:
+            try:
+                version = commit(self.uri, upsert.transaction)
+            except DamagedFileError as error:
+                if error.path in unreadable or error.path in {file.path for file in files}:
+                    raise
+                unreadable.add(error.path)
+                self._repair(error)
+            else:
+                return CommitResult(version, upsert.superseded)
+
+    def _repair(self, error: DamagedFileError) -> None:
+        """Forget what was lost with a file: it must not block the results of other videos."""
+        repaired = repair(self.uri, {error.table: {error.path}})
+        _LOG.warning(
+            "%s; the next run processes the %d videos again that lost rows with it (undo with "
+            "pvtt-flow restore)",
+            error,
+            len(repaired.video_ids),
+        )

@@ -10,13 +10,12 @@ import pyarrow as pa
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import TableNotFoundError
 
+from pvtt_flow.dataset.log_entries import LOG, naming_entries
 from pvtt_flow.dataset.tables import BUCKET, KEY, SCHEMAS
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.filesystems import delta_options, delta_uri, filesystem, preflight
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.uris import local_path, redact_uri
-
-LOG = "_delta_log"
 
 
 def tables_exist(uri: str) -> bool:
@@ -109,7 +108,7 @@ def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
     """Open a table of the dataset at `uri`, at `version` or the latest."""
     table_uri = delta_uri(f"{uri}/{name}")
-    with preflight(KEY, "dataset", uri):
+    with preflight(KEY, "dataset", uri), naming_entries(uri, name):
         try:
             return with_retries(lambda: DeltaTable(table_uri, version, delta_options(uri)))
         except TableNotFoundError:

@@ -97,17 +97,20 @@ def rows_of(
     return rows.filter(pc.is_in(rows["video_id"], ids))
 
 
-def delete_videos(table: DeltaTable, root: str, video_ids: Collection[str]) -> FileActions:
-    """Return the actions that delete the rows of some videos.
+def delete_videos(
+    table: DeltaTable, root: str, video_ids: Collection[str], damaged: Collection[str] = ()
+) -> FileActions:
+    """Return the actions that delete the rows of some videos, and the damaged files as a whole.
 
     A file that also has rows of other videos is replaced by a new one with only those. Up to
     `_THREADS` files are in memory at one time.
     """
     ids = pa.array(sorted(video_ids), pa.string())
-    files = _may_contain(files_of(table), ids).to_pylist()
+    unread = frozenset(files_of(table, damaged)["path"].to_pylist())
+    files = [f for f in _may_contain(files_of(table), ids).to_pylist() if f["path"] not in unread]
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = list(pool.map(lambda file: _delete_from_file(root, file, ids), files))
-    removed = frozenset[str]().union(*(actions.removed for actions in parts))
+    removed = unread.union(*(actions.removed for actions in parts))
     return FileActions(removed, tuple(file for actions in parts for file in actions.added))
 
 

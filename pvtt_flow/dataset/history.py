@@ -8,6 +8,7 @@ from typing import Any
 
 from pvtt_flow.dataset.delta import open_table, tables_exist
 from pvtt_flow.dataset.file_actions import actions_between
+from pvtt_flow.dataset.log_entries import naming_entries
 from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
 from pvtt_flow.dataset.tables import KEY, VIDEOS
 from pvtt_flow.dataset.transactions import Transaction, commit, oldest_version
@@ -54,7 +55,9 @@ def open_snapshot(uri: str, version: int | None = None, *, at: datetime | None =
 
 def history(uri: str, limit: int | None = None) -> list[Version]:
     """Return the latest versions, newest first; all of them without a limit."""
-    return [_version(entry) for entry in open_table(uri, VIDEOS).history(limit)]
+    videos = open_table(uri, VIDEOS)
+    with naming_entries(uri, VIDEOS):
+        return [_version(entry) for entry in videos.history(limit)]
 
 
 def version_at(uri: str, at: datetime) -> int:

@@ -32,7 +32,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from pvtt_flow.dataset.delta import LOG, open_table
+from pvtt_flow.dataset.delta import open_table
 from pvtt_flow.dataset.file_actions import (
     NO_ACTIONS,
     FileActions,
@@ -41,6 +41,7 @@ from pvtt_flow.dataset.file_actions import (
     files_of,
     partition_of,
 )
+from pvtt_flow.dataset.log_entries import LOG
 from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
 from pvtt_flow.dataset.tables import BUCKET, KEY, MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import StoreError
@@ -49,7 +50,7 @@ from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import redact_uri
 
 Operation = Literal[
-    "run", "gone", "retry", "clear", "judge", "compact", "restore", "vacuum", "upgrade"
+    "run", "gone", "retry", "clear", "judge", "compact", "restore", "repair", "vacuum", "upgrade"
 ]
 # Application id in the log of `videos`, for `Transaction.oldest`.
 OLDEST = "oldest"

@@ -93,7 +93,6 @@ READERS: dict[str, tuple[str, str, Callable[[Dataset], object]]] = {
     "masks": ("masklets", "label", lambda d: open_dataset(d.uri).masklets_of("a")),
     "clips": ("masklets", "qc.num_frames", lambda d: open_dataset(d.uri).clips(4)),
     "diff": ("masklets", "verdict", lambda d: diff(open_snapshot(d.uri, 0), open_snapshot(d.uri))),
-    "commit": ("masklets", "video_id", lambda d: publish(d, masklet("a"), run_id="r2")),
 }
 
 

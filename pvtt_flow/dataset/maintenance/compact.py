@@ -5,6 +5,7 @@ Each shot and each commit makes a file of its own, so that a killed run loses li
 compaction): a row is rewritten once for each size tier, however many runs there are.
 """
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from typing import Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from pvtt_flow.dataset.damage import DamagedFileError
 from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, VIDEOS, read_file, write_file
 from pvtt_flow.dataset.transactions import Transaction, commit
 
+_LOG = logging.getLogger(__name__)
 _ORDERS = {
     VIDEOS: [("video_id", "ascending")],
     MASKLETS: [("video_id", "ascending"), ("shot_index", "ascending"), ("object_id", "ascending")],
@@ -106,7 +109,11 @@ def _merge(uri: str, name: str, table: DeltaTable, policy: CompactionPolicy) -> 
     ]
     root, removed, added = f"{uri}/{name}", [], []
     for group in islice(merge_groups(files, name, policy), policy.max_groups):
-        parts = pa.concat_tables([read_file(root, file.path) for file in group])
+        try:
+            parts = pa.concat_tables([read_file(root, file.path) for file in group])
+        except DamagedFileError as error:
+            _LOG.warning("files of %s stay as they are: %s", root, error)
+            continue
         merged = parts.sort_by(_ORDERS[name])
         added.append(write_file(root, merged, partition_of(rows[group[0].path])))
         removed += [file.path for file in group]
