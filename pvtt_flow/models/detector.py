@@ -1,23 +1,23 @@
-"""Product detectors: the protocol, and ultralytics models behind it.
+"""Product detectors: the protocol, and ultralytics models behind it."""
 
-Ultralytics is kept from downloading files that it knows by name, from installing missing packages
-and from writing settings to the home folder.
-"""
-
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import Field
 
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.ultralytics_model import (
+    UltralyticsModel,
+    check_library,
+    check_task,
+    explained,
+    export_metadata,
+    load_model,
+)
 from pvtt_flow.params import Params
 from pvtt_flow.types import Detections
 
@@ -29,7 +29,8 @@ class DetectorParams(Params):
 
     weights: str = "embedded_detector"
     """`embedded_detector`, or the path of a model that ultralytics reads: `.pt`, `.onnx`, an
-    OpenVINO folder, and others."""
+    OpenVINO folder, and others, each of which needs its library (the extras `onnx` and `openvino`
+    install theirs). Models of the tasks detect, segment and pose have boxes."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
     which can run code when it is loaded."""
@@ -64,11 +65,13 @@ class YoloDetector:
     def __init__(
         self, path: Path, params: DetectorParams, wanted: DetectParams | None = None
     ) -> None:
-        """Load a model; `wanted` leaves out detections of other classes and lower scores."""
-        self._model = import_yolo()(str(path), task="detect")
-        self._image_size_px = params.image_size_px
+        """Load a model; `wanted` leaves out detections of other classes and lower scores.
+
+        Raises what `load_model` raises, and ConfigError for another size than that of the export.
+        """
         self._device = device_name(params.device)
-        self._max_batch_size = _max_batch_size(path)
+        self._model = load_model(path, self._device)
+        self._image_size_px = _image_size(path, self._model, params.image_size_px)
         self.classes: tuple[str, ...] = tuple(self._model.names.values())
         self._filter: dict[str, Any] = {"conf": self._MIN_SCORE}
         if wanted is not None:
@@ -81,7 +84,7 @@ class YoloDetector:
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         """See `Detector.detect`."""
         by_index: dict[int, Detections] = {}
-        for batch in _batches([p.shape for p in pictures], self._max_batch_size):
+        for batch in _batches([p.shape for p in pictures], self._model.max_batch_size):
             by_index |= zip(batch, self._detect_batch([pictures[i] for i in batch]), strict=True)
         return [by_index[i] for i in range(len(pictures))]
 
@@ -103,7 +106,7 @@ class YoloDetector:
         # Ultralytics expects contiguous BGR arrays, as OpenCV makes them.
         bgr = [np.ascontiguousarray(p[..., ::-1]) for p in pictures]
         size = {} if self._image_size_px is None else {"imgsz": self._image_size_px}
-        results = self._model.predict(
+        results = self._model.yolo.predict(
             bgr,
             max_det=self._MAX_DETECTIONS,
             device=self._device,
@@ -113,6 +116,21 @@ class YoloDetector:
             **size,
         )
         return [_detections(r) for r in results]
+
+
+def try_detector(path: Path, params: DetectorParams) -> None:
+    """Load a model on the CPU and show it a black picture.
+
+    Raises ConfigError or PreflightError if it cannot be used. Of a TensorRT engine, which needs its
+    GPU, only the library and the task are checked.
+    """
+    if path.suffix.lower() == ".engine":
+        check_library(path, "tensorrt")
+        check_task(path, export_metadata(path).get("task", "detect"))
+        return
+    detector = YoloDetector(path, params.model_copy(update={"device": "cpu"}))
+    with explained(path):
+        detector.detect([np.zeros((64, 64, 3), np.uint8)])
 
 
 def check_classes(detector: Detector, classes: tuple[str, ...] | None) -> None:
@@ -134,32 +152,13 @@ def device_name(device: Device) -> Literal["cpu", "cuda"]:
     return device
 
 
-def import_yolo() -> Any:
-    """Import the class of ultralytics models, kept from downloads and from the home folder."""
-    os.environ["YOLO_CONFIG_DIR"] = _settings_folder().name
-    os.environ["YOLO_AUTOINSTALL"] = "false"
-    os.environ["YOLO_OFFLINE"] = "true"
-    os.environ.setdefault("YOLO_VERBOSE", "false")
-    from ultralytics.models import YOLO
-
-    return YOLO
-
-
-@cache
-def _settings_folder() -> "tempfile.TemporaryDirectory[str]":
-    """Make the folder to which ultralytics writes its settings; it is deleted at exit."""
-    return tempfile.TemporaryDirectory(prefix="ultralytics-")
-
-
-def _max_batch_size(path: Path) -> int | None:
-    """Return the batch size of an exported model with a static one; None without a limit."""
-    if path.suffix in {".pt", ".pth"}:
-        return None
-    metadata = path / "metadata.yaml"
-    if not metadata.is_file():
-        return 1
-    export = yaml.safe_load(metadata.read_text())
-    return None if export.get("args", {}).get("dynamic") else int(export.get("batch", 1))
+def _image_size(path: Path, model: UltralyticsModel, wanted_px: int | None) -> int | None:
+    if model.has_fixed_size and wanted_px not in {None, model.image_size_px}:
+        raise ConfigError(
+            f"$.detector.image_size_px must be {model.image_size_px} or null for {path}, which was "
+            f"exported with that size, got {wanted_px}"
+        )
+    return wanted_px or model.image_size_px
 
 
 def _batches(shapes: Sequence[tuple[int, ...]], max_size: int | None) -> Iterator[list[int]]:
@@ -182,5 +181,9 @@ def _detections(result: Any) -> Detections:
     return Detections(
         boxes_xyxy=boxes.xyxy.cpu().numpy().astype(np.float32)[order].reshape(-1, 4),
         scores=boxes.conf.cpu().numpy().astype(np.float32)[order],
-        labels=tuple(str(result.names[int(c)]) for c in boxes.cls.cpu().numpy()[order]),
+        labels=tuple(
+            # Exported models may know fewer names than classes.
+            str(result.names.get(int(c), f"class{int(c)}"))
+            for c in boxes.cls.cpu().numpy()[order]
+        ),
     )

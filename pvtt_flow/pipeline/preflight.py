@@ -4,8 +4,9 @@ from pvtt_flow import __version__
 from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.errors import PreflightError
+from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import sha256_of
-from pvtt_flow.models.detector import check_classes
+from pvtt_flow.models.detector import check_classes, try_detector
 from pvtt_flow.models.factory import (
     build_detector,
     detector_weights,
@@ -32,6 +33,21 @@ def make_lineage(config: RunConfig, run_id: str) -> Lineage:
         tracker_hash=sha256_of(tracker),
         code_version=__version__,
     )
+
+
+def check_weights(config: RunConfig) -> None:
+    """Load weights of your own once; raise ConfigError or PreflightError if they cannot be used.
+
+    Known checkpoints are left out: `make_lineage` has compared their hashes.
+    """
+    from pvtt_flow.models.sam2.official import check_predictor
+
+    known, folder = checkpoints.known(), config.run.models
+    if config.detector.weights not in known:
+        try_detector(detector_weights(config.detector, folder, open_binary), config.detector)
+    if config.tracker.weights not in known or config.tracker.config is not None:
+        weights = tracker_weights(config.tracker, folder, open_binary)
+        check_predictor(weights, tracker_config(config.tracker))
 
 
 def check_class_filter(config: RunConfig) -> None:

@@ -18,7 +18,12 @@ from pvtt_flow.errors import StoreError
 from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.pipeline.batches import batches_with_timeout
 from pvtt_flow.pipeline.plan import Plan, make_plan
-from pvtt_flow.pipeline.preflight import check_class_filter, check_resources, make_lineage
+from pvtt_flow.pipeline.preflight import (
+    check_class_filter,
+    check_resources,
+    check_weights,
+    make_lineage,
+)
 from pvtt_flow.pipeline.ray_session import connect_to_ray, translate_ray_errors
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
@@ -53,6 +58,7 @@ class Prepared:
 def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     """Find the weights, list the input, read the ledger and make the plan. Writes nothing."""
     lineage = make_lineage(config, new_run_id())
+    check_weights(config)
     sources = list_sources(config.input)
     if config.input.identity == "content":
         sources = with_content_hashes(sources)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from pvtt_flow.models.checkpoints import embedded_file
-from pvtt_flow.models.detector import import_yolo
+from pvtt_flow.models.ultralytics_model import import_yolo
 
 # The logit of a class that is never detected.
 _NEVER = -20.0
@@ -36,4 +36,22 @@ def detector_of_two_classes(path: Path, names: Any) -> Path:
     head.nc, head.no = 2, 2 + 4 * head.reg_max
     model.names = names
     torch.save({**checkpoint, "model": model, "ema": None}, path)
+    return path
+
+
+def detector_of_task(path: Path, task: str) -> Path:
+    """Save a YOLO of another task with the weights of the embedded detector where it has the same.
+
+    The task is as ultralytics names it in its files: `seg`, `pose`, `obb`, `cls`.
+    """
+    yolo_class = import_yolo()
+    torch.manual_seed(0)
+    yolo = yolo_class(f"yolo11n-{task}.yaml")
+    embedded = embedded_checkpoint()["model"]
+    model = type(yolo.model)({**yolo.model.yaml, "nc": 1}, verbose=False)
+    state = embedded.state_dict() if task != "cls" else {}
+    model.load_state_dict(state, strict=False)
+    model.names = embedded.names
+    arguments = {"task": yolo.task, "imgsz": 256}
+    torch.save({"model": model, "ema": None, "train_args": arguments, "epoch": -1}, path)
     return path

@@ -7,7 +7,8 @@ from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import sha256_of
-from pvtt_flow.pipeline.preflight import check_resources, make_lineage
+from pvtt_flow.pipeline.preflight import check_resources, check_weights, make_lineage
+from pvtt_flow.pipeline.run import prepare
 
 NO_HASH = "0" * 64
 
@@ -143,3 +144,27 @@ def test_lineage_tells_weights_architecture_and_settings_apart(tmp_path: Path) -
     (tmp_path / "detector.onnx").write_text("trained longer")
     (tmp_path / "tracker.pt").write_text("trained longer")
     assert changed(start, lineage()) == [True, True, True]
+
+
+def own(path: Path) -> dict[str, str]:
+    return {"weights": str(path), "sha256": sha256_of(path)}
+
+
+def test_weights_of_ones_own_are_tried() -> None:
+    detector = checkpoints.embedded_file("detector.pt")
+    tracker = checkpoints.embedded_file("sam2_embedded.pt")
+    good = {"detector": own(detector), "tracker": {**own(tracker), "config": "embedded_tracker"}}
+    check_weights(config(**good))
+    with pytest.raises(PreflightError, match=r"^\$\.detector\.weights must be a detector that "):
+        check_weights(config(**{**good, "detector": own(tracker)}))
+    with pytest.raises(ConfigError, match=r"^\$\.tracker\.weights must be a SAM 2 checkpoint "):
+        check_weights(config(tracker={**own(detector), "config": "embedded_tracker"}))
+    with pytest.raises(ConfigError, match=r"^\$\.tracker\.config must be the architecture of "):
+        check_weights(config(tracker={"config": "sam2.1_hiera_tiny"}))
+
+
+def test_a_dry_run_tries_weights(tmp_path: Path) -> None:
+    graph = tmp_path / "best.onnx"
+    graph.write_text("no graph")
+    with pytest.raises(PreflightError, match=r"^\$\.detector\.weights"):
+        prepare(config(detector={"weights": str(graph)}))

@@ -1,5 +1,6 @@
 """Official SAM 2 video predictor, built safely from a config file and a checkpoint."""
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,19 +9,47 @@ import torch
 
 from pvtt_flow.errors import ConfigError
 
+_MAX_REASON_CHARS = 200
+
 
 def build_predictor(weights: Path | None, config: Path, device: torch.device) -> Any:
     """Build an official `SAM2VideoPredictor` from a config file and a state dict.
 
-    Without weights its parameters are random. Raises ConfigError for a config that names classes
-    outside the `sam2` package, and for weights that do not belong to the config.
+    Without weights its parameters are random. Raises ConfigError for files of another format, for a
+    config that names classes outside the `sam2` package, and for weights of another config.
     """
+    predictor = _instantiate(config)
+    if weights is not None:
+        _load_weights(predictor, weights, config)
+    return predictor.float().to(device).eval()
+
+
+def check_predictor(weights: Path, config: Path) -> None:
+    """Raise ConfigError if the predictor cannot be built; see `build_predictor`."""
+    build_predictor(weights, config, torch.device("cpu"))
+
+
+def _instantiate(config: Path) -> Any:
     import sam2.sam2_video_predictor as official
     from hydra.utils import instantiate
-    from omegaconf import OmegaConf
 
     # Callers report progress themselves.
     official.tqdm = _no_progress_bar
+    try:
+        return instantiate(_architecture(config), _recursive_=True)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"$.tracker.config must be the architecture of a SAM 2 in YAML, got {config} "
+            f"({_reason(error)})"
+        ) from error
+
+
+def _architecture(config: Path) -> Any:
+    """Return the config of a predictor with the settings that all of ours have."""
+    from omegaconf import OmegaConf
+
     tree: Any = OmegaConf.load(config)
     model = tree.model
     _check_targets(OmegaConf.to_container(model), config)
@@ -39,10 +68,7 @@ def build_predictor(weights: Path | None, config: Path, device: torch.device) ->
     )
     OmegaConf.update(model, "binarize_mask_from_pts_for_mem_enc", True, force_add=True)  # noqa: FBT003
     OmegaConf.update(model, "fill_hole_area", 0, force_add=True)
-    predictor = instantiate(model, _recursive_=True)
-    if weights is not None:
-        _load_weights(predictor, weights, config)
-    return predictor.float().to(device).eval()
+    return model
 
 
 def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> None:
@@ -51,7 +77,7 @@ def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> No
     except RuntimeError as error:
         raise ConfigError(
             f"$.tracker.config must be the architecture of {weights}, got {config}: "
-            f"{str(error).splitlines()[1].strip()}"
+            f"{_reason(str(error).splitlines()[1])}"
         ) from error
 
 
@@ -60,14 +86,20 @@ def _no_progress_bar(steps: Iterable[int], **_: object) -> Iterable[int]:
 
 
 def _state_dict(weights: Path) -> dict[str, torch.Tensor]:
-    saved = torch.load(weights, map_location="cpu", weights_only=True)
-    if not isinstance(saved, dict) or "model" not in saved:
-        raise ConfigError(
-            f"$.tracker.weights must be a SAM 2 checkpoint with its state dict under `model`, "
-            f"got {weights}"
-        )
-    state: dict[str, torch.Tensor] = saved["model"]
+    rule = "$.tracker.weights must be a SAM 2 checkpoint with its state dict under `model`"
+    try:
+        saved = torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Torch raises errors of any class at a file that is damaged, or that is of another format.
+        raise ConfigError(f"{rule}, got {weights} ({type(error).__name__})") from error
+    state = saved.get("model") if isinstance(saved, dict) else None
+    if not isinstance(state, dict):
+        raise ConfigError(f"{rule}, got {weights}")
     return state
+
+
+def _reason(text: object) -> str:
+    return textwrap.shorten(str(text), _MAX_REASON_CHARS, placeholder=" ...")
 
 
 def _check_targets(node: object, config: Path) -> None:

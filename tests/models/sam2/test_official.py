@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.models.sam2.official import build_predictor
+from pvtt_flow.models.checkpoints import embedded_file
+from pvtt_flow.models.factory import tracker_config
+from pvtt_flow.models.sam2.official import build_predictor, check_predictor
+from pvtt_flow.models.tracker import TrackerParams
 
 CPU = torch.device("cpu")
 
@@ -41,3 +44,40 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, config: Pat
     torch.save({"model": {"x": torch.zeros(1)}}, path)
     with pytest.raises(ConfigError, match=r"\$\.tracker\.config must be the architecture of "):
         build_predictor(path, config, CPU)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"PK\x03\x04", "detector.pt", [1], {"model": 1}]
+)
+def test_a_file_that_is_no_sam2_checkpoint(tmp_path: Path, config: Path, content: object) -> None:
+    path = tmp_path / "other.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, str):
+        path = embedded_file(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(ConfigError) as caught:
+        check_predictor(path, config)
+    rule = "$.tracker.weights must be a SAM 2 checkpoint with its state dict under `model`"
+    assert str(caught.value).startswith(f"{rule}, got {path}")
+
+
+@pytest.mark.parametrize("text", ["", "model: 1", "model: {}", "[1]", "a: : b", "\0"])
+def test_a_config_that_is_no_architecture(tmp_path: Path, random_weights: Path, text: str) -> None:
+    config = tmp_path / "mine.yaml"
+    config.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        check_predictor(random_weights, config)
+    message = str(caught.value)
+    assert message.startswith("$.tracker.config must be the architecture of a SAM 2 in YAML, got ")
+    assert "\n" not in message
+    assert len(message) < 600
+
+
+def test_weights_of_another_architecture_are_told_in_one_sentence(random_weights: Path) -> None:
+    other = tracker_config(TrackerParams(weights="sam2.1_hiera_tiny"))
+    with pytest.raises(ConfigError) as caught:
+        check_predictor(random_weights, other)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
