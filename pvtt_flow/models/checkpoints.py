@@ -161,12 +161,17 @@ def trusted_file(path: Path, sha256: str | None, key: str) -> Path:
         raise PreflightError(f"no weights at {path}; put them there or change {weights}")
     if sha256 is not None:
         return verify(path, sha256)
+    require_sha256(path, path, key)
+    return path
+
+
+def require_sha256(path: Path, name: object, key: str) -> None:
+    """Raise ConfigError for a file without a hash that could contain code; `name` is the user's."""
     if path.is_file() and path.suffix not in _PLAIN_DATA:
         raise ConfigError(
-            f"{key} must be set for {path}, got null: a pickle can run any code, so its hash must "
+            f"{key} must be set for {name}, got null: a pickle can run any code, so its hash must "
             f"be known; if you trust the file, set it to {sha256_of(path)}"
         )
-    return path
 
 
 def _shipped_sha256(file_name: str) -> str:

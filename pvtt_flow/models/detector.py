@@ -28,9 +28,10 @@ class DetectorParams(Params):
     """The model that finds products."""
 
     weights: str = "embedded_detector"
-    """`embedded_detector`, or the path of a model that ultralytics reads: `.pt`, `.onnx`, an
-    OpenVINO folder, and others, each of which needs its library (the extras `onnx` and `openvino`
-    install theirs). Models of the tasks detect, segment and pose have boxes."""
+    """`embedded_detector`, or the path of a model that ultralytics reads (`.pt`, `.onnx`, an
+    OpenVINO folder, and others) or the uri of its file in a bucket. Other files than `.pt` need
+    their library (extras `onnx` and `openvino`). Models of the tasks detect, segment and pose have
+    boxes."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
     which can run code when it is loaded."""

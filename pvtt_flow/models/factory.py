@@ -7,6 +7,7 @@ from pvtt_flow.errors import ConfigError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import Opener
 from pvtt_flow.models.detector import Detector, DetectorParams, YoloDetector
+from pvtt_flow.models.own_weights import own_weights
 from pvtt_flow.models.tracker import Tracker, TrackerParams
 
 
@@ -14,7 +15,7 @@ def detector_weights(params: DetectorParams, folder: str | None, open_uri: Opene
     """Return the detector's weights as a verified local file."""
     checkpoint = checkpoints.known().get(params.weights)
     if checkpoint is None:
-        return checkpoints.trusted_file(Path(params.weights), params.sha256, "$.detector.sha256")
+        return own_weights(params.weights, params.sha256, "detector", folder, open_uri)
     if checkpoint.config is not None:
         raise ConfigError(f"$.detector.weights must be a detector, got {params.weights}, a SAM 2")
     return checkpoints.locate(checkpoint, folder, open_uri)
@@ -24,7 +25,7 @@ def tracker_weights(params: TrackerParams, folder: str | None, open_uri: Opener)
     """Return the tracker's weights as a verified local file."""
     checkpoint = checkpoints.known().get(params.weights)
     if checkpoint is None:
-        return checkpoints.trusted_file(Path(params.weights), params.sha256, "$.tracker.sha256")
+        return own_weights(params.weights, params.sha256, "tracker", folder, open_uri)
     if checkpoint.config is None:
         raise ConfigError(f"$.tracker.weights must be a SAM 2, got {params.weights}, a detector")
     return checkpoints.locate(checkpoint, folder, open_uri)

@@ -20,8 +20,8 @@ class TrackerParams(Params):
     """The SAM 2 model that tracks products."""
 
     weights: str = "embedded_tracker"
-    """`embedded_tracker`, another name that `pvtt-flow models list` shows, or the path of a SAM 2
-    state dict (`.pt`)."""
+    """`embedded_tracker`, another name that `pvtt-flow models list` shows, or the path or uri of a
+    SAM 2 state dict (`.pt`)."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
     which can run code when it is loaded."""

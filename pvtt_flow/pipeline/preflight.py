@@ -13,6 +13,7 @@ from pvtt_flow.models.factory import (
     tracker_config,
     tracker_weights,
 )
+from pvtt_flow.models.own_weights import is_remote
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Lineage
 
@@ -33,6 +34,19 @@ def make_lineage(config: RunConfig, run_id: str) -> Lineage:
         tracker_hash=sha256_of(tracker),
         code_version=__version__,
     )
+
+
+def pin_weights(config: RunConfig) -> RunConfig:
+    """Return the config with the hash of a detector that is an object in a bucket.
+
+    So each machine loads the same weights, even if the object is replaced meanwhile. A tracker of
+    one's own always has a hash.
+    """
+    if not is_remote(config.detector.weights) or config.detector.sha256 is not None:
+        return config
+    path = detector_weights(config.detector, config.run.models, open_binary)
+    detector = config.detector.model_copy(update={"sha256": sha256_of(path)})
+    return config.model_copy(update={"detector": detector})
 
 
 def check_weights(config: RunConfig) -> None:

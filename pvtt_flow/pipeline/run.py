@@ -23,6 +23,7 @@ from pvtt_flow.pipeline.preflight import (
     check_resources,
     check_weights,
     make_lineage,
+    pin_weights,
 )
 from pvtt_flow.pipeline.ray_session import connect_to_ray, translate_ray_errors
 from pvtt_flow.pipeline.summary import Summary
@@ -57,6 +58,7 @@ class Prepared:
 
 def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     """Find the weights, list the input, read the ledger and make the plan. Writes nothing."""
+    config = pin_weights(config)
     lineage = make_lineage(config, new_run_id())
     check_weights(config)
     sources = list_sources(config.input)

@@ -7,8 +7,14 @@ from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import sha256_of
-from pvtt_flow.pipeline.preflight import check_resources, check_weights, make_lineage
+from pvtt_flow.pipeline.preflight import (
+    check_resources,
+    check_weights,
+    make_lineage,
+    pin_weights,
+)
 from pvtt_flow.pipeline.run import prepare
+from tests.conftest import S3Server
 
 NO_HASH = "0" * 64
 
@@ -168,3 +174,22 @@ def test_a_dry_run_tries_weights(tmp_path: Path) -> None:
     graph.write_text("no graph")
     with pytest.raises(PreflightError, match=r"^\$\.detector\.weights"):
         prepare(config(detector={"weights": str(graph)}))
+
+
+def test_weights_in_a_bucket(s3: S3Server, tmp_path: Path) -> None:
+    detector = checkpoints.embedded_file("detector.pt")
+    graph = tmp_path / "best.onnx"
+    graph.write_text("a graph")
+    bucket = s3.bucket()
+    run = {"models": str(tmp_path / "models")}
+    uri = s3.put(detector, f"{bucket}/best.pt")
+    remote = config(detector={"weights": uri, "sha256": sha256_of(detector)}, run=run)
+    assert pin_weights(remote) == remote
+    check_weights(remote)
+    local = config(detector={"weights": str(detector), "sha256": sha256_of(detector)})
+    assert make_lineage(remote, "run") == make_lineage(local, "run")
+
+    pinned = pin_weights(config(detector={"weights": s3.put(graph, f"{bucket}/x.onnx")}, run=run))
+    assert pinned.detector.sha256 == sha256_of(graph)
+    with pytest.raises(PreflightError, match=r"^\$\.detector\.weights .* no file at s3://"):
+        prepare(config(detector={"weights": f"{bucket}/none.onnx"}, run=run))
