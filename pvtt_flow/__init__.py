@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pvtt_flow.config.schema import RunConfig
     from pvtt_flow.core.qc import QcThresholds, judge
+    from pvtt_flow.dataset.maintenance.relocate import Relocated
     from pvtt_flow.errors import (
         ClusterError,
         ConfigError,
@@ -60,6 +61,7 @@ __all__ = [
     "overlay",
     "plan",
     "read_frames",
+    "relocate",
     "run",
 ]
 _MODULES = {
@@ -140,6 +142,23 @@ def open_dataset(
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
     return DatasetSnapshot(open_snapshot(uri, version, at=at))
+
+
+def relocate(
+    dataset_uri: str, old_prefix: str, new_prefix: str, *, dry_run: bool = False
+) -> "Relocated":
+    """Tell a dataset that its videos have moved from one folder, bucket or prefix to another.
+
+    The uris of the videos and of their inputs change, in one commit; ids and results stay, so that
+    the next run finds the videos unchanged. With `dry_run` it only counts.
+
+    Raises PreflightError if there is no dataset, ConfigError if no video is at the old place.
+    """
+    from pvtt_flow.dataset.history import open_snapshot
+    from pvtt_flow.dataset.maintenance.relocate import relocate as relocate_rows
+
+    uri = open_snapshot(dataset_uri).uri
+    return relocate_rows(uri, old_prefix, new_prefix, dry_run=dry_run)
 
 
 def decode_mask(rle: str, height_px: int, width_px: int) -> "NDArray[np.bool_]":

@@ -73,6 +73,9 @@ class Source:
     etag: str
     """Store's ETag or a content hash; another one means that the content changed."""
     size_bytes: int
+    name: str = ""
+    """Path within the input, from which the video_id is made; empty if the manifest gives the
+    id."""
     prompts: tuple[Prompt, ...] = ()
     """From the manifest."""
     shots: tuple[tuple[int, ...], ...] = ()

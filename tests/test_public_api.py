@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = """
     ClusterError ConfigError DataError DatasetSnapshot Frame Masklet MaskletFrame Measurements Plan
     PreflightError Prompt PvttFlowError QcThresholds RunConfig StoreError Summary VideoRecord
-    decode_mask judge load_config open_dataset overlay plan read_frames run
+    decode_mask judge load_config open_dataset overlay plan read_frames relocate run
 """
 HEAVY = ("torch", "ray", "av", "pyarrow", "numpy", "ultralytics", "cv2", "pydantic", "deltalake")
 

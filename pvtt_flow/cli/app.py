@@ -44,7 +44,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
     *(dataset.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
     *(versions.history, versions.diff, versions.restore),
-    *(maintenance.check, maintenance.compact, maintenance.vacuum, maintenance.upgrade),
+    *(maintenance.check, maintenance.compact, maintenance.vacuum),
+    *(maintenance.upgrade, maintenance.relocate),
 )
 for function in _COMMANDS:
     app.command()(function)

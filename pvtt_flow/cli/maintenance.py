@@ -1,4 +1,4 @@
-"""Commands on the files of a dataset: check, compact, vacuum and upgrade."""
+"""Commands on the tables of a dataset: check, compact, vacuum, upgrade and relocate."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -113,3 +113,33 @@ def upgrade(dataset: DatasetUri) -> None:
     version = upgrade_tables(before.uri)
     state = "upgraded to the current columns" if version != before.version else "already up to date"
     console().print(f"version {version}: {state}")
+
+
+def relocate(
+    dataset: DatasetUri,
+    old_prefix: Annotated[
+        str, typer.Argument(metavar="OLD", help="Folder, bucket or prefix where the videos were.")
+    ],
+    new_prefix: Annotated[str, typer.Argument(metavar="NEW", help="Where they are now.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would change.")] = False,  # noqa: FBT002
+) -> None:
+    """Tell a dataset that its videos have moved.
+
+    Replaces the beginning of their uris and inputs, in one version. Ids and results stay, so the
+    next run finds the videos unchanged.
+    """
+    from pvtt_flow.dataset.history import open_snapshot
+    from pvtt_flow.dataset.maintenance.relocate import relocate as relocate_videos
+
+    uri = open_snapshot(dataset).uri
+    relocated = relocate_videos(uri, old_prefix, new_prefix, dry_run=dry_run)
+    out, verb = console(), "would be relocated" if dry_run else "relocated"
+    out.print(f"{relocated.num_videos} videos {verb}; version {relocated.version}")
+    if relocated.example:
+        out.print(" -> ".join(relocated.example), soft_wrap=True)
+    if relocated.num_left:
+        out.print(
+            f"{relocated.num_left} videos stay at {old_prefix}, since the dataset already has "
+            f"videos at their new uris; pvtt-flow clear {dataset} VIDEO deletes one of the two",
+            soft_wrap=True,
+        )

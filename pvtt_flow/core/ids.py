@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from unicodedata import category, normalize
 
 _SLUG_MAX_CHARS = 48
 
@@ -19,11 +19,21 @@ def hash_of(values: Mapping[str, object]) -> str:
     return digest(json.dumps(values, sort_keys=True, separators=(",", ":")))
 
 
-def video_id(uri: str) -> str:
-    """Return the file's stem as a slug and 10 hex digits of the uri: `blue-mug-3f2a91c07b`."""
-    stem = PurePosixPath(uri.rstrip("/")).stem.lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:_SLUG_MAX_CHARS].rstrip("-")
-    return f"{slug or 'video'}-{digest(uri, 10)}"
+def video_id(name: str) -> str:
+    """Return the stem of a path or uri as a slug, and 10 hex digits: `blue-mug-3f2a91c07b`.
+
+    A slug has letters, their marks and digits of every script, in lower case, and `-`. A name has
+    one id however its accents are encoded (NFC or NFD).
+    """
+    name = normalize("NFC", name)
+    stem = normalize("NFC", PurePosixPath(name.rstrip("/")).stem.lower())
+    words = "".join(character if _is_of_word(character) else " " for character in stem).split()
+    slug = "-".join(words)[:_SLUG_MAX_CHARS].rstrip("-")
+    return f"{slug or 'video'}-{digest(name, 10)}"
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or category(character).startswith("M")
 
 
 def shot_id(video_id: str, index: int, start_frame: int) -> str:

@@ -15,6 +15,9 @@ from pvtt_flow.types import Status
 
 # Number of entries that are Python objects at one time; in Arrow an entry takes a few dozen bytes.
 _CHUNK = 1 << 16
+_MADE_FROM_NAME = "-[0-9a-f]{10}$"
+# At the end of the uri of a folder of frames.
+_FRAME_RATE = r"/#fps=[0-9]+(\.[0-9]+)?$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,7 @@ class LedgerEntry:
     """Columns of a `VideoRecord` that decide whether its video has to be processed again."""
 
     video_id: str
+    uri: str = ""
     etag: str
     size_bytes: int
     status: Status
@@ -52,6 +56,28 @@ class Ledger:
             places = pc.index_in(pa.array(chunk, pa.string()), self._ids)
             known = iter(from_table(LedgerEntry, self._rows.take(places.drop_null())))
             yield from (None if place is None else next(known) for place in places.to_pylist())
+
+    def has(self, video_ids: Sequence[str]) -> list[bool]:
+        """Return for each id whether it is in the dataset."""
+        found: list[bool] = pc.is_in(pa.array(video_ids, pa.string()), self._ids).to_pylist()
+        return found
+
+    def ids_of_uris(self, uris: Sequence[str]) -> list[str | None]:
+        """Return the id of each video by its uri without frame rate; None if there is none.
+
+        Of several, an id that was made from a name goes before one that a manifest gave.
+        """
+        by_hash = pc.match_substring_regex(self._ids, _MADE_FROM_NAME)
+        order = pc.sort_indices(by_hash.cast(pa.int8()), sort_keys=[("", "descending")])
+        known = pc.replace_substring_regex(self._rows["uri"], _FRAME_RATE, "/").take(order)
+        places = pc.index_in(pa.array(uris, pa.string()), known)
+        video_ids: list[str | None] = self._ids.take(order).take(places).to_pylist()
+        return video_ids
+
+    def most_frequent_input(self) -> str:
+        """Return the `input_uri` of most videos, or "" without one."""
+        counts = pc.value_counts(self._rows["input_uri"]).to_pylist()
+        return str(max(counts, key=lambda pair: pair["counts"])["values"]) if counts else ""
 
     def missing_from(self, input_uri: str, video_ids: Sequence[str]) -> list[LedgerEntry]:
         """Return the entries that were listed under `input_uri` and are not among `video_ids`."""

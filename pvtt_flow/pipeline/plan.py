@@ -1,15 +1,19 @@
 """Plan of a run: which inputs are processed, and why, given what the dataset already has."""
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from glob import has_magic
 from typing import get_args
 
 from pvtt_flow.config.schema import PlanReason, ProcessReason
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
 from pvtt_flow.dataset.tables import bucket_of
+from pvtt_flow.pipeline.identity import with_ids
+from pvtt_flow.storage.manifest import is_manifest
 from pvtt_flow.types import Lineage, Source
 
 _REASONS: tuple[PlanReason, ...] = (*get_args(ProcessReason), "quarantined", "gone", "unchanged")
@@ -36,6 +40,8 @@ class Plan:
     """Videos of this input that are in the dataset and not in the listing."""
     returned: tuple[str, ...] = ()
     """Ids of videos that are marked as gone and are listed again."""
+    warning: str | None = None
+    """Warning that the input may have moved."""
 
     @cached_property
     def to_process(self) -> tuple[Source, ...]:
@@ -72,6 +78,7 @@ def make_plan(
     limit: int | None = None,
 ) -> Plan:
     """Compare the listing with the ledger (an anti-join); `limit` keeps the first videos to do."""
+    sources = with_ids(sources, ledger)
     ids = [source.video_id for source in sources]
     returned: list[str] = []
     planned: list[Planned] = []
@@ -85,6 +92,20 @@ def make_plan(
         process=wanted,
         gone=tuple(ledger.missing_from(input_uri, ids)),
         returned=tuple(returned),
+        warning=_warn_if_moved(ids, ledger, input_uri),
+    )
+
+
+def _warn_if_moved(video_ids: Sequence[str], ledger: Ledger, input_uri: str) -> str | None:
+    old_uri = ledger.most_frequent_input()
+    if not len(ledger) or not video_ids or old_uri == input_uri or any(ledger.has(video_ids)):
+        return None
+    uris = (old_uri, input_uri)
+    are_folders = all(uris) and not any(is_manifest(uri) or has_magic(uri) for uri in uris)
+    prefixes = " ".join(map(shlex.quote, uris)) if are_folders else "OLD_PREFIX NEW_PREFIX"
+    return (
+        f"none of the {len(ledger)} videos of the dataset are in {input_uri}; if the videos have "
+        f"moved, stop and run pvtt-flow relocate DATASET {prefixes}"
     )
 
 

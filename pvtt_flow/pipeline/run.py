@@ -74,6 +74,8 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
         process=config.run.process,
         limit=limit,
     )
+    if plan.warning:
+        _LOG.warning("%s", plan.warning)
     return Prepared(config=config, lineage=lineage, plan=plan)
 
 

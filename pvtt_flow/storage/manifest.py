@@ -5,6 +5,7 @@ Formats: CSV with a header, JSON lines, or Parquet. `prompts` is a list of `Mani
 Relative uris start at the manifest's folder.
 """
 
+import operator
 import posixpath
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,9 +17,9 @@ from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids
 from pvtt_flow.params import Params, broken_rule
-from pvtt_flow.storage.frame_folders.folders import strip_fps
 from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
-from pvtt_flow.storage.uris import HTTP, expand_user, normalize_uri, uri_without_signature
+from pvtt_flow.storage.uris import HTTP, expand_user, normalize_uri
+from pvtt_flow.storage.video_names import name_from, video_uri
 from pvtt_flow.types import AddProducts, Prompt
 
 EXTENSIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
@@ -72,7 +73,7 @@ class ManifestRow(Params):
     uri: str = Field(min_length=1)
     """Uri of the video; it ends in `/` for a folder of frames, in `/#fps=24` to set its rate."""
     id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    """The video_id. Default: derived from the uri."""
+    """The video_id. Default: derived from the uri, as it is written here."""
     prompts: Annotated[
         Annotated[list[ManifestPrompt], Field(max_length=MAX_PROMPTS)] | None,
         BeforeValidator(_json_text),
@@ -94,14 +95,11 @@ class Entry:
 
     uri: str
     video_id: str
+    name: str
+    """Name from which the id is made; empty if the manifest gives the id."""
     prompts: tuple[Prompt, ...]
     shots: tuple[tuple[int, ...], ...]
     add_products: AddProducts | None = None
-
-
-def video_id_of(uri: str) -> str:
-    """Return the default id of a video, which depends on neither a frame rate nor a signature."""
-    return ids.video_id(uri_without_signature(strip_fps(uri)))
 
 
 def is_manifest(uri: str) -> bool:
@@ -120,7 +118,8 @@ def read_manifest(uri: str) -> list[Entry]:
     first_place: dict[tuple[str, str], str] = {}
     for where, raw in read_rows(uri):
         entry = _entry(uri, where, raw)
-        for key, value in (("uri", entry.uri), ("id", entry.video_id)):
+        unique = (("uri", video_uri(entry.uri)), ("id", "" if entry.name else entry.video_id))
+        for key, value in filter(operator.itemgetter(1), unique):
             if (first := first_place.setdefault((key, value), where)) != where:
                 problem = f"{key} must be unique, got {value!r} as on {first}"
                 raise manifest_error(uri, where, problem)
@@ -145,10 +144,11 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
         raise manifest_error(manifest, where, f"shots: {error}") from None
     try:
         _check_uri(row.uri)
-        uri = _resolve(manifest, row.uri)
+        uri, name = _resolve(manifest, row.uri)
     except ValueError as error:
         raise manifest_error(manifest, where, f"uri {error}, got {row.uri!r}") from None
-    return Entry(uri, row.id or video_id_of(uri), prompts, shots, row.add_products)
+    video_id, name = (row.id, "") if row.id else (ids.video_id(name), name)
+    return Entry(uri, video_id, name, prompts, shots, row.add_products)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
@@ -241,13 +241,16 @@ def _check_uri(uri: str) -> None:
             raise ValueError("must name a host")
 
 
-def _resolve(manifest: str, uri: str) -> str:
-    """Return the absolute uri; a relative one starts at the manifest's folder.
+def _resolve(manifest: str, uri: str) -> tuple[str, str]:
+    """Return the absolute uri and the name; a relative uri starts at the manifest's folder.
 
     A slash at the end is kept: it marks a folder of frames.
     """
     slash = "/" if uri.endswith("/") else ""
     if "://" in uri or expand_user(uri).is_absolute():
-        return normalize_uri(uri) + slash
+        uri = normalize_uri(uri) + slash
+        return uri, video_uri(uri)
     scheme, separator, path = manifest.rpartition("://")
-    return f"{scheme}{separator}{posixpath.normpath(PurePosixPath(path).parent / uri)}{slash}"
+    folder = PurePosixPath(path).parent
+    uri = f"{scheme}{separator}{posixpath.normpath(folder / uri)}{slash}"
+    return uri, name_from(str(folder), uri)

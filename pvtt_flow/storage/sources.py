@@ -1,10 +1,12 @@
 """List the videos that `$.input` names."""
 
+from pvtt_flow.core import ids
 from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder
 from pvtt_flow.storage.listing import list_videos, stat_all
-from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest, video_id_of
+from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.uris import normalize_uri, redact_uri
+from pvtt_flow.storage.video_names import name_in
 from pvtt_flow.types import Source
 
 
@@ -20,9 +22,11 @@ def list_sources(params: InputParams) -> list[Source]:
     if is_manifest(params.uri):
         return _from_manifest(params, input_uri)
     frames_fps = params.frames_fps if params.frame_folders else None
+    root = normalize_uri(params.uri)
     return [
         Source(
-            video_id=video_id_of(video.uri),
+            video_id=ids.video_id(name := name_in(root, video.uri)),
+            name=name,
             uri=video.uri,
             etag=video.etag,
             size_bytes=video.size_bytes,
@@ -43,6 +47,7 @@ def _from_manifest(params: InputParams, input_uri: str) -> list[Source]:
     return [
         Source(
             video_id=entry.video_id,
+            name=entry.name,
             uri=video.uri,
             etag=video.etag,
             size_bytes=video.size_bytes,

@@ -1,5 +1,8 @@
 import re
+import unicodedata
+from pathlib import PurePosixPath
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,9 +14,40 @@ def test_a_video_id_is_readable_and_stable() -> None:
 
 
 @given(st.text(min_size=1))
-def test_a_video_id_is_a_safe_name(uri: str) -> None:
-    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*-[0-9a-f]{10}", ids.video_id(uri))
-    assert len(ids.video_id(uri)) <= 48 + 11
+def test_a_video_id_is_a_safe_name(name: str) -> None:
+    video_id = ids.video_id(name)
+    assert re.fullmatch(r"[^\s_/'\"%=:.\\-]+(-[^\s_/'\"%=:.\\-]+)*-[0-9a-f]{10}", video_id)
+    assert video_id.isprintable()
+    assert len(video_id) <= 48 + 11
+    assert len(f"{video_id}.json".encode()) < 255
+    assert unicodedata.is_normalized("NFC", video_id)
+
+
+@given(st.text(st.characters(codec="ascii"), min_size=1))
+def test_an_id_of_an_ascii_name_is_as_it_always_was(name: str) -> None:
+    stem = PurePosixPath(name.rstrip("/")).stem.lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:48].rstrip("-")
+    assert ids.video_id(name) == f"{slug or 'video'}-{ids.digest(name, 10)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("商品 动画.mp4", "商品-动画"),
+        ("Кружка_1.MOV", "кружка-1"),
+        ("हिन्दी.mp4", "हिन्दी"),
+        ("CAFÉ.mp4", "café"),
+        ("كوب ٣.mp4", "كوب-٣"),
+        ("İstanbul.mp4", "i̇stanbul"),
+        ("🎬.mp4", "video"),
+    ],
+)
+def test_letters_and_digits_of_every_script_stay(name: str, slug: str) -> None:
+    assert ids.video_id(name).rpartition("-")[0] == slug
+
+
+def test_an_accent_in_two_encodings_is_one_name() -> None:
+    assert ids.video_id("caf\u00e9.mp4") == ids.video_id("cafe\u0301.mp4")
 
 
 def test_same_name_in_two_folders_is_two_videos() -> None:

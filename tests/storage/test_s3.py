@@ -54,7 +54,7 @@ def test_a_prefix(bucket: str) -> None:
 def test_one_object(bucket: str) -> None:
     (source,) = list_sources(InputParams(uri=f"{bucket}/in/a.mp4"))
     assert source.uri == f"{bucket}/in/a.mp4"
-    assert source.video_id == ids.video_id(source.uri)
+    assert (source.name, source.video_id) == ("a.mp4", ids.video_id("a.mp4"))
     assert source.size_bytes == 8
     assert len(source.etag) == 32
     assert names(f"{bucket}/in/notes.txt") == ["in/notes.txt"]

@@ -47,7 +47,7 @@ def test_source_has_metadata_without_opening(folder: Path) -> None:
     path = folder / "b.mp4"
     (source,) = list_sources(InputParams(uri=str(path)))
     assert source.uri == str(path)
-    assert source.video_id == ids.video_id(str(path))
+    assert (source.name, source.video_id) == ("b.mp4", ids.video_id("b.mp4"))
     assert source.size_bytes == len(b"b.mp4")
     assert source.etag == f"{path.stat().st_mtime_ns}-5"
 

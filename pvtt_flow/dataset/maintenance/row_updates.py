@@ -24,10 +24,10 @@ def mark_gone(
     def set_gone_at(rows: pa.Table) -> pa.Table:
         is_gone = pc.is_in(rows["video_id"], pa.array(list(gone), pa.string()))
         times = pc.if_else(is_gone, pa.scalar(at_ns, pa.int64()), pa.scalar(None, pa.int64()))
-        return _set_columns(rows, gone_at_ns=times)
+        return set_columns(rows, gone_at_ns=times)
 
     notes = {"run_id": run_id, "videos_gone": len(gone), "videos_returned": len(returned)}
-    return _update_rows(uri, "gone", {*gone, *returned}, set_gone_at, notes)
+    return update_rows(uri, "gone", {*gone, *returned}, set_gone_at, notes)
 
 
 def retry(uri: str, video_ids: Collection[str]) -> int:
@@ -39,9 +39,9 @@ def retry(uri: str, video_ids: Collection[str]) -> int:
     def reset(rows: pa.Table) -> pa.Table:
         failed = rows.filter(pc.is_valid(rows["failure_kind"]))
         status, attempts = (pa.repeat(value, failed.num_rows) for value in ("failed", 0))
-        return _set_columns(failed, status=status, attempts=attempts)
+        return set_columns(failed, status=status, attempts=attempts)
 
-    return _update_rows(uri, "retry", video_ids, reset, {"videos_reset": len(video_ids)})
+    return update_rows(uri, "retry", video_ids, reset, {"videos_reset": len(video_ids)})
 
 
 def forget(uri: str, video_ids: Collection[str]) -> int:
@@ -58,13 +58,14 @@ def forget(uri: str, video_ids: Collection[str]) -> int:
     return commit(uri, transaction)
 
 
-def _update_rows(
+def update_rows(
     uri: str,
     operation: Operation,
     video_ids: Collection[str],
     change: Change,
     notes: dict[str, Any],
 ) -> int:
+    """Replace the rows of some videos by what `change` returns of them; returns the version."""
     root = f"{uri}/{VIDEOS}"
 
     def transaction(snapshot: Snapshot) -> Transaction | None:
@@ -78,7 +79,8 @@ def _update_rows(
     return commit(uri, transaction)
 
 
-def _set_columns(rows: pa.Table, **columns: "pa.Array | pa.ChunkedArray") -> pa.Table:
+def set_columns(rows: pa.Table, **columns: "pa.Array | pa.ChunkedArray") -> pa.Table:
+    """Return rows of `videos` with other values in some columns."""
     for name, values in columns.items():
         index = _SCHEMA.get_field_index(name)
         rows = rows.set_column(index, _SCHEMA.field(name), values)
