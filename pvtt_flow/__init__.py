@@ -124,9 +124,9 @@ def run(config: "RunConfig", *, limit: int | None = None) -> "Summary":
     with progress_watcher(Console()) as watcher:
         summary = execute(prepared, watcher)
     if summary.num_planned:
-        from pvtt_flow.cli.run_report import write_run_report
+        from pvtt_flow.cli.run_report import write_contact_sheet
 
-        write_run_report(config, summary)
+        write_contact_sheet(config, summary)
     return summary
 
 

@@ -36,6 +36,8 @@ SELECT uri, failure_stage AS stage, failure_kind AS kind, failure_message AS mes
 FROM videos WHERE failure_kind IS NOT NULL ORDER BY uri LIMIT 50
 """
 _MASKLET_COLUMNS = ("verdict", "reasons")
+# Older runs that were killed are in `history`.
+_MAX_RUNS = 20
 _ROWS_PER_FETCH = 10_000
 
 
@@ -181,6 +183,7 @@ def _show_counts(uri: str) -> None:
     from pvtt_flow import open_dataset
     from pvtt_flow.cli.output import counts_table, failures_table
     from pvtt_flow.dataset.damage import naming_damage
+    from pvtt_flow.pipeline.run_record import latest_runs, statuses_of
 
     out = console()
     opened = open_dataset(uri)
@@ -203,6 +206,10 @@ def _show_counts(uri: str) -> None:
         ]
         if failures:
             out.print(failures_table(failures))
+    statuses = statuses_of(opened.uri, latest_runs(opened.uri, _MAX_RUNS))
+    for run_id, status in statuses.items():
+        if status == "running":
+            out.print(f"run {run_id} has not ended: it is running, or was killed", soft_wrap=True)
 
 
 def _named_videos(dataset: "DatasetSnapshot", names: "Sequence[str]") -> "list[VideoRecord]":

@@ -124,20 +124,21 @@ def _run(config: "RunConfig", limit: int | None, out: "Console") -> bool:
 
 
 def _print_summary(config: "RunConfig", summary: "Summary", out: "Console") -> bool:
-    """Print the results and write the report; return whether few enough videos failed."""
+    """Print the results and draw the contact sheet; return whether few enough videos failed."""
     from pvtt_flow.cli.output import failures_table, summary_table
 
     # Takes a second to import, so not before the run.
-    from pvtt_flow.cli.run_report import write_run_report
+    from pvtt_flow.cli.run_report import write_contact_sheet
+    from pvtt_flow.pipeline.run_record import record_uri
 
     out.print(summary_table(summary))
     if summary.failures:
         out.print(failures_table(summary.failures))
-    report = write_run_report(config, summary)
+    sheet_uri = write_contact_sheet(config, summary)
     out.print(f"dataset: {config.output.uri} (version {summary.version})", soft_wrap=True)
-    out.print(f"run: {report.run_uri}", soft_wrap=True)
-    if report.contact_sheet_uri is not None:
-        out.print(f"contact sheet: {report.contact_sheet_uri}", soft_wrap=True)
+    out.print(f"run: {record_uri(config.output.uri, summary.run_id)}", soft_wrap=True)
+    if sheet_uri is not None:
+        out.print(f"contact sheet: {sheet_uri}", soft_wrap=True)
     if summary.failure_fraction <= config.run.max_failure_fraction:
         return True
     out.print(

@@ -1,8 +1,6 @@
-"""Write the report of a run: its config and counts as JSON, and a contact sheet of its videos."""
+"""Draw the contact sheet of a run's videos."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.core.timeline import FrameTime
@@ -10,10 +8,10 @@ from pvtt_flow.dataset.history import open_snapshot
 from pvtt_flow.dataset.queries import masklets_of, videos_of_run
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.errors import DataError
+from pvtt_flow.pipeline.run_record import record_uri
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.review.contact_sheet import SheetRow, contact_sheet, encode_image, evenly_spaced
 from pvtt_flow.storage.files import write_bytes
-from pvtt_flow.storage.uris import redact_uri
 from pvtt_flow.types import Masklet, VideoRecord
 from pvtt_flow.video.read import read_frames_at_times
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
@@ -22,33 +20,18 @@ from pvtt_flow.video.worker.pool import SHARED_POOL
 _FRAMES_PER_ROW = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """Uris of the files of a run's report."""
-
-    run_uri: str
-    contact_sheet_uri: str | None
-
-
-def write_run_report(config: RunConfig, summary: Summary) -> RunReport:
-    """Write `runs/<run_id>.json` and, unless turned off, `runs/<run_id>.png`."""
-    base_uri = f"{config.output.uri.rstrip('/')}/runs/{summary.run_id}"
-    input_params = config.input.model_copy(update={"uri": redact_uri(config.input.uri)})
-    report = {
-        "config": config.model_copy(update={"input": input_params}).model_dump(mode="json"),
-        "summary": asdict(summary),
-        "frames_per_s": summary.frames_per_s,
-    }
-    write_bytes(f"{base_uri}.json", json.dumps(report, indent=2).encode())
+def write_contact_sheet(config: RunConfig, summary: Summary) -> str | None:
+    """Write `runs/<run_id>.png` and return its uri; None if the config turns it off."""
     if not config.run.contact_sheet_videos:
-        return RunReport(run_uri=f"{base_uri}.json", contact_sheet_uri=None)
+        return None
+    uri = f"{record_uri(config.output.uri, summary.run_id).removesuffix('.json')}.png"
     snapshot = open_snapshot(config.output.uri)
     records = videos_of_run(
         snapshot.scan_videos(), summary.run_id, limit=config.run.contact_sheet_videos
     )
     title = f"{summary.run_id}: {summary.num_videos} videos, {summary.num_masklets} masklets"
-    write_bytes(f"{base_uri}.png", _contact_sheet_png(title, snapshot, records))
-    return RunReport(run_uri=f"{base_uri}.json", contact_sheet_uri=f"{base_uri}.png")
+    write_bytes(uri, _contact_sheet_png(title, snapshot, records))
+    return uri
 
 
 def sheet_row_of(record: VideoRecord, masklets: Sequence[Masklet]) -> SheetRow:

@@ -1,7 +1,7 @@
 """Commands on the versions of a dataset: history, diff and restore."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,12 +28,16 @@ def history(
 
     from pvtt_flow.dataset.history import grouped, open_snapshot
     from pvtt_flow.dataset.history import history as versions_of
+    from pvtt_flow.pipeline.run_record import statuses_of
 
     table = Table(title=dataset, title_justify="left")
     for column in ("version", "when (UTC)", "what", "by", "run", "counts"):
         table.add_column(column, overflow="fold")
-    for versions in grouped(versions_of(open_snapshot(dataset).uri, limit)):
-        table.add_row(*_history_row(versions))
+    uri = open_snapshot(dataset).uri
+    groups = list(grouped(versions_of(uri, limit)))
+    statuses = statuses_of(uri, {group[0].run_id for group in groups if group[0].run_id})
+    for versions in groups:
+        table.add_row(*_history_row(versions, statuses))
     console().print(table)
 
 
@@ -98,7 +102,7 @@ def restore(
         console().print(f"version {restored} has the content of version {version}")
 
 
-def _history_row(versions: "Sequence[Version]") -> tuple[str, ...]:
+def _history_row(versions: "Sequence[Version]", statuses: "Mapping[str, str]") -> tuple[str, ...]:
     newest, oldest = versions[0], versions[-1]
     is_range = newest.version != oldest.version
     numbers = f"{oldest.version}-{newest.version}" if is_range else str(newest.version)
@@ -111,6 +115,14 @@ def _history_row(versions: "Sequence[Version]") -> tuple[str, ...]:
         f"{newest.at:%Y-%m-%d %H:%M:%S}",
         newest.operation,
         newest.by,
-        newest.run_id or "",
+        _run_name(newest.run_id or "", statuses),
         ", ".join(f"{name} {value}" for name, value in {**counts, **texts}.items() if value),
     )
+
+
+def _run_name(run_id: str, statuses: "Mapping[str, str]") -> str:
+    """Return the id of a run, with how it ended if it did not end well."""
+    status = statuses.get(run_id, "ok")
+    if status == "running":
+        status = "running or killed"
+    return run_id if status == "ok" else f"{run_id} ({status})"

@@ -26,6 +26,7 @@ from pvtt_flow.pipeline.preflight import (
     pin_weights,
 )
 from pvtt_flow.pipeline.ray_session import connect_to_ray, translate_ray_errors
+from pvtt_flow.pipeline.run_record import recorded
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.sources import list_sources, redacted_input_uri
@@ -106,7 +107,10 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
             need = config.resources
             check_resources(need, num_cpus=capacity.num_cpus, num_gpus=capacity.num_gpus)
             dataset.ensure()
-            with translate_ray_errors(capacity, config.run.no_progress_timeout_s):
+            with (
+                recorded(config, summary),
+                translate_ray_errors(capacity, config.run.no_progress_timeout_s),
+            ):
                 _process(prepared, _Committer(dataset, prepared, summary, watcher))
     return summary
 

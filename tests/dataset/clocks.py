@@ -20,7 +20,7 @@ def clock(dataset: Dataset, skew: timedelta) -> Iterator[None]:
     with patch("time.time_ns", lambda: real() + skew_ns):
         yield
     for path in _files(dataset) - before:
-        if path.suffix == ".json":
+        if path.parent.name == "_delta_log":
             _shift(path, skew)
         os.utime(path, ns=(real() + skew_ns,) * 2)
 

@@ -147,7 +147,7 @@ def test_a_run_leaves_its_parameters_and_a_picture(mixed_run: MixedRun) -> None:
     (run_id,) = {record.run_id for record in mixed_run.video_records().values()}
     runs = Path(mixed_run.dataset, "runs")
     record = json.loads((runs / f"{run_id}.json").read_text())
-    assert record["config"]["sampling"]["stride"] == STRIDE
+    assert (record["status"], record["config"]["sampling"]["stride"]) == ("ok", STRIDE)
     assert record["summary"]["statuses"] == {"ok": 3, "failed": 6}
     assert {f["kind"] for f in record["summary"]["failures"]} == {
         bad.kind for bad in BAD_VIDEOS.values()
