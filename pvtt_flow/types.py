@@ -115,9 +115,13 @@ class Video:
     """Clockwise rotation, applied last: 0, 90, 180 or 270."""
     fps_num: int
     fps_den: int
+    """Frames per second: of the header, or of the first frames if they contradict it."""
     duration_ns: int | None
     """Duration from the header; null if the container has none."""
     num_frames_from_header: int | None
+    seekable: bool = True
+    """False if a scan has found frames that are at other times than their timestamps in the file,
+    so that a seek would miss them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,8 @@ def shots_of(
             start_frame=start,
             stop_frame=stop,
             start_ns=edges_ns[start],
-            stop_ns=edges_ns[stop],
+            # Frames may all be at one time.
+            stop_ns=max(edges_ns[stop], edges_ns[start] + 1),
             times_ns=tuple(times_ns[start:stop]),
         )
         for index, (start, stop) in enumerate(intervals)

@@ -33,6 +33,7 @@ class Inspect:
         detect_cuts = self._params.detect_cuts and not source.shots
         video = call(probe, uri, size_bytes=source.size_bytes, limits=limits)
         video_scan = call(scan_video, uri, video=video, detect_cuts=detect_cuts, limits=limits)
+        video = replace(video, seekable=video_scan.seekable)
         intervals = self._intervals(source, video_scan)
         _check_prompts(source.prompts, intervals, video_scan)
         shots = shots_of(source.video_id, intervals, video_scan.times_ns, video_scan.end_ns)

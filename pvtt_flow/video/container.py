@@ -27,6 +27,9 @@ _BUFFER_BYTES = 256 * 1024
 _MATROSKA_HEAD_BYTES = 4096
 _EBML_ID, _SEGMENT_ID = 0x1A45DFA3, 0x18538067
 _EBML_ID_BYTES = 4
+# AVFMT_FLAG_GENPTS, which PyAV sets: it makes up missing timestamps, which are out of order if
+# B-frames are references.
+_GEN_PTS = 1
 _NOT_THE_VIDEO = (
     Disposition.attached_pic
     | Disposition.timed_thumbnails
@@ -141,6 +144,7 @@ def open_container(
         ) from error
     with container:
         recording.check_reads()
+        container.flags &= ~_GEN_PTS
         limits.check_streams(len(container.streams))
         stream = main_stream(container)
         limits.check_size(stream.codec_context.width, stream.codec_context.height)

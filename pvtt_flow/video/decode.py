@@ -6,21 +6,21 @@ Frames keep their coded size, orientation and pixel format; `color.rgb` converts
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import islice
 
+from av.format import Flags
 from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from pvtt_flow.core.timeline import NS_PER_S, to_ns
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Frame
+from pvtt_flow.video.clock import FrameClock
 from pvtt_flow.video.color.rgb import RgbConverter
 from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo, ffmpeg_message
+from pvtt_flow.video.formats.transport_stream import has_only_joins
 from pvtt_flow.video.limits import Limits
 
-# FFmpeg's default for a stream without a frame rate.
-_FALLBACK_FPS = Fraction(25)
 # Without these options the rest of a corrupt image is uninitialized memory, or whatever the corrupt
 # bytes decode to, and no error is reported.
 _IMAGE_CODEC_OPTIONS = {
@@ -30,6 +30,9 @@ _IMAGE_CODEC_OPTIONS = {
 }
 # An H.264 decoder reorders at most this many frames; some encoders write nothing but B-frames.
 _MAX_UNCONFIRMED = 16
+# FFmpeg marks the packet that its parser returns at the damage, which is up to two packets later.
+_MARK_DELAY = 2
+_INCOMPLETE = "the file ends in the middle of a frame, or bytes are missing"
 
 
 class DecodeError(Exception):
@@ -70,18 +73,13 @@ class DecodedFrame:
         return Frame(frame_index=self.frame_index, pts_ns=self.pts_ns, rgb=rgb)
 
 
-def frame_rate(stream: VideoStream) -> Fraction:
-    """Return the header's frames per second: average rate, else FFmpeg's guess, else 25."""
-    return stream.average_rate or stream.guessed_rate or _FALLBACK_FPS
-
-
 def decode_frames(
     opened: OpenVideo, limits: Limits, *, size_px: tuple[int, int] | None = None
 ) -> Iterator[DecodedFrame]:
     """Decode the stream from its first frame, in presentation order.
 
-    A frame without a timestamp follows the previous frame after one frame duration; the first one
-    is at 0. `size_px` is the coded (width, height) to expect, by default that of the first frame.
+    Times are those of `FrameClock`. `size_px` is the coded (width, height) to expect, by default
+    that of the first frame.
 
     Raises DataError of kind `undecodable` (no frame at all), `over_limit` or `unreadable`, and
     TruncatedVideoError after the last good frame.
@@ -94,9 +92,11 @@ def decode_frames(
     if codec in _IMAGE_CODEC_OPTIONS:
         stream.codec_context.options = _IMAGE_CODEC_OPTIONS[codec]
     packets = opened.container.demux(stream)
+    clock = FrameClock(opened)
     frame_index, first_ns, rgb_converter, rotation_deg = 0, 0, None, 0
     try:
-        for frame, pts_ns in _with_timestamps(decode_packets(opened, packets), stream):
+        for frame in decode_packets(opened, packets):
+            pts_ns = clock.time_ns(frame)
             size_px = _checked_size(frame, size_px)
             if rgb_converter is None:
                 limits.check_size(*size_px)
@@ -132,8 +132,8 @@ def decode_packets(
     last_dts: int | None = None
     unconfirmed: deque[VideoFrame] = deque()
     try:
-        for packet in packets:
-            missing = _missing_data(opened, packet, last_dts)
+        for packet, is_complete in _with_completeness(opened, packets):
+            missing = _missing_data(opened, packet, last_dts) if is_complete else _INCOMPLETE
             if missing:
                 yield from unconfirmed
                 yield from _flush(stream, last_dts)
@@ -156,14 +156,37 @@ def decode_packets(
         raise DecodeError(ffmpeg_message(error)) from error
 
 
+def _with_completeness(
+    opened: OpenVideo, packets: Iterable["Packet[VideoStream]"]
+) -> "Iterator[tuple[Packet[VideoStream], bool]]":
+    """Return each packet, and whether it is complete.
+
+    A truncated packet must not be decoded: with frame threads PyAV hides its error behind the
+    frames that come with it.
+    """
+    following: deque[Packet[VideoStream]] = deque()
+    packets = iter(packets)
+    while (packet := following.popleft() if following else next(packets, None)) is not None:
+        if packet.is_corrupt:
+            following.extend(islice(packets, _MARK_DELAY - len(following)))
+        yield packet, not packet.is_corrupt or _is_before_join(opened, packet, following)
+
+
+def _is_before_join(
+    opened: OpenVideo, packet: "Packet[VideoStream]", following: "Iterable[Packet[VideoStream]]"
+) -> bool:
+    """Return whether a packet is marked only since it is before a join of transport streams."""
+    positions = [p.pos for p in (packet, *following) if p.pos is not None]
+    if opened.container.format.name != "mpegts" or packet.pos is None:
+        return False
+    return has_only_joins(opened.file, packet.pos, max(positions), opened.stream.id)
+
+
 def _missing_data(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: int | None) -> str:
     """Return what is missing at this packet, as a message; empty if nothing is.
 
-    A truncated packet must not be decoded: with frame threads PyAV hides its error behind the
-    frames that come with it. And FFmpeg takes a file that ends between two packets for complete.
+    FFmpeg takes a file that ends between two packets for complete.
     """
-    if packet.is_corrupt:
-        return "the file ends in the middle of a frame, or bytes are missing"
     if not _is_end_of_stream(packet):
         return ""
     opened.file.check_reads()
@@ -171,6 +194,9 @@ def _missing_data(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: in
         # A Matroska index lists keyframes only, by presentation time.
         is_truncated = (opened.file.bytes_beyond_declared_size() or 0) < 0
         return "the file is shorter than its header says" if is_truncated else ""
+    if Flags.ts_discont in Flags(opened.container.format.flags):
+        # FFmpeg has made the index while it read, of a clock that may have been later before.
+        return ""
     entries = opened.stream.index_entries
     if last_dts is not None and len(entries) and entries[-1].timestamp > last_dts:
         return "the file ends before the last frame of its own index"
@@ -211,19 +237,6 @@ def _check_rotation(frame: VideoFrame, rotation_deg: int) -> None:
             f"the rotation must be {rotation_deg} degrees as in the first frame, "
             f"got {frame.rotation}"
         )
-
-
-def _with_timestamps(
-    frames: Iterator[VideoFrame], stream: VideoStream
-) -> Iterator[tuple[VideoFrame, int]]:
-    """Return each frame with its pts in nanoseconds."""
-    frame_duration_ns = round(NS_PER_S / frame_rate(stream))
-    next_ns = 0
-    for frame in frames:
-        time_base = frame.time_base or stream.time_base
-        pts_ns = next_ns if frame.pts is None or time_base is None else to_ns(frame.pts, time_base)
-        next_ns = pts_ns + frame_duration_ns
-        yield frame, pts_ns
 
 
 def _undecodable(opened: OpenVideo, reason: str) -> DataError:

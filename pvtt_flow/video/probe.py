@@ -8,8 +8,9 @@ from av.video.stream import VideoStream
 from pvtt_flow.core.timeline import NS_PER_S, to_ns
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Video
+from pvtt_flow.video.clock import nominal_rate, own_rate
 from pvtt_flow.video.container import open_container
-from pvtt_flow.video.decode import decode_frames, frame_rate
+from pvtt_flow.video.decode import decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
 
 # AV_TIME_BASE: the unit of a container's own duration.
@@ -38,10 +39,14 @@ def probe(
     limits.check_bytes(size_bytes)
     with open_container(file, limits, timer) as opened:
         duration_ns = _duration_ns(opened.container, opened.stream)
-        limits.check_length(opened.stream.frames, duration_ns or 0)
         first = next(decode_frames(opened, limits))
         display = first.rgb_converter.display
-        fps = frame_rate(opened.stream)
+        fps = own_rate(opened)
+        num_frames = opened.stream.frames
+        if fps != nominal_rate(opened):
+            # A count at the rate of a wrong header counts frames that are missing.
+            num_frames = min(num_frames, len(opened.stream.index_entries))
+        limits.check_length(num_frames, duration_ns or 0)
         return Video(
             container=opened.container.format.name,
             codec=opened.stream.codec_context.codec.canonical_name,
@@ -57,7 +62,7 @@ def probe(
             fps_num=fps.numerator,
             fps_den=fps.denominator,
             duration_ns=duration_ns,
-            num_frames_from_header=opened.stream.frames or None,
+            num_frames_from_header=num_frames or None,
         )
 
 

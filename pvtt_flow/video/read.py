@@ -143,7 +143,12 @@ class _FrameReader:
         self._opened = opened
         self._pending = pending
         self._limits = limits
-        self._may_seek = may_seek and _times_ascend(pending) and timestamps_are_unique(opened)
+        self._may_seek = (
+            may_seek
+            and (video is None or video.seekable)
+            and _times_ascend(pending)
+            and timestamps_are_unique(opened)
+        )
         self._from_start = decode_frames(opened, limits, size_px=size_px)
         # Always decoded: it has the size and display of the whole video, and some decoders learn
         # from it how to read the rest (from Xvid's signature, for instance).

@@ -10,6 +10,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from pvtt_flow.core.timeline import NS_PER_S
 from pvtt_flow.types import Video
+from pvtt_flow.video.clock import stored_ns
 from pvtt_flow.video.container import open_container
 from pvtt_flow.video.decode import TruncatedVideoError, decode_frames
 from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
@@ -31,6 +32,8 @@ class VideoScan:
     """End of the last frame, which lasts 1 / fps."""
     cuts: tuple[int, ...]
     """Index of the first frame of each shot except the first shot, ascending."""
+    seekable: bool
+    """True if each frame is at its timestamp in the file, by which a seek finds it."""
     truncation: TruncatedVideoError | None
     """Error that ended decoding early; None for a video that decodes to its end."""
 
@@ -52,11 +55,13 @@ def scan_video(
     detector = CutDetector() if detect_cuts else None
     downscale = _Downscaler(video)
     truncation: TruncatedVideoError | None = None
+    seekable = True
     size_px = (video.coded_width_px, video.coded_height_px)
     with open_container(file, limits, timer) as opened:
         try:
             for decoded in decode_frames(opened, limits, size_px=size_px):
                 times_ns.append(decoded.pts_ns)
+                seekable = seekable and decoded.pts_ns == stored_ns(decoded.av_frame)
                 if detector is not None:
                     thumbnail = downscale(decoded.av_frame)
                     detector.add(decoded.frame_index, decoded.pts_ns, thumbnail)
@@ -67,6 +72,7 @@ def scan_video(
         times_ns=tuple(times_ns),
         end_ns=times_ns[-1] + frame_ns,
         cuts=() if detector is None else tuple(detector.cuts()),
+        seekable=seekable,
         truncation=truncation,
     )
 

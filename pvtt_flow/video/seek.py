@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from pvtt_flow.core.timeline import to_ns, to_ticks
+from pvtt_flow.video.clock import stored_ns
 from pvtt_flow.video.container import FFMPEG_ERRORS, ErrorRecordingFile, OpenVideo
 from pvtt_flow.video.decode import DecodeError, decode_packets
 
@@ -87,8 +88,16 @@ def _seek_to_keyframe(
 
 
 def _seek(opened: OpenVideo, target: int) -> "Iterator[Packet[VideoStream]]":
+    entries = opened.stream.index_entries
+    first_pos = entries[0].pos if len(entries) else 0
     try:
         opened.container.seek(target, stream=opened.stream)
+        # Where the clock restarts inside of a Matroska segment, the index sorts by time.
+        positions = [entry.pos for entry in opened.stream.index_entries]
+        if "matroska" in opened.container.format.name and (
+            positions[:1] != [first_pos] or positions != sorted(positions)
+        ):
+            raise SeekNotExactError("the index is not in the order of the file")
         yield from opened.container.demux(opened.stream)
     except FFMPEG_ERRORS as error:
         opened.file.check_reads()
@@ -101,14 +110,15 @@ def _drop_leading(
     """Return (pts_ns, frame) from the keyframe on, without the leading frames before it."""
     keyframe_was_found = False
     for frame in frames:
-        if frame.pts is None or keyframe.pts is None:
+        time_ns = stored_ns(frame)
+        if time_ns is None or frame.pts is None or keyframe.pts is None:
             raise SeekNotExactError("a frame has no timestamp")
         if frame.pts < keyframe.pts:
             continue
         if not keyframe_was_found and (frame.pts != keyframe.pts or not frame.key_frame):
             raise SeekNotExactError("the packet is marked as a keyframe, but the frame is not")
         keyframe_was_found = True
-        yield to_ns(frame.pts, keyframe.time_base), frame
+        yield time_ns, frame
 
 
 def _checked_order(frames: Iterator[tuple[int, VideoFrame]]) -> Iterator[tuple[int, VideoFrame]]:

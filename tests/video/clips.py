@@ -53,6 +53,8 @@ class ClipRecipe:
     numbers: Sequence[int] = range(NUM_FRAMES)
     is_truncated: bool = False
     """True for a truncated file; its number of frames depends on the encoder."""
+    restarts_at: int | None = None
+    """Frame at which the clock restarts; FFmpeg repeats the time before it from there on."""
 
     def write(self, folder: Path) -> "NumberedClip":
         """Write the clip into this folder."""
@@ -158,16 +160,18 @@ CLIPS = {
     ),
     "two in one": ClipRecipe(
         lambda folder: concatenate_recordings(folder, ".mkv", options=CLOSED),
-        2 * even_ms(0, 24),
+        even_ms(0),
         TWO_SCENES,
+        restarts_at=24,
     ),
     "two in one, MP4": ClipRecipe(
         lambda folder: concatenate_recordings(
             folder, ".mp4", options=CLOSED, container_options=FRAGMENTS
         ),
         # FFmpeg skips the first fragment of the second recording, since it has read one at time 0.
-        [*even_ms(80, 24), *even_ms(560, 12)],
+        even_ms(80, 36),
         [*range(24), *range(112, 124)],
+        restarts_at=24,
     ),
     "two in one, transport stream": ClipRecipe(
         lambda folder: concatenate_recordings(

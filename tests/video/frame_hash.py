@@ -46,9 +46,11 @@ def decoded_hashes(path: Path) -> FrameHashes:
         return FrameHashes(opened.stream.index, frames, truncated_at)
 
 
-def ffmpeg_hashes(path: Path, stream_index: int, num_frames: int | None = None) -> list[FrameHash]:
+def ffmpeg_hashes(
+    path: Path, stream_index: int, num_frames: int | None = None, *, copy_times: bool = True
+) -> list[FrameHash]:
     """Hash the frames that FFmpeg decodes, at most `num_frames`; it goes on after corruption."""
-    reading = ["-threads", "1", "-noautorotate", "-copyts", "-i", str(path)]
+    reading = ["-threads", "1", "-noautorotate", *["-copyts"] * copy_times, "-i", str(path)]
     # At a constant rate FFmpeg would drop and repeat frames, and round times.
     timing = ["-fps_mode", "passthrough", "-enc_time_base", "demux"]
     if num_frames is not None:
