@@ -54,9 +54,12 @@ class S3Server:
     endpoint_url: str
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def bucket(self) -> str:
-        """Make a new, empty bucket and return its uri, `s3://…` without a final slash."""
-        name = f"bucket-{os.getpid()}-{next(self._numbers)}"
+    def bucket(self, kind: str = "bucket") -> str:
+        """Make a new, empty bucket and return its uri, `s3://…` without a final slash.
+
+        Everyone may read one of the kind "public".
+        """
+        name = f"{kind}-{os.getpid()}-{next(self._numbers)}"
         _s3fs().mkdir(name)
         return f"s3://{name}"
 
@@ -140,6 +143,7 @@ def _command(home: Path, port: int) -> list[str]:
     identities = [
         _identity("tester", ACCESS_KEY, SECRET_KEY, "Admin", "Read", "List", "Write", "Tagging"),
         _identity("reader", READER_KEY, READER_SECRET_KEY, "Read", "List"),
+        {"name": "anonymous", "actions": ["Read:public*", "List:public*"]},
     ]
     config = home / "s3.json"
     config.write_text(json.dumps({"identities": identities}))

@@ -27,6 +27,7 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> N
 
     Raises ConfigError when the input of the config is not one video.
     """
+    factory.use_input_credentials(config)
     sources = list_sources(config.input)
     if len(sources) != 1:
         raise ConfigError(f"VIDEO must be one video, got {len(sources)} at {video}")

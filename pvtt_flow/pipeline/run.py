@@ -28,6 +28,7 @@ from pvtt_flow.pipeline.preflight import (
 from pvtt_flow.pipeline.ray_session import connect_to_ray, translate_ray_errors
 from pvtt_flow.pipeline.run_record import recorded
 from pvtt_flow.pipeline.summary import Summary
+from pvtt_flow.stages.factory import use_input_credentials
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.sources import list_sources, redacted_input_uri
 from pvtt_flow.types import Lineage, VideoRecord
@@ -59,6 +60,7 @@ class Prepared:
 
 def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     """Find the weights, list the input, read the ledger and make the plan. Writes nothing."""
+    use_input_credentials(config)
     config = pin_weights(config)
     lineage = make_lineage(config, new_run_id())
     check_weights(config)

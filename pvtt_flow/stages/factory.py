@@ -11,6 +11,7 @@ from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.judge import Judge
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.stages.write import Write
+from pvtt_flow.storage.filesystems import read_anonymously
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Lineage, ShotRecord
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
@@ -57,4 +58,18 @@ def write(config: RunConfig, lineage: Lineage) -> Write:
 
 def make_decoder(config: RunConfig) -> Decoder:
     """Make a decoder in worker processes, or in this one when `run.isolate_decoders` is off."""
+    use_input_credentials(config)
     return IsolatedDecoder(SHARED_POOL) if config.run.isolate_decoders else InProcessDecoder()
+
+
+def use_input_credentials(config: RunConfig) -> None:
+    """Read the input with credentials or without, as the config says, from now on."""
+    signed = (
+        config.output.uri,
+        config.run.models,
+        config.detector.weights,
+        config.tracker.weights,
+    )
+    read_anonymously(
+        anonymous=config.input.anonymous, except_for=[uri for uri in signed if uri is not None]
+    )

@@ -1,10 +1,11 @@
 """Turn uris into fsspec filesystems, and into uris and options of delta-rs.
 
 Credentials and endpoints come only from the environment, as s3fs and the AWS tools read them.
+Videos in public buckets are read without credentials if the config says so.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +17,18 @@ from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import local_path, s3_endpoint
 
 _S3 = ("s3://", "s3a://")
+# Options by which fsspec's implementations read without credentials.
+_ANONYMOUS: dict[str, dict[str, Any]] = {
+    "s3": {"anon": True},
+    "s3a": {"anon": True},
+    "gs": {"token": "anon"},
+    "gcs": {"token": "anon"},
+    "az": {"anon": True},
+    "abfs": {"anon": True},
+}
+# Set while buckets are read without credentials, to those that are not. In the environment, since
+# processes that this one starts read the same videos.
+_SIGNED_BUCKETS = "PVTT_FLOW_SIGNED_BUCKETS"
 # Those that RFC 3986 lets stand in a path.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 
@@ -35,8 +48,32 @@ def filesystem(uri: str) -> tuple[Any, str]:
     options = implementation._get_kwargs_from_urls(uri)
     if uri.startswith(_S3):
         options |= _s3_options()
+    if _is_anonymous(uri):
+        options |= _ANONYMOUS[uri.partition("://")[0]]
     files = implementation(use_listings_cache=False, **options)
     return files, str(implementation._strip_protocol(uri))
+
+
+def read_anonymously(*, anonymous: bool, except_for: Iterable[str]) -> None:
+    """Read buckets without credentials from now on, or with them, here and in child processes.
+
+    The buckets of the uris `except_for` keep the credentials of the environment.
+    """
+    if anonymous:
+        os.environ[_SIGNED_BUCKETS] = " ".join(sorted({_bucket(uri) for uri in except_for}))
+    else:
+        os.environ.pop(_SIGNED_BUCKETS, None)
+
+
+def _is_anonymous(uri: str) -> bool:
+    signed = os.environ.get(_SIGNED_BUCKETS)
+    is_bucket = uri.partition("://")[0] in _ANONYMOUS
+    return is_bucket and signed is not None and _bucket(uri) not in signed.split(" ")
+
+
+def _bucket(uri: str) -> str:
+    scheme, _, path = uri.partition("://")
+    return f"{scheme}://{path.partition('/')[0]}"
 
 
 def _s3_options() -> dict[str, Any]:

@@ -25,6 +25,9 @@ class InputParams(Params):
     """Location of the videos: a file, a folder (searched recursively), a glob, a folder of frames
     (`mug/#fps=25`), or a manifest (`.csv`, `.jsonl`, `.ndjson`, `.parquet`). Local, `s3://`,
     `gs://`, or any other filesystem of fsspec."""
+    anonymous: bool = False
+    """Read videos and manifests without credentials, as public buckets allow. The buckets of
+    `output.uri`, `run.models` and the weights keep the credentials of the environment."""
     extensions: Annotated[tuple[FileExtension, ...], Field(strict=False)] = ()
     """More file extensions that count as videos when a folder is searched, such as `webp`."""
     frame_folders: bool = False

@@ -59,7 +59,10 @@ def describe(error: BaseException, uri: str, what: str = "file") -> str:
     cases = (
         (code == "NoSuchBucket", f"the bucket of {where} must exist; create it or correct the uri"),
         (_is_absent(error), f"no {what} at {where}; correct the uri"),
-        (_is_a(error, _CREDENTIAL_ERRORS), f"{where} needs credentials; set {_credentials(uri)}"),
+        (
+            _is_a(error, _CREDENTIAL_ERRORS),
+            f"{where} needs credentials; set {_credentials(uri)}, or $.input.anonymous if public",
+        ),
         (
             code == _WRONG_TIME,
             f"{where} refused a request with a wrong time; set the clock of this machine",
