@@ -131,9 +131,16 @@ def run(config: "RunConfig", *, limit: int | None = None) -> "Summary":
 
 
 def open_dataset(
-    uri: str, version: int | None = None, *, at: datetime | None = None
+    uri: str,
+    version: int | None = None,
+    *,
+    at: datetime | None = None,
+    include_gone: bool = False,
 ) -> "DatasetSnapshot":
     """Open a dataset for reading: at a version, as of a time, or at the latest version.
+
+    Videos that are gone from their input, and their masklets, are left out of all readers unless
+    `include_gone` is true.
 
     Raises PreflightError if there is no dataset, no such version or no access, and ValueError for a
     time without a time zone, or for both a version and a time.
@@ -141,7 +148,7 @@ def open_dataset(
     from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
-    return DatasetSnapshot(open_snapshot(uri, version, at=at))
+    return DatasetSnapshot(open_snapshot(uri, version, at=at), include_gone=include_gone)
 
 
 def relocate(

@@ -65,7 +65,7 @@ def preview(
     from pvtt_flow import open_dataset
     from pvtt_flow.cli.video_preview import write_video_preview
 
-    opened = open_dataset(dataset)
+    opened = open_dataset(dataset, include_gone=True)
     write_video_preview(opened, find_video(opened, video), out, console())
 
 
@@ -119,7 +119,7 @@ def retry(
 
     if not videos and kind is None and not every:
         raise ConfigError("retry must have VIDEO, --kind or --all, got none of them")
-    opened = open_dataset(dataset)
+    opened = open_dataset(dataset, include_gone=True)
     records = _named_videos(opened, videos or []) or list_failed_or_gone_videos(
         opened.videos(), failed=True
     )
@@ -150,7 +150,7 @@ def clear(
         raise ConfigError(
             f"clear must have either VIDEO or --gone, got {'both' if gone else 'neither'}"
         )
-    opened = open_dataset(dataset)
+    opened = open_dataset(dataset, include_gone=True)
     records = _named_videos(opened, videos or []) or list_failed_or_gone_videos(
         opened.videos(), gone=True
     )
@@ -171,7 +171,7 @@ def _list_videos(uri: str) -> None:
     from pvtt_flow import open_dataset
     from pvtt_flow.dataset.damage import naming_damage
 
-    opened = open_dataset(uri)
+    opened = open_dataset(uri, include_gone=True)
     with naming_damage(opened.videos().get_fragments()), opened.duckdb() as db:
         rows = db.execute(_VIDEO_LIST)
         while batch := rows.fetchmany(_ROWS_PER_FETCH):
@@ -181,12 +181,13 @@ def _list_videos(uri: str) -> None:
 
 def _show_counts(uri: str) -> None:
     from pvtt_flow import open_dataset
-    from pvtt_flow.cli.output import counts_table, failures_table
+    from pvtt_flow.cli.output import counts_table, failures_table, gone_notice
     from pvtt_flow.dataset.damage import naming_damage
+    from pvtt_flow.dataset.queries import gone_ids
     from pvtt_flow.pipeline.run_record import latest_runs, statuses_of
 
     out = console()
-    opened = open_dataset(uri)
+    opened = open_dataset(uri, include_gone=True)
     with (
         naming_damage(opened.videos().get_fragments()),
         naming_damage(opened.masklets().get_fragments(), _MASKLET_COLUMNS),
@@ -196,6 +197,8 @@ def _show_counts(uri: str) -> None:
         totals = db.execute(_TOTALS).fetchone() or ()
         out.print(counts_table(uri, dict(zip(names, totals, strict=True))))
         out.print(counts_table("videos by status", dict(db.execute(_STATUSES).fetchall())))
+        if gone := gone_ids(opened.videos()):
+            out.print(gone_notice(len(gone), uri), soft_wrap=True)
         out.print(counts_table("masklets by verdict", dict(db.execute(_VERDICTS).fetchall())))
         reasons = dict(db.execute(_REASONS).fetchall())
         if reasons:

@@ -86,6 +86,14 @@ def checkpoints_table(rows: Iterable[tuple[str, str, str]]) -> Table:
     return table
 
 
+def gone_notice(num_videos: int, dataset: str) -> str:
+    """Say what becomes of videos that are gone from their input."""
+    return (
+        f"{num_videos} videos are gone from their input: readers leave them out until they are "
+        f"back, and their rows stay until pvtt-flow clear {dataset} --gone"
+    )
+
+
 def changes_by_name(changes: Mapping[tuple[str, str], int]) -> dict[str, object]:
     """Name counts of changes `old → new`, in order."""
     return {f"{old} → {new}": count for (old, new), count in sorted(changes.items())}

@@ -107,12 +107,15 @@ def _print_plan(config: "RunConfig", limit: int | None) -> None:
 
 def _run(config: "RunConfig", limit: int | None, out: "Console") -> bool:
     """Run and print the results; return whether the failures are within their budget."""
+    from pvtt_flow.cli.output import gone_notice
     from pvtt_flow.cli.progress import progress_watcher
     from pvtt_flow.pipeline.run import execute, prepare
 
     prepared = prepare(config, limit=limit)
     with progress_watcher(out) as watcher:
         summary = execute(prepared, watcher)
+    if gone := prepared.plan.newly_gone:
+        out.print(gone_notice(len(gone), config.output.uri), soft_wrap=True)
     if summary.num_planned:
         return _print_summary(config, summary, out)
     counts = ", ".join(f"{n} {reason}" for reason, n in prepared.plan.counts.items() if n)

@@ -13,6 +13,8 @@ from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.tables import BUCKET, bucket_of
 from pvtt_flow.types import Masklet, VideoRecord
 
+GONE_AT = "gone_at_ns"
+
 
 def videos_of_run(videos: ds.Dataset, run_id: str, *, limit: int) -> list[VideoRecord]:
     """Return at most `limit` videos that a run committed last: with masklets first, then by uri.
@@ -37,16 +39,45 @@ def videos_of_run(videos: ds.Dataset, run_id: str, *, limit: int) -> list[VideoR
     return sorted(rows_as(VideoRecord, table), key=lambda record: places[record.video_id])
 
 
-def find_videos(videos: ds.Dataset, part: str, *, limit: int | None = None) -> list[VideoRecord]:
+def gone_ids(videos: ds.Dataset) -> list[str]:
+    """Return the ids of the videos that are gone from their input."""
+    if GONE_AT not in videos.schema.names:  # a dataset of an older version
+        return []
+    where = ds.field(GONE_AT).is_valid()
+    with naming_damage(videos.get_fragments(filter=where), ["video_id", GONE_AT]):
+        ids: list[str] = videos.to_table(["video_id"], filter=where)["video_id"].to_pylist()
+    return ids
+
+
+def is_not(video_ids: Sequence[str]) -> ds.Expression | None:
+    """Return whether a row is of another video than these; None if there are none."""
+    return ~_is_one_of("video_id", video_ids) if video_ids else None
+
+
+def both(one: ds.Expression | None, other: ds.Expression | None) -> ds.Expression | None:
+    """Return whether both conditions hold; None holds always."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one & other
+
+
+def find_videos(
+    videos: ds.Dataset,
+    part: str,
+    *,
+    limit: int | None = None,
+    where: ds.Expression | None = None,
+) -> list[VideoRecord]:
     """Return the video with id `part`, else those whose id or uri contains it, by uri.
 
     At most `limit` of them, which then are not the first ones by uri.
     """
-    matches = ds.field("video_id") == part
+    matches = both(ds.field("video_id") == part, where)
     with naming_damage(videos.get_fragments()):
         if not videos.count_rows(filter=matches):
-            matches = pc.match_substring(ds.field("video_id"), part)
-            matches |= pc.match_substring(ds.field("uri"), part)
+            contains = pc.match_substring(ds.field("video_id"), part)
+            contains |= pc.match_substring(ds.field("uri"), part)
+            matches = both(contains, where)
         table = (
             videos.to_table(filter=matches) if limit is None else videos.head(limit, filter=matches)
         )
@@ -57,7 +88,7 @@ def list_failed_or_gone_videos(
     videos: ds.Dataset, *, failed: bool = False, gone: bool = False
 ) -> list[VideoRecord]:
     """Return the videos that failed, or that are gone from their input, by uri."""
-    columns = [name for name, wanted in (("failure_kind", failed), ("gone_at_ns", gone)) if wanted]
+    columns = [name for name, wanted in (("failure_kind", failed), (GONE_AT, gone)) if wanted]
     where = reduce(operator.or_, (ds.field(name).is_valid() for name in columns))
     with naming_damage(videos.get_fragments(filter=where)):
         table = videos.to_table(filter=where)

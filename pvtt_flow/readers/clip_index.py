@@ -77,6 +77,8 @@ class ClipRef:
 class ClipIndex:
     """Masklets that match a filter, with a row each, and their clips, in the order of the files.
 
+    `videos_where` is a filter on the rows of their videos.
+
     A row has `masklet_id`, `video_id`, the location of the masklet (`path` in the table's folder
     `root`, `row_group` in the file, `row` in the group), its number of frames (`num_frames`), and
     its source (`uri`, `etag`, `size_bytes`).
@@ -89,10 +91,11 @@ class ClipIndex:
         videos: ds.Dataset,
         windows: Windows,
         where: ds.Expression | None,
+        videos_where: ds.Expression | None = None,
     ) -> None:
         self.root = root
         self._windows = windows
-        matches = _with_sources(_matching(root, masklets, where), videos)
+        matches = _with_sources(_matching(root, masklets, where), videos, videos_where)
         counts = windows.count(matches["num_frames"].to_numpy())
         self.rows = matches.filter(pa.array(counts > 0)).combine_chunks()
         self.num_too_short = matches.num_rows - self.rows.num_rows
@@ -177,9 +180,9 @@ _LOCATIONS = pa.schema(
 )
 
 
-def _with_sources(locations: pa.Table, videos: ds.Dataset) -> pa.Table:
+def _with_sources(locations: pa.Table, videos: ds.Dataset, where: ds.Expression | None) -> pa.Table:
     columns = ["video_id", "uri", "etag", "size_bytes"]
     with naming_damage(videos.get_fragments(), columns):
-        sources = videos.to_table(columns=columns)
+        sources = videos.to_table(columns=columns, filter=where)
     order = [(name, "ascending") for name in ("path", "row_group", "row")]
     return locations.join(sources, "video_id", join_type="inner").sort_by(order).combine_chunks()

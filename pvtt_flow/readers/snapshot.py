@@ -24,41 +24,56 @@ class DatasetSnapshot:
     `where` is an Arrow expression on the table's columns, such as
     `(field("verdict") == "accept") & (field("qc", "presence") > 0.9)` with
     `from pyarrow.dataset import field`. Files and row groups whose statistics exclude a match are
-    not opened.
+    not opened. Videos that are gone from their input are left out of all tables, unless the
+    snapshot was opened with `include_gone=True`.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, *, include_gone: bool = False) -> None:
         self.uri = snapshot.uri
         self.version = snapshot.version
         self._scans = {VIDEOS: snapshot.scan_videos(), MASKLETS: snapshot.scan_masklets()}
+        self._gone = frozenset(() if include_gone else queries.gone_ids(self._scans[VIDEOS]))
+
+    @property
+    def _there(self) -> ds.Expression | None:
+        """Condition for rows of videos that are not left out; None if no video is."""
+        return queries.is_not(sorted(self._gone))
 
     def videos(self) -> ds.Dataset:
-        """Return the `videos` table as an Arrow dataset, which Polars and others read too."""
-        return self._scans[VIDEOS]
+        """Return the `videos` table as an Arrow dataset, which Polars and others read too.
+
+        Arrow cannot pickle it if gone videos are left out; pickle this snapshot instead.
+        """
+        return self._rows(VIDEOS)
 
     def masklets(self) -> ds.Dataset:
-        """Return the `masklets` table as an Arrow dataset."""
-        return self._scans[MASKLETS]
+        """Return the `masklets` table as an Arrow dataset, like `videos`."""
+        return self._rows(MASKLETS)
+
+    def _rows(self, table: str) -> ds.Dataset:
+        rows = self._scans[table]
+        return rows if self._there is None else rows.filter(self._there)
 
     def list_videos(self) -> list[VideoRecord]:
         """Return the rows of all videos, by uri; for millions of videos use `videos`."""
-        return queries.find_videos(self.videos(), "")
+        return self.find_videos("")
 
     def find_videos(self, text: str, *, limit: int | None = None) -> list[VideoRecord]:
         """Return the video with id `text`, else the videos whose id or uri contains it, by uri."""
-        return queries.find_videos(self.videos(), text, limit=limit)
+        return queries.find_videos(self._scans[VIDEOS], text, limit=limit, where=self._there)
 
     def masklets_of(self, *video_ids: str) -> list[Masklet]:
         """Return the masklets of some videos, by id; reads only partitions that can have them."""
-        return queries.masklets_of(self.masklets(), video_ids)
+        wanted = [video_id for video_id in video_ids if video_id not in self._gone]
+        return queries.masklets_of(self._scans[MASKLETS], wanted)
 
     def duckdb(self) -> "DuckDBPyConnection":
         """Return a new in-memory DuckDB connection with the views `videos` and `masklets`."""
         import duckdb
 
         connection = duckdb.connect()
-        for name, rows in self._scans.items():
-            connection.register(name, rows)
+        for name in self._scans:
+            connection.register(name, self._rows(name))
         return connection
 
     def ray(
@@ -73,7 +88,7 @@ class DatasetSnapshot:
 
         if table not in self._scans:
             raise ValueError(f"table must be one of {', '.join(self._scans)}, got {table!r}")
-        return ray_rows(self._scans[table], columns, where)
+        return ray_rows(self._scans[table], columns, queries.both(where, self._there))
 
     def clips(
         self,
@@ -97,5 +112,6 @@ class DatasetSnapshot:
 
         windows = Windows(num_frames=num_frames, stride=stride, hop=hop)
         root = f"{self.uri}/{MASKLETS}"
-        index = ClipIndex(root, self.masklets(), self.videos(), windows, where)
+        scans = self._scans[MASKLETS], self._scans[VIDEOS]
+        index = ClipIndex(root, *scans, windows, where, self._there)
         return Clips(index, transform, resolve_uri)

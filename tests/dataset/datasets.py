@@ -47,4 +47,4 @@ def videos_of(dataset: Dataset | DatasetSnapshot) -> dict[str, VideoRecord]:
 
 
 def _snapshot_of(dataset: Dataset | DatasetSnapshot) -> DatasetSnapshot:
-    return open_dataset(dataset.uri) if isinstance(dataset, Dataset) else dataset
+    return open_dataset(dataset.uri, include_gone=True) if isinstance(dataset, Dataset) else dataset

@@ -70,7 +70,7 @@ def test_committed_rows_are_read(dataset: Dataset) -> None:
     assert masklets_of(dataset) == rows
     assert from_table(VideoRecord, open_dataset(dataset.uri).videos().to_table()) == records
     assert entry(dataset, "c") == LedgerEntry(
-        video_id="c", etag="e1", size_bytes=1000, status="empty", attempts=0,
+        video_id="c", uri="/videos/c.mp4", etag="e1", size_bytes=1000, status="empty", attempts=0,
         input_uri="/videos", gone_at_ns=None, work_key="k1", run_id="r1",
         config_hash="c", detector_hash="d", tracker_hash="t",
     )  # fmt: skip

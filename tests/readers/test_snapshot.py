@@ -10,6 +10,7 @@ from pyarrow.dataset import field
 
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.errors import PreflightError
 from tests.dataset.dataset_rows import masklet, measurements
 from tests.dataset.datasets import publish
@@ -64,6 +65,51 @@ def test_duckdb(dataset: Dataset) -> None:
         ("a", "/videos/a.mp4", 1, None, ["absent"]),
         ("a", "/videos/a.mp4", 2, 2, []),
     ]
+
+
+def take_away(dataset: Dataset, *video_ids: str) -> None:
+    mark_gone(dataset.uri, gone=video_ids, returned=[], at_ns=1, run_id="r2")
+
+
+def test_gone_videos_are_left_out(dataset: Dataset) -> None:
+    before = open_dataset(dataset.uri)
+    take_away(dataset, "a")
+    opened = open_dataset(dataset.uri)
+    for view in (opened, pickle.loads(pickle.dumps(opened))):  # noqa: S301
+        assert sorted(view.videos().to_table()["video_id"].to_pylist()) == ["b", "c"]
+        assert sorted(view.masklets().to_table()["video_id"].to_pylist()) == ["b", "c"]
+        assert view.masklets().to_table(filter=GOOD).num_rows == 0
+        assert [record.video_id for record in view.list_videos()] == ["b", "c"]
+        assert view.find_videos("a") == []
+        assert [m.video_id for m in view.masklets_of("a", "b")] == ["b"]
+        assert view.clips(3).index.rows["video_id"].to_pylist() == ["b"]
+        assert len(view.clips(3, where=GOOD)) == 0
+        counts = "SELECT count(*) FROM videos UNION ALL SELECT count(*) FROM masklets"
+        assert view.duckdb().sql(counts).fetchall() == [(2,), (2,)]
+    for view in (before, open_dataset(dataset.uri, include_gone=True)):
+        assert view.videos().count_rows() == view.masklets().count_rows() == 3
+        assert len(view.clips(3, where=GOOD)) == 1
+        assert view.find_videos("a")[0].video_id == "a"
+    mark_gone(dataset.uri, gone=[], returned=["a"], at_ns=2, run_id="r3")
+    assert len(open_dataset(dataset.uri).clips(3, where=GOOD)) == 1
+
+
+def test_all_videos_are_gone(dataset: Dataset) -> None:
+    take_away(dataset, "a", "b", "c")
+    opened = open_dataset(dataset.uri)
+    assert opened.videos().count_rows() == opened.masklets().count_rows() == 0
+    assert len(opened.clips(3)) == 0
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_gone_videos_are_left_out_of_ray(dataset: Dataset) -> None:
+    take_away(dataset, "b")
+    opened = open_dataset(dataset.uri)
+    for table in ("videos", "masklets"):
+        rows = opened.ray(table, columns=["video_id"]).take_all()
+        assert sorted(row["video_id"] for row in rows) == ["a", "c"]
+    rows = opened.ray(columns=["video_id"], where=GOOD).take_all()
+    assert rows == [{"video_id": "a"}]
 
 
 @pytest.mark.usefixtures("ray_here")
