@@ -122,6 +122,8 @@ class Video:
     seekable: bool = True
     """False if a scan has found frames that are at other times than their timestamps in the file,
     so that a seek would miss them."""
+    content_hash: str | None = None
+    """Hash of all bytes; null before the whole video was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +311,11 @@ class VideoRecord:
     uri: str
     etag: str
     size_bytes: int
+    content_hash: str | None = None
+    """Hash of all bytes, by which a file that was only touched or copied is recognized; null if
+    the video could not be read, or was processed before this column existed."""
+    processed_etag: str | None = None
+    """Etag in the work_key, if the file was touched since: then `etag` is its present one."""
     container: str | None
     codec: str | None
     pixel_format: str | None

@@ -18,6 +18,8 @@ from pvtt_flow.types import Masklet
 # Number of videos whose masks are in memory at one time.
 _CHUNK = 64
 _VIDEO_COLUMNS = ["video_id", "uri", "etag", "size_bytes", "work_key", "status"]
+# Older versions lack it: the etag of the content, if the file was touched since.
+_PROCESSED_ETAG = "processed_etag"
 Changes = Counter[tuple[str, str]]
 
 
@@ -64,7 +66,9 @@ def diff(old: Snapshot, new: Snapshot) -> Difference:
 
 
 def _videos(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
-    return {row["video_id"]: row for row in _rows(snapshot.scan_videos(), _VIDEO_COLUMNS)}
+    table = snapshot.scan_videos()
+    columns = [*_VIDEO_COLUMNS, *({_PROCESSED_ETAG} & set(table.schema.names))]
+    return {row["video_id"]: row for row in _rows(table, columns)}
 
 
 def _verdicts(snapshot: Snapshot) -> dict[str, str]:
@@ -79,7 +83,7 @@ def _rows(table: ds.Dataset, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _content(row: Mapping[str, Any]) -> tuple[str, int]:
-    return row["etag"], row["size_bytes"]
+    return row.get(_PROCESSED_ETAG) or row["etag"], row["size_bytes"]
 
 
 def _column(rows: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, str]:

@@ -28,6 +28,8 @@ class LedgerEntry:
     uri: str = ""
     etag: str
     size_bytes: int
+    content_hash: str | None = None
+    processed_etag: str | None = None
     status: Status
     attempts: int
     input_uri: str = ""

@@ -50,8 +50,8 @@ from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import redact_uri
 
 Operation = Literal[
-    "run", "gone", "retry", "relocate", "clear", "judge", "compact", "restore", "repair", "vacuum",
-    "upgrade",
+    "run", "gone", "renew", "relocate", "retry", "clear", "judge", "compact", "restore", "repair",
+    "vacuum", "upgrade",
 ]  # fmt: skip
 # Application id in the log of `videos`, for `Transaction.oldest`.
 OLDEST = "oldest"

@@ -8,11 +8,10 @@ from functools import cached_property
 from glob import has_magic
 from typing import get_args
 
-from pvtt_flow.config.schema import PlanReason, ProcessReason
+from pvtt_flow.config.schema import PlanReason, ProcessReason, RunParams
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
 from pvtt_flow.dataset.tables import bucket_of
-from pvtt_flow.pipeline.identity import with_ids
 from pvtt_flow.storage.manifest import is_manifest
 from pvtt_flow.types import Lineage, Source
 
@@ -40,6 +39,8 @@ class Plan:
     """Videos of this input that are in the dataset and not in the listing."""
     returned: tuple[str, ...] = ()
     """Ids of videos that are marked as gone and are listed again."""
+    renewed: tuple[Source, ...] = ()
+    """Videos that were touched and are not processed: their rows get their present etags."""
     warning: str | None = None
     """Warning that the input may have moved."""
 
@@ -73,25 +74,36 @@ def make_plan(
     lineage: Lineage,
     *,
     input_uri: str,
-    max_attempts: int,
-    process: Collection[PlanReason],
+    params: RunParams,
     limit: int | None = None,
+    touched: Collection[str] = (),
 ) -> Plan:
-    """Compare the listing with the ledger (an anti-join); `limit` keeps the first videos to do."""
-    sources = with_ids(sources, ledger)
+    """Compare the listing with the ledger (an anti-join); `limit` keeps the first videos to do.
+
+    `touched` has the ids of videos with another etag and the same content.
+    """
     ids = [source.video_id for source in sources]
+    wanted: frozenset[PlanReason] = frozenset(params.process)
     returned: list[str] = []
     planned: list[Planned] = []
+    renewed: list[Source] = []
     for source, entry in zip(sources, ledger.entries(ids), strict=True):
-        planned.append(_classify(source, entry, lineage, max_attempts))
-        if entry is not None and entry.gone_at_ns is not None:
+        if entry is None:
+            planned.append(_new(source, lineage))
+            continue
+        is_touched = source.video_id in touched
+        video = _classify(source, entry, lineage, params.max_attempts, is_touched=is_touched)
+        planned.append(video)
+        if entry.gone_at_ns is not None:
             returned.append(source.video_id)
-    wanted = frozenset(process)
+        if is_touched and video.reason not in wanted:
+            renewed.append(replace(source, expected_run_id=entry.run_id))
     return Plan(
         videos=tuple(_limited(planned, wanted, limit)),
         process=wanted,
         gone=tuple(ledger.missing_from(input_uri, ids)),
         returned=tuple(returned),
+        renewed=tuple(renewed),
         warning=_warn_if_moved(ids, ledger, input_uri),
     )
 
@@ -144,23 +156,27 @@ def _limited(
             yield video
 
 
+def _new(source: Source, lineage: Lineage) -> Planned:
+    return Planned(replace(source, work_key=work_key(source, lineage)), "new")
+
+
 def _classify(
-    source: Source, entry: LedgerEntry | None, lineage: Lineage, max_attempts: int
+    source: Source, entry: LedgerEntry, lineage: Lineage, max_attempts: int, *, is_touched: bool
 ) -> Planned:
     key = work_key(source, lineage)
-    if entry is None:
-        return Planned(replace(source, work_key=key), "new")
     to_process = replace(source, work_key=key, expected_run_id=entry.run_id)
-    if entry.etag != source.etag or entry.size_bytes != source.size_bytes:
+    has_same_etag = is_touched or entry.etag == source.etag
+    if not has_same_etag or entry.size_bytes != source.size_bytes:
         return Planned(to_process, "changed")
     has_failed = entry.status in ("failed", "quarantined")
-    if entry.work_key != key:
+    processed = replace(source, etag=entry.processed_etag or entry.etag)
+    if entry.work_key != work_key(processed, lineage):
         cause = _cause(entry, lineage)
         # A failed video has no results that could be stale, and other settings may succeed.
         reason: PlanReason = "failed" if has_failed else "stale"
         return Planned(to_process, reason, f"other {cause}")
     if not has_failed:
-        return Planned(source, "unchanged")
+        return Planned(source, "unchanged", "touched or copied" if is_touched else "")
     tried = f"{entry.attempts} of {max_attempts} attempts"
     if entry.attempts >= max_attempts:
         return Planned(source, "quarantined", tried)

@@ -12,11 +12,13 @@ from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger
 from pvtt_flow.dataset.maintenance.compact import INCREMENTAL, compact
+from pvtt_flow.dataset.maintenance.renew import renew
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.dataset.tables import MaskletFile
 from pvtt_flow.errors import StoreError
 from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.pipeline.batches import batches_with_timeout
+from pvtt_flow.pipeline.identity import with_ids
 from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.preflight import (
     check_class_filter,
@@ -28,11 +30,12 @@ from pvtt_flow.pipeline.preflight import (
 from pvtt_flow.pipeline.ray_session import connect_to_ray, translate_ray_errors
 from pvtt_flow.pipeline.run_record import recorded
 from pvtt_flow.pipeline.summary import Summary
+from pvtt_flow.pipeline.touched import find_touched
 from pvtt_flow.stages.factory import use_input_credentials
 from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.storage.sources import list_sources, redacted_input_uri
 from pvtt_flow.types import Lineage, VideoRecord
-from pvtt_flow.video.worker.content_hash import with_content_hashes
+from pvtt_flow.video.worker.content_hash import hash_contents, with_content_hashes
 
 _LOG = logging.getLogger("pvtt_flow")
 
@@ -68,14 +71,16 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     if config.input.identity == "content":
         sources = with_content_hashes(sources)
     dataset = Dataset(config.output.uri)
+    ledger = dataset.ledger() if dataset.exists() else empty_ledger()
+    sources = with_ids(sources, ledger)
     plan = make_plan(
         sources,
-        dataset.ledger() if dataset.exists() else empty_ledger(),
+        ledger,
         lineage,
         input_uri=redacted_input_uri(config.input),
-        max_attempts=config.run.max_attempts,
-        process=config.run.process,
+        params=config.run,
         limit=limit,
+        touched=find_touched(sources, ledger, hash_contents),
     )
     if plan.warning:
         _LOG.warning("%s", plan.warning)
@@ -102,6 +107,9 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
             at_ns=time.time_ns(),
             run_id=summary.run_id,
         )
+    if plan.renewed:
+        dataset.ensure()
+        summary.version = renew(dataset.uri, plan.renewed, summary.run_id)
     if plan.to_process:
         dataset.check_writable()
         check_class_filter(config)

@@ -11,6 +11,7 @@ from pvtt_flow.types import Prompt, ShotRecord, Source, Timings, VideoFlag
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from pvtt_flow.video.scan import VideoScan, scan_video
+from pvtt_flow.video.worker.content_hash import hash_of_source
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
 
@@ -32,6 +33,8 @@ class Inspect:
         uri, call = source.uri, self._decoder.call
         detect_cuts = self._params.detect_cuts and not source.shots
         video = call(probe, uri, size_bytes=source.size_bytes, limits=limits)
+        # Before the frames are read: if the file changes after this, its next hash is another one.
+        video = replace(video, content_hash=hash_of_source(source))
         video_scan = call(scan_video, uri, video=video, detect_cuts=detect_cuts, limits=limits)
         video = replace(video, seekable=video_scan.seekable)
         intervals = self._intervals(source, video_scan)

@@ -37,7 +37,10 @@ class InputParams(Params):
     when this changes."""
     identity: Literal["etag", "content"] = "etag"
     """Evidence that a video changed: `etag`: the store's ETag (modification time and size for local
-    files); `content`: a hash of the file, for which each run reads every byte of every video."""
+    files). If it differs and the size does not, the content is compared with the hash in the
+    dataset, so that a file that was touched, copied or uploaded again is `unchanged`. `content`: a
+    hash of the file, for which each run reads every byte of every video; it also finds a change
+    that keeps time and size."""
 
 
 class OutputParams(Params):

@@ -27,6 +27,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from pvtt_flow.config.schema import RunParams
 from pvtt_flow.dataset.arrow import schema_of
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.file_actions import FileActions
@@ -106,8 +107,7 @@ def _plan(uri: str, size: int) -> dict[str, object]:
         Dataset(uri).ledger(),
         _LINEAGE,
         input_uri=_INPUT,
-        max_attempts=3,
-        process=("new", "changed", "failed"),
+        params=RunParams(),
     )
     plan_s = time.perf_counter() - started
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

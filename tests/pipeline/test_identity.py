@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pvtt_flow.config.schema import RunParams
 from pvtt_flow.core import ids
 from pvtt_flow.dataset.arrow import to_table
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
@@ -103,7 +104,7 @@ def test_each_uri_has_one_id_of_its_own_in_any_order_of_runs(
 
 def warning_of(root: str, known: Ledger) -> str | None:
     videos = [source(root, "a.mp4")]
-    plan = make_plan(videos, known, LINEAGE, input_uri=root, max_attempts=1, process=frozenset())
+    plan = make_plan(videos, known, LINEAGE, input_uri=root, params=RunParams())
     return plan.warning
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pvtt_flow.config.schema import PlanReason, ProcessReason
+from pvtt_flow.config.schema import PlanReason, ProcessReason, RunParams
 from pvtt_flow.dataset.arrow import to_table
 from pvtt_flow.dataset.ledger import Ledger, LedgerEntry
 from pvtt_flow.dataset.tables import bucket_of
@@ -40,10 +40,12 @@ def plan_of(
     *known: LedgerEntry,
     process: tuple[ProcessReason, ...] = ("new", "changed", "failed"),
     limit: int | None = None,
+    touched: tuple[str, ...] = (),
 ) -> Plan:
     ledger = Ledger(to_table(LedgerEntry, known))
+    params = RunParams(max_attempts=3, process=process)
     return make_plan(
-        sources, ledger, LINEAGE, input_uri="/", max_attempts=3, process=process, limit=limit
+        sources, ledger, LINEAGE, input_uri="/", params=params, limit=limit, touched=touched
     )
 
 
@@ -156,3 +158,34 @@ def test_the_work_key_depends_on_content_settings_and_weights(
     source: Source, lineage: Lineage, *, same: bool
 ) -> None:
     assert (work_key(source, lineage) == KEY) == same
+
+
+TOUCHED = replace(SOURCE, etag="touched")
+
+
+@pytest.mark.parametrize(
+    ("known", "reason", "detail"),
+    [
+        (entry(content_hash="h"), "unchanged", "touched or copied"),
+        (entry(content_hash="h", work_key="other"), "stale", "other prompts or shots"),
+        (entry("quarantined", 3, content_hash="h"), "quarantined", "3 of 3 attempts"),
+    ],
+)
+def test_a_touched_video_keeps_its_results_and_gets_its_new_etag(
+    known: LedgerEntry, reason: PlanReason, detail: str
+) -> None:
+    plan = plan_of([TOUCHED], known, touched=("mug",))
+    assert [(v.reason, v.detail) for v in plan.videos] == [(reason, detail)]
+    assert plan.renewed == (replace(TOUCHED, expected_run_id="before"),)
+    # And then the plan needs no hash.
+    renewed = replace(known, etag="touched", processed_etag="e")
+    plan = plan_of([TOUCHED], renewed)
+    assert (plan.videos[0].reason, plan.renewed) == (reason, ())
+    assert plan_of([SOURCE], renewed).videos[0].reason == "changed"
+
+
+def test_a_touched_video_that_is_processed_gets_the_key_of_its_new_etag() -> None:
+    known = entry(work_key="other", content_hash="h")
+    plan = plan_of([TOUCHED], known, touched=("mug",), process=("stale",))
+    assert [source.work_key for source in plan.to_process] == [work_key(TOUCHED, LINEAGE)]
+    assert plan.renewed == ()

@@ -88,8 +88,7 @@ def prepared(
         dataset.ledger() if dataset.exists() else empty_ledger(),
         LINEAGE,
         input_uri="/",
-        max_attempts=3,
-        process=config.run.process,
+        params=config.run,
     )
     return Prepared(config=config, lineage=LINEAGE, plan=plan)
 

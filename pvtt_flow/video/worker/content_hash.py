@@ -12,13 +12,24 @@ from pvtt_flow.video.container import as_container
 
 _THREADS = 4
 _BLOCK_BYTES = 1 << 20
+_PREFIX = "blake2b:"
 
 
 def with_content_hashes(sources: Sequence[Source]) -> list[Source]:
     """Return the sources with hashes of their content as etags; reads every byte of them."""
+    hashes = hash_contents([source.uri for source in sources])
+    return [replace(source, etag=etag) for source, etag in zip(sources, hashes, strict=True)]
+
+
+def hash_contents(uris: Sequence[str]) -> list[str]:
+    """Return the hash of each video, "" for one that cannot be read."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        hashes = pool.map(content_hash, [source.uri for source in sources])
-        return [replace(source, etag=etag) for source, etag in zip(sources, hashes, strict=True)]
+        return list(pool.map(content_hash, uris))
+
+
+def hash_of_source(source: Source) -> str | None:
+    """Return the hash of a video's content, which may be its etag; None if it cannot be read."""
+    return source.etag if source.etag.startswith(_PREFIX) else content_hash(source.uri) or None
 
 
 def content_hash(uri: str) -> str:
@@ -34,4 +45,4 @@ def content_hash(uri: str) -> str:
                 state.update(block)
     except DataError:
         return ""
-    return f"blake2b:{state.hexdigest()}"
+    return f"{_PREFIX}{state.hexdigest()}"
