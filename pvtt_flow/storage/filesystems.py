@@ -14,7 +14,7 @@ import fsspec
 
 from pvtt_flow.errors import PreflightError, PvttFlowError
 from pvtt_flow.storage.store_errors import describe, is_transient
-from pvtt_flow.storage.uris import local_path, s3_endpoint
+from pvtt_flow.storage.uris import HTTP, local_path, s3_endpoint
 
 _S3 = ("s3://", "s3a://")
 # Options by which fsspec's implementations read without credentials.
@@ -48,6 +48,9 @@ def filesystem(uri: str) -> tuple[Any, str]:
     options = implementation._get_kwargs_from_urls(uri)
     if uri.startswith(_S3):
         options |= _s3_options()
+    if uri.startswith(HTTP):
+        # Ranges of a compressed answer would be ranges of other bytes.
+        options |= {"headers": {"Accept-Encoding": "identity"}}
     if _is_anonymous(uri):
         options |= _ANONYMOUS[uri.partition("://")[0]]
     files = implementation(use_listings_cache=False, **options)

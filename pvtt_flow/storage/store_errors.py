@@ -7,7 +7,7 @@ import errno
 import os
 import re
 
-from pvtt_flow.storage.uris import redact_uri, s3_endpoint
+from pvtt_flow.storage.uris import HTTP, redact_uri, s3_endpoint
 
 _CREDENTIAL_ERRORS = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError",
                       "ProfileNotFound", "DefaultCredentialsError"}  # fmt: skip
@@ -19,7 +19,7 @@ _NETWORK_ERRORS = {"HTTPClientError", "EndpointConnectionError", "ConnectTimeout
 _BROKEN_ANSWERS = {"ClientPayloadError", "IncompleteRead", "IncompleteReadError",
                    "ResponseParserError"}  # fmt: skip
 _BUSY = {"SlowDown", "InternalError", "ServiceUnavailable", "Throttling", "ThrottlingException",
-         "RequestLimitExceeded", "RequestTimeout", "500", "502", "503", "504"}  # fmt: skip
+         "RequestLimitExceeded", "RequestTimeout", "429", "500", "502", "503", "504"}  # fmt: skip
 # Texts of delta-rs, which has no error classes for these, after its own retries.
 _RUST_STORES = ("Generic S3 error", "Generic GCS error")
 _RUST_REFUSALS = ("403 Forbidden", "401 Unauthorized")
@@ -87,6 +87,8 @@ def describe(error: BaseException, uri: str, what: str = "file") -> str:
 
 
 def _is_absent(error: BaseException) -> bool:
+    if isinstance(error, FileNotFoundError) and _code(error) in _REFUSALS | _BUSY:
+        return False  # fsspec's class for every answer of a web server that is an error
     return isinstance(error, FileNotFoundError | NotADirectoryError)
 
 
@@ -124,12 +126,17 @@ def _server_of(uri: str) -> str:
 def _credentials(uri: str) -> str:
     if uri.startswith("s3"):
         return "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)"
+    if uri.startswith(HTTP):
+        return "the link, whose signature may have expired"
     return "the credentials in the environment" if "://" in uri else "the file's permissions"
 
 
 def _code(error: BaseException) -> str:
-    """Return the S3 error code, from the botocore error that s3fs keeps as the cause; or ""."""
-    response = getattr(error.__cause__ or error, "response", None)
+    """Return the S3 error code or HTTP status of an error or its cause; or ""."""
+    inner = error.__cause__ or error
+    if isinstance(status := getattr(inner, "status", None), int):
+        return str(status)
+    response = getattr(inner, "response", None)
     return str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
 
 

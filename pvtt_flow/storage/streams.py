@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 from pvtt_flow.core.virtual_file import PictureSequence
@@ -12,7 +13,8 @@ from pvtt_flow.storage.frame_folders.folders import parse_frame_folder
 from pvtt_flow.storage.frame_folders.stream import open_frames
 from pvtt_flow.storage.retry import RetryingStream, with_retries
 from pvtt_flow.storage.store_errors import describe, is_transient
-from pvtt_flow.storage.uris import local_path
+from pvtt_flow.storage.uris import HTTP, local_path
+from pvtt_flow.storage.web import open_web
 
 # A demuxer jumps between index, audio and video: a few dozen recent blocks cover all of them.
 # 1 MiB is about a second of 1080p H.264, for the latency of one request.
@@ -47,9 +49,9 @@ def _open(uri: str) -> Any:
             raise OSError(errno.EINVAL, "not a regular file")
         return path.open("rb")
     files, remote = filesystem(uri)
-    return files.open(
+    open_file = partial(open_web, files) if uri.startswith(HTTP) else files.open
+    return open_file(
         remote,
-        "rb",
         block_size=BLOCK_BYTES,
         cache_type="blockcache",
         cache_options={"maxblocks": NUM_BLOCKS},

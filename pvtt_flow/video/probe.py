@@ -1,5 +1,6 @@
 """Probe a video: read the container's header and decode the first frame, in a few ranged reads."""
 
+import io
 from typing import BinaryIO
 
 from av.container import InputContainer
@@ -31,6 +32,9 @@ def probe(
     Raises DataError of kind `empty_file`, `over_limit`, `not_a_video`, `no_video_stream`,
     `undecodable` or `unreadable`.
     """
+    if size_bytes == 0:  # as of a web server that does not tell sizes
+        size_bytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
     if size_bytes == 0:
         raise DataError(
             "empty_file",

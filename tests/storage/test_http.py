@@ -1,5 +1,6 @@
 """Videos on a web server: one by its uri, signed ones, and changes without an ETag."""
 
+import gzip
 import json
 import os
 import threading
@@ -7,13 +8,17 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pvtt_flow.errors import PreflightError
+from pvtt_flow.errors import DataError, PreflightError
+from pvtt_flow.storage import web as web_files
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.video.probe import probe
+from tests.video.clip_maker import write_clip
 
 
 class Server(SimpleHTTPRequestHandler):
@@ -30,6 +35,29 @@ class Server(SimpleHTTPRequestHandler):
             self.send_error(403)
         else:
             super().do_HEAD()
+
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        outputfile.write(self._encoded(source.read()))
+
+    def _encoded(self, data: bytes) -> bytes:
+        return gzip.compress(data) if "gzip" in self.path else data
+
+    def send_header(self, keyword: str, value: str) -> None:
+        """Files named `unsized` have no Content-Length, and neither have compressed ones."""
+        is_hidden = "unsized" in self.path or "gzip" in self.path
+        if keyword == "Content-Length" and is_hidden:
+            if "gzip" in self.path:
+                super().send_header("Content-Encoding", "gzip")
+            return
+        super().send_header(keyword, value)
+
+    def send_head(self) -> Any:
+        if "/moved/" in self.path:
+            self.send_response(302)
+            self.send_header("Location", self.path.replace("/moved/", "/"))
+            self.end_headers()
+            return None
+        return super().send_head()
 
     def _is_refused(self) -> bool:
         return "private" in self.path and "X-Amz-Signature=s3cret" not in self.path
@@ -87,3 +115,45 @@ def test_another_signature_is_the_same_video(web: str) -> None:
     assert content(first.uri) == b"private"
     assert first.video_id == second.video_id
     assert "s3cret" not in first.input_uri
+
+
+CONTENT = bytes(range(256)) * 10_000
+
+
+@pytest.mark.parametrize(
+    "name", ["ranges_ignored.mp4", "unsized.mp4", "gzip.mp4", "moved/a.mp4", "moved/unsized.mp4"]
+)
+def test_a_server_without_ranges_sends_the_whole_file(web: str, tmp_path: Path, name: str) -> None:
+    (tmp_path / Path(name).name).write_bytes(CONTENT)
+    (source,) = list_sources(InputParams(uri=f"{web}/{name}"))
+    with open_binary(source.uri) as file:
+        assert file.seek(2_000_001) == 2_000_001
+        assert file.read(5) == CONTENT[2_000_001:2_000_006]
+        assert file.seek(0, os.SEEK_END) == len(CONTENT)
+        assert file.seek(0) == 0
+        assert file.read() == CONTENT
+
+
+def test_a_video_of_unknown_size(web: str, tmp_path: Path) -> None:
+    write_clip(tmp_path / "unsized.mp4", 3)
+    (source,) = list_sources(InputParams(uri=f"{web}/unsized.mp4"))
+    with open_binary(source.uri) as file:
+        assert probe(file, size_bytes=source.size_bytes).width_px == 96
+
+
+def test_a_copy_is_limited(web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "unsized.mp4").write_bytes(CONTENT)
+    monkeypatch.setattr(web_files, "MAX_COPIED_BYTES", len(CONTENT) - 1)
+    with pytest.raises(DataError, match="server without ranges must have") as caught:
+        content(f"{web}/unsized.mp4")
+    assert caught.value.kind == "over_limit"
+
+
+def test_a_link_that_has_expired(web: str) -> None:
+    with pytest.raises(DataError) as caught:
+        content(f"{web}/private.mp4?X-Amz-Signature=old")
+    assert caught.value.kind == "unreadable"
+    assert str(caught.value) == (
+        f"access to {web}/private.mp4 was refused (403); check the link, whose signature may have "
+        "expired"
+    )
