@@ -72,7 +72,8 @@ def preview(
 def judge(
     dataset: DatasetUri,
     config: Annotated[
-        Path | None, typer.Option(help="Config with the thresholds; default: the defaults.")
+        Path | None,
+        typer.Option(help="Config with the thresholds; default: those of the last verdicts."),
     ] = None,
     overrides: Annotated[
         list[str] | None,
@@ -81,21 +82,32 @@ def judge(
 ) -> None:
     """Judge all masklets again by their stored measurements.
 
+    Starts from the thresholds of the last run or `judge`, and prints those that are not defaults.
     Writes a new version of the dataset. Needs neither the videos nor a model.
     """
     from pvtt_flow.cli.output import changes_by_name, counts_table
+    from pvtt_flow.cli.thresholds import as_text
     from pvtt_flow.config.loading import load, load_thresholds
     from pvtt_flow.core import qc
     from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.dataset.maintenance.rejudge import rejudge
+    from pvtt_flow.pipeline.thresholds import differences, thresholds_in_use
 
-    changed_keys = overrides or []
-    thresholds = load_thresholds(changed_keys) if config is None else load(config, changed_keys).qc
+    changed_keys, uri, defaults = overrides or [], open_snapshot(dataset).uri, qc.QcThresholds()
+    in_use = thresholds_in_use(uri)
+    thresholds = (
+        load_thresholds(changed_keys, in_use[0] if in_use else defaults)
+        if config is None
+        else load(config, changed_keys).qc
+    )
     rejudged = rejudge(
-        open_snapshot(dataset).uri,
+        uri,
         lambda measurements: qc.judge(measurements, thresholds),
         {"thresholds": thresholds.model_dump(exclude_defaults=True)},
+        always=in_use != [thresholds],
     )
+    others = as_text(differences(thresholds, defaults))
+    console().print(f"thresholds: {others or 'the defaults'}", soft_wrap=True)
     changes = changes_by_name(rejudged.changes) or {"none": 0}
     console().print(counts_table("verdicts changed", changes))
     console().print(f"{rejudged.num_masklets} masklets judged; version {rejudged.version}")

@@ -98,20 +98,27 @@ def debug(
 
 def _print_plan(config: "RunConfig", limit: int | None) -> None:
     from pvtt_flow.cli.output import plan_table
+    from pvtt_flow.cli.thresholds import threshold_notice
     from pvtt_flow.pipeline.estimate import estimate_frames
     from pvtt_flow.pipeline.run import prepare
 
     plan = prepare(config, limit=limit).plan
-    console().print(plan_table(plan, estimate_frames(config, plan.to_process)))
+    out = console()
+    out.print(plan_table(plan, estimate_frames(config, plan.to_process)))
+    if notice := threshold_notice(config):
+        out.print(notice, soft_wrap=True)
 
 
 def _run(config: "RunConfig", limit: int | None, out: "Console") -> bool:
     """Run and print the results; return whether the failures are within their budget."""
     from pvtt_flow.cli.output import gone_notice
     from pvtt_flow.cli.progress import progress_watcher
+    from pvtt_flow.cli.thresholds import threshold_notice
     from pvtt_flow.pipeline.run import execute, prepare
 
     prepared = prepare(config, limit=limit)
+    if notice := threshold_notice(config):
+        out.print(notice, soft_wrap=True)
     with progress_watcher(out) as watcher:
         summary = execute(prepared, watcher)
     if gone := prepared.plan.newly_gone:

@@ -37,9 +37,9 @@ def parse(tree: Mapping[str, Any]) -> RunConfig:
     return _validate(RunConfig, tree)
 
 
-def load_thresholds(overrides: Sequence[str]) -> QcThresholds:
-    """Apply `qc.a=b` overrides to the default thresholds; raises ConfigError."""
-    tree: dict[str, Any] = {}
+def load_thresholds(overrides: Sequence[str], base: QcThresholds) -> QcThresholds:
+    """Apply `qc.a=b` overrides to thresholds; raises ConfigError."""
+    tree: dict[str, Any] = {"qc": base.model_dump()}
     for override in overrides:
         _apply_override(tree, override)
     if unexpected := sorted(tree.keys() - {"qc"}):

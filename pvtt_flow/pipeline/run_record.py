@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.errors import PvttFlowError, StoreError
@@ -58,20 +58,32 @@ def statuses_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, str]:
 
     Raises StoreError if the store cannot be read.
     """
+    records = _records_of(dataset_uri, run_ids)
+    return {run_id: str(r["status"]) for run_id, r in records.items() if "status" in r}
+
+
+def configs_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the configs of runs, as plain values; those without a record are left out.
+
+    Raises StoreError if the store cannot be read.
+    """
+    records = _records_of(dataset_uri, run_ids)
+    return {run_id: r["config"] for run_id, r in records.items() if "config" in r}
+
+
+def _records_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
     ids = list(run_ids)
     with ThreadPoolExecutor(_THREADS) as pool:
-        records = pool.map(lambda run_id: read_bytes(record_uri(dataset_uri, run_id)), ids)
-        found = {run_id: _status(data) for run_id, data in zip(ids, records, strict=True) if data}
-    return {run_id: status for run_id, status in found.items() if status is not None}
+        files = pool.map(lambda run_id: read_bytes(record_uri(dataset_uri, run_id)), ids)
+        records = {run_id: _parsed(data or b"") for run_id, data in zip(ids, files, strict=True)}
+    return {run_id: record for run_id, record in records.items() if isinstance(record, dict)}
 
 
-def _status(data: bytes) -> str | None:
+def _parsed(data: bytes) -> Any:
     try:
-        record = json.loads(data)
+        return json.loads(data)
     except ValueError:
         return None
-    status = record.get("status") if isinstance(record, dict) else None
-    return None if status is None else str(status)
 
 
 def _write(config: RunConfig, summary: Summary, status: RunStatus, error: str = "") -> None:

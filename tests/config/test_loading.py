@@ -8,6 +8,7 @@ import yaml
 from pvtt_flow.config.errors import RENAMED_KEYS
 from pvtt_flow.config.loading import dump, load, load_thresholds, parse
 from pvtt_flow.config.schema import RunConfig
+from pvtt_flow.core.qc import QcThresholds
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
@@ -87,12 +88,12 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 
 def test_thresholds_take_overrides_of_qc_only() -> None:
-    assert load_thresholds(["qc.presence_review=0.5"]).presence_review == 0.5
+    assert load_thresholds(["qc.presence_review=0.5"], QcThresholds()).presence_review == 0.5
     with pytest.raises(ConfigError) as caught:
-        load_thresholds(["qc.presence_review=2"])
+        load_thresholds(["qc.presence_review=2"], QcThresholds())
     assert str(caught.value) == "$.qc.presence_review must be in [0, 1], got 2"
     with pytest.raises(ConfigError, match=r"--set must be qc\.KEY=VALUE here, got detect"):
-        load_thresholds(["detect.min_score=1"])
+        load_thresholds(["detect.min_score=1"], QcThresholds())
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED_KEYS.items())

@@ -32,10 +32,13 @@ class Rejudged:
     num_masklets: int = 0
 
 
-def rejudge(uri: str, rule: JudgeRule, notes: Mapping[str, Any]) -> Rejudged:
+def rejudge(
+    uri: str, rule: JudgeRule, notes: Mapping[str, Any], *, always: bool = False
+) -> Rejudged:
     """Give each measured masklet the verdict of `rule`, as a new version of the dataset.
 
-    Only files with changes are rewritten. Without changes there is no new version.
+    Only files with changes are rewritten. Without changes there is a new version only if `always`
+    is true: its notes say by what the masklets were judged.
     """
     result = Rejudged(0)
     root = f"{uri}/{MASKLETS}"
@@ -55,7 +58,7 @@ def rejudge(uri: str, rule: JudgeRule, notes: Mapping[str, Any]) -> Rejudged:
         verdicts = {f"{old}_to_{new}": n for (old, new), n in result.changes.items()}
         return (
             Transaction(operation="judge", masklets=actions, notes={**notes, **verdicts})
-            if actions
+            if actions or always
             else None
         )
 
