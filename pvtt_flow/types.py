@@ -42,7 +42,8 @@ class Prompt:
     point_labels: tuple[int, ...] = ()
     """A label for each point: 1 on the object, 0 on the background."""
     mask_rle: str | None = None
-    """COCO compressed RLE counts at display size."""
+    """COCO compressed RLE counts at display size; with their size, as `rle.to_text` makes it, until
+    they are compared with the video."""
     correction: bool = False
     """True if points and box refine the mask that was tracked up to this frame; False if they
     replace it."""

@@ -178,10 +178,18 @@ def _name(prompt: Prompt) -> str:
 
 def _fit(prompt: Prompt, width_px: int, height_px: int) -> Prompt:
     where, rule = _name(prompt), f"must fit the frame of {width_px}x{height_px}"
+    counts = None
     if prompt.mask_rle is not None:
-        if not rle.fits(prompt.mask_rle, height_px, width_px):
+        try:
+            counts, size = rle.from_text(prompt.mask_rle)
+        except ValueError as error:
+            raise DataError("bad_prompt", f"{where}: mask_rle {error}") from None
+        if size is not None and size != (height_px, width_px):
+            got = f"a mask with the size [{size[0]}, {size[1]}], which is [height, width]"
+            raise DataError("bad_prompt", f"{where}: mask_rle {rule}, got {got}")
+        if not rle.fits(counts, height_px, width_px):
             raise DataError("bad_prompt", f"{where}: mask_rle {rule}, got other COCO counts")
-        if not rle.decode(prompt.mask_rle, height_px, width_px).any():
+        if not rle.decode(counts, height_px, width_px).any():
             raise DataError("bad_prompt", f"{where}: mask_rle must have pixels, got an empty mask")
     box_xyxy = _fit_box(prompt.box_xyxy, width_px, height_px)
     if box_xyxy is None and prompt.box_xyxy is not None:
@@ -190,7 +198,7 @@ def _fit(prompt: Prompt, width_px: int, height_px: int) -> Prompt:
     for point, fitted in zip(prompt.points_xy, points_xy, strict=True):
         if not all(np.isfinite(fitted)):
             raise DataError("bad_prompt", f"{where}: points_xy {rule}, got {point}")
-    return replace(prompt, box_xyxy=box_xyxy, points_xy=points_xy)
+    return replace(prompt, box_xyxy=box_xyxy, points_xy=points_xy, mask_rle=counts)
 
 
 def _fit_box(

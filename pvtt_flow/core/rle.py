@@ -4,6 +4,9 @@ The counts are text. With the picture's size they make the dictionary that pycoc
 COCO reader take: `{"size": [height, width], "counts": rle}`.
 """
 
+import json
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +37,43 @@ def iou(a: str | None, b: str | None, height_px: int, width_px: int) -> float:
     if not coco.area(rle_a) and not coco.area(rle_b):
         return 1.0
     return float(coco.iou([rle_a], [rle_b], [0])[0, 0])
+
+
+def to_text(mask: Mapping[str, object]) -> str:
+    """Return COCO's own form of a mask, `{"size": [height, width], "counts": ...}`, as JSON text.
+
+    Counts are text, or a list of run lengths, which is compressed. Raises ValueError for other
+    values.
+    """
+    size, counts = mask.get("size"), mask.get("counts")
+    if mask.keys() != {"size", "counts"}:
+        raise ValueError(f"must have the keys size and counts, got {', '.join(map(str, mask))}")
+    if not isinstance(size, list) or len(size) != 2 or not all(map(_is_natural, size)):
+        raise ValueError(f"must have a size of [height, width], got {size}")
+    if isinstance(counts, list):
+        if not all(map(_is_natural, counts)) or sum(counts) != size[0] * size[1]:
+            raise ValueError(f"must have run lengths of {size[0]}x{size[1]} pixels, got others")
+        counts = str(coco.frPyObjects({"size": size, "counts": counts}, *size)["counts"], "ascii")
+    if not isinstance(counts, str):
+        kind = type(counts).__name__
+        raise ValueError(f"must have counts that are text or a list, got {kind}")  # noqa: TRY004
+    return json.dumps({"size": size, "counts": counts})
+
+
+def from_text(text: str) -> tuple[str, tuple[int, int] | None]:
+    """Return the compressed counts and the size (height, width) of `to_text`, or of counts alone.
+
+    Raises ValueError for text of another form.
+    """
+    if not text.startswith("{"):
+        return text, None
+    mask = json.loads(to_text(json.loads(text)))
+    height_px, width_px = mask["size"]
+    return mask["counts"], (height_px, width_px)
+
+
+def _is_natural(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def fits(rle: str, height_px: int, width_px: int) -> bool:

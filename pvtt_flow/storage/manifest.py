@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from pvtt_flow.core import ids
+from pvtt_flow.core import ids, rle
 from pvtt_flow.params import Params, broken_rule
 from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
 from pvtt_flow.storage.uris import HTTP, expand_user, normalize_uri
@@ -31,6 +31,13 @@ _MAX_INT = (1 << 31) - 1
 _BUCKETS = ("s3", "s3a", "gs", "gcs")
 
 
+def _mask_text(value: object) -> object:
+    """Return COCO's form of a mask, given as an object or as its JSON text, as text."""
+    if isinstance(value, str) and value.startswith("{"):
+        value = _json_text(value)
+    return rle.to_text(value) if isinstance(value, dict) else value
+
+
 class ManifestPrompt(Params):
     """Prompt for the tracker, in display pixels; needs a box, points or a mask."""
 
@@ -44,8 +51,9 @@ class ManifestPrompt(Params):
     """Points x, y."""
     point_labels: list[Annotated[int, Field(ge=0, le=1)]] | None = None
     """Label of each point: 1 on the object (default), 0 not on it."""
-    mask_rle: str | None = None
-    """Mask of the object: compressed RLE counts of COCO, at display size."""
+    mask_rle: Annotated[str | None, BeforeValidator(_mask_text)] = None
+    """Mask of the object at display size, as COCO has it: `{"size": [height, width], "counts":
+    ...}`, whose size is compared with the video's, or its compressed counts alone."""
     label: str | None = None
     """Class name of the object. Default: product."""
     correction: bool | None = None

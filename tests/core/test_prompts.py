@@ -208,3 +208,23 @@ def test_negative_corrections_of_a_shot_without_a_track_are_dropped() -> None:
     )
     assert prompts_within([box, negative], 0, 40) == (box, negative)
     assert prompts_within([box, negative], 20, 40) == ()
+
+
+def masked(size: object, mask: Any) -> Prompt:
+    text = rle.to_text({"size": size, "counts": rle.encode(mask)})
+    return Prompt(object_id=1, frame_index=2, mask_rle=text)
+
+
+def test_the_size_of_a_mask_is_compared_with_the_video() -> None:
+    mask = np.zeros((30, 40), np.bool_)
+    mask[5:9, 10:20] = True
+    (fitted,) = fit_prompts([masked([30, 40], mask)], 40, 30)
+    assert fitted.mask_rle == rle.encode(mask), "tables have the counts alone"
+    for size in ([40, 30], [20, 60], [0, 0]):
+        with pytest.raises(DataError) as caught:
+            fit_prompts([masked(size, mask)], 40, 30)
+        assert caught.value.kind == "bad_prompt"
+        assert str(caught.value) == (
+            "prompt of object 1 on frame 2: mask_rle must fit the frame of 40x30, got a mask with "
+            f"the size {size}, which is [height, width]"
+        )

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pvtt_flow.core import rle
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
 from pvtt_flow.storage import manifest_rows
 from pvtt_flow.storage.manifest import read_manifest
@@ -284,3 +285,40 @@ def test_unknown_scheme(tmp_path: Path) -> None:
     uri = write(tmp_path / "m.jsonl", [{"uri": "ftpx://me:secret@host/a.mp4"}])
     with pytest.raises(PreflightError, match=r"no filesystem for ftpx://host/"):
         list_sources(InputParams(uri=uri))
+
+
+@pytest.mark.parametrize("text", [False, True])
+@pytest.mark.parametrize("counts", ["051", [0, 5, 1]])
+def test_a_mask_has_the_size_that_coco_gives_it(
+    tmp_path: Path, counts: object, *, text: bool
+) -> None:
+    mask: object = {"size": [2, 3], "counts": counts}
+    row = {"uri": "a.mp4", "prompts": [{"mask_rle": json.dumps(mask) if text else mask}]}
+    (entry,) = read_manifest(write(tmp_path / "m.jsonl", [row]))
+    (prompt,) = entry.prompts
+    compressed, size = rle.from_text(prompt.mask_rle or "")
+    assert size == (2, 3)
+    assert rle.decode(compressed, 2, 3).tolist() == [[True, True, True], [True, True, False]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "problem"),
+    [
+        ({"counts": "1"}, "must have the keys size and counts, got counts"),
+        ({"size": [2, 3], "counts": "1", "id": 1}, "must have the keys size and counts, got size"),
+        ({"size": [2], "counts": "1"}, "must have a size of [height, width], got [2]"),
+        ({"size": [2, -3], "counts": "1"}, "must have a size of [height, width], got [2, -3]"),
+        ({"size": [2, True], "counts": "1"}, "must have a size of [height, width]"),
+        ({"size": "2x3", "counts": "1"}, "must have a size of [height, width], got 2x3"),
+        ({"size": [2, 3], "counts": [5]}, "must have run lengths of 2x3 pixels, got others"),
+        ({"size": [2, 3], "counts": [7, -1]}, "must have run lengths of 2x3 pixels, got others"),
+        ({"size": [2, 3], "counts": 6}, "must have counts that are text or a list, got int"),
+        ("{size", "must be JSON text"),
+        (6, "must be a valid string, got 6"),
+    ],
+)
+def test_a_mask_of_another_form(tmp_path: Path, mask: object, problem: str) -> None:
+    path = write(tmp_path / "m.jsonl", [{"uri": "a.mp4", "prompts": [{"mask_rle": mask}]}])
+    with pytest.raises(ConfigError) as caught:
+        read_manifest(path)
+    assert f"line 1: prompts[0].mask_rle {problem}" in str(caught.value)

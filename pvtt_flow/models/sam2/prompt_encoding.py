@@ -36,7 +36,7 @@ def encode_prompts(
     """Convert prompts, by position, to tensors, by object id and position.
 
     `display_px` is (H, W), `size_px` is S. Object ids ascend. Raises DataError of kind `bad_prompt`
-    when an object has several boxes or masks on a frame, or only corrections.
+    when an object has several boxes or masks on a frame, only corrections, or a mask that vanishes.
     """
     by_object: dict[int, dict[int, PromptTensors]] = {}
     for position, frame_prompts in prompts.items():
@@ -69,10 +69,19 @@ def _combine(prompts: Sequence[Prompt], display_px: tuple[int, int], size_px: in
     labels = [*(_BOX_LABELS * len(boxes)), *(n for p in prompts for n in p.point_labels)]
     height, width = display_px
     relative = torch.tensor(points, dtype=torch.float32).view(-1, 2) / torch.tensor([width, height])
+    shown = torch.from_numpy(rle.decode(masks[0], *display_px)) if masks else None
+    mask = None if shown is None else _resize_mask(shown, size_px)
+    if shown is not None and mask is not None and shown.any() and _vanishes(mask):
+        raise DataError(
+            "bad_prompt",
+            f"the mask of object {prompts[0].object_id} on frame {prompts[0].frame_index} must be "
+            f"visible in the model's masks of {size_px // 4}x{size_px // 4} pixels, got a speck; "
+            "give a box, points or a larger mask",
+        )
     return PromptTensors(
         points=relative * size_px,
         labels=torch.tensor(labels, dtype=torch.int32),
-        mask=_resize_mask(masks[0], display_px, size_px) if masks else None,
+        mask=mask,
         is_correction=all(p.correction for p in prompts) and not masks,
     )
 
@@ -81,13 +90,25 @@ def _corners(boxes: Iterable[tuple[float, ...]]) -> list[tuple[float, float]]:
     return [corner for x0, y0, x1, y1 in boxes for corner in ((x0, y0), (x1, y1))]
 
 
-def _resize_mask(mask_rle: str, display_px: tuple[int, int], size_px: int) -> Tensor:
-    """Decode and resize a mask to float32 (1, S, S).
+def _vanishes(mask: Tensor) -> bool:
+    """Return whether no pixel is left of a mask (1, S, S) at the size of predicted masks, S / 4.
+
+    The model would remember an object that its own mask does not show (see
+    `MaskDecoder.use_masks_as_output`), and would track another thing.
+    """
+    small = functional.interpolate(
+        mask[None], scale_factor=0.25, mode="bilinear", align_corners=False, antialias=True
+    )
+    return not bool((small > 0.5).any())
+
+
+def _resize_mask(shown: Tensor, size_px: int) -> Tensor:
+    """Resize a bool (H, W) mask to float32 (1, S, S).
 
     Follows sam2/sam2_video_predictor.py, `SAM2VideoPredictor.add_new_mask`.
     """
-    mask = torch.from_numpy(rle.decode(mask_rle, *display_px)).float()[None, None]
-    if display_px != (size_px, size_px):
+    mask = shown.float()[None, None]
+    if shown.shape != (size_px, size_px):
         mask = functional.interpolate(
             mask, size=(size_px, size_px), mode="bilinear", align_corners=False, antialias=True
         )

@@ -83,3 +83,16 @@ def test_prompts_that_cannot_be_tracked(prompts: list[Prompt], message: str) -> 
     with pytest.raises(DataError, match=message) as caught:
         encode_prompts({0: prompts, 1: [box(0, 0, 0, 9, 9)]}, DISPLAY_PX, SIZE_PX)
     assert caught.value.kind == "bad_prompt"
+
+
+@pytest.mark.parametrize(("side_px", "survives"), [(1, False), (2, False), (8, True)])
+def test_a_mask_that_vanishes_at_the_model_s_size(side_px: int, survives: bool) -> None:  # noqa: FBT001
+    mask = np.zeros((SIZE_PX, SIZE_PX), np.bool_)
+    mask[9 : 9 + side_px, 9 : 9 + side_px] = True
+    speck = {0: [Prompt(object_id=3, frame_index=5, mask_rle=rle.encode(mask))]}
+    if survives:
+        assert encode_prompts(speck, (SIZE_PX, SIZE_PX), SIZE_PX)[3][0].mask is not None
+        return
+    with pytest.raises(DataError, match="mask of object 3 on frame 5 must be visible") as caught:
+        encode_prompts(speck, (SIZE_PX, SIZE_PX), SIZE_PX)
+    assert caught.value.kind == "bad_prompt"
