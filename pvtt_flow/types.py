@@ -106,6 +106,7 @@ class Video:
     """Display size."""
     coded_width_px: int
     coded_height_px: int
+    """Size after the container's cropping."""
     sample_aspect_num: int = 1
     sample_aspect_den: int = 1
     """Width of a coded pixel divided by its height. The picture is stretched horizontally if pixels

@@ -17,6 +17,7 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.types import Frame
 from pvtt_flow.video.clock import FrameClock
 from pvtt_flow.video.color.rgb import RgbConverter
+from pvtt_flow.video.conform import FrameConformer
 from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo, ffmpeg_message
 from pvtt_flow.video.formats.transport_stream import has_only_joins
 from pvtt_flow.video.limits import Limits
@@ -66,6 +67,8 @@ class DecodedFrame:
     av_frame: VideoFrame
     rgb_converter: RgbConverter
     """Converter of the whole video, made from its first frame."""
+    conform: FrameConformer
+    """Gives other frames of the video the size and pixel format of this one."""
 
     def to_rgb(self) -> Frame:
         """Return the frame upright, in RGB and independent of the decoder."""
@@ -78,8 +81,8 @@ def decode_frames(
 ) -> Iterator[DecodedFrame]:
     """Decode the stream from its first frame, in presentation order.
 
-    Times are those of `FrameClock`. `size_px` is the coded (width, height) to expect, by default
-    that of the first frame.
+    Times are those of `FrameClock`. Frames have the size of the first one, cropped as the container
+    says (`FrameConformer`); `size_px` is the (width, height) to expect.
 
     Raises DataError of kind `undecodable` (no frame at all), `over_limit` or `unreadable`, and
     TruncatedVideoError after the last good frame.
@@ -92,21 +95,21 @@ def decode_frames(
     if codec in _IMAGE_CODEC_OPTIONS:
         stream.codec_context.options = _IMAGE_CODEC_OPTIONS[codec]
     packets = opened.container.demux(stream)
-    clock = FrameClock(opened)
-    frame_index, first_ns, rgb_converter, rotation_deg = 0, 0, None, 0
+    clock, conform = FrameClock(opened), FrameConformer(opened, limits)
+    frame_index, first_ns, first, rgb_converter = 0, 0, None, None
     try:
-        for frame in decode_packets(opened, packets):
-            pts_ns = clock.time_ns(frame)
-            size_px = _checked_size(frame, size_px)
+        for decoded in decode_packets(opened, packets):
+            pts_ns = clock.time_ns(decoded)
+            if first is not None and codec in _IMAGE_CODEC_OPTIONS:
+                _check_picture(decoded, first)
+            frame = conform(decoded)
             if rgb_converter is None:
-                limits.check_size(*size_px)
+                _check_size(frame, size_px)
                 first_ns, rgb_converter = pts_ns, RgbConverter(frame, stream)
                 limits.check_size(*rgb_converter.display.size_px)
-                rotation_deg = frame.rotation
-            elif codec in _IMAGE_CODEC_OPTIONS:
-                _check_rotation(frame, rotation_deg)
+                first = decoded
             limits.check_length(frame_index + 1, pts_ns - first_ns)
-            yield DecodedFrame(frame_index, pts_ns, frame, rgb_converter)
+            yield DecodedFrame(frame_index, pts_ns, frame, rgb_converter, conform)
             frame_index += 1
     except DecodeError as error:
         if frame_index:
@@ -220,21 +223,20 @@ def _flush(stream: VideoStream, last_dts: int | None) -> Iterator[VideoFrame]:
         yield frame
 
 
-def _checked_size(frame: VideoFrame, size_px: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the frame's (width, height); raise DecodeError if another one was expected."""
-    frame_size_px = (frame.width, frame.height)
-    if size_px not in {None, frame_size_px}:
+def _check_size(frame: VideoFrame, size_px: tuple[int, int] | None) -> None:
+    """Raise DecodeError if the frame must have another (width, height)."""
+    if size_px not in {None, (frame.width, frame.height)}:
         raise DecodeError(
-            "the frame size must be {}x{}, got {}x{}".format(*size_px, *frame_size_px)
+            "the frame size must be {}x{}, got {}x{}".format(*size_px, frame.width, frame.height)
         )
-    return frame_size_px
 
 
-def _check_rotation(frame: VideoFrame, rotation_deg: int) -> None:
-    """Raise DecodeError for another rotation than the first one: each photo has its own."""
-    if frame.rotation != rotation_deg:
+def _check_picture(frame: VideoFrame, first: VideoFrame) -> None:
+    """Raise DecodeError for a photo of another size or rotation: it is none of a video."""
+    _check_size(frame, (first.width, first.height))
+    if frame.rotation != first.rotation:
         raise DecodeError(
-            f"the rotation must be {rotation_deg} degrees as in the first frame, "
+            f"the rotation must be {first.rotation} degrees as in the first frame, "
             f"got {frame.rotation}"
         )
 

@@ -184,21 +184,19 @@ class _FrameReader:
             expected = self._pending[0]
             if pts_ns < expected.pts_ns:
                 continue
-            self._check(av_frame, pts_ns, frame_index)
+            self._check(pts_ns, frame_index)
             frame_index = expected.frame_index
-            yield self._take(av_frame)
+            yield self._take(self._first.conform(av_frame))
             if not self._decoding_is_faster(expected):
                 return
         raise SeekNotExactError("the video ends")
 
-    def _check(self, av_frame: VideoFrame, pts_ns: int, frame_index: int | None) -> None:
+    def _check(self, pts_ns: int, frame_index: int | None) -> None:
         """Check that this is the next pending frame; `frame_index` is None if not counted yet."""
-        expected, first = self._pending[0], self._first
+        expected = self._pending[0]
         if pts_ns != expected.pts_ns or frame_index not in {None, expected.frame_index}:
             raise SeekNotExactError(f"{expected} is frame {frame_index} at {pts_ns} ns")
-        if (av_frame.width, av_frame.height) != (first.av_frame.width, first.av_frame.height):
-            raise SeekNotExactError("the frame size changes")
-        self._limits.check_length(expected.frame_index + 1, pts_ns - first.pts_ns)
+        self._limits.check_length(expected.frame_index + 1, pts_ns - self._first.pts_ns)
 
     def _take(self, av_frame: VideoFrame) -> Frame:
         """Convert the next pending frame and remove it from the queue: no retry repeats it."""

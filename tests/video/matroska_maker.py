@@ -7,6 +7,7 @@ from tests.video.ffmpeg_files import H264, write_pattern
 
 _SEGMENT, _INFO, _TRACKS = b"\x18\x53\x80\x67", b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b"
 _CLUSTER, _CUES = b"\x1f\x43\xb6\x75", b"\x1c\x53\xbb\x6b"
+_SEEK_HEAD, _CHECKSUM = b"\x11\x4d\x9b\x74", b"\xbf"
 _CLUSTER_TIME = b"\xe7"
 
 
@@ -27,6 +28,33 @@ def write_restarting_segment(folder: Path) -> Path:
     path = folder / "restarting.mkv"
     path.write_bytes(first[: first.index(_SEGMENT)] + _element(_SEGMENT, content))
     return path
+
+
+def declare_cropping(path: Path, cropping: tuple[int, int, int, int]) -> Path:
+    """Declare that left, right, top and bottom of the picture are cropped, in place."""
+    elements = ((0x54CC, 0x54DD, 0x54BB, 0x54AA), cropping)
+    crops = b"".join(
+        _element(name.to_bytes(2, "big"), pixels.to_bytes(4, "big"))
+        for name, pixels in zip(*elements, strict=True)
+    )
+    data = path.read_bytes()
+    (_, segment) = list(_elements(data))[1]
+    changed = _with_appended(segment, (_TRACKS, b"\xae", b"\xe0"), crops)
+    path.write_bytes(data[: data.index(_SEGMENT)] + _element(_SEGMENT, changed))
+    return path
+
+
+def _with_appended(data: bytes, names: tuple[bytes, ...], appended: bytes) -> bytes:
+    """Append to the content of the innermost element; checksums and indices are left out."""
+    if not names:
+        return data + appended
+    return b"".join(
+        _element(
+            name, _with_appended(content, names[1:], appended) if name == names[0] else content
+        )
+        for name, content in _elements(data)
+        if name not in {_CUES, _SEEK_HEAD, _CHECKSUM}
+    )
 
 
 def _index(clusters: list[bytes], position: int) -> bytes:

@@ -131,16 +131,6 @@ def test_a_corrupt_motion_jpeg_frame_is_not_filled_from_other_frames(tmp_path: P
     assert read_until_truncation(path)[0] == [0, 1, 2]
 
 
-def test_a_change_of_size_ends_the_video(tmp_path: Path) -> None:
-    small = write_clip(tmp_path / "a.h264", 4, container_format="h264")
-    wide = write_clip(tmp_path / "b.h264", 4, container_format="h264", size_px=(128, 64))
-    both = tmp_path / "both.h264"
-    both.write_bytes(small.read_bytes() + wide.read_bytes())
-    numbers, error = read_until_truncation(both)
-    assert numbers == [0, 1, 2, 3]
-    assert "the frame size must be 96x64, got 128x64" in str(error)
-
-
 def test_a_size_other_than_probed_is_refused(tmp_path: Path, clip: Path) -> None:
     with clip.open("rb") as file:
         video = probe(file, size_bytes=clip.stat().st_size)

@@ -105,7 +105,7 @@ class RgbConverter:
 
 
 def _deinterlacer(like: VideoFrame) -> Graph:
-    return _filter_graph(like, "estdif", "mode=frame:deint=all")
+    return _same_format(like, ("estdif", "mode=frame:deint=all"))
 
 
 def _tone_mapper(transfer: tone_mapping.Transfer, like: VideoFrame) -> Graph:
@@ -113,7 +113,7 @@ def _tone_mapper(transfer: tone_mapping.Transfer, like: VideoFrame) -> Graph:
     with NamedTemporaryFile("w", suffix=".cube") as file:
         file.write(_cube(transfer))
         file.flush()
-        return _filter_graph(like, "lut3d", f"file='{file.name}':interp=tetrahedral")
+        return _same_format(like, ("lut3d", f"file='{file.name}':interp=tetrahedral"))
 
 
 @cache
@@ -121,14 +121,17 @@ def _cube(transfer: tone_mapping.Transfer) -> str:
     return tone_mapping.cube(transfer, _CUBE_STEPS)
 
 
-def _filter_graph(like: VideoFrame, name: str, options: str) -> Graph:
-    """Return a graph of one filter that keeps size and pixel format of frames like this one."""
+def _same_format(like: VideoFrame, *filters: tuple[str, str]) -> Graph:
+    return filter_graph(like, *filters, ("format", like.format.name))
+
+
+def filter_graph(like: VideoFrame, *filters: tuple[str, str]) -> Graph:
+    """Return a graph of filters (name, options) for frames like this one."""
     graph = Graph()
     size_px = (like.width, like.height)
     graph.link_nodes(
         graph.add_buffer(None, *size_px, like.format, time_base=like.time_base),
-        graph.add(name, options),
-        graph.add("format", like.format.name),
+        *(graph.add(name, options) for name, options in filters),
         graph.add("buffersink"),
     ).configure()
     return graph
