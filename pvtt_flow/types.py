@@ -11,7 +11,7 @@ stretched to square pixels, then mirrored, then rotated, as the file says.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -278,6 +278,9 @@ class ShotRecord:
     Stages fill the fields from top to bottom. After a `failure`, later stages pass the row on
     unchanged, so that the outcome of each input is recorded.
     """
+
+    # All masks of a shot are one array of text.
+    LARGE_TEXT: ClassVar[bool] = True
 
     source: Source
     video: Video | None = None

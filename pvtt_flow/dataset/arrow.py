@@ -3,6 +3,7 @@
 A field becomes the Arrow type of its annotation, in declared order: str and Literal -> string,
 int -> int64 (Delta has no unsigned integers), float -> float64, bool -> bool, bytes -> binary,
 `tuple[T, ...]` -> list, a dataclass -> struct, `X | None` -> nullable X. Other fields are not null.
+A class with `LARGE_TEXT` has large_string for string; Delta has no such type.
 """
 
 import dataclasses
@@ -18,7 +19,6 @@ Table: TypeAlias = pa.Table
 """Arrow table, for modules that pass tables on and do not import pyarrow."""
 
 _SCALARS: Mapping[object, pa.DataType] = {
-    str: pa.string(),
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
@@ -28,7 +28,12 @@ _SCALARS: Mapping[object, pa.DataType] = {
 
 def schema_of(cls: type) -> pa.Schema:
     """Return the Arrow schema of a dataclass; raises TypeError for an annotation without a rule."""
-    return pa.schema(_fields(cls))
+    return pa.schema(_fields(cls, pa.large_string() if has_large_text(cls) else pa.string()))
+
+
+def has_large_text(cls: type) -> bool:
+    """Return whether one array of a class's text may pass 2 GiB, the limit of Arrow's strings."""
+    return bool(getattr(cls, "LARGE_TEXT", False))
 
 
 def to_table(cls: type[Row], rows: Sequence[Row]) -> pa.Table:
@@ -53,14 +58,14 @@ def _dataclass_fields(cls: object) -> tuple["dataclasses.Field[Any]", ...]:
 
 
 @cache
-def _fields(cls: type) -> tuple[pa.Field, ...]:
+def _fields(cls: type, text: pa.DataType) -> tuple[pa.Field, ...]:
     hints = get_type_hints(cls)
-    return tuple(_field(f.name, hints[f.name]) for f in _dataclass_fields(cls))
+    return tuple(_field(f.name, hints[f.name], text) for f in _dataclass_fields(cls))
 
 
-def _field(name: str, hint: object) -> pa.Field:
+def _field(name: str, hint: object, text: pa.DataType) -> pa.Field:
     inner, nullable = without_none(hint)
-    return pa.field(name, type_of(inner), nullable=nullable)
+    return pa.field(name, type_of(inner, text), nullable=nullable)
 
 
 def without_none(hint: object) -> tuple[object, bool]:
@@ -73,17 +78,21 @@ def without_none(hint: object) -> tuple[object, bool]:
     return inner[0], True
 
 
-def type_of(hint: object) -> pa.DataType:
-    """Return the Arrow type of an annotation that is not optional, by the rules above."""
+def type_of(hint: object, text: pa.DataType | None = None) -> pa.DataType:
+    """Return the Arrow type of an annotation that is not optional, by the rules above.
+
+    `text` is the type of str and Literal, `string` by default.
+    """
+    text = text or pa.string()
+    if hint is str or get_origin(hint) is Literal:
+        return text
     if hint in _SCALARS:
         return _SCALARS[hint]
-    if get_origin(hint) is Literal:
-        return pa.string()
     if get_origin(hint) is tuple:
         # Delta names list items "element", pyarrow "item": one name keeps all schemas equal.
-        return pa.list_(_field("element", item_of(hint)))
+        return pa.list_(_field("element", item_of(hint), text))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return pa.struct(_fields(hint))
+        return pa.struct(_fields(hint, text))
     raise TypeError(f"no Arrow type for the annotation {hint!r}")
 
 

@@ -181,3 +181,15 @@ def test_the_public_schemas(cls: type[Any], text: str) -> None:
     """A change here changes the dataset that people have: do it on purpose."""
     lines = [f"{f.name}: {f.type}{'' if f.nullable else ' not null'}" for f in schema_of(cls)]
     assert "\n".join(lines) == text
+
+
+def test_the_text_of_a_shot_may_pass_two_gigabytes() -> None:
+    """Strings have 32-bit offsets; the masks of a shot are one array."""
+
+    def rle_type(schema: pa.Schema) -> pa.DataType:
+        kind = schema.field("masklets").type if "masklets" in schema.names else None
+        frames = (kind.value_type if kind else pa.struct(schema)).field("frames").type
+        return frames.value_type.field("rle").type
+
+    assert rle_type(schema_of(ShotRecord)) == pa.large_string()
+    assert rle_type(schema_of(Masklet)) == pa.string(), "Delta has one type of text"
