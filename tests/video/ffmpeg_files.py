@@ -27,9 +27,10 @@ def write_pattern(
     num_frames: int = 24,
     first: int = 0,
     size_px: tuple[int, int] = (96, 64),
+    fps: int = FPS,
 ) -> Path:
-    """Write frames of FFmpeg's test pattern at 24 per second, from its frame `first` on."""
-    pattern = f"testsrc2=size={size_px[0]}x{size_px[1]}:rate={FPS}"
+    """Write frames of FFmpeg's test pattern, from its frame `first` on."""
+    pattern = f"testsrc2=size={size_px[0]}x{size_px[1]}:rate={fps}"
     source = ("-f", "lavfi", "-i", f"{pattern},trim=start_frame={first},setpts=PTS-STARTPTS")
     ffmpeg(*source, "-frames:v", str(num_frames), "-threads", "1", *options, path)
     return path

@@ -12,10 +12,15 @@ _CLUSTER_TIME = b"\xe7"
 
 
 def write_restarting_segment(folder: Path) -> Path:
-    """Write 24 and 72 frames into one segment, with the clock at 0 and an index for both."""
+    """Write 24 and 72 frames into one segment, with the clock at 0 and an index for both.
+
+    A frame lasts 40 ms, so the times that go on are also times of other frames on that clock.
+    """
     options = (*H264, "-cluster_time_limit", "100")
-    first = write_pattern(folder / "a.mkv", *options).read_bytes()
-    second = write_pattern(folder / "b.mkv", *options, num_frames=72, first=100).read_bytes()
+    first = write_pattern(folder / "a.mkv", *options, fps=25).read_bytes()
+    second = write_pattern(
+        folder / "b.mkv", *options, num_frames=72, first=100, fps=25
+    ).read_bytes()
     _, (_, segment) = _elements(first)
     _, (_, second_segment) = _elements(second)
     children = list(_elements(segment))
