@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pvtt_flow import __version__
-from pvtt_flow.cli import config, dataset, maintenance, models, run, versions
+from pvtt_flow.cli import config, dataset, maintenance, models, run, show, versions
 from pvtt_flow.cli.options import EXIT_REFUSED
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ def pvtt_flow(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
-    *(dataset.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
+    *(show.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
     *(versions.history, versions.diff, versions.restore),
     *(maintenance.check, maintenance.compact, maintenance.vacuum),
     *(maintenance.upgrade, maintenance.relocate),
@@ -84,5 +84,7 @@ def command() -> NoReturn:
 
 
 def _exit_with_error(error: Exception) -> NoReturn:
-    typer.echo(f"error: {error}", err=True)
+    from pvtt_flow.cli.options import printable
+
+    typer.echo(f"error: {printable(str(error), keep_lines=True)}", err=True)
     raise SystemExit(EXIT_REFUSED)

@@ -1,4 +1,4 @@
-"""Commands on the videos of a dataset: show, preview, judge, retry and clear."""
+"""Commands on the videos of a dataset: preview, judge, retry and clear."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,41 +17,6 @@ if TYPE_CHECKING:
 Videos = Annotated[
     list[str] | None, typer.Argument(metavar="[VIDEO]...", help="Ids, or parts of ids or uris.")
 ]
-_VIDEO_LIST = "SELECT video_id, status, num_masklets, uri FROM videos ORDER BY uri"
-_TOTALS = """
-SELECT count(*) AS videos, sum(num_shots)::BIGINT AS shots, sum(num_frames)::BIGINT AS frames,
-       sum(size_bytes)::BIGINT AS bytes
-FROM videos
-"""
-_STATUSES = "SELECT status, count(*) FROM videos GROUP BY status ORDER BY status"
-_VERDICTS = """
-SELECT coalesce(verdict, 'none'), count(*) FROM masklets GROUP BY verdict ORDER BY verdict
-"""
-_REASONS = """
-SELECT reason, count(*) AS n FROM (SELECT unnest(reasons) AS reason FROM masklets)
-GROUP BY reason ORDER BY n DESC, reason
-"""
-_FAILURES = """
-SELECT uri, failure_stage AS stage, failure_kind AS kind, failure_message AS message
-FROM videos WHERE failure_kind IS NOT NULL ORDER BY uri LIMIT 50
-"""
-_MASKLET_COLUMNS = ("verdict", "reasons")
-# Older runs that were killed are in `history`.
-_MAX_RUNS = 20
-_ROWS_PER_FETCH = 10_000
-
-
-def show(
-    dataset: DatasetUri,
-    videos: Annotated[  # noqa: FBT002
-        bool, typer.Option("--videos", help="List id, status, masklets and uri of each video.")
-    ] = False,
-) -> None:
-    """Print counts, verdicts and failures of a dataset."""
-    if videos:
-        _list_videos(dataset)
-    else:
-        _show_counts(dataset)
 
 
 def preview(
@@ -176,55 +141,6 @@ def clear(
         f"(undo with pvtt-flow restore {dataset} {version - 1})",
         soft_wrap=True,
     )
-
-
-def _list_videos(uri: str) -> None:
-    """Print a line for each video, by uri, with tabs between its fields."""
-    from pvtt_flow import open_dataset
-    from pvtt_flow.dataset.damage import naming_damage
-
-    opened = open_dataset(uri, include_gone=True)
-    with naming_damage(opened.videos().get_fragments()), opened.duckdb() as db:
-        rows = db.execute(_VIDEO_LIST)
-        while batch := rows.fetchmany(_ROWS_PER_FETCH):
-            for row in batch:
-                typer.echo("\t".join(map(str, row)))
-
-
-def _show_counts(uri: str) -> None:
-    from pvtt_flow import open_dataset
-    from pvtt_flow.cli.output import counts_table, failures_table, gone_notice
-    from pvtt_flow.dataset.damage import naming_damage
-    from pvtt_flow.dataset.queries import gone_ids
-    from pvtt_flow.pipeline.run_record import latest_runs, statuses_of
-
-    out = console()
-    opened = open_dataset(uri, include_gone=True)
-    with (
-        naming_damage(opened.videos().get_fragments()),
-        naming_damage(opened.masklets().get_fragments(), _MASKLET_COLUMNS),
-        opened.duckdb() as db,
-    ):
-        names = ("videos", "shots", "frames", "bytes")
-        totals = db.execute(_TOTALS).fetchone() or ()
-        out.print(counts_table(uri, dict(zip(names, totals, strict=True))))
-        out.print(counts_table("videos by status", dict(db.execute(_STATUSES).fetchall())))
-        if gone := gone_ids(opened.videos()):
-            out.print(gone_notice(len(gone), uri), soft_wrap=True)
-        out.print(counts_table("masklets by verdict", dict(db.execute(_VERDICTS).fetchall())))
-        reasons = dict(db.execute(_REASONS).fetchall())
-        if reasons:
-            out.print(counts_table("masklets by reason", reasons))
-        columns = ("uri", "stage", "kind", "message")
-        failures = [
-            dict(zip(columns, row, strict=True)) for row in db.execute(_FAILURES).fetchall()
-        ]
-        if failures:
-            out.print(failures_table(failures))
-    statuses = statuses_of(opened.uri, latest_runs(opened.uri, _MAX_RUNS))
-    for run_id, status in statuses.items():
-        if status == "running":
-            out.print(f"run {run_id} has not ended: it is running, or was killed", soft_wrap=True)
 
 
 def _named_videos(dataset: "DatasetSnapshot", names: "Sequence[str]") -> "list[VideoRecord]":

@@ -1,5 +1,6 @@
 """Options, exit codes and helpers that several commands share."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,10 @@ IncludeStale = Annotated[
     typer.Option("--include-stale", help="Also process videos with changed settings or weights."),
 ]
 DatasetUri = Annotated[str, typer.Argument(metavar="DATASET", help="A folder or s3:// uri.")]
+Listed = Annotated[
+    bool, typer.Option("--list", help="Print a line for each video: reason, id, detail, uri.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelsFolder = Annotated[
     str | None, typer.Option("--models", help="Folder or bucket of weights; default: the cache.")
 ]
@@ -39,6 +44,19 @@ EXIT_REFUSED = 2
 EXIT_STOPPED = 3
 
 _MAX_LISTED = 5
+
+# Controls of a terminal, and marks that turn or break lines, which names of files may contain.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str, *, keep_lines: bool = False) -> str:
+    """Return a text with its control characters escaped, as `\\x1b`."""
+
+    def escaped(match: "re.Match[str]") -> str:
+        is_kept = keep_lines and match[0] == "\n"
+        return match[0] if is_kept else match[0].encode("unicode_escape").decode()
+
+    return _CONTROLS.sub(escaped, text)
 
 
 def load_config(config: Path, overrides: list[str] | None) -> "RunConfig":

@@ -1,11 +1,13 @@
 """Rich tables of plans, runs and datasets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.table import Table
 
+from pvtt_flow.cli.options import printable
 from pvtt_flow.pipeline.plan import Plan
 from pvtt_flow.pipeline.summary import Summary
+from pvtt_flow.storage.uris import uri_without_signature
 
 _REASONS: Mapping[str, str] = {
     "new": "not in the dataset",
@@ -32,6 +34,20 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
     about = "" if num_frames is None else f"about {num_frames:,} frames"
     table.add_row("to process", str(len(plan.to_process)), about)
     return table
+
+
+def plan_rows(plan: Plan) -> Iterator[dict[str, str]]:
+    """Yield reason, id, detail and uri of each video that is not unchanged, gone ones last."""
+    for video in plan.videos:
+        if video.reason != "unchanged":
+            yield {
+                "reason": video.reason,
+                "video_id": video.source.video_id,
+                "detail": video.detail,
+                "uri": uri_without_signature(video.source.uri),
+            }
+    for entry in plan.gone:
+        yield {"reason": "gone", "video_id": entry.video_id, "detail": "", "uri": entry.uri}
 
 
 def summary_table(summary: Summary) -> Table:
@@ -61,7 +77,7 @@ def failures_table(failures: Sequence[Mapping[str, object]]) -> Table:
     for column in ("uri", "stage", "kind", "message"):
         table.add_column(column, overflow="fold")
     for failure in failures:
-        table.add_row(*(str(failure[c]) for c in ("uri", "stage", "kind", "message")))
+        table.add_row(*(printable(str(failure[c])) for c in ("uri", "stage", "kind", "message")))
     return table
 
 

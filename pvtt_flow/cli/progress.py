@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pvtt_flow.cli.options import printable
 from pvtt_flow.pipeline.plan import Plan
 from pvtt_flow.pipeline.run import Watcher
 from pvtt_flow.pipeline.summary import Summary
@@ -50,7 +51,7 @@ class BarWatcher:
         """Advance the bar; print a failure."""
         if record.failure_kind is not None:
             self._progress.console.print(
-                f"failed {record.uri}: {record.failure_kind}: {record.failure_message}",
+                _failure(record),
                 style="red",
                 highlight=False,
             )
@@ -73,12 +74,7 @@ class LogWatcher:
     def finished(self, record: VideoRecord, summary: Summary) -> None:
         """Log a failure, and the progress at times."""
         if record.failure_kind is not None:
-            _LOG.warning(
-                "failed %s: %s: %s",
-                record.uri,
-                record.failure_kind,
-                record.failure_message,
-            )
+            _LOG.warning("%s", _failure(record))
         last = summary.num_videos == summary.num_planned
         if last or time.monotonic() - self._logged_at_s >= _LOG_INTERVAL_S:
             self._logged_at_s = time.monotonic()
@@ -89,3 +85,7 @@ class LogWatcher:
                 summary.num_frames,
                 len(summary.failures),
             )
+
+
+def _failure(record: VideoRecord) -> str:
+    return printable(f"failed {record.uri}: {record.failure_kind}: {record.failure_message}")

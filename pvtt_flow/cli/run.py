@@ -11,13 +11,17 @@ from pvtt_flow.cli.options import (
     EXIT_STOPPED,
     ConfigPath,
     IncludeStale,
+    Json,
     Limit,
+    Listed,
     Only,
     Overrides,
     config_for_run,
     console,
     load_config,
+    printable,
 )
+from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,11 +37,14 @@ def run(
     only: Only = None,
     include_stale: IncludeStale = False,  # noqa: FBT002
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,  # noqa: FBT002
+    listed: Listed = False,  # noqa: FBT002
 ) -> None:
     """Process new, changed and failed videos into a dataset."""
     loaded = config_for_run(config, overrides, only, include_stale=include_stale)
     if dry_run:
-        _print_plan(loaded, limit)
+        _print_plan(loaded, limit, listed=listed)
+    elif listed:
+        raise ConfigError("--list prints a plan and must be with --dry-run, got no --dry-run")
     elif not _run(loaded, limit, console()):
         raise typer.Exit(EXIT_FAILURES)
 
@@ -73,9 +80,12 @@ def plan(
     limit: Limit = None,
     only: Only = None,
     include_stale: IncludeStale = False,  # noqa: FBT002
+    listed: Listed = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Print which videos a run would process, and why."""
-    _print_plan(config_for_run(config, overrides, only, include_stale=include_stale), limit)
+    loaded = config_for_run(config, overrides, only, include_stale=include_stale)
+    _print_plan(loaded, limit, listed=listed, as_json=as_json)
 
 
 def debug(
@@ -96,13 +106,24 @@ def debug(
     debug_video(video, loaded, out, console())
 
 
-def _print_plan(config: "RunConfig", limit: int | None) -> None:
-    from pvtt_flow.cli.output import plan_table
+def _print_plan(
+    config: "RunConfig", limit: int | None, *, listed: bool, as_json: bool = False
+) -> None:
+    from pvtt_flow.cli.output import plan_rows, plan_table
     from pvtt_flow.cli.thresholds import threshold_notice
     from pvtt_flow.pipeline.estimate import estimate_frames
     from pvtt_flow.pipeline.run import prepare
 
     plan = prepare(config, limit=limit).plan
+    if as_json:
+        rows = {"videos": list(plan_rows(plan))} if listed else {}
+        counts = {"counts": plan.counts, "to_process": len(plan.to_process)}
+        typer.echo(json.dumps({**counts, **rows}, indent=2))
+        return
+    if listed:
+        for row in plan_rows(plan):
+            typer.echo("\t".join(map(printable, row.values())))
+        return
     out = console()
     out.print(plan_table(plan, estimate_frames(config, plan.to_process)))
     if notice := threshold_notice(config):

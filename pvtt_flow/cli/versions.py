@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, console
+from pvtt_flow.cli.options import DatasetUri, console, printable
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def history(
     from pvtt_flow.pipeline.run_record import statuses_of
 
     table = Table(title=dataset, title_justify="left")
-    for column in ("version", "when (UTC)", "what", "by", "run", "counts"):
+    for column in ("version", "when (UTC)", "what", "details"):
         table.add_column(column, overflow="fold")
     uri = open_snapshot(dataset).uri
     groups = list(grouped(versions_of(uri, limit)))
@@ -64,7 +64,7 @@ def diff(
     out.print(counts_table(title, {name: len(uris) for name, uris in groups.items()}))
     for name, uris in groups.items():
         for uri in uris[:_MAX_URIS]:
-            out.print(f"{name}: {uri}", soft_wrap=True)
+            out.print(printable(f"{name}: {uri}"), soft_wrap=True)
         if len(uris) > _MAX_URIS:
             out.print(f"{name}: and {len(uris) - _MAX_URIS} more")
     masklets: dict[str, object] = {
@@ -109,14 +109,18 @@ def _history_row(versions: "Sequence[Version]", statuses: "Mapping[str, str]") -
     counts: Counter[str] = Counter()
     for version in versions:
         counts.update({k: v for k, v in version.notes.items() if isinstance(v, int)})
-    texts = {k: v for k, v in newest.notes.items() if not isinstance(v, int)}
+    details = {
+        "run": _run_name(newest.run_id or "", statuses),
+        "by": newest.by,
+        **{k: n for k, n in counts.items() if n or k.endswith("_version")},
+        **{k: v for k, v in newest.notes.items() if isinstance(v, str)},
+        **{f"qc.{k}": v for k, v in newest.notes.get("thresholds", {}).items()},
+    }
     return (
         numbers,
         f"{newest.at:%Y-%m-%d %H:%M:%S}",
         newest.operation,
-        newest.by,
-        _run_name(newest.run_id or "", statuses),
-        ", ".join(f"{name} {value}" for name, value in {**counts, **texts}.items() if value),
+        "\n".join(f"{name} {value}" for name, value in details.items() if value != ""),
     )
 
 

@@ -9,6 +9,9 @@ from unittest.mock import patch
 
 from pvtt_flow.cli import main
 
+# Wide, so that tables are not folded and a message is found in one piece.
+COLUMNS = "400"
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -23,8 +26,7 @@ def pvtt_flow(*arguments: object) -> Ended:
     """Run the command; only its exit is caught, so that a bug shows its traceback."""
     out, err = io.StringIO(), io.StringIO()
     argv = ["pvtt-flow", *map(str, arguments)]
-    # Wide, so that tables are not folded and a message is found in one piece.
-    terminal = {"COLUMNS": "400", "NO_COLOR": "1"}
+    terminal = {"COLUMNS": COLUMNS, "NO_COLOR": "1"}
     with (
         patch.dict(os.environ, terminal),
         patch.object(sys, "argv", argv),

@@ -1,5 +1,6 @@
 """Commands that change what a dataset says, as a shell sees them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,11 @@ def cells(ended: Ended, first: str) -> list[str]:
 
 def test_history_and_restore(dataset: Dataset) -> None:
     shown = pvtt_flow("history", dataset.uri)
-    assert cells(shown, "2")[2:5:2] == ["run", "r2"]
-    assert "videos_added 2" in cells(shown, "1")[5]
+    assert cells(shown, "2")[2:] == ["run", "run r2"]
+    assert "│ videos_added 2" in shown.out
     assert "version 3 has the content of version 1" in pvtt_flow("restore", dataset.uri, "1").out
     assert sorted(videos_of(dataset)) == ["blue-mug", "red-mug"]
-    assert "restored_version 1" in cells(pvtt_flow("history", dataset.uri), "3")[5]
+    assert "│ restored_version 1" in pvtt_flow("history", dataset.uri).out
     assert pvtt_flow("restore", dataset.uri, "--at", "2999-01-01").out.startswith(
         "version 4 has the content of version 3"
     )
@@ -91,6 +92,57 @@ def test_show_lists_the_videos_with_their_ids(dataset: Dataset) -> None:
         ["lost", "quarantined", "0", "/videos/lost.mp4"],
         ["red-mug", "ok", "1", "/videos/red-mug.mp4"],
     ]
+
+
+def listed(*arguments: object) -> list[str]:
+    shown = pvtt_flow("show", *arguments)
+    assert shown.code == 0, shown.err
+    return [line.split("\t")[0] for line in shown.out.splitlines()]
+
+
+def test_show_lists_some_of_the_videos(dataset: Dataset) -> None:
+    publish(dataset, masklet("cup", verdict="review", reasons=("flickers",)), run_id="r3")
+    mark_gone(dataset.uri, gone=["red-mug"], returned=[], at_ns=1, run_id="r4")
+    assert listed(dataset.uri, "--status", "quarantined") == ["lost"]
+    assert listed(dataset.uri, "--verdict", "accept") == ["blue-mug", "lost", "red-mug"]
+    assert listed(dataset.uri, "--verdict", "accept", "--gone") == ["red-mug"]
+    assert listed(dataset.uri, "--reason", "flickers") == ["cup"]
+    assert listed(dataset.uri, "--reason", "no'such") == []
+    (line,) = pvtt_flow("show", dataset.uri, "--gone", "--json").out.splitlines()
+    assert json.loads(line) == {
+        "video_id": "red-mug", "status": "ok", "num_masklets": 1, "uri": "/videos/red-mug.mp4",
+    }  # fmt: skip
+
+
+def test_show_as_json(dataset: Dataset) -> None:
+    shown = json.loads(pvtt_flow("show", dataset.uri, "--json").out)
+    assert shown["version"] == 2
+    assert shown["totals"]["videos"] == 3
+    assert shown["videos_by_status"] == {"ok": 2, "quarantined": 1}
+    assert shown["masklets_by_verdict"] == {"accept": 3}
+    assert [failure["kind"] for failure in shown["failures"]] == ["unreadable"]
+    assert (shown["videos_gone"], shown["runs_without_end"]) == (0, [])
+
+
+def test_history_fits_80_columns(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    pvtt_flow("judge", dataset.uri, "--set", "qc.presence_reject=0.6")
+    monkeypatch.setattr("tests.cli.terminal.COLUMNS", "80")
+    lines = pvtt_flow("history", dataset.uri).out.splitlines()
+    for detail in ("run r2", "videos_added 2", "accept_to_reject 3", "qc.presence_reject 0.6"):
+        assert any(f"│ {detail} " in line for line in lines), detail
+    assert max(map(len, lines)) <= 80
+
+
+def test_control_characters_of_names_are_escaped(dataset: Dataset) -> None:
+    uri = "/videos/\x1b[2Ja\nb\u202e.mp4"
+    failure = {"failure_kind": "unreadable", "num_masklets": 0, "failure_message": uri}
+    publish_videos(dataset, ("odd",), uri=uri, run_id="r3", status="failed", **failure)
+    text = r"/videos/\x1b[2Ja\nb\u202e.mp4"
+    for command in (("show",), ("show", "--videos"), ("diff", 2, 3)):
+        shown = pvtt_flow(command[0], dataset.uri, *command[1:])
+        assert text in shown.out, command
+        assert "\x1b" not in shown.out
+    assert "matches 'nosuch\\x1b'" in pvtt_flow("preview", dataset.uri, "nosuch\x1b").err
 
 
 def test_a_part_that_matches_many_videos_lists_a_few(dataset: Dataset) -> None:
