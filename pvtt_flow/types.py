@@ -83,6 +83,8 @@ class Source:
     """Frames `[start, stop)`, from the manifest; if empty, cuts are detected."""
     add_products: AddProducts | None = None
     """From the manifest; null: as the config says (`DetectParams.add_products`)."""
+    attributes: dict[str, str] | None = None
+    """Own columns of the manifest, as text; null without any: those in the dataset stay."""
     work_key: str = ""
     """Hash of content, of the settings that change results, of weights and of the schema version;
     set by the plan."""
@@ -350,6 +352,8 @@ class VideoRecord:
     failure_traceback: str | None
     attempts: int
     """Failed attempts at this work_key, with the current one; 0 if it did not fail."""
+    attributes: dict[str, str] | None = None
+    """Own columns of the manifest, as text; they change no results."""
     input_uri: str = ""
     """Value of `$.input.uri` of the run that listed the video; a later run of the same input marks
     the video if it is gone."""

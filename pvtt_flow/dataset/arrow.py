@@ -2,7 +2,8 @@
 
 A field becomes the Arrow type of its annotation, in declared order: str and Literal -> string,
 int -> int64 (Delta has no unsigned integers), float -> float64, bool -> bool, bytes -> binary,
-`tuple[T, ...]` -> list, a dataclass -> struct, `X | None` -> nullable X. Other fields are not null.
+`tuple[T, ...]` -> list, `dict[str, str]` -> map, a dataclass -> struct, `X | None` -> nullable X.
+Other fields are not null.
 A class with `LARGE_TEXT` has large_string for string; Delta has no such type.
 """
 
@@ -23,6 +24,7 @@ _SCALARS: Mapping[object, pa.DataType] = {
     float: pa.float64(),
     bool: pa.bool_(),
     bytes: pa.binary(),
+    dict[str, str]: pa.map_(pa.string(), pa.field("value", pa.string(), nullable=False)),
 }
 
 
@@ -104,9 +106,16 @@ def item_of(hint: object) -> object:
     return args[0]
 
 
+def attributes_array(values: Sequence[dict[str, str] | None]) -> pa.Array:
+    """Return dictionaries as an array of maps."""
+    return pa.array([_encode(value) for value in values], _SCALARS[dict[str, str]])
+
+
 def _encode(value: object) -> object:
     if isinstance(value, tuple):
         return [_encode(item) for item in value]
+    if isinstance(value, dict):
+        return list(value.items())
     if dataclasses.is_dataclass(value):
         return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return value
@@ -121,6 +130,8 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
         decode: Callable[[Any], Any] = lambda values: tuple(map(item, values))  # noqa: E731
     elif isinstance(inner, type) and dataclasses.is_dataclass(inner):
         decode = _struct_decoder(inner)
+    elif inner == dict[str, str]:
+        decode = dict
     else:
         return _same
     return (lambda value: None if value is None else decode(value)) if nullable else decode

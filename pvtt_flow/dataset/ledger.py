@@ -32,6 +32,7 @@ class LedgerEntry:
     processed_etag: str | None = None
     status: Status
     attempts: int
+    attributes: dict[str, str] | None = None
     input_uri: str = ""
     gone_at_ns: int | None = None
     work_key: str

@@ -62,6 +62,7 @@ class VideoAssembler:
             failure_message=failure.message if failure else None,
             failure_traceback=failure.traceback if failure else None,
             attempts=attempts,
+            attributes=source.attributes,
             input_uri=source.input_uri,
             gone_at_ns=None,
             work_key=source.work_key,

@@ -40,7 +40,7 @@ class Plan:
     returned: tuple[str, ...] = ()
     """Ids of videos that are marked as gone and are listed again."""
     renewed: tuple[Source, ...] = ()
-    """Videos that were touched and are not processed: their rows get their present etags."""
+    """Videos that are not processed and whose rows get a new etag or other attributes."""
     warning: str | None = None
     """Warning that the input may have moved."""
 
@@ -87,16 +87,18 @@ def make_plan(
     returned: list[str] = []
     planned: list[Planned] = []
     renewed: list[Source] = []
-    for source, entry in zip(sources, ledger.entries(ids), strict=True):
+    for listed, entry in zip(sources, ledger.entries(ids), strict=True):
         if entry is None:
-            planned.append(_new(source, lineage))
+            planned.append(_new(listed, lineage))
             continue
-        is_touched = source.video_id in touched
+        is_touched = listed.video_id in touched
+        has_new_attributes = listed.attributes not in (None, entry.attributes)
+        source = replace(listed, attributes=listed.attributes or entry.attributes)
         video = _classify(source, entry, lineage, params.max_attempts, is_touched=is_touched)
         planned.append(video)
         if entry.gone_at_ns is not None:
             returned.append(source.video_id)
-        if is_touched and video.reason not in wanted:
+        if (is_touched or has_new_attributes) and video.reason not in wanted:
             renewed.append(replace(source, expected_run_id=entry.run_id))
     return Plan(
         videos=tuple(_limited(planned, wanted, limit)),

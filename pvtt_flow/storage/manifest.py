@@ -2,7 +2,7 @@
 
 Formats: CSV with a header, JSON lines, or Parquet. `prompts` is a list of `ManifestPrompt`, and
 `shots` a list of `[start_frame, stop_frame]`: as JSON text in CSV, native or JSON text elsewhere.
-Relative uris start at the manifest's folder.
+Relative uris start at the manifest's folder. Other columns are attributes of the video, as text.
 """
 
 import operator
@@ -12,12 +12,13 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids, rle
 from pvtt_flow.params import Params, broken_rule
 from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
+from pvtt_flow.storage.manifest_values import attributes_of, integral, is_null, number_as_text
 from pvtt_flow.storage.uris import HTTP, expand_user, normalize_uri
 from pvtt_flow.storage.video_names import name_from, video_uri
 from pvtt_flow.types import AddProducts, Prompt
@@ -31,6 +32,9 @@ _MAX_INT = (1 << 31) - 1
 _BUCKETS = ("s3", "s3a", "gs", "gcs")
 
 
+Integer = Annotated[int, BeforeValidator(integral)]
+
+
 def _mask_text(value: object) -> object:
     """Return COCO's form of a mask, given as an object or as its JSON text, as text."""
     if isinstance(value, str) and value.startswith("{"):
@@ -41,15 +45,15 @@ def _mask_text(value: object) -> object:
 class ManifestPrompt(Params):
     """Prompt for the tracker, in display pixels; needs a box, points or a mask."""
 
-    object_id: int | None = Field(default=None, ge=0, le=_MAX_INT)
+    object_id: Integer | None = Field(default=None, ge=0, le=_MAX_INT)
     """Id of the object; prompts with the same id belong to one object. Default: a new object."""
-    frame: int | None = Field(default=None, ge=0, le=_MAX_INT)
+    frame: Integer | None = Field(default=None, ge=0, le=_MAX_INT)
     """Index of the frame, from 0. Default: 0."""
     box_xyxy: list[float] | None = Field(default=None, min_length=4, max_length=4)
     """Box around the object: x0, y0, x1, y1."""
     points_xy: list[Annotated[list[float], Field(min_length=2, max_length=2)]] | None = None
     """Points x, y."""
-    point_labels: list[Annotated[int, Field(ge=0, le=1)]] | None = None
+    point_labels: list[Annotated[Integer, Field(ge=0, le=1)]] | None = None
     """Label of each point: 1 on the object (default), 0 not on it."""
     mask_rle: Annotated[str | None, BeforeValidator(_mask_text)] = None
     """Mask of the object at display size, as COCO has it: `{"size": [height, width], "counts":
@@ -58,6 +62,13 @@ class ManifestPrompt(Params):
     """Class name of the object. Default: product."""
     correction: bool | None = None
     """True: points or a box correct the tracked mask on `frame`, which is then required."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_missing(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if not is_null(value)}
 
 
 def _json_text(value: object) -> object:
@@ -70,7 +81,7 @@ def _json_text(value: object) -> object:
 
 
 FrameInterval = Annotated[
-    list[Annotated[int, Field(ge=0, le=_MAX_INT)]], Field(min_length=2, max_length=2)
+    list[Annotated[Integer, Field(ge=0, le=_MAX_INT)]], Field(min_length=2, max_length=2)
 ]
 """`[start_frame, stop_frame]`, counted from 0; `stop_frame` is excluded."""
 
@@ -80,7 +91,9 @@ class ManifestRow(Params):
 
     uri: str = Field(min_length=1)
     """Uri of the video; it ends in `/` for a folder of frames, in `/#fps=24` to set its rate."""
-    id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    id: Annotated[str, BeforeValidator(number_as_text)] | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+    )
     """The video_id. Default: derived from the uri, as it is written here."""
     prompts: Annotated[
         Annotated[list[ManifestPrompt], Field(max_length=MAX_PROMPTS)] | None,
@@ -108,6 +121,8 @@ class Entry:
     prompts: tuple[Prompt, ...]
     shots: tuple[tuple[int, ...], ...]
     add_products: AddProducts | None = None
+    attributes: dict[str, str] | None = None
+    """Own columns of the manifest, as text."""
 
 
 def is_manifest(uri: str) -> bool:
@@ -138,10 +153,15 @@ def read_manifest(uri: str) -> list[Entry]:
 
 
 def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
+    columns = ManifestRow.model_fields
     try:
-        row = ManifestRow.model_validate(raw)
+        attributes = attributes_of(raw, columns, ManifestPrompt.model_fields)
+        known = {key: raw[key] for key in columns if not is_null(raw.get(key))}
+        row = ManifestRow.model_validate(known)
     except ValidationError as error:
         raise manifest_error(manifest, where, _describe(error.errors()[0])) from None
+    except ValueError as error:
+        raise manifest_error(manifest, where, str(error)) from None
     try:
         prompts = _prompts(row.prompts or [])
     except ValueError as error:
@@ -156,7 +176,7 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
     except ValueError as error:
         raise manifest_error(manifest, where, f"uri {error}, got {row.uri!r}") from None
     video_id, name = (row.id, "") if row.id else (ids.video_id(name), name)
-    return Entry(uri, video_id, name, prompts, shots, row.add_products)
+    return Entry(uri, video_id, name, prompts, shots, row.add_products, attributes)
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
@@ -224,8 +244,7 @@ def _describe(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{path} must be given"
     if error["type"] == "extra_forbidden":
-        model = ManifestPrompt if "[" in path else ManifestRow
-        return f"{path} is not a known key; known keys: {', '.join(model.model_fields)}"
+        return f"{path} is not a known key; known keys: {', '.join(ManifestPrompt.model_fields)}"
     if error["type"] == "value_error":
         return f"{path} {error['msg'].removeprefix('Value error, ')}, got {value}"
     return f"{path} must {broken_rule(error)}, got {value}"

@@ -54,6 +54,7 @@ def _from_manifest(params: InputParams, input_uri: str) -> list[Source]:
             prompts=entry.prompts,
             shots=entry.shots,
             add_products=entry.add_products,
+            attributes=entry.attributes,
             input_uri=input_uri,
         )
         for entry, video in zip(entries, videos, strict=True)

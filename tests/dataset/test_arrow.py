@@ -52,6 +52,8 @@ video_id: string not null
 uri: string not null
 etag: string not null
 size_bytes: int64 not null
+content_hash: string
+processed_etag: string
 container: string
 codec: string
 pixel_format: string
@@ -79,6 +81,7 @@ failure_kind: string
 failure_message: string
 failure_traceback: string
 attempts: int64 not null
+attributes: map<string, string>
 input_uri: string not null
 gone_at_ns: int64
 work_key: string not null
@@ -89,8 +92,10 @@ tracker_hash: string not null
 code_version: string not null
 finished_at_ns: int64 not null"""
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 SCALARS = {
-    str: st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+    str: TEXTS,
+    dict[str, str]: st.dictionaries(TEXTS, TEXTS, max_size=2),
     int: st.integers(-(2**63), 2**63 - 1),
     float: st.floats(allow_nan=False),
     bool: st.booleans(),

@@ -189,3 +189,16 @@ def test_a_touched_video_that_is_processed_gets_the_key_of_its_new_etag() -> Non
     plan = plan_of([TOUCHED], known, touched=("mug",), process=("stale",))
     assert [source.work_key for source in plan.to_process] == [work_key(TOUCHED, LINEAGE)]
     assert plan.renewed == ()
+
+
+def test_other_attributes_change_the_row_and_no_results() -> None:
+    known = entry(attributes={"sku": "1"})
+    same, other = (replace(SOURCE, attributes={"sku": sku}) for sku in "12")
+    assert work_key(other, LINEAGE) == KEY
+    plan = plan_of([other], known)
+    assert [v.reason for v in plan.videos] == ["unchanged"]
+    assert [source.attributes for source in plan.renewed] == [{"sku": "2"}]
+    for listed in (SOURCE, same):
+        assert plan_of([listed], known).renewed == (), "an input without own columns keeps them"
+    changed = plan_of([replace(SOURCE, etag="n")], known).to_process
+    assert [source.attributes for source in changed] == [{"sku": "1"}]

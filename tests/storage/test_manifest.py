@@ -104,8 +104,15 @@ BAD_LINES = [
     ('{"id": "a"}', "line 1: uri must be given"),
     ('{"uri": 3}', "line 1: uri must be a valid string, got 3"),
     (
-        '{"uri": "a", "url": 1}',
-        "line 1: url is not a known key; known keys: uri, id, prompts, shots, add_products",
+        '{"uri": "a", "Promts ": 1}',
+        "line 1: Promts  is not a known key; did you mean prompts?",
+    ),
+    (
+        '{"uri": "a", "objectid": 1}',
+        (
+            "line 1: objectid is not a known key; did you mean object_id of a prompt? Put it into "
+            "prompts, or rename a column of your own"
+        ),
     ),
     (
         '{"uri": "a", "id": "a/b"}',
