@@ -7,11 +7,13 @@
     ├── StoreError       a store is gone, full or refuses requests    -> stops the run; committed
     │                                                                   results stay
     ├── ClusterError     Ray lost resources that the run needs        -> stops the run, likewise
+    ├── MachineError     a device or a process of a machine is        -> the process ends; another
+    │                    broken                                          one does its work again
     └── DataError        one video is bad                             -> a row, the run goes on
 
 Exceptions of libraries are translated once, where the library is called (video, storage, models).
-Any other exception in a stage is a bug or a fault of the machine; it becomes a failure row of kind
-`internal` with its traceback.
+Any other exception in a stage is a bug; it becomes a failure row of kind `internal` with its
+traceback.
 """
 
 from typing import Literal
@@ -27,8 +29,10 @@ FailureKind = Literal[
     "source_changed",  # the content is not that of the processed video
     "bad_prompt",  # a manifest prompt that does not fit this video
     "bad_shot",  # a manifest shot that does not fit this video
+    "worker_crash",  # Ray's worker process died each time that it processed this video alone
     "store",  # a fault of the store and not of the video: not recorded, the run stops
-    "internal",  # an unexpected exception: a bug, or the machine
+    "machine",  # a fault of the machine and not of the video: not recorded, done again elsewhere
+    "internal",  # an unexpected exception: a bug
 ]
 
 
@@ -50,6 +54,10 @@ class StoreError(PvttFlowError):
 
 class ClusterError(PvttFlowError):
     """Loss of Ray resources without which the run cannot go on."""
+
+
+class MachineError(PvttFlowError):
+    """Broken device or process of one machine; no fault of the video that it worked on."""
 
 
 class DataError(PvttFlowError):

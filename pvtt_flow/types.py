@@ -259,6 +259,8 @@ class Failure:
     kind: FailureKind
     message: str
     traceback: str | None = None
+    node_id: str | None = None
+    """Ray node on which it happened, if the fault may be the machine's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ So the driver can commit finished videos while no new result arrives.
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +15,8 @@ T = TypeVar("T")
 _QUEUE_SIZE = 16
 # Interval at which a reader with a full queue checks whether it was cancelled.
 _POLL_S = 0.2
+# A cancelled stream should end within seconds; the run must not hang on it.
+_END_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,19 @@ class _End:
     error: BaseException | None
 
 
-def batches_with_timeout(stream: Iterable[list[T]], timeout_s: float) -> Generator[list[T]]:
+def batches_with_timeout(
+    stream: Iterable[list[T]], timeout_s: float, cancel: Callable[[], None]
+) -> Generator[list[T]]:
     """Yield the batches of a stream, and `[]` after each `timeout_s` without one.
 
-    Errors of the stream are raised here.
+    Errors of the stream are raised here. When the consumer stops, `cancel` is called; the stream
+    must end then, which is waited for.
     """
     items: queue.Queue[list[T] | _End] = queue.Queue(_QUEUE_SIZE)
     cancelled = threading.Event()
     arguments = (stream, items, cancelled)
-    threading.Thread(target=_read, args=arguments, name="batches", daemon=True).start()
+    reader = threading.Thread(target=_read, args=arguments, name="batches", daemon=True)
+    reader.start()
     try:
         while True:
             try:
@@ -46,6 +52,8 @@ def batches_with_timeout(stream: Iterable[list[T]], timeout_s: float) -> Generat
             yield item
     finally:
         cancelled.set()
+        cancel()
+        reader.join(_END_TIMEOUT_S)
 
 
 def _read(

@@ -8,18 +8,24 @@ are decoded where they are used.
 """
 
 import logging
+import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data import Dataset as Rows
+from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.util.annotations import RayDeprecationWarning
 
 from pvtt_flow.config.schema import PoolParams, RunConfig
-from pvtt_flow.dataset.arrow import Table, from_table, to_table
+from pvtt_flow.dataset.arrow import Table, to_table
+from pvtt_flow.pipeline.call_journal import Journal
+from pvtt_flow.pipeline.operators import JournaledOperator, Operator
 from pvtt_flow.stages import factory
-from pvtt_flow.stages.factory import StageFactory
 from pvtt_flow.types import Lineage, ShotRecord, Source
 
 # Shots that an actor queues while `tracker.max_concurrent_shots` are being tracked.
@@ -28,38 +34,69 @@ _SPARE_CALLS = 2
 _MIN_BLOCKS, _MAX_BLOCK_ROWS = 1024, 64
 
 
-def build(sources: Sequence[Source], config: RunConfig, lineage: Lineage) -> Rows:
-    """Return the lazy rows of a run; iterating over them processes shots and yields results."""
+class Cancellation(ExecutionCallback):
+    """Callback of Ray Data that ends the execution in this process.
+
+    Else the execution would go on in its thread after the end of the run.
+    """
+
+    requested: ClassVar[threading.Event] = threading.Event()
+    """Ray pickles the class with its context, by name; so the request is the process's."""
+
+    def on_execution_step(self, executor: object) -> None:  # noqa: ARG002 (Ray's signature)
+        """Raise CancelledError if it was requested."""
+        if self.requested.is_set():
+            raise CancelledError
+
+
+def build(
+    sources: Sequence[Source],
+    config: RunConfig,
+    lineage: Lineage,
+    journal: Journal,
+    *,
+    left_out: Collection[str] = (),
+) -> Rows:
+    """Return the lazy rows of a run; iterating over them processes shots and yields results.
+
+    Iteration raises CancelledError soon after `Cancellation.requested` is set. `left_out` has the
+    ids of nodes that get no work.
+    """
     _set_context(config)
     need = config.resources
+    common = _Common(config, _label_selector(left_out))
     # `from_arrow` would start a task for each table to learn its schema.
     rows: Rows = ray.data.from_blocks(list(_blocks(sources)))
     # 1 : N. Tasks, because nothing is resident; a whole video is decoded in each.
-    rows = _tasks(rows, factory.inspect, config, num_cpus=need.inspect_num_cpus)
+    inspect = {"make": factory.inspect, "journal": journal, "name": "inspect", "shared": False}
+    rows = _tasks(rows, common, need.inspect_num_cpus, JournaledOperator, **inspect)
     # 1 : 1. Actors, because the detector stays loaded; batches, because it is faster on many
     # frames.
-    rows = _actors(rows, factory.detect, config, need.detect, batch_size=need.detect.batch_size)
+    detect = {"make": factory.detect, "journal": journal, "name": "detect", "shared": True}
+    rows = _actors(rows, common, need.detect, detect, batch_size=need.detect.batch_size)
     # 1 : 1. Actors, because SAM 2 stays loaded; one shot a call, because shots differ in length;
     # many calls at once, because one scheduler tracks them together, and some to spare, so that
     # a waiting shot takes the slot of a finished one at once.
+    propagate = {"make": factory.propagate, "journal": journal, "name": "propagate", "shared": True}
     calls = config.tracker.max_concurrent_shots + _SPARE_CALLS
-    rows = _actors(rows, factory.propagate, config, need.propagate, calls=calls)
+    rows = _actors(rows, common, need.propagate, propagate, calls=calls)
     # 1 : 1, twice. Ray fuses the two, so masks are not copied between them.
-    rows = _tasks(rows, factory.judge, config, num_cpus=need.write_num_cpus)
-    return _tasks(rows, factory.write, config, num_cpus=need.write_num_cpus, lineage=lineage)
+    rows = _tasks(rows, common, need.write_num_cpus, Operator, make=factory.judge)
+    write = {"make": factory.write, "lineage": lineage}
+    return _tasks(rows, common, need.write_num_cpus, Operator, **write)
 
 
-class Operator:
-    """Stage as a Ray Data operator on Arrow tables; yields a table for each row, as soon as it is
-    done."""
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """Arguments of all stages."""
 
-    def __init__(self, make: StageFactory, config: RunConfig, **rest: object) -> None:
-        self._stage = make(config, **rest)
+    config: RunConfig
+    label_selector: dict[str, str] | None
+    """Selects the nodes of the cluster that get work."""
 
-    def __call__(self, table: Table) -> Iterator[Table]:
-        """Run the stage on the rows of a batch."""
-        for row in self._stage(from_table(ShotRecord, table)):
-            yield to_table(type(row), [row])
+
+def _label_selector(left_out: Collection[str]) -> dict[str, str] | None:
+    return {"ray.io/node-id": f"!in({','.join(sorted(left_out))})"} if left_out else None
 
 
 def _blocks(sources: Sequence[Source]) -> Iterator[Table]:
@@ -70,31 +107,36 @@ def _blocks(sources: Sequence[Source]) -> Iterator[Table]:
 
 
 def _run_task(
-    table: Table, make: StageFactory, config: RunConfig, **rest: object
+    table: Table, operator: type[Operator | JournaledOperator], **arguments: Any
 ) -> Iterator[Table]:
-    operator = Operator(make, config, **rest)
+    run = operator(**arguments)
     for start in range(table.num_rows):
-        yield from operator(table.slice(start, 1))
+        yield from run(table.slice(start, 1))
 
 
 def _tasks(
-    rows: Rows, make: StageFactory, config: RunConfig, *, num_cpus: float, **rest: object
+    rows: Rows,
+    common: _Common,
+    num_cpus: float,
+    operator: type[Operator | JournaledOperator],
+    **arguments: object,
 ) -> Rows:
     return rows.map_batches(
         # Ray's type of a function does not allow for fn_kwargs.
         _run_task,  # type: ignore[arg-type]
-        fn_kwargs={"make": make, "config": config, **rest},
+        fn_kwargs={"operator": operator, "config": common.config, **arguments},
         batch_format="pyarrow",
         batch_size=None,
         num_cpus=num_cpus,
+        label_selector=common.label_selector,
     )
 
 
 def _actors(
     rows: Rows,
-    make: StageFactory,
-    config: RunConfig,
+    common: _Common,
     pool: PoolParams,
+    arguments: Mapping[str, object],
     *,
     batch_size: int = 1,
     calls: int = 1,
@@ -104,8 +146,8 @@ def _actors(
         # `max_restarts` and `max_task_retries` cannot be set in another way (Ray 2.60 to 2.63).
         warnings.simplefilter("ignore", RayDeprecationWarning)
         return rows.map_batches(
-            Operator,
-            fn_constructor_kwargs={"make": make, "config": config},
+            JournaledOperator,
+            fn_constructor_kwargs={"config": common.config, **arguments},
             compute=ActorPoolStrategy(
                 size=pool.actors,
                 max_concurrent_calls_per_actor=calls,
@@ -118,15 +160,18 @@ def _actors(
             batch_size=batch_size,
             num_cpus=pool.num_cpus,
             num_gpus=pool.num_gpus,
-            # Machines come and go in a run of days, so an actor may always restart. A call whose
-            # actor has died three times may be what kills it, so it stops the run.
+            label_selector=common.label_selector,
+            # Machines come and go in a run of days, so an actor may always restart, and a call may
+            # always be repeated: the journal refuses the rows that kill actors.
             max_restarts=-1,
-            max_task_retries=2,
+            max_task_retries=-1,
         )
 
 
 def _set_context(config: RunConfig) -> None:
     context = DataContext.get_current()
+    Cancellation.requested.clear()
+    context.custom_execution_callback_classes = [Cancellation]
     context.execution_options.preserve_order = False
     # Otherwise rows are held back until they fill 128 MiB.
     context.target_max_block_size = 1

@@ -1,5 +1,8 @@
 """Checks before a run starts; errors name the config key to change."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from pvtt_flow import __version__
 from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.core.ids import hash_of
@@ -14,6 +17,8 @@ from pvtt_flow.models.factory import (
     tracker_weights,
 )
 from pvtt_flow.models.own_weights import is_remote
+from pvtt_flow.pipeline.placement import place_pools, task_num_cpus
+from pvtt_flow.pipeline.ray_session import Node
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Lineage
 
@@ -72,13 +77,13 @@ def check_class_filter(config: RunConfig) -> None:
     check_classes(detector, config.detect.classes)
 
 
-def check_resources(need: ResourceParams, *, num_cpus: float, num_gpus: float) -> None:
+def check_resources(need: ResourceParams, nodes: Sequence[Node]) -> None:
     """Raise PreflightError if the pools do not fit into the cluster: Ray would wait forever."""
     pools = {"detect": need.detect, "propagate": need.propagate}
     cpus = {name: pool.actors * pool.num_cpus for name, pool in pools.items()}
     gpus = {name: pool.actors * pool.num_gpus for name, pool in pools.items()}
-    # Tasks run next to the pools, one after the other at least.
-    task_cpus = max(need.inspect_num_cpus, need.write_num_cpus)
+    num_cpus, num_gpus = sum(n.num_cpus for n in nodes), sum(n.num_gpus for n in nodes)
+    task_cpus = task_num_cpus(need)
     if sum(cpus.values()) + task_cpus > num_cpus:
         raise PreflightError(
             f"the run needs {sum(cpus.values()) + task_cpus:g} CPUs at once "
@@ -91,6 +96,35 @@ def check_resources(need: ResourceParams, *, num_cpus: float, num_gpus: float) -
             f"(detect {gpus['detect']:g}, propagate {gpus['propagate']:g}) "
             f"and the cluster has {num_gpus:g}: {_advice(gpus, 'num_gpus')}"
         )
+    for name, placed in place_pools(need, nodes).items():
+        if placed < pools[name].actors:
+            pool = pools[name]
+            raise PreflightError(
+                f"each actor of {name} needs one machine with {pool.num_cpus:g} CPUs and "
+                f"{pool.num_gpus:g} GPUs to spare, and {placed} of {pool.actors} fit beside the "
+                f"others into the cluster ({_describe(nodes)}): lower "
+                f"$.resources.{name}.num_cpus or $.resources.{name}.actors, or take larger machines"
+            )
+
+
+def shrink_pools(need: ResourceParams, nodes: Sequence[Node]) -> ResourceParams:
+    """Return the resources with as many actors as fit into the cluster, at least one of each pool.
+
+    Raises PreflightError if not even those fit.
+    """
+    for actors in range(need.propagate.actors, 0, -1):
+        propagate = need.propagate.model_copy(update={"actors": actors})
+        fewer = need.model_copy(update={"propagate": propagate})
+        placed = place_pools(fewer, nodes)
+        if placed["propagate"] == actors and placed["detect"]:
+            detect = need.detect.model_copy(update={"actors": placed["detect"]})
+            return fewer.model_copy(update={"detect": detect})
+    raise PreflightError(f"the run needs one actor of each pool, got {_describe(nodes)}")
+
+
+def _describe(nodes: Sequence[Node]) -> str:
+    kinds = Counter(f"{node.num_cpus:g} CPUs and {node.num_gpus:g} GPUs" for node in nodes)
+    return ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
 
 
 def _advice(wanted: dict[str, float], key: str) -> str:

@@ -17,18 +17,28 @@ _KEPT = "Committed results are kept; the next run processes the rest."
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """Resources of the cluster."""
+class Node:
+    """Machine of the cluster."""
 
+    node_id: str
     num_cpus: float
     num_gpus: float
 
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Machines of a cluster."""
+
+    nodes: tuple[Node, ...]
+
     def __str__(self) -> str:
-        return f"{self.num_cpus:g} CPUs and {self.num_gpus:g} GPUs"
+        num_cpus = sum(node.num_cpus for node in self.nodes)
+        num_gpus = sum(node.num_gpus for node in self.nodes)
+        return f"{num_cpus:g} CPUs and {num_gpus:g} GPUs"
 
 
 @contextmanager
-def connect_to_ray() -> Iterator[Capacity]:
+def connect_to_ray() -> Iterator[Cluster]:
     """Connect to `$RAY_ADDRESS`, which submitted jobs have, or start Ray; shut down at exit.
 
     Raises ClusterError if the cluster does not answer, or if Ray does not start.
@@ -41,7 +51,7 @@ def connect_to_ray() -> Iterator[Capacity]:
     else:
         _start()
     try:
-        yield _capacity()
+        yield _cluster()
     finally:
         ray.shutdown()
 
@@ -86,7 +96,7 @@ def _start() -> None:
 
 
 @contextmanager
-def translate_ray_errors(at_start: Capacity, no_progress_timeout_s: float) -> Iterator[None]:
+def translate_ray_errors(at_start: Cluster, no_progress_timeout_s: float) -> Iterator[None]:
     """Raise ClusterError, with advice, for errors by which Ray ends a run."""
     from ray.data.exceptions import ExecutionTimeoutError
     from ray.exceptions import RayActorError, RayError, RayTaskError, UserCodeException
@@ -97,13 +107,13 @@ def translate_ray_errors(at_start: Capacity, no_progress_timeout_s: float) -> It
         raise ClusterError(
             f"$.run.no_progress_timeout_s: a shot must finish at least every "
             f"{no_progress_timeout_s:g} s, got none for that long. The cluster had {at_start} "
-            f"at the start of the run and has {_capacity()} now; replace lost machines, or raise "
+            f"at the start of the run and has {_cluster()} now; replace lost machines, or raise "
             f"the timeout if none is lost. {_KEPT}"
         ) from None
     except RayActorError as error:
         raise ClusterError(
-            f"an actor that holds a model must survive its calls, but it died several times at the "
-            f"same one. {_KEPT} Ray says: {_first_line(error)}"
+            f"an actor must load its model, but it did not: see the last line of what Ray says. "
+            f"{_KEPT} Ray says: {_last_line(error)}"
         ) from error
     except (RayTaskError, UserCodeException):
         raise  # a bug of this package, whose traceback is needed
@@ -113,11 +123,24 @@ def translate_ray_errors(at_start: Capacity, no_progress_timeout_s: float) -> It
         ) from error
 
 
-def _capacity() -> Capacity:
+def _cluster() -> Cluster:
     import ray
 
-    total: dict[str, float] = ray.cluster_resources()
-    return Capacity(num_cpus=total.get("CPU", 0.0), num_gpus=total.get("GPU", 0.0))
+    return Cluster(
+        tuple(
+            Node(
+                node["NodeID"],
+                num_cpus=node["Resources"].get("CPU", 0.0),
+                num_gpus=node["Resources"].get("GPU", 0.0),
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        )
+    )
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().rpartition("\n")[2]
 
 
 def _first_line(error: Exception) -> str:
@@ -128,6 +151,8 @@ def _set_ray_defaults() -> None:
     """Set environment variables of Ray whose defaults do not suit a run; a user's values win."""
     # Under `uv run`, Ray would copy the working folder to its workers.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    # A thread that outlives a shutdown must not start another Ray.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     # Silences a warning of Ray 2.60 about GPU visibility of tasks without GPUs.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray's C++ side reports as an error that Ray Data passes arguments by reference (ray#53727).
@@ -137,5 +162,5 @@ def _set_ray_defaults() -> None:
     os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "600000")
     # A call to an actor on a lost machine fails at once, and so do its retries, until Ray declares
     # the machine dead, after a minute at most. Ray doubles this delay for each retry.
-    os.environ.setdefault("RAY_task_actor_unavailable_retry_delay_base_ms", "25000")
-    os.environ.setdefault("RAY_task_actor_unavailable_retry_max_delay_ms", "50000")
+    os.environ.setdefault("RAY_task_actor_unavailable_retry_delay_base_ms", "1000")
+    os.environ.setdefault("RAY_task_actor_unavailable_retry_max_delay_ms", "10000")

@@ -4,7 +4,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pvtt_flow.errors import DataError, StoreError
+from pvtt_flow.errors import DataError, MachineError, StoreError
+from pvtt_flow.models.device_errors import is_device_error
 from pvtt_flow.types import Failure, ShotRecord, Stage
 
 ProcessRecord = Callable[[ShotRecord], Sequence[ShotRecord]]
@@ -23,10 +24,17 @@ def guarded(stage: Stage, process: ProcessRecord, record: ShotRecord) -> Sequenc
         return [with_failure(record, stage, error)]
 
 
+def is_machine_error(error: Exception) -> bool:
+    """Return whether the fault is the machine's: no video is to blame."""
+    return isinstance(error, MachineError) or is_device_error(error)
+
+
 def with_failure(record: ShotRecord, stage: Stage, error: Exception) -> ShotRecord:
     """Return the record with its failure; only an unexpected error carries a traceback."""
     if isinstance(error, StoreError):
         failure = Failure(stage=stage, kind="store", message=str(error))
+    elif is_machine_error(error):
+        failure = Failure(stage=stage, kind="machine", message=str(error))
     elif isinstance(error, DataError):
         failure = Failure(stage=stage, kind=error.kind, message=str(error))
     else:

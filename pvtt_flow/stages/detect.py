@@ -18,7 +18,7 @@ from pvtt_flow.core.prompts import (
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.detector import Detector, check_classes
 from pvtt_flow.stages._candidates import CandidateFrames
-from pvtt_flow.stages._failures import guarded, with_failure
+from pvtt_flow.stages._failures import guarded, is_machine_error, with_failure
 from pvtt_flow.types import Detections, Frame, Prompt, ShotRecord
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
@@ -71,15 +71,16 @@ class Detect:
     def _detect(self, shots: Sequence[Sequence[Frame]]) -> list[Sequence[Detections] | Exception]:
         """Return the detections on the frames of each shot, or the error that the shot causes.
 
-        A batch that fails is repeated shot by shot, to find the shot that is to blame.
+        A batch that fails is repeated shot by shot, to find the shot that is to blame; not if the
+        machine is.
         """
         pictures = [frame.rgb for shot_frames in shots for frame in shot_frames]
         try:
             found = iter(self._detector.detect(pictures) if pictures else ())
             return [list(islice(found, len(shot_frames))) for shot_frames in shots]
         except Exception as error:  # noqa: BLE001 (one bad picture must not stop the others)
-            if len(shots) == 1:
-                return [error]
+            if len(shots) == 1 or is_machine_error(error):
+                return [error] * len(shots)
         return [outcome for shot_frames in shots for outcome in self._detect([shot_frames])]
 
     def _decode(self, record: ShotRecord) -> tuple[ShotRecord, Sequence[Frame]]:

@@ -11,9 +11,13 @@ SOON_S = 0.02
 LONG_S = 30.0
 
 
+def nothing() -> None:
+    """Cancel a stream that looks at no cancellation."""
+
+
 def test_batches_come_in_order_and_end() -> None:
-    assert list(batches_with_timeout([[1], [2, 3]], LONG_S)) == [[1], [2, 3]]
-    assert list(batches_with_timeout([], LONG_S)) == []
+    assert list(batches_with_timeout([[1], [2, 3]], LONG_S, nothing)) == [[1], [2, 3]]
+    assert list(batches_with_timeout([], LONG_S, nothing)) == []
 
 
 def test_an_empty_batch_comes_at_each_timeout() -> None:
@@ -24,7 +28,7 @@ def test_an_empty_batch_comes_at_each_timeout() -> None:
         assert go_on.wait(LONG_S)
         yield [2]
 
-    stream = batches_with_timeout(slow(), SOON_S)
+    stream = batches_with_timeout(slow(), SOON_S, nothing)
     assert next(stream) == [1]
     assert next(stream) == []
     assert next(stream) == []
@@ -38,7 +42,7 @@ def test_an_error_follows_the_items_before_it() -> None:
         yield [1]
         raise RuntimeError("a node died")
 
-    stream = batches_with_timeout(breaks(), LONG_S)
+    stream = batches_with_timeout(breaks(), LONG_S, nothing)
     assert next(stream) == [1]
     with pytest.raises(RuntimeError, match="a node died"):
         next(stream)
@@ -53,10 +57,25 @@ def test_the_reader_stops_when_the_consumer_stops() -> None:
         for last_read in num_read:
             yield [last_read]
 
-    stream = batches_with_timeout(endless(), LONG_S)
+    stream = batches_with_timeout(endless(), LONG_S, nothing)
     assert next(stream) == [0]
     reader = next(t for t in threading.enumerate() if t.name == "batches")
     stream.close()
     reader.join(LONG_S)
     assert not reader.is_alive()
     assert last_read < 50, "what is read does not run far ahead of what is taken"
+
+
+def test_a_stream_that_waits_is_cancelled_and_its_end_is_waited_for() -> None:
+    cancelled, ended = threading.Event(), []
+
+    def waits() -> Iterator[list[int]]:
+        yield [1]
+        assert cancelled.wait(LONG_S)
+        ended.append("ended")
+        raise RuntimeError("cancelled")
+
+    stream = batches_with_timeout(waits(), LONG_S, cancelled.set)
+    assert next(stream) == [1]
+    stream.close()
+    assert ended == ["ended"]

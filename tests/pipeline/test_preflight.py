@@ -1,18 +1,23 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pvtt_flow.config.loading import parse
 from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import sha256_of
+from pvtt_flow.pipeline.placement import place_pools
 from pvtt_flow.pipeline.preflight import (
     check_resources,
     check_weights,
     make_lineage,
     pin_weights,
+    shrink_pools,
 )
+from pvtt_flow.pipeline.ray_session import Node
 from pvtt_flow.pipeline.run import prepare
 from tests.conftest import S3Server
 
@@ -38,7 +43,7 @@ def config(**sections: object) -> RunConfig:
 def test_a_cluster_that_is_large_enough(
     need: ResourceParams, num_cpus: float, num_gpus: float
 ) -> None:
-    check_resources(need, num_cpus=num_cpus, num_gpus=num_gpus)
+    check_resources(need, [Node("n", num_cpus, num_gpus)])
 
 
 @pytest.mark.parametrize(
@@ -68,8 +73,87 @@ def test_a_cluster_that_is_large_enough(
 )
 def test_a_cluster_that_is_too_small(need: ResourceParams, message: str) -> None:
     with pytest.raises(PreflightError) as caught:
-        check_resources(need, num_cpus=2, num_gpus=0)
+        check_resources(need, [Node("n", num_cpus=2, num_gpus=0)])
     assert message in str(caught.value)
+
+
+ONE_CPU = Node("small", num_cpus=1, num_gpus=0)
+EIGHT_GPUS = Node("large", num_cpus=16, num_gpus=8)
+
+
+def test_an_actor_that_fits_into_no_machine_is_refused() -> None:
+    """Three CPUs in all hold an actor of two only if two are on one machine: Ray would wait."""
+    need = resources(propagate={"num_cpus": 2.0})
+    with pytest.raises(PreflightError) as caught:
+        check_resources(need, [ONE_CPU] * 3)
+    assert str(caught.value) == (
+        "each actor of propagate needs one machine with 2 CPUs and 0 GPUs to spare, and 0 of 1 fit "
+        "beside the others into the cluster (3 with 1 CPUs and 0 GPUs): lower "
+        "$.resources.propagate.num_cpus or $.resources.propagate.actors, or take larger machines"
+    )
+    check_resources(need, [ONE_CPU, Node("n", num_cpus=2, num_gpus=0)])
+
+
+def test_a_share_of_a_gpu_is_of_one_gpu() -> None:
+    need = resources(propagate={"num_gpus": 0.6, "actors": 3})
+    assert "2 of 3 fit" in refusal(need, [Node("n", num_cpus=8, num_gpus=2)])
+    check_resources(need, [Node("n", num_cpus=8, num_gpus=3)])
+
+
+def test_parts_of_gpus_leave_whole_ones_whole() -> None:
+    need = resources(
+        propagate={"num_gpus": 1.0, "actors": 7}, detect={"num_gpus": 0.25, "actors": 4}
+    )
+    check_resources(need, [EIGHT_GPUS])
+
+
+def test_machines_with_gpus_are_kept_for_those_who_need_them() -> None:
+    need = resources(propagate={"num_gpus": 1.0, "num_cpus": 16.0}, detect={"num_cpus": 1.0})
+    check_resources(need, [EIGHT_GPUS, ONE_CPU, ONE_CPU])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "actors"),
+    [
+        ([EIGHT_GPUS, EIGHT_GPUS], (16, 2)),
+        ([EIGHT_GPUS], (8, 2)),
+        ([Node("n", num_cpus=3, num_gpus=8)], (2, 1)),
+    ],
+)
+def test_pools_shrink_to_what_is_left(nodes: list[Node], actors: tuple[int, int]) -> None:
+    need = resources(propagate={"num_gpus": 1.0, "actors": 16}, detect={"actors": 2})
+    fit = shrink_pools(need, nodes)
+    assert (fit.propagate.actors, fit.detect.actors) == actors
+    check_resources(fit, nodes)
+
+
+def test_pools_do_not_shrink_to_nothing() -> None:
+    with pytest.raises(PreflightError, match=r"got 1 with 1 CPUs and 0 GPUs$"):
+        shrink_pools(resources(propagate={"num_gpus": 1.0}), [ONE_CPU])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 4)), min_size=1, max_size=5),
+    st.integers(1, 6),
+    st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0]),
+    st.integers(1, 4),
+)
+def test_no_more_is_placed_than_there_is(
+    machines: list[tuple[int, int]], actors: int, num_gpus: float, num_cpus: int
+) -> None:
+    nodes = [Node(str(n), float(cpus), float(gpus)) for n, (cpus, gpus) in enumerate(machines)]
+    need = resources(propagate={"actors": actors, "num_gpus": num_gpus, "num_cpus": num_cpus})
+    placed = place_pools(need, nodes)
+    assert placed["propagate"] <= sum(cpus // num_cpus for cpus, _ in machines)
+    per_gpu = int(1 / num_gpus) if 0 < num_gpus < 1 else 1
+    most = sum(int(gpus * per_gpu // max(num_gpus, 1)) for _, gpus in machines)
+    assert num_gpus == 0 or placed["propagate"] <= most
+
+
+def refusal(need: ResourceParams, nodes: list[Node]) -> str:
+    with pytest.raises(PreflightError) as caught:
+        check_resources(need, nodes)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("section", ["detector", "tracker"])

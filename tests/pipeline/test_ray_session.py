@@ -6,15 +6,16 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, RayTaskError
 
 from pvtt_flow.errors import ClusterError
 from pvtt_flow.pipeline import ray_session
-from pvtt_flow.pipeline.ray_session import Capacity, connect_to_ray, translate_ray_errors
+from pvtt_flow.pipeline.ray_session import Cluster, Node, connect_to_ray, translate_ray_errors
 
-AT_START = Capacity(num_cpus=16, num_gpus=2)
+MACHINE = Node("n", num_cpus=8, num_gpus=1)
+AT_START = Cluster((MACHINE, MACHINE))
 
 
 @pytest.fixture(autouse=True)
 def now(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine of two is lost."""
-    monkeypatch.setattr(ray_session, "_capacity", lambda: Capacity(num_cpus=8, num_gpus=1))
+    monkeypatch.setattr(ray_session, "_cluster", lambda: Cluster((MACHINE,)))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             ActorUnavailableError("it died\nin many lines", None),
-            "an actor that holds a model must survive its calls, but it died several times",
+            "an actor must load its model, but it did not",
         ),
         (NodeDiedError("the machine is gone"), "Ray says: the machine is gone"),
     ],
@@ -63,8 +64,8 @@ def test_ray_may_need_a_second_attempt(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("ray.init", init := FakeInit(1))
-    with connect_to_ray() as capacity:
-        assert capacity == Capacity(num_cpus=8, num_gpus=1)
+    with connect_to_ray() as cluster:
+        assert cluster == Cluster((MACHINE,))
     assert init.addresses == ["local", "local"]
     assert "Ray did not start; trying again (The current node timed out" in caplog.text
 

@@ -59,7 +59,7 @@ def test_an_output_is_refused_before_any_work(
     config = write_config(tmp_path / "c.yaml", sample("one_product.mp4"), uri)
     # Ray would be the first to work.
     monkeypatch.setattr(
-        "pvtt_flow.pipeline.run.connect_to_ray", lambda: pytest.fail("work has begun")
+        "pvtt_flow.pipeline.process.connect_to_ray", lambda: pytest.fail("work has begun")
     )
     with place.read_only:
         ended = pvtt_flow("run", config)

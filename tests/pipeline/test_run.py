@@ -16,9 +16,10 @@ from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger
 from pvtt_flow.errors import StoreError
-from pvtt_flow.pipeline import run
+from pvtt_flow.pipeline import pipeline, process
+from pvtt_flow.pipeline.call_journal import CallJournal
 from pvtt_flow.pipeline.plan import Plan, make_plan
-from pvtt_flow.pipeline.ray_session import Capacity
+from pvtt_flow.pipeline.ray_session import Cluster, Node
 from pvtt_flow.pipeline.run import Prepared, execute, prepare
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.stages.write import ShotResult, Write
@@ -58,18 +59,20 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     batches: list[object] = []
 
     @contextmanager
-    def connect_to_ray() -> Iterator[Capacity]:
-        yield Capacity(num_cpus=8, num_gpus=0)
+    def connect_to_ray() -> Iterator[Cluster]:
+        yield Cluster((Node("n", num_cpus=8, num_gpus=0),))
 
-    def shot_results(_: Prepared) -> Iterator[object]:
+    def shot_results(_: object) -> Iterator[object]:
         for batch in batches:
             if isinstance(batch, Exception):
                 raise batch
             yield batch
             time.sleep(0.02)
 
-    monkeypatch.setattr(run, "connect_to_ray", connect_to_ray)
-    monkeypatch.setattr(run, "_shot_results", shot_results)
+    monkeypatch.setattr(process, "connect_to_ray", connect_to_ray)
+    monkeypatch.setattr(process, "RemoteJournal", lambda: CallJournal(set))
+    monkeypatch.setattr(pipeline, "build", lambda *_, **__: None)
+    monkeypatch.setattr(process, "_shot_results", shot_results)
     return batches
 
 

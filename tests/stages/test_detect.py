@@ -158,6 +158,20 @@ def test_a_picture_that_breaks_the_detector_fails_its_shot_only(
     assert labels == [["cup"], ["cup"], [], ["cup"], ["cup"], []]
 
 
+def test_a_broken_device_is_no_fault_of_the_shots(clip: Path) -> None:
+    """The detector is asked once, and no shot is blamed."""
+    calls: list[int] = []
+
+    class Broken(FakeDetector):
+        def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+            calls.append(len(pictures))
+            raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+
+    detected = detect([inspected(clip) for _ in range(3)], Broken())
+    assert [r.failure.kind for r in detected if r.failure] == ["machine"] * 3
+    assert calls == [3]
+
+
 def test_each_shot_is_looked_at_on_its_first_frame_and_has_its_own_prompts(tmp_path: Path) -> None:
     path = encode_images(tmp_path / "mug.mp4", [moving_image(i) for i in range(39)])
     early, late = box_prompt(0, CUP[0], 5), replace(BOX_CORRECTION, frame_index=30)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import torch
 
+from pvtt_flow.errors import MachineError
 from pvtt_flow.models.detector import device_name
+from pvtt_flow.models.device_errors import is_device_error
 from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
@@ -78,16 +80,17 @@ class ThreadedTracker:
         self._results: dict[ShotState, _Results] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closed: Exception | None = None
+        """Error of all shots once the tracker is closed or its device is broken."""
 
     def close(self) -> None:
         """End the scheduler's thread; shots in progress raise RuntimeError."""
-        self._submit(self._close)
+        self._submit(lambda: self._close(RuntimeError("the tracker has been closed")))
 
     def track(self, shot: PromptedShot) -> Iterator[TrackedFrame]:
-        """See `Tracker.track`."""
-        if self._closed:
-            raise _closed_error()
+        """See `Tracker.track`. Raises MachineError once the device is broken."""
+        if self._closed is not None:
+            raise self._closed
         results: _Results = queue.SimpleQueue()
         shot_state = ShotState(
             shot,
@@ -108,22 +111,24 @@ class ThreadedTracker:
         finally:
             self._submit(lambda: self._remove(shot_state))
 
-    def _close(self) -> None:
-        self._closed = True
+    def _close(self, error: Exception) -> None:
+        """End all shots with the error, without the scheduler: its device may be broken."""
+        self._closed = error
         for shot in list(self._results):
-            self._scheduler.remove_shot(shot)
-            self._deliver(ShotFinished(shot, _closed_error()))
+            shot.finish()
+            self._deliver(ShotFinished(shot, error))
 
     def _add(self, shot: ShotState, results: _Results) -> None:
-        if self._closed:
-            results.put(ShotFinished(shot, _closed_error()))
+        if self._closed is not None:
+            results.put(ShotFinished(shot, self._closed))
             return
         self._results[shot] = results
         self._scheduler.add_shot(shot)
 
     def _remove(self, shot: ShotState) -> None:
         self._results.pop(shot, None)
-        self._scheduler.remove_shot(shot)
+        if self._closed is None:
+            self._scheduler.remove_shot(shot)
 
     def _submit(self, command: Callable[[], None]) -> None:
         """Run a command on the scheduler's thread, which alone touches the scheduler."""
@@ -140,13 +145,22 @@ class ThreadedTracker:
 
     def _run(self) -> None:
         with torch.inference_mode(), self._autocast():
-            while not self._closed:
+            while self._closed is None:
                 with self._changed:
                     self._changed.wait_for(lambda: self._commands or self._scheduler.has_work)
                 self._run_commands()
                 for event in self._step():
                     self._deliver(event)
-        self._run_commands()
+        self._end_thread()
+
+    def _end_thread(self) -> None:
+        """Run what threads have submitted since; a later command starts a thread of its own."""
+        while True:
+            self._run_commands()
+            with self._changed:
+                if not self._commands:
+                    self._thread = None
+                    return
 
     def _run_commands(self) -> None:
         while self._commands:
@@ -156,6 +170,9 @@ class ThreadedTracker:
         try:
             return self._scheduler.step()
         except Exception as error:  # noqa: BLE001 (the thread of each shot raises it)
+            if is_device_error(error):
+                self._close(_broken_device(self._model.device, error))
+                return ()
             # The step may be half done: running shots end with the error, waiting ones continue.
             finished = [ShotFinished(shot, error) for shot in self._scheduler.running]
             for event in finished:
@@ -182,5 +199,7 @@ class ThreadedTracker:
         return nullcontext()
 
 
-def _closed_error() -> RuntimeError:
-    return RuntimeError("the tracker has been closed")
+def _broken_device(device: torch.device, error: Exception) -> MachineError:
+    broken = MachineError(f"the device {device} must work, but it failed: {error}")
+    broken.__cause__ = error
+    return broken

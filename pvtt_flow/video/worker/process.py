@@ -11,7 +11,7 @@ from contextlib import suppress
 from multiprocessing.reduction import recv_handle
 from typing import Any
 
-from pvtt_flow.errors import DataError
+from pvtt_flow.errors import DataError, MachineError
 from pvtt_flow.types import Frame
 from pvtt_flow.video.worker.protocol import (
     CancelJob,
@@ -45,7 +45,7 @@ class WorkerProcess:
     """Process that runs one job at a time; it takes another job while it `is_usable`."""
 
     def __init__(self) -> None:
-        """Start the process. Raises RuntimeError if it does not come up."""
+        """Start the process. Raises MachineError if it does not come up."""
         self._environment = dict(os.environ)
         parent_socket, worker_socket = socket.socketpair()
         with worker_socket:
@@ -64,7 +64,7 @@ class WorkerProcess:
         try:
             self._connection.recv()
         except _CONNECTION_LOST:
-            raise RuntimeError(
+            raise MachineError(
                 f"a decoder process must start, but it {_describe_exit(self._wait())}; "
                 f"its error output says why"
             ) from None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pvtt_flow.errors import DataError
+from pvtt_flow.errors import DataError, MachineError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
@@ -229,6 +229,24 @@ def test_an_error_of_a_step_reaches_its_callers(
         with pytest.raises(TypeError):
             list(tracker.track(shot(4, square_box(0, 0)).prompted))
     assert len(list(tracker.track(shot(4, square_box(0, 0)).prompted))) == 4
+
+
+def test_a_broken_device_ends_the_tracker(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls end at once, and nothing touches the device any more."""
+    tracker = make_tracker(config, direction="forward", max_concurrent_shots=2)
+    tracked = [tracker.track(GeneratedShot(10**6).prompted) for _ in range(3)]
+    next(tracked[0])
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+
+    monkeypatch.setattr(Sam2, "encode_images", broken)
+    message = "the device cpu must work, but it failed: CUDA error: uncorrectable ECC"
+    for shot_frames in tracked:
+        with pytest.raises(MachineError, match=message):
+            list(shot_frames)
+    with pytest.raises(MachineError, match=message):
+        list(tracker.track(shot(2, square_box(0, 0)).prompted))
 
 
 def test_closing_a_tracker_ends_its_shots(config: Path) -> None:

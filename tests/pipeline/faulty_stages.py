@@ -1,0 +1,100 @@
+"""Stages without models, which fail as machines and deadly videos make them fail.
+
+Each passes its rows on, so that the videos end as `empty`. Ray's workers import this module.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from threading import Lock
+
+import ray
+
+from pvtt_flow.config.schema import RunConfig
+from pvtt_flow.stages._failures import guarded
+from pvtt_flow.types import ShotRecord
+
+DEADLY = "deadly"
+"""Part of the id of a video that kills the process that works on it."""
+SICK_CPUS = 5.0
+"""CPUs of a node whose device is sick."""
+
+
+def healthy(_config: RunConfig) -> "PassOn":
+    """Make a stage that does nothing."""
+    return PassOn()
+
+
+def dies_of_deadly_videos(_config: RunConfig) -> "PassOn":
+    """Make a stage whose process is killed, as by the system when memory runs out."""
+    return DiesOfDeadlyVideos()
+
+
+def device_fails_on_sick_nodes(_config: RunConfig) -> "PassOn":
+    """Make a stage whose device fails at once, on nodes with `SICK_CPUS`."""
+    node_id = ray.get_runtime_context().get_node_id()
+    (node,) = (node for node in ray.nodes() if node["NodeID"] == node_id)
+    return DeviceFails(0) if node["Resources"].get("CPU") == SICK_CPUS else PassOn()
+
+
+def device_fails(_config: RunConfig) -> "PassOn":
+    """Make a stage whose device fails after a few rows."""
+    return DeviceFails(4)
+
+
+def fails_beside_others(_config: RunConfig) -> "PassOn":
+    """Make a stage that fails whenever it has two rows or more, and for one of them always."""
+    return FailsBesideOthers()
+
+
+class PassOn:
+    """Stage that returns its rows."""
+
+    def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
+        """Process each row."""
+        return [row for r in records for row in guarded("propagate", self.process, r)]
+
+    def process(self, record: ShotRecord) -> Sequence[ShotRecord]:
+        """Return the row."""
+        return [record]
+
+
+class DiesOfDeadlyVideos(PassOn):
+    """See `dies_of_deadly_videos`."""
+
+    def process(self, record: ShotRecord) -> Sequence[ShotRecord]:
+        """Return the row, or die."""
+        if DEADLY in record.source.video_id:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [record]
+
+
+class DeviceFails(PassOn):
+    """Stage whose device fails after some rows."""
+
+    def __init__(self, num_rows: int) -> None:
+        self._num_left = num_rows
+        self._lock = Lock()
+
+    def process(self, record: ShotRecord) -> Sequence[ShotRecord]:
+        """Return the row, while the device works."""
+        with self._lock:
+            self._num_left -= 1
+        if self._num_left < 0:
+            raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+        return [record]
+
+
+class FailsBesideOthers(PassOn):
+    """See `fails_beside_others`."""
+
+    def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
+        """Process the rows as one batch, of which a deadly one makes all fail."""
+        self._is_bad = any(DEADLY in record.source.video_id for record in records)
+        return super().__call__(records)
+
+    def process(self, record: ShotRecord) -> Sequence[ShotRecord]:
+        """Return the row, unless the batch is bad."""
+        if self._is_bad:
+            raise ValueError("the batch has a picture of another size")
+        return [record]

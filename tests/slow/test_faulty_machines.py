@@ -1,0 +1,133 @@
+"""Broken devices and deadly videos on real Ray: who gets a failed attempt, and who does not."""
+
+import re
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pvtt_flow import open_dataset
+from pvtt_flow.cli.options import load_config
+from pvtt_flow.config.schema import RunConfig
+from pvtt_flow.errors import ClusterError
+from pvtt_flow.pipeline import process
+from pvtt_flow.pipeline.run import execute, prepare
+from pvtt_flow.stages import factory
+from pvtt_flow.types import VideoRecord
+from tests.pipeline import faulty_stages
+from tests.pipeline.faulty_stages import DEADLY, SICK_CPUS
+from tests.pipeline.test_run import Recorder
+from tests.slow.flow_command import REPOSITORY, SAMPLES
+from tests.slow.ray_cluster import running_cluster
+from tests.slow.ray_node import joined_node
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+Stages = Callable[..., object]
+
+
+# Calls are repeated as soon as a process is there again.
+RETRY_AT_ONCE = {
+    "RAY_task_actor_unavailable_retry_delay_base_ms": "100",
+    "RAY_task_actor_unavailable_retry_max_delay_ms": "500",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RETRY_AT_ONCE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(factory, "detect", faulty_stages.healthy)
+    # However few videos there are, the driver looks for sick machines while they are processed.
+    monkeypatch.setattr(process, "_CHECK_INTERVAL_S", 0.0)
+
+
+def config(home: Path, *names: str, **sections: Mapping[str, object]) -> RunConfig:
+    """Config for a folder with copies of a sample under these names."""
+    videos = home / "videos"
+    videos.mkdir(exist_ok=True)
+    for name in names:
+        shutil.copy(SAMPLES / "one_product.mp4", videos / f"{name}.mp4")
+    tree = {
+        "input": {"uri": str(videos)},
+        "output": {"uri": str(home / "dataset")},
+        "run": {"commit_interval_s": 0.2, "max_attempts": 2},
+        **sections,
+    }
+    path = home / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return load_config(path, [])
+
+
+def run(config: RunConfig) -> dict[str, VideoRecord]:
+    execute(prepare(config), Recorder())
+    return records(config)
+
+
+def records(config: RunConfig) -> dict[str, VideoRecord]:
+    found = open_dataset(config.output.uri).find_videos("")
+    return {Path(record.uri).stem: record for record in found}
+
+
+def attempts(rows: Mapping[str, VideoRecord]) -> dict[str, tuple[str, int]]:
+    return {name: (record.status, record.attempts) for name, record in rows.items()}
+
+
+@pytest.mark.parametrize("stage", ["inspect", "propagate"])
+def test_a_deadly_video_gets_a_row_and_those_beside_it_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setattr(factory, "propagate", faulty_stages.healthy)
+    monkeypatch.setattr(factory, stage, faulty_stages.dies_of_deadly_videos)
+    good = [f"good-{number}" for number in range(4)]
+    loaded = config(tmp_path, *good, DEADLY)
+    expected = dict.fromkeys(good, ("empty", 0))
+    rows = run(loaded)
+    assert attempts(rows) == {**expected, DEADLY: ("failed", 1)}
+    record = rows[DEADLY]
+    assert (record.failure_stage, record.failure_kind) == (stage, "worker_crash")
+    assert "2 died while they processed nothing else" in (record.failure_message or "")
+    assert attempts(run(loaded)) == {**expected, DEADLY: ("quarantined", 2)}
+    assert not prepare(loaded).plan.to_process
+
+
+def test_a_row_that_makes_its_batch_fail_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(factory, "detect", faulty_stages.fails_beside_others)
+    monkeypatch.setattr(factory, "propagate", faulty_stages.healthy)
+    good = [f"good-{number}" for number in range(4)]
+    rows = run(config(tmp_path, *good, DEADLY))
+    assert attempts(rows) == {**dict.fromkeys(good, ("empty", 0)), DEADLY: ("failed", 1)}
+    assert rows[DEADLY].failure_kind == "internal"
+
+
+def test_the_only_machine_is_sick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factory, "propagate", faulty_stages.device_fails)
+    loaded = config(tmp_path, *(f"video-{number:02d}" for number in range(20)))
+    with pytest.raises(ClusterError) as raised:
+        run(loaded)
+    assert re.search(r"its device failed \d+ times: CUDA error: uncorrectable", str(raised.value))
+    assert "No video is blamed" in str(raised.value)
+    assert {record.status for record in records(loaded).values()} <= {"empty"}
+    assert len(prepare(loaded).plan.to_process) > 0
+
+
+def test_one_of_two_machines_is_sick(tmp_path: Path) -> None:
+    """Work of the sick machine is done elsewhere, and it gets no more."""
+    names = [f"video-{number:02d}" for number in range(12)]
+    loaded = config(tmp_path, *names, resources={"propagate": {"actors": 2, "num_cpus": 3.0}})
+    # Each machine holds one of the two trackers; what is left is large enough for one.
+    with running_cluster(num_cpus=4) as cluster, joined_node(cluster, int(SICK_CPUS)):
+        env = {"RAY_ADDRESS": cluster.join_address, "PYTHONPATH": str(REPOSITORY)}
+        shell = replace(cluster.shell, env={**cluster.shell.env, **RETRY_AT_ONCE, **env})
+        command = (sys.executable, "-m", "tests.slow.faulty_run", str(tmp_path / "config.yaml"))
+        ended = shell.run(*command)
+    assert ended.returncode == 0, ended.stdout
+    assert attempts(records(loaded)) == dict.fromkeys(names, ("empty", 0))
+    left_out = r"is left out from now on: its device failed \d+ times: CUDA error"
+    assert re.search(left_out, ended.stdout)
