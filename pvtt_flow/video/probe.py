@@ -7,6 +7,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pvtt_flow.core.timeline import NS_PER_S, to_ns
+from pvtt_flow.core.virtual_file import VirtualFile
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Video
 from pvtt_flow.video.clock import nominal_rate, own_rate
@@ -32,7 +33,8 @@ def probe(
     Raises DataError of kind `empty_file`, `over_limit`, `not_a_video`, `no_video_stream`,
     `undecodable` or `unreadable`.
     """
-    if size_bytes == 0:  # as of a web server that does not tell sizes
+    # A web server may not tell sizes. Those of a folder's frames are known.
+    if size_bytes == 0 and not isinstance(file, VirtualFile):
         size_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
     if size_bytes == 0:
