@@ -7,7 +7,6 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pvtt_flow.core.timeline import NS_PER_S, to_ns
-from pvtt_flow.core.virtual_file import VirtualFile
 from pvtt_flow.errors import DataError
 from pvtt_flow.types import Video
 from pvtt_flow.video.clock import nominal_rate, own_rate
@@ -34,7 +33,7 @@ def probe(
     `undecodable` or `unreadable`.
     """
     # A web server may not tell sizes. Those of a folder's frames are known.
-    if size_bytes == 0 and not isinstance(file, VirtualFile):
+    if size_bytes == 0 and getattr(file, "pictures", None) is None:
         size_bytes = file.seek(0, io.SEEK_END)
         file.seek(0)
     if size_bytes == 0:
