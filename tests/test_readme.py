@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
@@ -16,6 +16,7 @@ from typer.main import get_command
 from pvtt_flow.cli import app
 from pvtt_flow.config.reference import keys
 from pvtt_flow.dataset.tables import SCHEMAS
+from pvtt_flow.errors import FailureKind
 from pvtt_flow.storage.manifest import ManifestPrompt
 from tests.pipeline.runs import MixedRun
 
@@ -163,6 +164,19 @@ def test_the_dataset_readme_has_every_column() -> None:
             assert described.endswith(", null") == field.nullable, name
             if not pa.types.is_nested(field.type):
                 assert described.split(",")[0] == str(field.type).replace("double", "float64"), name
+
+
+def test_the_dataset_readme_explains_every_kind_of_failure() -> None:
+    text = (ROOT / "pvtt_flow" / "dataset" / "README.md").read_text()
+    section = text.partition("\n## Failures")[2].partition("\n## ")[0]
+    table = section.partition("| kind |")[2].partition("\n\n")[0]
+    explained = {
+        kind
+        for cell in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+        for kind in re.findall(r"\w+", cell)
+    }
+    # No video has one of these.
+    assert explained == {*get_args(FailureKind)} - {"store", "machine"}
 
 
 def test_the_dataset_readme_has_every_field_of_a_struct() -> None:
