@@ -5,7 +5,9 @@ Each passes its rows on, so that the videos end as `empty`. Ray's workers import
 
 import os
 import signal
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Lock
 
 import ray
@@ -18,6 +20,8 @@ DEADLY = "deadly"
 """Part of the id of a video that kills the process that works on it."""
 SICK_CPUS = 5.0
 """CPUs of a node whose device is sick."""
+# For what must happen: a bound for a stuck test.
+_WAIT_S = 400.0
 
 
 def healthy(_config: RunConfig) -> "PassOn":
@@ -30,11 +34,16 @@ def dies_of_deadly_videos(_config: RunConfig) -> "PassOn":
     return DiesOfDeadlyVideos()
 
 
-def device_fails_on_sick_nodes(_config: RunConfig) -> "PassOn":
-    """Make a stage whose device fails at once, on nodes with `SICK_CPUS`."""
+def device_fails_on_sick_nodes(config: RunConfig) -> "PassOn":
+    """Make a stage whose device fails at once, on nodes with `SICK_CPUS`.
+
+    On other nodes it waits until that has happened often enough to tell.
+    """
+    faults = Path(f"{config.output.uri}.faults")
     node_id = ray.get_runtime_context().get_node_id()
     (node,) = (node for node in ray.nodes() if node["NodeID"] == node_id)
-    return DeviceFails(0) if node["Resources"].get("CPU") == SICK_CPUS else PassOn()
+    is_sick = node["Resources"].get("CPU") == SICK_CPUS
+    return DeviceFails(0, faults) if is_sick else WaitsForFaults(faults)
 
 
 def device_fails(_config: RunConfig) -> "PassOn":
@@ -72,8 +81,9 @@ class DiesOfDeadlyVideos(PassOn):
 class DeviceFails(PassOn):
     """Stage whose device fails after some rows."""
 
-    def __init__(self, num_rows: int) -> None:
+    def __init__(self, num_rows: int, faults: Path | None = None) -> None:
         self._num_left = num_rows
+        self._faults = faults
         self._lock = Lock()
 
     def process(self, record: ShotRecord) -> Sequence[ShotRecord]:
@@ -81,7 +91,26 @@ class DeviceFails(PassOn):
         with self._lock:
             self._num_left -= 1
         if self._num_left < 0:
+            if self._faults is not None:
+                with self._faults.open("a") as file:
+                    file.write(f"{os.getpid()}\n")
             raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+        return [record]
+
+
+class WaitsForFaults(PassOn):
+    """Stage that waits for faults of three processes elsewhere."""
+
+    def __init__(self, faults: Path) -> None:
+        self._faults = faults
+
+    def process(self, record: ShotRecord) -> Sequence[ShotRecord]:
+        """Return the row, when there are enough."""
+        deadline_s = time.monotonic() + _WAIT_S
+        while not self._faults.exists() or len({*self._faults.read_text().split()}) < 3:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError("no process has failed three times")
+            time.sleep(0.1)
         return [record]
 
 

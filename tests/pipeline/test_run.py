@@ -17,7 +17,7 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger
 from pvtt_flow.errors import StoreError
 from pvtt_flow.pipeline import pipeline, process
-from pvtt_flow.pipeline.call_journal import CallJournal
+from pvtt_flow.pipeline.call_journal import CallJournal, Machine, SickMachine
 from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.ray_session import Cluster, Node
 from pvtt_flow.pipeline.run import Prepared, execute, prepare
@@ -77,13 +77,18 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 
 def prepared(
-    dataset: Dataset, sources: Iterable[Source] = SOURCES, *, commit_interval_s: float = 60
+    dataset: Dataset,
+    sources: Iterable[Source] = SOURCES,
+    *,
+    commit_interval_s: float = 60,
+    **sections: object,
 ) -> Prepared:
     config: RunConfig = parse(
         {
             "input": {"uri": "in"},
             "output": {"uri": dataset.uri},
             "run": {"commit_interval_s": commit_interval_s},
+            **sections,
         }
     )
     plan = make_plan(
@@ -136,6 +141,45 @@ def test_a_short_interval_commits_as_videos_finish(dataset: Dataset, workers: li
     ready = prepared(dataset, commit_interval_s=1e-9)
     workers += [[shot_result(dataset, source)] for source in ready.plan.to_process]
     assert execute(ready, Recorder()).version == 3
+
+
+def test_a_sick_machine_is_left_out_and_the_rest_is_done_without_it(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    batches: list[list[list[ShotResult]]] = []
+    rounds: list[tuple[list[str], list[str], int]] = []
+
+    @contextmanager
+    def connect_to_ray() -> Iterator[Cluster]:
+        yield Cluster(tuple(Node(name, num_cpus=4, num_gpus=1) for name in ("well", "sick")))
+
+    def build(
+        sources: list[Source], config: RunConfig, *_: object, left_out: Iterable[str]
+    ) -> list[list[ShotResult]]:
+        ids = [source.video_id for source in sources]
+        rounds.append((ids, list(left_out), config.resources.propagate.actors))
+        return batches[len(rounds) - 1]
+
+    class Journal(CallJournal):
+        def sick_machines(self) -> list[SickMachine]:
+            return [SickMachine(Machine("sick", "10.0.0.2"), "its device failed")][
+                len(rounds) - 1 :
+            ]
+
+    monkeypatch.setattr(process, "connect_to_ray", connect_to_ray)
+    monkeypatch.setattr(process, "RemoteJournal", lambda: Journal(set))
+    monkeypatch.setattr(process, "_CHECK_INTERVAL_S", 0.0)
+    monkeypatch.setattr(process, "_shot_results", iter)
+    monkeypatch.setattr(pipeline, "build", build)
+    ready = prepared(dataset, resources={"propagate": {"actors": 2, "num_gpus": 1.0}})
+    a, b, c = ready.plan.to_process
+    on_sick = Failure(stage="propagate", kind="internal", message="it broke", node_id="sick")
+    batches.append([[shot_result(dataset, a), shot_result(dataset, b, failure=on_sick)]])
+    batches.append([[shot_result(dataset, b), shot_result(dataset, c)]])
+    execute(ready, Recorder())
+    assert rounds == [(["a", "b", "c"], [], 2), (["b", "c"], ["sick"], 1)]
+    assert statuses(dataset) == {"a": "ok", "b": "ok", "c": "ok"}
+    assert "machine 10.0.0.2 is left out from now on: its device failed" in caplog.text
 
 
 def test_a_run_that_breaks_off_keeps_finished_videos(

@@ -126,7 +126,7 @@ def test_one_of_two_machines_is_sick(tmp_path: Path) -> None:
         env = {"RAY_ADDRESS": cluster.join_address, "PYTHONPATH": str(REPOSITORY)}
         shell = replace(cluster.shell, env={**cluster.shell.env, **RETRY_AT_ONCE, **env})
         command = (sys.executable, "-m", "tests.slow.faulty_run", str(tmp_path / "config.yaml"))
-        ended = shell.run(*command)
+        ended = shell.run(*command, timeout_s=500)
     assert ended.returncode == 0, ended.stdout
     assert attempts(records(loaded)) == dict.fromkeys(names, ("empty", 0))
     left_out = r"is left out from now on: its device failed \d+ times: CUDA error"
