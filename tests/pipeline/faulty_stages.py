@@ -16,8 +16,6 @@ from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.types import ShotRecord
 
-DEADLY = "deadly"
-"""Part of the id of a video that kills the process that works on it."""
 SICK_CPUS = 5.0
 """CPUs of a node whose device is sick."""
 # For what must happen: a bound for a stuck test.
@@ -29,9 +27,9 @@ def healthy(_config: RunConfig) -> "PassOn":
     return PassOn()
 
 
-def dies_of_deadly_videos(_config: RunConfig) -> "PassOn":
-    """Make a stage whose process is killed, as by the system when memory runs out."""
-    return DiesOfDeadlyVideos()
+def dies_of(name: str, _config: RunConfig) -> "PassOn":
+    """Make a stage whose process is killed by one video, as by the system for its memory."""
+    return DiesOf(name)
 
 
 def device_fails_on_sick_nodes(config: RunConfig) -> "PassOn":
@@ -51,9 +49,9 @@ def device_fails(_config: RunConfig) -> "PassOn":
     return DeviceFails(4)
 
 
-def fails_beside_others(_config: RunConfig) -> "PassOn":
-    """Make a stage that fails whenever it has two rows or more, and for one of them always."""
-    return FailsBesideOthers()
+def fails_with(name: str, _config: RunConfig) -> "PassOn":
+    """Make a stage that fails for all rows of a batch with one video."""
+    return FailsWith(name)
 
 
 class PassOn:
@@ -68,12 +66,15 @@ class PassOn:
         return [record]
 
 
-class DiesOfDeadlyVideos(PassOn):
-    """See `dies_of_deadly_videos`."""
+class DiesOf(PassOn):
+    """See `dies_of`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def process(self, record: ShotRecord) -> Sequence[ShotRecord]:
         """Return the row, or die."""
-        if DEADLY in record.source.video_id:
+        if self._name in record.source.video_id:
             os.kill(os.getpid(), signal.SIGKILL)
         return [record]
 
@@ -114,12 +115,15 @@ class WaitsForFaults(PassOn):
         return [record]
 
 
-class FailsBesideOthers(PassOn):
-    """See `fails_beside_others`."""
+class FailsWith(PassOn):
+    """See `fails_with`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
-        """Process the rows as one batch, of which a deadly one makes all fail."""
-        self._is_bad = any(DEADLY in record.source.video_id for record in records)
+        """Process the rows as one batch, of which one row makes all fail."""
+        self._is_bad = any(self._name in record.source.video_id for record in records)
         return super().__call__(records)
 
     def process(self, record: ShotRecord) -> Sequence[ShotRecord]:

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from pvtt_flow.pipeline.run import execute, prepare
 from pvtt_flow.stages import factory
 from pvtt_flow.types import VideoRecord
 from tests.pipeline import faulty_stages
-from tests.pipeline.faulty_stages import DEADLY, SICK_CPUS
+from tests.pipeline.faulty_stages import SICK_CPUS
 from tests.pipeline.test_run import Recorder
 from tests.slow.flow_command import REPOSITORY, SAMPLES
 from tests.slow.ray_cluster import running_cluster
@@ -55,7 +56,7 @@ def config(home: Path, *names: str, **sections: Mapping[str, object]) -> RunConf
     tree = {
         "input": {"uri": str(videos)},
         "output": {"uri": str(home / "dataset")},
-        "run": {"commit_interval_s": 0.2, "max_attempts": 2},
+        "run": {"commit_interval_s": 0.2, "max_attempts": 1},
         **sections,
     }
     path = home / "config.yaml"
@@ -77,33 +78,28 @@ def attempts(rows: Mapping[str, VideoRecord]) -> dict[str, tuple[str, int]]:
     return {name: (record.status, record.attempts) for name, record in rows.items()}
 
 
-@pytest.mark.parametrize("stage", ["inspect", "propagate"])
-def test_a_deadly_video_gets_a_row_and_those_beside_it_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
-) -> None:
-    monkeypatch.setattr(factory, "propagate", faulty_stages.healthy)
-    monkeypatch.setattr(factory, stage, faulty_stages.dies_of_deadly_videos)
-    good = [f"good-{number}" for number in range(4)]
-    loaded = config(tmp_path, *good, DEADLY)
-    expected = dict.fromkeys(good, ("empty", 0))
-    rows = run(loaded)
-    assert attempts(rows) == {**expected, DEADLY: ("failed", 1)}
-    record = rows[DEADLY]
-    assert (record.failure_stage, record.failure_kind) == (stage, "worker_crash")
-    assert "2 died while they processed nothing else" in (record.failure_message or "")
-    assert attempts(run(loaded)) == {**expected, DEADLY: ("quarantined", 2)}
-    assert not prepare(loaded).plan.to_process
-
-
-def test_a_row_that_makes_its_batch_fail_fails_alone(
+def test_bad_videos_get_a_row_and_those_beside_them_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(factory, "detect", faulty_stages.fails_beside_others)
-    monkeypatch.setattr(factory, "propagate", faulty_stages.healthy)
+    """Two videos kill the processes that work on them, and one makes its batch fail."""
+    kinds = {
+        "deadly-in-inspect": ("inspect", "worker_crash"),
+        "bad-in-detect": ("propagate", "internal"),  # as `PassOn` calls itself
+        "deadly-in-propagate": ("propagate", "worker_crash"),
+    }
+    inspect, detect, propagate = kinds
+    monkeypatch.setattr(factory, "inspect", partial(faulty_stages.dies_of, inspect))
+    monkeypatch.setattr(factory, "detect", partial(faulty_stages.fails_with, detect))
+    monkeypatch.setattr(factory, "propagate", partial(faulty_stages.dies_of, propagate))
     good = [f"good-{number}" for number in range(4)]
-    rows = run(config(tmp_path, *good, DEADLY))
-    assert attempts(rows) == {**dict.fromkeys(good, ("empty", 0)), DEADLY: ("failed", 1)}
-    assert rows[DEADLY].failure_kind == "internal"
+    loaded = config(tmp_path, *good, *kinds)
+    rows = run(loaded)
+    expected = dict.fromkeys(good, ("empty", 0)) | dict.fromkeys(kinds, ("quarantined", 1))
+    assert attempts(rows) == expected
+    assert {name: (rows[name].failure_stage, rows[name].failure_kind) for name in kinds} == kinds
+    message = rows[propagate].failure_message or ""
+    assert "2 died while they processed nothing else" in message
+    assert not prepare(loaded).plan.to_process
 
 
 def test_the_only_machine_is_sick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
