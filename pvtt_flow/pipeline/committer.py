@@ -66,6 +66,7 @@ class Committer:
     def forget_unfinished(self) -> None:
         """Drop the shots of unfinished videos, which are processed again."""
         self._assembler = VideoAssembler(self.lineage, self.params.max_attempts)
+        self._failed_on = {}
 
     def forget_failures_on(self, node_id: str) -> None:
         """Drop the unexpected failures of a machine; their videos are processed again."""

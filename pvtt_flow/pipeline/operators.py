@@ -77,8 +77,10 @@ class JournaledOperator:
                 suspects.append((decision, record))
             else:
                 together.append(record)
-        with self._turns.together():
-            rows = self._process_rows(together)
+        rows: Sequence[ShotRecord] = ()
+        if together:
+            with self._turns.together():
+                rows = self._process_rows(together)
         if self._shared:
             failed = [row.failure is not None and row.failure.kind == "internal" for row in rows]
             suspects += [(Decision(), r) for r, f in zip(together, failed, strict=True) if f]
@@ -91,7 +93,7 @@ class JournaledOperator:
             yield from self._finished(rows)
 
     def _process_rows(self, records: Sequence[ShotRecord]) -> Sequence[ShotRecord]:
-        rows: Sequence[ShotRecord] = self._stage(records) if records else ()
+        rows: Sequence[ShotRecord] = self._stage(records)
         for row in rows:
             if row.failure is not None and row.failure.kind == "machine":
                 self._end_process(row.failure.message)

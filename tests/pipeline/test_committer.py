@@ -67,7 +67,7 @@ def test_a_failure_of_the_data_is_committed_at_once(committer: Committer) -> Non
 
 
 def test_shots_of_unfinished_videos_are_processed_again(committer: Committer) -> None:
-    committer.add(shot("a", num_shots=2))
+    committer.add(shot("a", kind="internal", node_id="sick", num_shots=2))
     committer.forget_unfinished()
     for _ in range(2):
         committer.add(shot("a", num_shots=2))
