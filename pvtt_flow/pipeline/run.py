@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from pvtt_flow.config.schema import RunConfig
@@ -56,7 +57,7 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
     check_weights(config)
     sources = list_sources(config.input)
     if config.input.identity == "content":
-        sources = with_content_hashes(sources)
+        sources = with_content_hashes(sources, config.limits)
     dataset = Dataset(config.output.uri)
     ledger = dataset.ledger() if dataset.exists() else empty_ledger()
     sources = with_ids(sources, ledger)
@@ -67,7 +68,7 @@ def prepare(config: RunConfig, *, limit: int | None = None) -> Prepared:
         input_uri=redacted_input_uri(config.input),
         params=config.run,
         limit=limit,
-        touched=find_touched(sources, ledger, hash_contents),
+        touched=find_touched(sources, ledger, partial(hash_contents, limits=config.limits)),
     )
     if plan.warning:
         _LOG.warning("%s", plan.warning)

@@ -34,7 +34,7 @@ class Inspect:
         detect_cuts = self._params.detect_cuts and not source.shots
         video = call(probe, uri, size_bytes=source.size_bytes, limits=limits)
         # Before the frames are read: if the file changes after this, its next hash is another one.
-        video = replace(video, content_hash=hash_of_source(source))
+        video = replace(video, content_hash=hash_of_source(source, limits))
         video_scan = call(scan_video, uri, video=video, detect_cuts=detect_cuts, limits=limits)
         video = replace(video, seekable=video_scan.seekable)
         intervals = self._intervals(source, video_scan)

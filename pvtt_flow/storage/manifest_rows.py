@@ -41,7 +41,7 @@ def read_rows(uri: str) -> Iterator[Row]:
     and PreflightError if it cannot be read.
     """
     try:
-        with open_binary(uri) as stream:
+        with open_binary(uri, max_bytes=MAX_BYTES) as stream:
             size_bytes = stream.seek(0, io.SEEK_END)
             stream.seek(0)
             if size_bytes > MAX_BYTES:

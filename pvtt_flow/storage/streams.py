@@ -20,11 +20,16 @@ from pvtt_flow.storage.web import open_web
 # 1 MiB is about a second of 1080p H.264, for the latency of one request.
 BLOCK_BYTES = 1 << 20
 NUM_BLOCKS = 32
+# For callers without a limit of their own; files are copied only from web servers without ranges.
+MAX_COPIED_BYTES = 50_000_000_000
 
 
 @contextmanager
-def open_binary(uri: str) -> Iterator[BinaryIO]:
+def open_binary(uri: str, *, max_bytes: int = MAX_COPIED_BYTES) -> Iterator[BinaryIO]:
     """Open a seekable stream that fetches only the blocks that are read, never the whole file.
+
+    Only from a web server that cannot send blocks, the whole file is copied to a disk; DataError of
+    kind `over_limit` if it has more than `max_bytes`.
 
     A folder of frames is read as one file of pictures, whose attribute `pictures` describes them;
     opening it also raises the errors of `open_frames`.
@@ -33,14 +38,14 @@ def open_binary(uri: str) -> Iterator[BinaryIO]:
     permitted, and StoreError if its store does not answer at all.
     """
     try:
-        inner = with_retries(lambda: _open(uri))
+        inner = with_retries(lambda: _open(uri, max_bytes))
     except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
         raise _translate(error, uri) from None
     with inner:
         yield cast("BinaryIO", _TranslatingStream(inner, uri))
 
 
-def _open(uri: str) -> Any:
+def _open(uri: str, max_bytes: int) -> Any:
     if frames := parse_frame_folder(uri):
         return open_frames(frames)
     path = local_path(uri)
@@ -49,7 +54,8 @@ def _open(uri: str) -> Any:
             raise OSError(errno.EINVAL, "not a regular file")
         return path.open("rb")
     files, remote = filesystem(uri)
-    open_file = partial(open_web, files) if uri.startswith(HTTP) else files.open
+    is_web = uri.startswith(HTTP)
+    open_file = partial(open_web, files, max_bytes=max_bytes) if is_web else files.open
     return open_file(
         remote,
         block_size=BLOCK_BYTES,

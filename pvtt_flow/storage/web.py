@@ -5,23 +5,21 @@ from typing import IO, Any
 
 from pvtt_flow.errors import DataError
 
-# Larger files must come from a server that has ranges.
-MAX_COPIED_BYTES = 50_000_000_000
 _CHUNK_BYTES = 1 << 20
 
 
-def open_web(files: Any, url: str, **cache: Any) -> Any:
+def open_web(files: Any, url: str, max_bytes: int, **cache: Any) -> Any:
     """Return a seekable stream; `cache` has fsspec's options for one that reads ranges.
 
     A server that does not say the size, ignores ranges or compresses its answers sends the whole
-    file, which is copied to a temporary file. Raises DataError of kind `over_limit` for a file that
-    is too large for that.
+    file, which is copied to a temporary file. Raises DataError of kind `over_limit` for a copy of
+    more than `max_bytes`.
     """
     stream = files.open(url, "rb", **cache)
     if stream.size is not None and _has_ranges(stream):
         return stream
     stream.close()
-    return _copy(files, url)
+    return _copy(files, url, max_bytes)
 
 
 def _has_ranges(stream: Any) -> bool:
@@ -34,17 +32,26 @@ def _has_ranges(stream: Any) -> bool:
         return False
 
 
-def _copy(files: Any, url: str) -> IO[bytes]:
+def _copy(files: Any, url: str, max_bytes: int) -> IO[bytes]:
     copy = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
     with files.open(url, "rb", block_size=0) as source:
         while chunk := source.read(_CHUNK_BYTES):
-            copy.write(chunk)
-            if copy.tell() > MAX_COPIED_BYTES:
-                copy.close()
-                raise DataError(
-                    "over_limit",
-                    f"a file on a web server without ranges must have at most {MAX_COPIED_BYTES} "
-                    "bytes, got more; copy it to a server that has them",
-                )
+            if copy.tell() + len(chunk) > max_bytes:
+                rule = f"have at most {max_bytes} bytes (max_bytes)"
+                raise _refused(rule, "more", "raise the limit")
+            try:
+                copy.write(chunk)
+                copy.flush()
+            except OSError as error:
+                rule, got = f"fit into {tempfile.gettempdir()}", str(error.strerror)
+                raise _refused(rule, got, "set TMPDIR to a larger folder") from error
     copy.seek(0)
     return copy
+
+
+def _refused(rule: str, got: str, remedy: str) -> DataError:
+    return DataError(
+        "over_limit",
+        f"a file on a web server without ranges must {rule}, since all of it is copied, got {got}; "
+        f"{remedy}, or put the file on a server that has ranges",
+    )

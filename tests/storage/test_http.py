@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -13,11 +14,17 @@ from typing import Any
 import pytest
 
 from pvtt_flow.errors import DataError, PreflightError
-from pvtt_flow.storage import web as web_files
+from pvtt_flow.storage import manifest_rows
+from pvtt_flow.storage.manifest import read_manifest
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
+from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
+from pvtt_flow.video.worker.content_hash import content_hash
+from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder, IsolatedDecoder
+from pvtt_flow.video.worker.pool import SHARED_POOL
+from tests.disks import small_disk
 from tests.video.clip_maker import write_clip
 
 
@@ -141,12 +148,37 @@ def test_a_video_of_unknown_size(web: str, tmp_path: Path) -> None:
         assert probe(file, size_bytes=source.size_bytes).width_px == 96
 
 
-def test_a_copy_is_limited(web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "unsized.mp4").write_bytes(CONTENT)
-    monkeypatch.setattr(web_files, "MAX_COPIED_BYTES", len(CONTENT) - 1)
-    with pytest.raises(DataError, match="server without ranges must have") as caught:
-        content(f"{web}/unsized.mp4")
+@pytest.mark.parametrize("decoder", [InProcessDecoder(), IsolatedDecoder(SHARED_POOL)])
+def test_a_copy_is_limited(web: str, tmp_path: Path, decoder: Decoder) -> None:
+    clip = write_clip(tmp_path / "unsized.mp4", 3)
+    uri, num_bytes = f"{web}/{clip.name}", clip.stat().st_size
+    exact, short = Limits(max_bytes=num_bytes), Limits(max_bytes=num_bytes - 1)
+    assert decoder.call(probe, uri, size_bytes=0, limits=exact).width_px == 96
+    with pytest.raises(DataError, match=f"at most {num_bytes - 1} bytes") as caught:
+        decoder.call(probe, uri, size_bytes=0, limits=short)
     assert caught.value.kind == "over_limit"
+    assert content_hash(uri, exact) == content_hash(str(clip))
+    assert content_hash(uri, short) == ""
+
+
+def test_a_copy_that_fills_the_disk(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unsized.mp4").write_bytes(CONTENT)
+    with small_disk(tmp_path / "disk", size_mib=1) as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk.path))
+        with pytest.raises(DataError, match=f"must fit into {disk.path}, since") as caught:
+            content(f"{web}/unsized.mp4")
+    assert caught.value.kind == "over_limit"
+
+
+def test_the_copy_of_a_manifest_is_limited(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unsized.csv").write_text("uri\na.mp4\n")
+    monkeypatch.setattr(manifest_rows, "MAX_BYTES", 9)
+    with pytest.raises(PreflightError, match=r"cannot read the manifest: .* at most 9 bytes"):
+        read_manifest(f"{web}/unsized.csv")
 
 
 def test_a_link_that_has_expired(web: str) -> None:

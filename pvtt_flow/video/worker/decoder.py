@@ -8,13 +8,14 @@ runs, and passes on the other arguments:
     video = decoder.call(probe, uri, size_bytes=size_bytes, limits=limits)
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import normalize_uri
 from pvtt_flow.video.worker.pool import ProcessPool
-from pvtt_flow.video.worker.protocol import DecodeJob
+from pvtt_flow.video.worker.protocol import DecodeJob, limits_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class InProcessDecoder:
         **kwargs: P.kwargs,
     ) -> Generator[T]:
         """See `Decoder`."""
-        with open_binary(uri) as file:
+        with _open(uri, kwargs) as file:
             yield from function(file, *args, **kwargs)
 
     def call(
@@ -69,8 +70,12 @@ class InProcessDecoder:
         **kwargs: P.kwargs,
     ) -> T:
         """See `Decoder`."""
-        with open_binary(uri) as file:
+        with _open(uri, kwargs) as file:
             return function(file, *args, **kwargs)
+
+
+def _open(uri: str, kwargs: Mapping[str, Any]) -> AbstractContextManager[BinaryIO]:
+    return open_binary(uri, max_bytes=limits_of(kwargs).max_bytes)
 
 
 class IsolatedDecoder:

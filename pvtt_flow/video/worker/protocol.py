@@ -23,9 +23,14 @@ class DecodeJob:
 
     @property
     def limits(self) -> Limits:
-        """Limits of the video: every function that decodes has an argument of this name."""
-        limits: Limits = self.kwargs.get("limits", DEFAULT_LIMITS)
-        return limits
+        """Limits of the video."""
+        return limits_of(self.kwargs)
+
+
+def limits_of(kwargs: Mapping[str, Any]) -> Limits:
+    """Return the limits of a video: every function that decodes has an argument of this name."""
+    limits: Limits = kwargs.get("limits", DEFAULT_LIMITS)
+    return limits
 
 
 class ReleaseSlots(NamedTuple):
