@@ -19,7 +19,7 @@ from pvtt_flow.core.ids import digest
 from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.damage import damaged, is_damage
 from pvtt_flow.dataset.stats import stats_json
-from pvtt_flow.errors import DataError, StoreError
+from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe
@@ -34,8 +34,9 @@ VIDEOS = "videos"
 NUM_BUCKETS = 16
 # A reader of one masklet reads a whole row group.
 ROW_GROUP_BYTES = 8 << 20
-# Arrow's strings, which Delta prescribes, have 32-bit offsets, and so has a row's list of them.
 MAX_TEXT_BYTES = 2_000_000_000
+"""Most text that a masklet's masks may have: the offsets of Arrow's strings, which Delta
+prescribes, have 32 bits."""
 BUCKET = "bucket"
 SCHEMAS: Mapping[str, pa.Schema] = {
     MASKLETS: schema_of(Masklet).append(pa.field(BUCKET, pa.int32(), nullable=False)),
@@ -74,8 +75,6 @@ def write_masklet_files(root: str, masklets: Sequence[Masklet]) -> tuple[Masklet
 
 
 def _write_bucket(root: str, bucket: int, masklets: Sequence[Masklet]) -> MaskletFile:
-    for masklet in masklets:
-        _check_text(masklet)
     # A chunk for each, since the text of one array is limited.
     rows = pa.concat_tables([to_table(Masklet, [masklet]) for masklet in masklets])
     added = write_file(root, rows, {BUCKET: str(bucket)})
@@ -87,17 +86,6 @@ def _write_bucket(root: str, bucket: int, masklets: Sequence[Masklet]) -> Maskle
         video_ids=tuple(sorted({masklet.video_id for masklet in masklets})),
         stats_json=added.stats,
     )
-
-
-def _check_text(masklet: Masklet) -> None:
-    """Raise DataError of kind `over_limit` for masks that Arrow cannot read as one row."""
-    num_bytes = sum(len(frame.rle) for frame in masklet.frames if frame.rle is not None)
-    if num_bytes > MAX_TEXT_BYTES:
-        raise DataError(
-            "over_limit",
-            f"the masks of an object in a shot must have at most {MAX_TEXT_BYTES} bytes of RLE, "
-            f"got {num_bytes}; set shots.max_length_s to split the shot",
-        )
 
 
 def add_action(file: MaskletFile) -> AddAction:

@@ -1,11 +1,14 @@
 """Build the masklets of a shot from the frames that a tracker returns."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pvtt_flow.core import ids, rle
+from pvtt_flow.dataset.tables import MAX_TEXT_BYTES
+from pvtt_flow.errors import DataError
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
 from pvtt_flow.types import FrameFlag, Masklet, MaskletFrame, Prompt, Shot, Video
 
@@ -21,6 +24,8 @@ class MaskletBuilder:
     """By object id and `frame_index`, where the object was tracked."""
     _prompted: set[tuple[int, int]] = field(init=False)
     """Object id and `frame_index` of every prompt."""
+    _text_bytes: Counter[int] = field(default_factory=Counter)
+    """Length of an object's masks as RLE."""
     _num_tracked: int = 0
     _sum_of_inverse_utilization: float = 0.0
 
@@ -28,15 +33,25 @@ class MaskletBuilder:
         self._prompted = {(p.object_id, p.frame_index) for p in self.prompts}
 
     def add(self, tracked: TrackedFrame) -> None:
-        """Add a tracked frame; in the backward pass, frames come again with other objects."""
+        """Add a tracked frame; in the backward pass, frames come again with other objects.
+
+        Raises DataError of kind `over_limit` if the masks of an object do not fit into a row.
+        """
         self.times.setdefault(tracked.frame_index, tracked.pts_ns)
         self._num_tracked += 1
         self._sum_of_inverse_utilization += 1 / tracked.slot_utilization
         for tracked_object in tracked.objects:
             object_id = tracked_object.object_id
-            self._frames[object_id, tracked.frame_index] = self._make_frame(
-                object_id, tracked.frame_index, tracked_object
-            )
+            frame = self._make_frame(object_id, tracked.frame_index, tracked_object)
+            self._frames[object_id, tracked.frame_index] = frame
+            self._text_bytes[object_id] += len(frame.rle or "")
+            if self._text_bytes[object_id] > MAX_TEXT_BYTES:
+                raise DataError(
+                    "over_limit",
+                    f"the masks of an object in a shot must have at most {MAX_TEXT_BYTES} bytes of "
+                    f"RLE, got more after {len(self.times)} frames; set shots.max_length_s to "
+                    "split the shot",
+                )
 
     @property
     def slot_utilization(self) -> float:

@@ -11,6 +11,7 @@ from pvtt_flow.core import rle
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackerParams
+from pvtt_flow.stages import _masklet_builder
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.types import Masklet, Prompt, ShotRecord
@@ -224,3 +225,25 @@ def test_shots_of_a_video_are_tracked_apart(tmp_path: Path) -> None:
         assert (m.start_ns, m.stop_ns) == (start * FRAME_NS, stop * FRAME_NS)
         assert [f.pts_ns for f in m.frames] == [f.frame_index * FRAME_NS for f in m.frames]
     assert [record.num_frames for record in done] == [10, 11, 10]
+
+
+def test_tracking_ends_when_the_masks_of_an_object_do_not_fit_into_a_row(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracked: list[int] = []
+
+    def watched(object_id: int, frame_index: int) -> Box | None:
+        tracked.append(frame_index)
+        return box_at(object_id, frame_index)
+
+    one, other = box_prompt(1, (30, 10, 36, 20)), box_prompt(2, (40, 10, 46, 20))
+    (masklet,) = propagate(prompted(clip, one)).masklets
+    sizes = [len(frame.rle or "") for frame in masklet.frames]
+    monkeypatch.setattr(_masklet_builder, "MAX_TEXT_BYTES", sum(sizes))
+    assert propagate(prompted(clip, one, other)).failure is None, "the limit is that of one object"
+    monkeypatch.setattr(_masklet_builder, "MAX_TEXT_BYTES", sum(sizes[:3]))
+    (done,) = Propagate(FakeTracker(watched), EVERY_FRAME, DEFAULT_LIMITS)([prompted(clip, one)])
+    assert done.failure is not None
+    assert (done.failure.stage, done.failure.kind) == ("propagate", "over_limit")
+    assert "got more after 4 frames; set shots.max_length_s to split" in done.failure.message
+    assert tracked == [0, 1, 2, 3]

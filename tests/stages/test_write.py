@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset import tables
 from pvtt_flow.dataset.arrow import from_table, to_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.stages.write import Write
@@ -97,17 +96,3 @@ def test_rows_that_cannot_be_written_are_that_videos_failure(
     assert broken.failure is not None
     assert (broken.failure.kind, broken.failure.stage) == ("internal", "write")
     assert "such a struct" in broken.failure.message
-
-
-def test_masks_that_are_too_large_for_a_row(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    num_bytes = len("0b4") * 2
-    monkeypatch.setattr(tables, "MAX_TEXT_BYTES", num_bytes)
-    (both,) = Write(dataset, LINEAGE)([TRACKED])
-    assert both.failure is None, "the limit is that of one object"
-    monkeypatch.setattr(tables, "MAX_TEXT_BYTES", num_bytes - 1)
-    (shot_result,) = Write(dataset, LINEAGE)([TRACKED])
-    assert shot_result.failure is not None
-    assert (shot_result.failure.stage, shot_result.failure.kind) == ("write", "over_limit")
-    assert "set shots.max_length_s to split the shot" in shot_result.failure.message
