@@ -16,8 +16,8 @@ from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo
 
 # FFmpeg's default for a stream without a frame rate.
 _FALLBACK_FPS = Fraction(25)
-# Elementary streams may declare the 90 kHz clock of their carrier as their frame rate.
-_MAX_CODEC_FPS = 1000
+# Headers may declare a clock as their frame rate: 90 kHz, or 100 kHz in APNG.
+_MAX_FPS = 1000
 # Variable rates differ by less than this from what their headers declare.
 _MAX_RATE_ERROR = Fraction(3, 2)
 # Matroska rounds times to milliseconds.
@@ -36,10 +36,11 @@ def nominal_rate(opened: OpenVideo) -> Fraction:
     That is the container's average, or the codec's rate in a format without times.
     """
     stream = opened.stream
-    codec_rate = stream.codec_context.framerate
-    if not _has_times(opened) and codec_rate and codec_rate <= _MAX_CODEC_FPS:
-        return codec_rate
-    return stream.average_rate or stream.guessed_rate or _FALLBACK_FPS
+    if _has_times(opened) and stream.average_rate:
+        return stream.average_rate
+    # The guess may count fields.
+    rates = (stream.codec_context.framerate, stream.average_rate, stream.guessed_rate)
+    return next((rate for rate in rates if rate and rate <= _MAX_FPS), _FALLBACK_FPS)
 
 
 def own_rate(opened: OpenVideo) -> Fraction:

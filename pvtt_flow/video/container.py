@@ -110,6 +110,8 @@ class OpenVideo:
     container: InputContainer
     stream: VideoStream
     timer: FrameTimer
+    is_picture_sequence: bool
+    """True if the frames are still pictures of one's own (attribute `pictures` of the file)."""
 
 
 @contextmanager
@@ -151,7 +153,8 @@ def open_container(
         for unused in container.streams:
             if unused.index != stream.index:
                 unused.discard = Discard.all
-        yield OpenVideo(recording, container, stream, timer)
+        is_picture_sequence = getattr(file, "pictures", None) is not None
+        yield OpenVideo(recording, container, stream, timer, is_picture_sequence)
 
 
 def as_container(file: BinaryIO) -> BinaryIO | RawIOBase:

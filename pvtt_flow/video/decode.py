@@ -33,6 +33,8 @@ _IMAGE_CODEC_OPTIONS = {
 _MAX_UNCONFIRMED = 16
 # FFmpeg marks the packet that its parser returns at the damage, which is up to two packets later.
 _MARK_DELAY = 2
+# Each is 64 KiB or more in the file.
+_MAX_INTERRUPTIONS = 1 << 20
 _INCOMPLETE = "the file ends in the middle of a frame, or bytes are missing"
 
 
@@ -94,13 +96,13 @@ def decode_frames(
     codec = stream.codec_context.name
     if codec in _IMAGE_CODEC_OPTIONS:
         stream.codec_context.options = _IMAGE_CODEC_OPTIONS[codec]
-    packets = opened.container.demux(stream)
+    packets = _packets(opened)
     clock, conform = FrameClock(opened), FrameConformer(opened, limits)
     frame_index, first_ns, first, rgb_converter = 0, 0, None, None
     try:
         for decoded in decode_packets(opened, packets):
             pts_ns = clock.time_ns(decoded)
-            if first is not None and codec in _IMAGE_CODEC_OPTIONS:
+            if first is not None and opened.is_picture_sequence:
                 _check_picture(decoded, first)
             frame = conform(decoded)
             if rgb_converter is None:
@@ -157,6 +159,22 @@ def decode_packets(
     except FFMPEG_ERRORS as error:
         opened.file.check_reads()
         raise DecodeError(ffmpeg_message(error)) from error
+
+
+def _packets(opened: OpenVideo) -> "Iterator[Packet[VideoStream]]":
+    """Yield the packets of the stream.
+
+    FFmpeg interrupts (EAGAIN) a long search for the next packet of a transport stream, of which
+    receivers fill the end, or a gap, with zeros.
+    """
+    for _ in range(_MAX_INTERRUPTIONS):
+        try:
+            yield from opened.container.demux(opened.stream)
+        except BlockingIOError:
+            opened.file.check_reads()
+        else:
+            return
+    raise DecodeError("the next frame is too far away")
 
 
 def _with_completeness(

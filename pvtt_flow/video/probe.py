@@ -16,6 +16,8 @@ from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
 
 # AV_TIME_BASE: the unit of a container's own duration.
 _CONTAINER_TICKS_PER_S = 1_000_000
+# Formats whose header has the end of the last frame, on a clock that may start late.
+_DECLARE_END = ("matroska,webm", "nut")
 
 
 def probe(
@@ -74,6 +76,9 @@ def probe(
 def _duration_ns(container: InputContainer, stream: VideoStream) -> int | None:
     if stream.duration and stream.time_base:
         return to_ns(stream.duration, stream.time_base)
-    if container.duration:
-        return container.duration * (NS_PER_S // _CONTAINER_TICKS_PER_S)
-    return None
+    if not container.duration:
+        return None
+    ticks, start = container.duration, container.start_time or 0
+    if container.format.name in _DECLARE_END and 0 < start < ticks:
+        ticks -= start
+    return ticks * (NS_PER_S // _CONTAINER_TICKS_PER_S)

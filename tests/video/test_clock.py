@@ -111,6 +111,14 @@ def test_segments_that_do_not_start_with_a_keyframe(tmp_path: Path) -> None:
     assert len(frames) == 72
 
 
+def test_zeros_at_the_end_of_a_transport_stream_are_no_damage(tmp_path: Path) -> None:
+    path = write_pattern(tmp_path / "clip.ts", *H264, *PYRAMID)
+    path.write_bytes(path.read_bytes() + bytes(200_000))
+    stream_index, frames, truncated_at = decoded_hashes(path)
+    assert (frames, truncated_at) == (ffmpeg_hashes(path, stream_index), None)
+    assert len(frames) == 24
+
+
 def test_three_recordings_of_a_browser_are_three_shots(tmp_path: Path) -> None:
     path = write_joined(tmp_path / "clip.webm", *VP8, "-live", "1", "-cluster_time_limit", "300")
     video, scan = probe_and_scan(path)

@@ -145,6 +145,18 @@ def test_a_picture_that_changes_goes_on_at_the_first_size(
     assert_seeks_are_exact(path)
 
 
+@pytest.mark.parametrize("name", ["clip.mjpeg", "clip.mkv", "clip.avi"])
+def test_motion_jpeg_that_changes(tmp_path: Path, name: str) -> None:
+    first = write_pattern(tmp_path / "a.mjpeg", num_frames=4)
+    changed = write_pattern(tmp_path / "b.mjpeg", num_frames=4, first=48, size_px=(128, 96))
+    path = join(tmp_path / "joined.mjpeg", [first, changed, first])
+    if name != "clip.mjpeg":
+        ffmpeg("-i", path, "-c", "copy", tmp_path / name)
+        path = tmp_path / name
+    assert probe_and_scan(path)[1].truncation is None
+    assert_frames_are_ffmpegs(path, 12)
+
+
 def test_frames_that_the_decoder_loses_at_a_change(tmp_path: Path) -> None:
     path = write_changing(tmp_path / "clip.ts", "-c:v", "mpeg2video", size_px=(128, 96))
     assert_frames_are_ffmpegs(path, 34)

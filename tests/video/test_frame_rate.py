@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.video.clip_maker import encode_images, moving_image
-from tests.video.ffmpeg_files import FPS, H264, HEVC, VP8, ffmpeg, write_pattern
+from tests.video.ffmpeg_files import FPS, H264, HEVC, MPEG2, VP8, ffmpeg, write_pattern
 from tests.video.test_scan import probe_and_scan
 
 RATES = ["600", "1000", "90000", "60"]
@@ -54,6 +54,17 @@ def test_a_clock_as_the_rate_of_an_elementary_stream_counts_as_none(tmp_path: Pa
     lie = ("-bsf:v", "h264_metadata=tick_rate=180000")
     video, _ = probe_and_scan(write_pattern(tmp_path / "a.h264", *H264, *lie))
     assert (video.fps_num, video.fps_den) == (25, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [("two.ts", H264, FPS), ("two.m2ts", MPEG2, FPS), ("two.apng", (), 25)],
+)
+def test_two_frames_have_no_clock_or_fields_as_rate(
+    tmp_path: Path, name: str, codec: tuple[str, ...], rate: int
+) -> None:
+    video, _ = probe_and_scan(write_pattern(tmp_path / name, *codec, num_frames=2))
+    assert (video.fps_num, video.fps_den) == (rate, 1)
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.mkv"])

@@ -11,6 +11,7 @@ from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.probe import probe
 from tests.video.clip_maker import write_clip, write_sound
 from tests.video.counters import CountingFile
+from tests.video.ffmpeg_files import H264, VP8, write_pattern
 from tests.video.packets import position_of, video_packets
 
 
@@ -45,6 +46,14 @@ def test_facts_of_a_clip(tmp_path: Path) -> None:
 
 def test_a_container_that_counts_no_frames(tmp_path: Path) -> None:
     assert probe_path(write_clip(tmp_path / "clip.mkv", 10)).num_frames_from_header is None
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.webm", "clip.nut", "clip.ts", "clip.mp4"])
+def test_a_clock_that_starts_late_adds_nothing_to_the_duration(tmp_path: Path, name: str) -> None:
+    codec = VP8 if name == "clip.webm" else H264
+    # As a camera does that counts since it was switched on.
+    path = write_pattern(tmp_path / name, *codec, "-output_ts_offset", "30000")
+    assert probe_path(path).duration_ns == pytest.approx(10**9, rel=0.05)
 
 
 def test_the_largest_long_track_is_chosen(tmp_path: Path) -> None:
