@@ -107,7 +107,7 @@ def lost_videos(snapshot: Snapshot, damaged: Damaged) -> tuple[str, ...]:
 
 def _rows(snapshot: Snapshot, table: str, damaged: Damaged, columns: list[str]) -> pa.Table:
     """Read columns of all files of a table that are not damaged."""
-    log = snapshot.videos if table == VIDEOS else snapshot.masklets
+    log = snapshot.table(table)
     paths = [p for p in files_of(log)["path"].to_pylist() if p not in damaged.get(table, ())]
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = list(pool.map(lambda p: read_file(f"{snapshot.uri}/{table}", p, columns), paths))
@@ -120,7 +120,7 @@ def _problems(
 ) -> Iterator[tuple[str, str]]:
     """Yield path and problem of each lost or damaged file of a table."""
     root = f"{snapshot.uri}/{table}"
-    log = snapshot.videos if table == VIDEOS else snapshot.masklets
+    log = snapshot.table(table)
     files, folder = filesystem(root)
     found = with_retries(partial(files.find, folder, detail=True))
     sizes = {path: info["size"] for path, info in found.items()}
@@ -155,7 +155,7 @@ def _videos_in(
     snapshot: Snapshot, table: str, path: str, video_ids: Collection[str]
 ) -> tuple[str, ...]:
     """Return those of the videos that may have rows in a file, by its statistics in the log."""
-    log = snapshot.videos if table == VIDEOS else snapshot.masklets
+    log = snapshot.table(table)
     (file,) = files_of(log, [path]).to_pylist()
     low, high = file.get(f"{LOW}video_id") or "", file.get(f"{HIGH}video_id")
     bucket = file.get(f"{PARTITION}{BUCKET}")

@@ -4,8 +4,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pvtt_flow.dataset.columns import check_columns
 from pvtt_flow.dataset.damage import DamagedFileError
-from pvtt_flow.dataset.delta import check_columns, make_tables, tables_exist
+from pvtt_flow.dataset.delta import make_tables, tables_exist
 from pvtt_flow.dataset.ledger import Ledger, read_ledger
 from pvtt_flow.dataset.maintenance.repair import repair
 from pvtt_flow.dataset.snapshot import snapshot_at
@@ -47,7 +48,7 @@ class Dataset:
         """Create missing tables; raise PreflightError if columns are of another version."""
         if not self.exists():
             make_tables(self.uri)
-        check_columns(self.uri)
+        check_columns(snapshot_at(self.uri))
 
     def check_writable(self) -> None:
         """Raise StoreError if the dataset's folder cannot be written."""

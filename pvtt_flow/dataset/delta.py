@@ -1,13 +1,11 @@
-"""Delta tables of a dataset: look for them, create and open them, check their columns.
+"""Delta tables of a dataset: look for them, create and open them.
 
 Errors name the config key `$.output.uri`.
 """
 
-from collections.abc import Iterator
 from functools import partial
 
-import pyarrow as pa
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from pvtt_flow.dataset.log_entries import LOG, naming_entries
@@ -55,54 +53,6 @@ def make_tables(uri: str) -> None:
                 partition_by=[BUCKET] if BUCKET in schema.names else None,
                 storage_options=delta_options(uri),
             )
-
-
-def check_columns(uri: str) -> None:
-    """Raise PreflightError if the tables at `uri` do not have the columns of this version."""
-    check_not_newer(uri)
-    for name in SCHEMAS:
-        if others := other_columns(uri, name):
-            raise PreflightError(
-                f"{KEY}: the table {name!r} of {redact_uri(uri)} must have the columns of this "
-                f"version, got others ({', '.join(others)}) of an older version; run "
-                f"`pvtt-flow upgrade {redact_uri(uri)}`"
-            )
-
-
-def check_not_newer(uri: str) -> None:
-    """Raise PreflightError if a table has columns or nested fields that this version lacks."""
-    for name, schema in SCHEMAS.items():
-        found = pa.struct(pa.schema(open_table(uri, name).schema().to_arrow()))
-        if unknown := list(_unknown(found, pa.struct(schema), "")):
-            raise PreflightError(
-                f"{KEY}: the table {name!r} of {redact_uri(uri)} must have the columns of this "
-                f"version, got others ({', '.join(unknown)}) of a newer version; upgrade "
-                "pvtt_flow or choose another folder"
-            )
-
-
-def other_columns(uri: str, name: str) -> list[str]:
-    """Return the columns that the table lacks, has in addition, or has with another type."""
-    fields = open_table(uri, name).schema().fields
-    found = {field.name: field for field in fields}
-    wanted = {field.name: field for field in Schema.from_arrow(SCHEMAS[name]).fields}
-    return [n for n in sorted({*found, *wanted}) if found.get(n) != wanted.get(n)]
-
-
-def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str]:
-    """Yield the paths of nested fields that `wanted` lacks or has with another type."""
-    if pa.types.is_list(found) and pa.types.is_list(wanted):
-        yield from _unknown(found.value_type, wanted.value_type, path)
-    elif pa.types.is_struct(found) and pa.types.is_struct(wanted):
-        known = {field.name: field.type for field in wanted}
-        for field in found:
-            inner = f"{path}.{field.name}".removeprefix(".")
-            if field.name in known:
-                yield from _unknown(field.type, known[field.name], inner)
-            else:
-                yield inner
-    elif found != wanted:
-        yield path
 
 
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:

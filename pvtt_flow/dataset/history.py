@@ -10,7 +10,7 @@ from pvtt_flow.dataset.delta import open_table, tables_exist
 from pvtt_flow.dataset.file_actions import actions_between
 from pvtt_flow.dataset.log_entries import naming_entries
 from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
-from pvtt_flow.dataset.tables import KEY, VIDEOS
+from pvtt_flow.dataset.tables import KEY, MASKLETS, VIDEOS
 from pvtt_flow.dataset.transactions import Transaction, commit, oldest_version
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.uris import normalize_uri, redact_uri
@@ -108,13 +108,13 @@ def restore(uri: str, version: int) -> int:
     """Commit a new version with the content of an earlier one; returns its number."""
     check_version(uri, version)
     target = snapshot_at(uri, version)
-    if target.videos.schema() != open_table(uri, VIDEOS).schema():
-        raise PreflightError(
-            f"{KEY}: the version must have the columns of the latest one, got {version}, which is "
-            "from before an upgrade; it can be read but not restored"
-        )
 
     def transaction(snapshot: Snapshot) -> Transaction:
+        if any(target.table(n).schema() != snapshot.table(n).schema() for n in (VIDEOS, MASKLETS)):
+            raise PreflightError(
+                f"{KEY}: the version must have the columns of the latest one, got {version}, which "
+                "is from before an upgrade; it can be read but not restored"
+            )
         return Transaction(
             operation="restore",
             videos=actions_between(snapshot.videos, target.videos),

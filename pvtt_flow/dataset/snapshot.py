@@ -24,6 +24,10 @@ class Snapshot:
         """Version of the dataset."""
         return int(self.videos.version())
 
+    def table(self, name: str) -> DeltaTable:
+        """Return the log of `videos` or `masklets`."""
+        return self.videos if name == VIDEOS else self.masklets
+
     def scan_videos(self) -> ds.FileSystemDataset:
         """Return the rows of `videos`, one for each input."""
         return scan(self.videos, f"{self.uri}/{VIDEOS}")

@@ -121,8 +121,8 @@ def _commit_once(uri: str, make_transaction: Callable[[Snapshot], Transaction | 
     transaction = make_transaction(snapshot)
     if transaction is None:
         return snapshot.version
-    named = _commit_masklets(uri, snapshot.masklets, transaction)
-    return _commit_videos(uri, snapshot.videos, transaction, named)
+    named = _commit_masklets(uri, snapshot, transaction)
+    return _commit_videos(uri, snapshot, transaction, named)
 
 
 def oldest_version(videos: DeltaTable) -> int:
@@ -130,31 +130,42 @@ def oldest_version(videos: DeltaTable) -> int:
     return int(videos.transaction_version(OLDEST) or 0)
 
 
-def _commit_masklets(uri: str, named: DeltaTable, transaction: Transaction) -> int:
-    head = open_table(uri, MASKLETS)
+def _commit_masklets(uri: str, snapshot: Snapshot, transaction: Transaction) -> int:
+    named, head = snapshot.masklets, open_table(uri, MASKLETS)
     actions = transaction.masklets
     if head.version() != named.version():
         actions = compose(actions_between(head, named), actions)
     if not actions:
         return int(head.version())
-    return _commit_if_unchanged(uri, MASKLETS, head, actions, transaction, ())
+    schema = _columns_after(transaction, named, MASKLETS)
+    return _commit_if_unchanged(uri, MASKLETS, head, schema, actions, transaction, ())
 
 
 def _commit_videos(
-    uri: str, videos: DeltaTable, transaction: Transaction, masklets_version: int
+    uri: str, snapshot: Snapshot, transaction: Transaction, masklets_version: int
 ) -> int:
+    videos = snapshot.videos
     app_transactions = [AppTransaction(MASKLETS, masklets_version)]
     if transaction.oldest is not None:
         app_transactions.append(AppTransaction(OLDEST, transaction.oldest))
+    schema = _columns_after(transaction, videos, VIDEOS)
     return _commit_if_unchanged(
-        uri, VIDEOS, videos, transaction.videos, transaction, app_transactions
+        uri, VIDEOS, videos, schema, transaction.videos, transaction, app_transactions
     )
+
+
+def _columns_after(transaction: Transaction, table: DeltaTable, name: str) -> Schema:
+    """Return the columns after a transaction: only an upgrade, which rewrites all rows, has new
+    ones."""
+    is_upgrade = transaction.operation == "upgrade"
+    return Schema.from_arrow(SCHEMAS[name]) if is_upgrade else table.schema()
 
 
 def _commit_if_unchanged(
     uri: str,
     name: str,
     table: DeltaTable,
+    schema: Schema,
     actions: FileActions,
     transaction: Transaction,
     app_transactions: Sequence[AppTransaction],
@@ -164,7 +175,6 @@ def _commit_if_unchanged(
     Raises _CommitConflictError if another writer committed it first.
     """
     version, commit_id = int(table.version()) + 1, uuid4().hex
-    schema = SCHEMAS[name]
     notes = {
         **transaction.notes,
         "step": transaction.operation,
@@ -172,13 +182,13 @@ def _commit_if_unchanged(
         "commit_id": commit_id,
     }
     # Delta takes a new schema only with an overwrite, which removes all other files by itself.
-    changes_schema = table.schema() != Schema.from_arrow(schema)
+    changes_schema = table.schema() != schema
     try:
         table.create_write_transaction(
             [*([] if changes_schema else _removals(table, actions)), *_additions(actions)],
             "overwrite" if changes_schema else "append",
             schema,
-            partition_by=[BUCKET] if BUCKET in schema.names else [],
+            partition_by=[BUCKET] if name == MASKLETS else [],
             commit_properties=CommitProperties(
                 custom_metadata=notes, max_commit_retries=0, app_transactions=list(app_transactions)
             ),

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from deltalake.transaction import AddAction
 
 from pvtt_flow.dataset.arrow import to_table
+from pvtt_flow.dataset.columns import check_columns
 from pvtt_flow.dataset.file_actions import FileActions, delete_videos, rows_of
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import (
@@ -52,7 +53,11 @@ class VideoUpsert:
         self.superseded: frozenset[str] = frozenset()
 
     def transaction(self, snapshot: Snapshot) -> Transaction | None:
-        """Return the change on this snapshot; None if other runs have done all of it."""
+        """Return the change on this snapshot; None if other runs have done all of it.
+
+        Raises PreflightError if the tables have other columns than this version's by now.
+        """
+        check_columns(snapshot)
         existing = self._existing(snapshot)
         self.superseded = frozenset(
             record.video_id
@@ -92,8 +97,7 @@ class VideoUpsert:
         return existing["status"] in ("ok", "empty") or record.failure_kind is not None
 
     def _delete(self, snapshot: Snapshot, name: str, video_ids: Collection[str]) -> FileActions:
-        table = snapshot.videos if name == VIDEOS else snapshot.masklets
-        return delete_videos(table, self._roots[name], video_ids)
+        return delete_videos(snapshot.table(name), self._roots[name], video_ids)
 
     def _added_files(self) -> list[AddAction]:
         """Return the files to add, without the rows of superseded videos."""

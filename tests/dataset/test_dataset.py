@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset import delta, transactions
+from pvtt_flow.dataset import columns, delta, transactions
 from pvtt_flow.dataset.arrow import from_table, to_table
 from pvtt_flow.dataset.dataset import CommitResult, Dataset
 from pvtt_flow.dataset.delta import open_table
@@ -339,7 +339,8 @@ def test_tables_with_other_columns_are_not_written_to(
     local = Dataset(str(tmp_path / "dataset"))
     with monkeypatch.context() as patch:
         fields = [field for field in SCHEMAS[VIDEOS] if field.name != "flags"]
-        patch.setattr(delta, "SCHEMAS", {**SCHEMAS, VIDEOS: pa.schema(fields)})
+        for module in (columns, delta):
+            patch.setattr(module, "SCHEMAS", {**SCHEMAS, VIDEOS: pa.schema(fields)})
         local.ensure()
     with pytest.raises(
         PreflightError, match=r"the table 'videos' of .*, got others \(flags\) of an older version"

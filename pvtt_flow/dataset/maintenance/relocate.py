@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pvtt_flow.dataset.delta import check_columns
+from pvtt_flow.dataset.columns import check_columns
 from pvtt_flow.dataset.maintenance.row_updates import set_columns, update_rows
 from pvtt_flow.dataset.snapshot import snapshot_at
 from pvtt_flow.errors import ConfigError
@@ -35,8 +35,8 @@ def relocate(uri: str, old_prefix: str, new_prefix: str, *, dry_run: bool = Fals
     Ids and results stay, so that a run on the new place finds the videos unchanged. Raises
     ConfigError if no video or input is at the old place.
     """
-    check_columns(uri)
     snapshot = snapshot_at(uri)
+    check_columns(snapshot)
     move = _mover(old_prefix, new_prefix)
     rows = snapshot.scan_videos().to_table(columns=_COLUMNS)
     changes, num_left = _changes(rows, move)

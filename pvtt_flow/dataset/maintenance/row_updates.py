@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pvtt_flow.dataset.columns import check_columns
 from pvtt_flow.dataset.file_actions import delete_videos, rows_of
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, write_file
@@ -69,6 +70,7 @@ def update_rows(
     root = f"{uri}/{VIDEOS}"
 
     def transaction(snapshot: Snapshot) -> Transaction | None:
+        check_columns(snapshot)
         changed = change(rows_of(snapshot.videos, root, video_ids, _SCHEMA.names))
         if not changed.num_rows:
             return None

@@ -6,7 +6,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
-from pvtt_flow.dataset.delta import check_not_newer, other_columns
+from pvtt_flow.dataset.columns import check_not_newer, other_columns
 from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.dataset.snapshot import Snapshot
@@ -25,8 +25,8 @@ def upgrade(uri: str) -> int:
     """
 
     def transaction(snapshot: Snapshot) -> Transaction | None:
-        check_not_newer(uri)
-        if not any(other_columns(uri, name) for name in SCHEMAS):
+        check_not_newer(snapshot)
+        if not any(other_columns(snapshot, name) for name in SCHEMAS):
             return None
         return Transaction(
             operation="upgrade",

@@ -1,5 +1,8 @@
 """Datasets of before: read as they are, written only when they have been brought up to date."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -7,13 +10,18 @@ import pyarrow as pa
 import pytest
 
 from pvtt_flow import open_dataset
-from pvtt_flow.dataset import delta, tables, transactions
+from pvtt_flow.dataset import columns, delta, tables, transactions, upsert
 from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.history import restore
 from pvtt_flow.dataset.ledger import read_ledger
+from pvtt_flow.dataset.maintenance.compact import FULL, compact
+from pvtt_flow.dataset.maintenance.rejudge import rejudge
+from pvtt_flow.dataset.maintenance.repair import repair
+from pvtt_flow.dataset.maintenance.row_updates import forget, retry
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.dataset.maintenance.upgrade import upgrade
+from pvtt_flow.dataset.maintenance.vacuum import vacuum
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.types import Masklet, VideoRecord
@@ -38,6 +46,20 @@ def older(schema: pa.Schema) -> pa.Schema:
 @pytest.fixture
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Create a dataset with a video, as an older version did."""
+    with older_version(monkeypatch):
+        made = new_dataset(tmp_path)
+    add_older(made, monkeypatch, "a")
+    return made
+
+
+def add_older(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, video_id: str) -> None:
+    with older_version(monkeypatch):
+        files = dataset.write_masklets([masklet(video_id)])
+        dataset.commit(files, [video_record(video_id)], run_id="r1")
+
+
+@contextmanager
+def older_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     schemas = {name: older(schema) for name, schema in SCHEMAS.items()}
 
     def to_older(cls: type, rows: list[object]) -> pa.Table:
@@ -47,13 +69,11 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
         return pa.Table.from_pylist(table.to_pylist(), schema=wanted)
 
     with monkeypatch.context() as patch:
-        for module in (delta, transactions, tables):
+        for module in (columns, delta, transactions):
             patch.setattr(module, "SCHEMAS", schemas)
         patch.setattr(tables, "to_table", to_older)
-        patch.setattr("pvtt_flow.dataset.upsert.to_table", to_older)
-        made = new_dataset(tmp_path)
-        made.commit(made.write_masklets([masklet("a")]), [video_record("a")], run_id="r1")
-    return made
+        patch.setattr(upsert, "to_table", to_older)
+        yield
 
 
 def test_an_older_dataset_is_read(dataset: Dataset) -> None:
@@ -95,6 +115,65 @@ def test_versions_before_an_upgrade_can_be_read_but_not_restored(dataset: Datase
         restore(dataset.uri, 1)
 
 
+def judge_all(uri: str) -> None:
+    rejudge(uri, lambda _: ("reject", ("presence_low",)), {})
+
+
+MAINTENANCE: dict[str, Callable[[str], object]] = {
+    "vacuum": lambda uri: vacuum(uri, keep=timedelta(days=7)),
+    "compact": lambda uri: compact(uri, FULL, {}),
+    "judge": judge_all,
+    "clear": lambda uri: forget(uri, ["a"]),
+    "restore": lambda uri: restore(uri, 2),
+    "repair": lambda uri: repair(uri, {}),
+}
+
+
+@pytest.mark.parametrize("operation", MAINTENANCE)
+@pytest.mark.parametrize("killed", [False, True])
+def test_only_an_upgrade_changes_columns(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, operation: str, *, killed: bool
+) -> None:
+    """Delta takes new ones only with an overwrite, by which all other rows would be lost."""
+    add_older(dataset, monkeypatch, "b")
+    before = open_dataset(dataset.uri)
+    if killed:
+        with monkeypatch.context() as patch:
+            patch.setattr(transactions, "_commit_videos", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                upgrade(dataset.uri)
+    MAINTENANCE[operation](dataset.uri)
+    after = open_dataset(dataset.uri)
+    left = ["b"] if operation == "clear" else ["a", "b"]
+    assert after.version == before.version + 1
+    assert [record.video_id for record in after.find_videos("")] == left
+    verdict = "reject" if operation == "judge" else "accept"
+    assert [(m.video_id, m.verdict) for m in after.masklets_of("a", "b")] == [
+        (video_id, verdict) for video_id in left
+    ]
+    assert after.masklets().schema == before.masklets().schema
+    assert after.videos().schema == before.videos().schema
+    assert upgrade(dataset.uri) == after.version + 1
+    assert [m.video_id for m in open_dataset(dataset.uri).masklets_of("a", "b")] == left
+
+
+def interrupt(*_: object) -> int:
+    raise KeyboardInterrupt
+
+
+def test_rows_of_this_version_are_not_committed_to_older_columns(dataset: Dataset) -> None:
+    """Also if the columns have changed since the run began."""
+    files = dataset.write_masklets([masklet("b")])
+    retry_all, run = (
+        partial(retry, dataset.uri, ["a"]),
+        partial(dataset.commit, files, [video_record("b")], run_id="r2"),
+    )
+    for change in (retry_all, run):
+        with pytest.raises(PreflightError, match="of an older version; run `pvtt-flow upgrade"):
+            change()
+    assert open_dataset(dataset.uri).version == 1
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_newer_dataset_is_neither_written_nor_upgraded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, nested: bool
@@ -104,7 +183,8 @@ def test_a_newer_dataset_is_neither_written_nor_upgraded(
     if not nested:
         later = later.append(pa.field("later", pa.string()))
     with monkeypatch.context() as patch:
-        patch.setattr(delta, "SCHEMAS", {**SCHEMAS, name: later})
+        for module in (columns, delta):
+            patch.setattr(module, "SCHEMAS", {**SCHEMAS, name: later})
         made = new_dataset(tmp_path)
     unknown = "prompts.later" if nested else "later"
     for change in (made.ensure, partial(upgrade, made.uri)):

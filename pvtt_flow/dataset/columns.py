@@ -1,0 +1,58 @@
+"""Check whether the tables of a dataset have the columns of this version of pvtt_flow."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from deltalake import Schema
+
+from pvtt_flow.dataset.snapshot import Snapshot
+from pvtt_flow.dataset.tables import KEY, SCHEMAS
+from pvtt_flow.errors import PreflightError
+from pvtt_flow.storage.uris import redact_uri
+
+
+def check_columns(snapshot: Snapshot) -> None:
+    """Raise PreflightError if a table does not have the columns of this version."""
+    check_not_newer(snapshot)
+    for name in SCHEMAS:
+        if others := other_columns(snapshot, name):
+            uri = redact_uri(snapshot.uri)
+            raise PreflightError(
+                f"{KEY}: the table {name!r} of {uri} must have the columns of this version, got "
+                f"others ({', '.join(others)}) of an older version; run `pvtt-flow upgrade {uri}`"
+            )
+
+
+def check_not_newer(snapshot: Snapshot) -> None:
+    """Raise PreflightError if a table has columns or nested fields that this version lacks."""
+    for name, schema in SCHEMAS.items():
+        found = pa.struct(pa.schema(snapshot.table(name).schema().to_arrow()))
+        if unknown := list(_unknown(found, pa.struct(schema), "")):
+            raise PreflightError(
+                f"{KEY}: the table {name!r} of {redact_uri(snapshot.uri)} must have the columns of "
+                f"this version, got others ({', '.join(unknown)}) of a newer version; upgrade "
+                "pvtt_flow or choose another folder"
+            )
+
+
+def other_columns(snapshot: Snapshot, name: str) -> list[str]:
+    """Return the columns that a table lacks, has in addition, or has with another type."""
+    found = {field.name: field for field in snapshot.table(name).schema().fields}
+    wanted = {field.name: field for field in Schema.from_arrow(SCHEMAS[name]).fields}
+    return [n for n in sorted({*found, *wanted}) if found.get(n) != wanted.get(n)]
+
+
+def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str]:
+    """Yield the paths of nested fields that `wanted` lacks or has with another type."""
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        yield from _unknown(found.value_type, wanted.value_type, path)
+    elif pa.types.is_struct(found) and pa.types.is_struct(wanted):
+        known = {field.name: field.type for field in wanted}
+        for field in found:
+            inner = f"{path}.{field.name}".removeprefix(".")
+            if field.name in known:
+                yield from _unknown(field.type, known[field.name], inner)
+            else:
+                yield inner
+    elif found != wanted:
+        yield path
