@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 Mask = NDArray[np.bool_]
+# COCO's counts have 32 bits.
+_MAX_PIXELS = (1 << 32) - 1
 
 
 def encode(mask: Mask) -> str:
@@ -50,6 +52,8 @@ def to_text(mask: Mapping[str, object]) -> str:
         raise ValueError(f"must have the keys size and counts, got {', '.join(map(str, mask))}")
     if not isinstance(size, list) or len(size) != 2 or not all(map(_is_natural, size)):
         raise ValueError(f"must have a size of [height, width], got {size}")
+    if max(*size, size[0] * size[1]) > _MAX_PIXELS:
+        raise ValueError(f"must have a size of at most {_MAX_PIXELS} pixels, got {size}")
     if isinstance(counts, list):
         if not all(map(_is_natural, counts)) or sum(counts) != size[0] * size[1]:
             raise ValueError(f"must have run lengths of {size[0]}x{size[1]} pixels, got others")

@@ -156,8 +156,11 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
     columns = ManifestRow.model_fields
     try:
         attributes = attributes_of(raw, columns, ManifestPrompt.model_fields)
-        known = {key: raw[key] for key in columns if not is_null(raw.get(key))}
-        row = ManifestRow.model_validate(known)
+        # pandas fills what is missing with empty text if it is told so.
+        given = {key: raw[key] for key in columns if not is_null(raw.get(key))}
+        row = ManifestRow.model_validate(
+            {key: value for key, value in given.items() if key == "uri" or value != ""}
+        )
     except ValidationError as error:
         raise manifest_error(manifest, where, _describe(error.errors()[0])) from None
     except ValueError as error:

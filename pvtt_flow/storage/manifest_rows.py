@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -64,14 +65,16 @@ def _reader(uri: str) -> Any:
 def _csv_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
     reader = csv.DictReader((text for _, text in _lines(uri, stream)), strict=True)
     try:
-        if "uri" not in (reader.fieldnames or ()):
-            columns = ", ".join(reader.fieldnames or ()) or "an empty file"
+        names = reader.fieldnames or ()
+        if "uri" not in names:
+            columns = ", ".join(names) or "an empty file"
             problem = f"must be a header with the column uri, got {columns}"
             raise manifest_error(uri, "line 1", problem)
+        _check_unique(uri, names)
         for row in reader:
             where = f"line {reader.line_num}"
             if None in row or None in row.values():
-                problem = f"must have {len(reader.fieldnames or ())} fields, as line 1 has"
+                problem = f"must have {len(names)} fields, as line 1 has"
                 raise manifest_error(uri, where, problem)
             # CSV has no null: an empty field is a missing value.
             yield where, {key: value for key, value in row.items() if value != ""}
@@ -99,6 +102,7 @@ def _parquet_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
     number = 0
     try:
         for part in bounded_batches(stream):
+            _check_unique(uri, part.schema.names)
             for row in part.to_pylist():
                 number += 1
                 yield f"row {number}", row
@@ -110,6 +114,17 @@ def _parquet_rows(uri: str, stream: BinaryIO) -> Iterator[Row]:
         ) from None
     except (pa.ArrowException, OSError) as error:
         raise manifest_error(uri, "", f"must be Parquet, got {type(error).__name__}") from None
+    except (OverflowError, ValueError) as error:
+        problem = f"must have dates and times that Python can hold ({error}); write them as text"
+        raise manifest_error(uri, f"after row {number}", problem) from None
+
+
+def _check_unique(uri: str, names: Sequence[str]) -> None:
+    """Raise ConfigError if two columns have one name; of an index, which has none, may be many."""
+    twice = [name for name, count in Counter(names).items() if name and count > 1]
+    if twice:
+        problem = f"must have one column of each name, got more of {', '.join(twice)}"
+        raise manifest_error(uri, "", problem)
 
 
 def _lines(uri: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:

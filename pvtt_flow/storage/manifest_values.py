@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from functools import lru_cache
 from math import isnan
 from typing import Any
@@ -19,14 +20,19 @@ def is_null(value: object) -> bool:
 
 
 def integral(value: object) -> object:
-    """Return a float without fraction as int, as pandas writes integers beside missing values."""
+    """Return a number without fraction as int.
+
+    pandas writes integers beside missing values as floats, and SQL engines write decimals.
+    """
+    if isinstance(value, Decimal):
+        value = float(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def number_as_text(value: object) -> object:
     """Return a number as text, other values unchanged."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return repr(value) if is_number else value
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
 
 def attributes_of(

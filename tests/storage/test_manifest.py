@@ -319,6 +319,14 @@ def test_a_mask_has_the_size_that_coco_gives_it(
         ({"size": "2x3", "counts": "1"}, "must have a size of [height, width], got 2x3"),
         ({"size": [2, 3], "counts": [5]}, "must have run lengths of 2x3 pixels, got others"),
         ({"size": [2, 3], "counts": [7, -1]}, "must have run lengths of 2x3 pixels, got others"),
+        (
+            {"size": [1 << 70, 0], "counts": []},
+            "must have a size of at most 4294967295 pixels, got [1180591620717411303424, 0]",
+        ),
+        (
+            {"size": [1 << 31, 2], "counts": [1 << 32]},
+            "must have a size of at most 4294967295 pixels, got [2147483648, 2]",
+        ),
         ({"size": [2, 3], "counts": 6}, "must have counts that are text or a list, got int"),
         ("{size", "must be JSON text"),
         (6, "must be a valid string, got 6"),

@@ -1,6 +1,7 @@
 """Values of manifests as pandas and others write them: one meaning in three formats."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,6 +47,49 @@ def test_what_pandas_writes(tmp_path: Path, ending: str) -> None:
     (prompt,) = first.prompts
     assert (prompt.object_id, prompt.frame_index, prompt.label) == (0, 3, "product")
     assert (second.attributes, second.prompts, second.shots) == (None, (), ((0, 9),))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_empty_text_is_a_missing_value(tmp_path: Path, ending: str) -> None:
+    names = ("id", "prompts", "shots", "add_products", "sku")
+    row: dict[str, object] = {"uri": "a.mp4", **dict.fromkeys(names, "")}
+    (entry,) = entries_of(tmp_path / f"m.{ending}", [row])
+    assert entry.video_id.startswith("a-")
+    assert (entry.prompts, entry.shots, entry.add_products) == ((), (), None)
+    assert entry.attributes is None
+
+
+def test_decimals_of_sql_engines_are_numbers(tmp_path: Path) -> None:
+    prompts = [{"object_id": Decimal(4), "frame": Decimal("2.00"), "box_xyxy": [Decimal("0.5")] * 2
+                + [Decimal("8.5")] * 2}]  # fmt: skip
+    row: dict[str, object] = {"uri": "a.mp4", "id": Decimal(12), "prompts": prompts}
+    (entry,) = entries_of(tmp_path / "m.parquet", [row])
+    (prompt,) = entry.prompts
+    assert (entry.video_id, prompt.object_id, prompt.frame_index) == ("12", 4, 2)
+    assert prompt.box_xyxy == (0.5, 0.5, 8.5, 8.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([0, 2**62], pa.timestamp("us")), ([0, 2**50], pa.timestamp("s")), ([0, 2**30], pa.date32())],
+)
+def test_times_beyond_those_of_python_are_refused(
+    tmp_path: Path, values: list[int], kind: pa.DataType
+) -> None:
+    table = pa.table({"uri": ["a.mp4", "b.mp4"], "taken": pa.array(values, kind)})
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(ConfigError, match="must have dates and times that Python can hold"):
+        read_manifest(str(tmp_path / "m.parquet"))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("uri,sku,uri,sku,,\na.mp4,1,b.mp4,2,0,0\n")
+    arrays = [pa.array([text]) for text in ("a.mp4", "1", "b.mp4", "2")]
+    table = pa.Table.from_arrays(arrays, names=["uri", "sku"] * 2)
+    pq.write_table(table, tmp_path / "m.parquet")
+    for name in ("m.csv", "m.parquet"):
+        with pytest.raises(ConfigError, match="must have one column of each name, got more of uri"):
+            read_manifest(str(tmp_path / name))
 
 
 def test_an_id_may_be_a_number(tmp_path: Path) -> None:
