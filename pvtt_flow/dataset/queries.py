@@ -95,10 +95,12 @@ def list_failed_or_gone_videos(
     return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
 
 
-def masklets_of(masklets: ds.Dataset, video_ids: Sequence[str]) -> list[Masklet]:
+def masklets_of(
+    masklets: ds.Dataset, video_ids: Sequence[str], where: ds.Expression | None = None
+) -> list[Masklet]:
     """Return the masklets of some videos, by id; reads only the partitions that can have them."""
     buckets = pa.array(sorted({bucket_of(video_id) for video_id in video_ids}), pa.int32())
-    where = ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids)
+    where = both(ds.field(BUCKET).isin(buckets) & _is_one_of("video_id", video_ids), where)
     with naming_damage(masklets.get_fragments(filter=where)):
         table = masklets.to_table(filter=where)
     return sorted(rows_as(Masklet, table), key=lambda masklet: masklet.masklet_id)

@@ -62,10 +62,14 @@ class DatasetSnapshot:
         """Return the video with id `text`, else the videos whose id or uri contains it, by uri."""
         return queries.find_videos(self._scans[VIDEOS], text, limit=limit, where=self._there)
 
-    def masklets_of(self, *video_ids: str) -> list[Masklet]:
-        """Return the masklets of some videos, by id; reads only partitions that can have them."""
+    def masklets_of(self, *video_ids: str, shot_id: str | None = None) -> list[Masklet]:
+        """Return the masklets of some videos, or of one shot, by id.
+
+        Reads only partitions and row groups that can have them.
+        """
         wanted = [video_id for video_id in video_ids if video_id not in self._gone]
-        return queries.masklets_of(self._scans[MASKLETS], wanted)
+        of_shot = None if shot_id is None else ds.field("shot_id") == shot_id
+        return queries.masklets_of(self._scans[MASKLETS], wanted, of_shot)
 
     def duckdb(self) -> "DuckDBPyConnection":
         """Return a new in-memory DuckDB connection with the views `videos` and `masklets`."""

@@ -1,0 +1,168 @@
+"""Command that exports a dataset to the formats that other programs read."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pvtt_flow.cli.options import EXIT_FAILURES, DatasetUri, console, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from pvtt_flow.export.job import Exported, Watcher
+    from pvtt_flow.export.unit import UnitRecord
+
+_LOG = logging.getLogger("pvtt_flow")
+_MAX_LISTED = 20
+
+
+def export(  # noqa: PLR0913, PLR0917
+    dataset: DatasetUri,
+    format_name: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="`pvtt-flow formats` lists them.")
+    ],
+    to: Annotated[str, typer.Option(metavar="URI", help="An empty folder, local or in a bucket.")],
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL", help="Condition on the columns of the tables videos and masklets."
+        ),
+    ] = None,
+    verdict: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only masklets with this verdict; repeatable."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPLIT", help="`train=0.9,val=0.1`, or the manifest column that names it."
+        ),
+    ] = None,
+    split_by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Manifest column whose values stay together."),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Version of the dataset; default: the latest.")
+    ] = None,
+    pictures: Annotated[  # noqa: FBT002
+        bool, typer.Option("--pictures/--no-pictures", help="Write frames beside the masks.")
+    ] = True,
+) -> None:
+    """Write masks, boxes and clips in the form that another program reads.
+
+    An export that was interrupted goes on with the same command. Exits with 1 if videos had to be
+    skipped.
+    """
+    from pvtt_flow.export import export as export_dataset
+
+    out = console()
+    with _watcher(out) as watcher:
+        exported = export_dataset(
+            dataset,
+            format_name,
+            to,
+            where=where,
+            verdicts=verdict or (),
+            split=split,
+            split_by=split_by,
+            version=version,
+            pictures=pictures,
+            watcher=watcher,
+        )
+    _print(exported, out)
+    if exported.skipped:
+        raise typer.Exit(EXIT_FAILURES)
+
+
+def formats() -> None:
+    """List the formats of `export`."""
+    from rich.table import Table
+
+    from pvtt_flow.export.formats import FORMATS
+
+    table = Table(show_header=False)
+    for name, kind in sorted(FORMATS.items()):
+        table.add_row(name, kind.summary)
+    console().print(table)
+
+
+@contextmanager
+def _watcher(out: "Console") -> Iterator["Watcher"]:
+    """Yield a bar for a terminal, else a logger."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    if not out.is_terminal:
+        yield _LogWatcher()
+        return
+    columns = (
+        TextColumn("[bold]sequences"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out) as progress:
+        yield _BarWatcher(progress)
+
+
+class _BarWatcher:
+    """Progress bar that counts sequences."""
+
+    def __init__(self, progress: "Progress") -> None:
+        self._progress = progress
+        self._task = progress.add_task("sequences", total=None, detail="")
+        self._num_frames = 0
+
+    def planned(self, num_sequences: int, num_done: int) -> None:
+        """Set the numbers."""
+        self._progress.update(self._task, total=num_sequences, completed=num_done)
+
+    def finished(self, record: "UnitRecord") -> None:
+        """Advance the bar."""
+        self._num_frames += _num_frames(record)
+        self._progress.update(
+            self._task,
+            advance=len(record.written) + len(record.skipped),
+            detail=f"{self._num_frames} frames",
+        )
+
+
+class _LogWatcher:
+    """Log lines: the start, and sequences that are skipped."""
+
+    def planned(self, num_sequences: int, num_done: int) -> None:
+        """Log the numbers."""
+        _LOG.info("export: %d sequences, %d written before", num_sequences, num_done)
+
+    def finished(self, record: "UnitRecord") -> None:
+        """Log what was skipped."""
+        for skipped in record.skipped:
+            _LOG.warning("skipped %s: %s", printable(skipped["sequence"]), skipped["message"])
+
+
+def _num_frames(record: "UnitRecord") -> int:
+    return sum(len(sequence["facts"]["frame_index"]) for sequence in record.written)
+
+
+def _print(exported: "Exported", out: "Console") -> None:
+    from pvtt_flow.cli.output import counts_table
+
+    title = "already complete" if exported.was_complete else "exported"
+    out.print(counts_table(title, exported.counts))
+    for skipped in exported.skipped[:_MAX_LISTED]:
+        line = f"skipped {skipped['sequence']}: {skipped['kind']}: {skipped['message']}"
+        out.print(printable(line), style="red", soft_wrap=True)
+    if exported.skipped:
+        out.print(f"{len(exported.skipped)} sequences were skipped; see skipped in export.json")
+    out.print(f"export: {exported.uri}", soft_wrap=True)

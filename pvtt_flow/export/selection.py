@@ -1,0 +1,144 @@
+"""Select the masklets of an export with SQL, and group them into sequences.
+
+A sequence is one shot of a video, without a cut, with the selected objects in it: what DAVIS calls
+a sequence and YouTube-VIS a video. Frames of a sequence are those that were processed, from 0.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from pvtt_flow.core.ids import digest
+from pvtt_flow.errors import ConfigError
+from pvtt_flow.export.split import Split
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pvtt_flow.readers.snapshot import DatasetSnapshot
+
+# Names become names of files in every format and store.
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+_MAX_NAME_CHARS = 120
+# Rows of videos in which the detector found nothing have no masklet.
+_SELECT = """
+SELECT videos.video_id, masklets.masklet_id, masklets.shot_id, masklets.shot_index,
+       masklets.object_id, videos.num_shots, {split} AS split_group
+FROM videos LEFT JOIN masklets ON masklets.video_id = videos.video_id
+WHERE (masklets.masklet_id IS NOT NULL OR videos.status = 'empty') AND ({where})
+ORDER BY videos.video_id, masklets.shot_index, masklets.object_id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Choice of masklets: all conditions must hold."""
+
+    where: str | None = None
+    """SQL on `videos` and `masklets`, as `masklets.verdict = 'accept' AND videos.fps_num > 20`."""
+    verdicts: tuple[str, ...] = ()
+    """Verdicts to take; empty takes all."""
+    split: Split | None = None
+    negatives: bool = False
+    """True to take videos, too, in which the detector found no product."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SequenceRef:
+    """Sequence to export: its name and the ids of its rows."""
+
+    name: str
+    """Name of its files and folders, unique in the dataset."""
+    video_id: str
+    shot_id: str | None
+    """Null for a whole video without a product."""
+    masklet_ids: tuple[str, ...]
+    split: str | None
+
+
+class Selection:
+    """Sequences that a query selects from a version of a dataset, by video and shot."""
+
+    def __init__(self, dataset: "DatasetSnapshot", query: Query) -> None:
+        """Run the query.
+
+        Raises ConfigError for SQL that DuckDB refuses, and for a split by an unknown column.
+        """
+        self._rows = _select(dataset, query)
+        self._split = query.split
+
+    def __len__(self) -> int:
+        """Return the number of sequences."""
+        return sum(1 for _ in self)
+
+    def __iter__(self) -> Iterator[SequenceRef]:
+        for key, rows in groupby(
+            self._records(), key=lambda row: (row["video_id"], row["shot_id"])
+        ):
+            yield self._ref(*key, list(rows))
+
+    def _records(self) -> Iterator[Mapping[str, Any]]:
+        for batch in self._rows.to_batches(max_chunksize=1024):
+            yield from batch.to_pylist()
+
+    def _ref(
+        self, video_id: str, shot_id: str | None, rows: Sequence[Mapping[str, Any]]
+    ) -> SequenceRef:
+        first = rows[0]
+        shot = first["shot_index"] if first["num_shots"] > 1 else None
+        return SequenceRef(
+            name=sequence_name(video_id, shot),
+            video_id=video_id,
+            shot_id=shot_id,
+            masklet_ids=tuple(row["masklet_id"] for row in rows if row["masklet_id"] is not None),
+            split=self._split.name_of(first["split_group"] or video_id) if self._split else None,
+        )
+
+
+def sequence_name(video_id: str, shot_index: int | None) -> str:
+    """Return `<video>`, or `<video>_s0003` in a video of several shots.
+
+    Characters that names of files cannot have in every store become `_`, with a hash behind, so
+    that names stay different.
+    """
+    safe = _NOT_IN_NAMES.sub("_", video_id)[:_MAX_NAME_CHARS].lstrip(".-") or "video"
+    name = safe if safe == video_id else f"{safe}-{digest(video_id, 8)}"
+    return name if shot_index is None else f"{name}_s{shot_index:04d}"
+
+
+def _select(dataset: "DatasetSnapshot", query: Query) -> "pa.Table":
+    import duckdb
+
+    conditions = [f"({query.where})"] if query.where else []
+    if query.verdicts:
+        conditions.append("(masklets.masklet_id IS NULL OR masklets.verdict IN $verdicts)")
+    if not query.negatives:
+        conditions.append("masklets.masklet_id IS NOT NULL")
+    split = "NULL"
+    if query.split and query.split.column:
+        split = "videos.attributes[$column]"
+    sql = _SELECT.format(where=" AND ".join(conditions) or "TRUE", split=split)
+    values = {"verdicts": list(query.verdicts), "column": query.split and query.split.column}
+    used = {name: value for name, value in values.items() if f"${name}" in sql}
+    connection = dataset.duckdb()
+    try:
+        rows = connection.sql(sql, params=used).to_arrow_table()
+    except duckdb.Error as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"--where must be an SQL condition on the columns of videos and masklets, got "
+            f"{query.where!r}: {reason}"
+        ) from None
+    if query.split and query.split.column and not _any(rows, "split_group"):
+        raise ConfigError(
+            f"--split-by must be a manifest column of the selected videos, got "
+            f"{query.split.column!r}, which none of them has"
+        )
+    return rows
+
+
+def _any(rows: "pa.Table", column: str) -> bool:
+    values = rows[column]
+    return not len(values) or values.null_count < len(values)
