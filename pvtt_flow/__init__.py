@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pvtt_flow.config.schema import RunConfig
+    from pvtt_flow.core.profile import Profile
     from pvtt_flow.core.qc import QcThresholds, judge
     from pvtt_flow.dataset.maintenance.relocate import Relocated
     from pvtt_flow.errors import (
@@ -47,6 +48,7 @@ __all__ = [
     "Measurements",
     "Plan",
     "PreflightError",
+    "Profile",
     "Prompt",
     "PvttFlowError",
     "QcThresholds",
@@ -57,6 +59,7 @@ __all__ = [
     "decode_mask",
     "judge",
     "load_config",
+    "load_profile",
     "open_dataset",
     "overlay",
     "plan",
@@ -66,6 +69,7 @@ __all__ = [
 ]
 _MODULES = {
     "pvtt_flow.config.schema": ("RunConfig",),
+    "pvtt_flow.core.profile": ("Profile",),
     "pvtt_flow.core.qc": ("QcThresholds", "judge"),
     "pvtt_flow.errors": (
         "ClusterError", "ConfigError", "DataError", "PreflightError", "PvttFlowError", "StoreError",
@@ -95,6 +99,16 @@ def load_config(path: str | PathLike[str], overrides: Sequence[str] = ()) -> "Ru
     from pvtt_flow.config.loading import load
 
     return load(Path(path), overrides)
+
+
+def load_profile(name_or_path: str | PathLike[str]) -> "Profile":
+    """Load the profile of a consumer of masks: a shipped one by name, or your own YAML file.
+
+    Raises ConfigError for an unknown name, and with the path of each bad value.
+    """
+    from pvtt_flow.export.profiles import load_profile as load
+
+    return load(name_or_path)
 
 
 def plan(config: "RunConfig", *, limit: int | None = None) -> "Plan":

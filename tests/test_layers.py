@@ -25,7 +25,9 @@ MAY_IMPORT = {
     "config": {"core", "models", "storage", "video"} | BASE,
     "dataset": {"core", "storage"} | BASE,
     "readers": {"core", "dataset", "storage", "video"} | BASE,
-    "export": {"core", "dataset", "open_dataset", "readers", "storage", "video"} | BASE,
+    "export": {
+        "config", "core", "dataset", "open_dataset", "readers", "storage", "video",
+    } | BASE,
     "stages": {"config", "core", "dataset", "models", "storage", "video"} | BASE,
     "pipeline": {"config", "core", "dataset", "models", "stages", "storage", "video"} | BASE,
     "cli": {

@@ -19,6 +19,19 @@ ParamsT = TypeVar("ParamsT", bound=Params)
 
 def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Load a YAML file and apply `a.b=c` overrides; raises ConfigError."""
+    tree = read_tree(path)
+    for override in overrides:
+        _apply_override(tree, override)
+    return parse(tree)
+
+
+def parse(tree: Mapping[str, Any]) -> RunConfig:
+    """Check a tree of plain values; raises ConfigError with a line for each bad value."""
+    return validate(RunConfig, tree)
+
+
+def read_tree(path: Path) -> dict[str, Any]:
+    """Read the plain values of a YAML file; raises ConfigError."""
     try:
         tree = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -27,14 +40,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"{path} must be a YAML file: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold a mapping of sections, got {type(tree).__name__}")
-    for override in overrides:
-        _apply_override(tree, override)
-    return parse(tree)
-
-
-def parse(tree: Mapping[str, Any]) -> RunConfig:
-    """Check a tree of plain values; raises ConfigError with a line for each bad value."""
-    return _validate(RunConfig, tree)
+    return tree
 
 
 def load_thresholds(overrides: Sequence[str], base: QcThresholds) -> QcThresholds:
@@ -44,7 +50,7 @@ def load_thresholds(overrides: Sequence[str], base: QcThresholds) -> QcThreshold
         _apply_override(tree, override)
     if unexpected := sorted(tree.keys() - {"qc"}):
         raise ConfigError(f"--set must be qc.KEY=VALUE here, got {', '.join(unexpected)}")
-    return _validate(QcThresholds, tree.get("qc", {}), "qc")
+    return validate(QcThresholds, tree.get("qc", {}), "qc", root=RunConfig)
 
 
 def dump(config: RunConfig) -> str:
@@ -52,13 +58,18 @@ def dump(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _validate(model: type[ParamsT], tree: Any, *section: str) -> ParamsT:
+def validate(
+    model: type[ParamsT], tree: Any, *section: str, root: type[Params] | None = None
+) -> ParamsT:
+    """Return the plain values as `model`, which is at `section` of `root`; raises ConfigError."""
     try:
         # Through JSON, where strict validation refuses "1.5" as a number but takes a list as a
         # tuple.
         return model.model_validate_json(json.dumps(tree, default=str))
     except ValidationError as error:
-        lines = [explain({**e, "loc": (*section, *e["loc"])}) for e in error.errors()]
+        lines = [
+            explain({**e, "loc": (*section, *e["loc"])}, root or model) for e in error.errors()
+        ]
         raise ConfigError("\n".join(lines)) from None
 
 
