@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pvtt_flow import __version__
-from pvtt_flow.cli import config, dataset, export, maintenance, models, run, show, versions
+from pvtt_flow.cli import config, dataset, export, fitness, maintenance, models, run, show, versions
 from pvtt_flow.cli.options import EXIT_REFUSED
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def pvtt_flow(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
     *(show.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
-    *(export.export, export.formats),
+    *(export.export, export.formats, fitness.fitness, fitness.profiles),
     *(versions.history, versions.diff, versions.restore),
     *(maintenance.check, maintenance.compact, maintenance.vacuum),
     *(maintenance.upgrade, maintenance.relocate),

@@ -1,7 +1,7 @@
 """Re-timing of frames to a constant rate by their times, without repeating one.
 
 Output time k of a window is k / fps after the window's first frame, and shows the frame that is
-nearest. It counts only if that frame is at most half a period away and was not shown before, so
+nearest. It counts only if that frame is less than half a period away and was not shown before, so
 frames of a source that is slower than the rate, and gaps of a variable rate, are never filled up.
 """
 
@@ -43,7 +43,7 @@ def _runs(pts_ns: Positions, period_ns: float) -> list[Positions]:
     count = int((pts_ns[-1] - pts_ns[0] + period_ns / 2) // period_ns) + 1
     times_ns = pts_ns[0] + np.rint(np.arange(count) * period_ns).astype(np.int64)
     nearest = _nearest(pts_ns, times_ns)
-    is_near = np.abs(pts_ns[nearest] - times_ns) <= period_ns / 2
+    is_near = np.abs(pts_ns[nearest] - times_ns) < period_ns / 2
     is_new = np.diff(nearest, prepend=-1) > 0
     breaks = np.flatnonzero(~(is_near & is_new))
     parts = np.split(nearest, breaks)
@@ -67,7 +67,7 @@ def windows_at(
     starts = starts[pts_ns[starts] + offsets_ns[-1] <= pts_ns[-1] + period_ns / 2]
     times_ns = pts_ns[starts][:, None] + offsets_ns
     nearest = _nearest(pts_ns, times_ns)
-    is_near = np.abs(pts_ns[nearest] - times_ns) <= period_ns / 2
+    is_near = np.abs(pts_ns[nearest] - times_ns) < period_ns / 2
     is_new = np.diff(nearest, axis=1) > 0
     return np.asarray(nearest[is_near.all(axis=1) & is_new.all(axis=1)])
 

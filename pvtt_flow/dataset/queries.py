@@ -54,6 +54,11 @@ def is_not(video_ids: Sequence[str]) -> ds.Expression | None:
     return ~_is_one_of("video_id", video_ids) if video_ids else None
 
 
+def verdict_is(verdicts: Sequence[str]) -> ds.Expression:
+    """Return whether a masklet has one of these verdicts."""
+    return _is_one_of("verdict", verdicts)
+
+
 def both(one: ds.Expression | None, other: ds.Expression | None) -> ds.Expression | None:
     """Return whether both conditions hold; None holds always."""
     if one is None or other is None:

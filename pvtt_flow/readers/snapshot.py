@@ -1,6 +1,6 @@
 """Reading of one version of a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import ray.data
     from duckdb import DuckDBPyConnection
 
+    from pvtt_flow.core.profile import Profile
     from pvtt_flow.readers.clips import Clips, Transform
+    from pvtt_flow.readers.fitness import MaskletFitness
     from pvtt_flow.readers.source_frames import ResolveUri
 
 
@@ -93,6 +95,18 @@ class DatasetSnapshot:
         if table not in self._scans:
             raise ValueError(f"table must be one of {', '.join(self._scans)}, got {table!r}")
         return ray_rows(self._scans[table], columns, queries.both(where, self._there))
+
+    def fitness(
+        self, *profiles: "Profile", where: ds.Expression | None = None
+    ) -> "Iterator[MaskletFitness]":
+        """Judge each masklet for each profile of `load_profile`, file by file.
+
+        Reads stored rows without their masks. Use the `masklet_id` of those that are fit in
+        `where` of other readers.
+        """
+        from pvtt_flow.readers.fitness import fitness_of
+
+        return fitness_of(self._scans[MASKLETS], profiles, queries.both(where, self._there))
 
     def clips(
         self,

@@ -8,7 +8,9 @@ import pytest
 import ray
 from pyarrow.dataset import field
 
-from pvtt_flow import open_dataset
+from pvtt_flow import load_profile, open_dataset
+from pvtt_flow.core.fitness import judge_fitness
+from pvtt_flow.core.fitness_rows import FitnessRows
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.errors import PreflightError
@@ -148,3 +150,34 @@ def test_an_unknown_table_is_refused(dataset: Dataset) -> None:
 def test_a_missing_dataset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match=r"^\$.output.uri: no dataset at "):
         open_dataset(str(tmp_path))
+
+
+def test_fitness(dataset: Dataset) -> None:
+    publish(dataset, masklet("d", num_frames=100, width_px=640, height_px=360))
+    publish(dataset, masklet("e", 0, num_frames=30), masklet("e", 1, num_frames=90), run_id="r2")
+    opened = open_dataset(dataset.uri)
+    diffueraser, vace = load_profile("diffueraser"), load_profile("vace")
+    found = {(row.video_id, row.masklet_id[-4:]): row for row in opened.fitness(diffueraser)}
+    verdicts = {key: row.fitness.verdict for key, row in found.items()}
+    assert verdicts == {
+        ("a", "o000"): "unfit", ("b", "o000"): "unfit", ("c", "o000"): "unfit",
+        ("d", "o000"): "fit", ("e", "o000"): "fit", ("e", "o001"): "fit",
+    }  # fmt: skip
+    assert found["b", "o000"].verdict == "reject"
+    assert found["e", "o001"].fitness.num_frames == 90
+    # As from the rows themselves, masks and all.
+    for row in opened.fitness(diffueraser, vace):
+        (stored,) = [m for m in opened.masklets_of(row.video_id) if m.masklet_id == row.masklet_id]
+        size = {"width_px": stored.width_px, "height_px": stored.height_px}
+        profile = vace if row.fitness.profile == "vace" else diffueraser
+        assert row.fitness == judge_fitness(profile, FitnessRows.of(stored.frames, **size))
+
+
+def test_fitness_of_masklets_that_match(dataset: Dataset) -> None:
+    take_away(dataset, "b")
+    opened = open_dataset(dataset.uri)
+    profile = load_profile("vace")
+    assert sorted(row.video_id for row in opened.fitness(profile)) == ["a", "c"]
+    assert [row.video_id for row in opened.fitness(profile, where=GOOD)] == ["a"]
+    assert list(opened.fitness(profile, where=field("video_id") == "none")) == []
+    assert list(opened.fitness()) == []

@@ -55,7 +55,7 @@ def facts(profile: Profile) -> dict[str, str]:
         "mask": _mask(profile.mask) if files.mask or files.cutout_mask else "none",
         "grown by us": f"{own} {growth.radius_px} px" if growth.shape else own,
         "by itself": f"{theirs.shape} {theirs.radius_px:g} px" if theirs else "none",
-        "file": file if isinstance(file, str) else f"{file.name}, {file.container}",
+        "file": file if isinstance(file, str) else file.name,
     }
 
 

@@ -1,0 +1,163 @@
+"""Measures of windows of a masklet, at the size and place at which a consumer sees them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.core import boxes
+from pvtt_flow.core.fitness_rows import FitnessRows
+from pvtt_flow.core.placement import place
+from pvtt_flow.core.profile import FitnessLimits, Growth, Profile
+
+Values: TypeAlias = NDArray[np.float64]
+Windows: TypeAlias = NDArray[np.int64]
+"""Positions of the frames of S windows with L frames each, int64 (S, L)."""
+Measures: TypeAlias = Mapping[str, Values]
+"""Values of S windows by the name of their limit in `FitnessLimits`, float64 (S,) each."""
+
+# Limits that values must reach; the others are those that they must not exceed.
+_LEAST = frozenset({"presence", "product_px", "cutouts"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlacedFrames:
+    """Frames of a masklet as a consumer sees them, T of them."""
+
+    pts_ns: NDArray[np.int64]
+    limits: FitnessLimits
+    is_present: NDArray[np.bool_]
+    """True where a part of the product is inside of the picture."""
+    box_xyxy: Values
+    """Grown boxes as fractions of the picture, float64 (T, 4)."""
+    is_cut: NDArray[np.bool_]
+    """True where the product touches the border or goes beyond it."""
+    product_px: Values
+    """Square root of the product's area at output size."""
+    num_cutouts: int
+
+    def measure(self, windows: Windows, *, static_box: bool = False) -> Measures:
+        """Measure windows, each with its boxes or with their union as its only box."""
+        there = self.is_present[windows]
+        count = there.sum(axis=1)
+        box_xyxy = self.box_xyxy[windows]
+        if static_box:
+            box_xyxy = np.broadcast_to(_union(box_xyxy, there)[:, None], box_xyxy.shape)
+        coverage = boxes.areas(box_xyxy.reshape(-1, 4)).reshape(windows.shape) * there
+        center_y = (box_xyxy[..., 1] + box_xyxy[..., 3]) / 2
+        deviation = (center_y - _mean(center_y * there, count)[:, None]) * there
+        spread = np.sqrt(_mean(deviation**2, count))
+        return {
+            "presence": count / max(1, windows.shape[1]),
+            "coverage_mean": _mean(coverage, count),
+            "coverage_max": coverage.max(axis=1, initial=0.0),
+            # A static box rests exactly, whatever the sums round to.
+            "center_y_spread": spread * (not static_box),
+            "border_contact": _mean((self.is_cut[windows] & there).astype(np.float64), count),
+            "product_px": _mean(self.product_px[windows] * there, count),
+            "cutouts": np.full(len(windows), float(self.num_cutouts)),
+        }
+
+
+def place_frames(profile: Profile, rows: FitnessRows) -> PlacedFrames:
+    """Place a masklet's boxes in the consumer's picture and grow them as the profile says."""
+    placed = place(profile.size, rows.width_px, rows.height_px)
+    size = np.array([placed.width_px, placed.height_px] * 2, np.float64)
+    tight = placed.boxes(rows.box_xyxy)
+    inside = np.clip(tight, 0, size)
+    is_present = rows.is_present & (boxes.areas(inside) > 0)
+    is_cut = rows.at_border | (inside != tight).any(axis=1)
+    product_px = np.sqrt(rows.area_px * placed.scale_x * placed.scale_y)
+    is_whole = is_present & ~is_cut & (product_px >= (profile.fitness.product_px or 0))
+    return PlacedFrames(
+        pts_ns=rows.pts_ns,
+        limits=profile.fitness,
+        is_present=is_present,
+        box_xyxy=np.clip(_grown(inside, profile.growth), 0, size) / size,
+        is_cut=is_cut,
+        product_px=product_px,
+        num_cutouts=int(is_whole.sum()),
+    )
+
+
+def excess(limits: FitnessLimits, measures: Measures) -> Values:
+    """Return the largest value of each window as a multiple of its limit, float64 (S,).
+
+    At most 1 if all limits are kept; infinite for a window without the product.
+    """
+    ratios = [np.where(measures["presence"] > 0, 0.0, np.inf)]
+    for name, value in measures.items():
+        limit = getattr(limits, name)
+        if limit is not None:
+            bound = np.full_like(value, limit)
+            ratios.append(_ratio(bound, value) if name in _LEAST else _ratio(value, bound))
+    return np.asarray(np.max(ratios, axis=0))
+
+
+def broken(limits: FitnessLimits, measures: Measures) -> Iterator[tuple[str, str]]:
+    """Yield name and sentence of each limit that a single window breaks."""
+    if not measures["presence"][0]:
+        yield "never_visible", "the product must be in the picture, is on no frame"
+        return
+    for name, values in measures.items():
+        limit = getattr(limits, name)
+        if limit is not None and excess(_only(name, limit), measures)[0] > 1:
+            rule, what, show = _RULES[name]
+            bound = "at least" if name in _LEAST else "at most"
+            yield rule, f"{what} must be {bound} {show(limit)}, is {show(float(values[0]))}"
+
+
+def _only(name: str, limit: float) -> FitnessLimits:
+    return FitnessLimits.model_validate({name: limit})
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.3g} %"
+
+
+def _pixels(value: float) -> str:
+    return f"{value:.3g} px"
+
+
+def _count(value: float) -> str:
+    return f"{value:.0f}"
+
+
+_RULES: Mapping[str, tuple[str, str, Callable[[float], str]]] = {
+    "presence": ("presence_low", "frames with the product", _percent),
+    "coverage_mean": ("coverage_mean_high", "mean coverage by the box", _percent),
+    "coverage_max": ("coverage_max_high", "largest coverage by the box", _percent),
+    "center_y_spread": ("center_y_spread_high", "spread of the box's center in y", _percent),
+    "border_contact": ("border_contact_high", "frames on which the border cuts it", _percent),
+    "product_px": ("product_small", "size of the product", _pixels),
+    "cutouts": ("cutouts_few", "frames for cut-outs", _count),
+}
+"""Name of the reason, what it measures, and how its value is shown, by the name of the limit."""
+
+
+def _grown(box_xyxy: Values, growth: Growth) -> Values:
+    grown = box_xyxy + np.array([-1, -1, 1, 1]) * growth.radius_px
+    if growth.blocks_px is None:
+        return np.asarray(grown)
+    blocks = grown / growth.blocks_px
+    edges = np.concatenate([np.floor(blocks[:, :2]), np.ceil(blocks[:, 2:])], axis=1)
+    return np.asarray(edges * growth.blocks_px)
+
+
+def _union(box_xyxy: Values, there: NDArray[np.bool_]) -> Values:
+    """Return the box around the boxes that are there, (S, 4); inverted if none is."""
+    low = np.where(there[..., None], box_xyxy[..., :2], 1).min(axis=1, initial=1)
+    high = np.where(there[..., None], box_xyxy[..., 2:], 0).max(axis=1, initial=0)
+    return np.concatenate([low, high], axis=1)
+
+
+def _mean(values: Values, count: NDArray[np.int64]) -> Values:
+    return np.asarray(values.sum(axis=1) / np.maximum(count, 1))
+
+
+def _ratio(value: Values, bound: Values) -> Values:
+    """Return value / bound; infinite for a bound of 0, but 0 if both are 0."""
+    unlimited = np.where(value > 0, np.inf, 0.0)
+    return np.asarray(np.divide(value, bound, out=unlimited, where=bound > 0))
