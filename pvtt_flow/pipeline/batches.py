@@ -15,8 +15,9 @@ T = TypeVar("T")
 _QUEUE_SIZE = 16
 # Interval at which a reader with a full queue checks whether it was cancelled.
 _POLL_S = 0.2
-# A cancelled stream should end within seconds; the run must not hang on it.
-_END_TIMEOUT_S = 30.0
+# A cancelled stream should end within seconds; the run must not hang on it, as it would if Ray's
+# control service is gone.
+_END_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pvtt_flow.pipeline import pipeline
 from pvtt_flow.pipeline.batches import batches_with_timeout
 from pvtt_flow.pipeline.call_journal import SickMachine
 from pvtt_flow.pipeline.committer import Committer
+from pvtt_flow.pipeline.gcs_watch import watch_gcs
 from pvtt_flow.pipeline.preflight import check_resources, shrink_pools
 from pvtt_flow.pipeline.ray_session import Cluster, connect_to_ray, translate_ray_errors
 from pvtt_flow.pipeline.remote_journal import RemoteJournal
@@ -22,7 +23,7 @@ from pvtt_flow.stages.write import ShotResult
 from pvtt_flow.types import Lineage, Source
 
 _LOG = logging.getLogger("pvtt_flow")
-# Interval at which the driver asks the journal for sick machines.
+# Interval at which the driver asks for sick machines, and whether Ray is still there.
 _CHECK_INTERVAL_S = 2.0
 
 
@@ -71,20 +72,22 @@ def _process_round(
     left_out: dict[str, SickMachine],
 ) -> list[SickMachine]:
     """Process the videos until they are finished or machines turn out to be sick; return these."""
-    journal = RemoteJournal()
+    gcs, journal = watch_gcs(), RemoteJournal()
     rows = pipeline.build(sources, config, lineage, journal, left_out=left_out)
     checked_s = time.monotonic()
-    interval_s, cancel = config.run.commit_interval_s, pipeline.Cancellation.requested.set
-    with closing(batches_with_timeout(_shot_results(rows), interval_s, cancel)) as batches:
+    wait_s = min(config.run.commit_interval_s, _CHECK_INTERVAL_S)
+    cancel = pipeline.Cancellation.requested.set
+    with closing(batches_with_timeout(_shot_results(rows), wait_s, cancel)) as batches:
         for shot_results in batches:
             for shot_result in shot_results:
                 committer.add(shot_result)
             committer.commit_if_due()
             if time.monotonic() - checked_s > _CHECK_INTERVAL_S:
                 checked_s = time.monotonic()
-                if sick := journal.sick_machines():
+                # Without the service, the journal may be gone, and would never answer.
+                if gcs.answers() and (sick := journal.sick_machines()):
                     return _leave_out(sick, committer)
-    return _leave_out(journal.sick_machines(), committer)
+    return _leave_out(journal.sick_machines() if gcs.answers() else [], committer)
 
 
 def _leave_out(sick: list[SickMachine], committer: Committer) -> list[SickMachine]:

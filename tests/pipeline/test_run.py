@@ -1,11 +1,13 @@
 """The driver's side of a run: receipts in, commits out, whatever becomes of the workers."""
 
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -15,9 +17,10 @@ from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset import transactions
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger
-from pvtt_flow.errors import StoreError
+from pvtt_flow.errors import ClusterError, StoreError
 from pvtt_flow.pipeline import pipeline, process
 from pvtt_flow.pipeline.call_journal import CallJournal, Machine, SickMachine
+from pvtt_flow.pipeline.gcs_watch import GcsWatch
 from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.ray_session import Cluster, Node
 from pvtt_flow.pipeline.run import Prepared, execute, prepare
@@ -48,6 +51,13 @@ class Recorder:
         self.seen.append((record.video_id, summary.num_videos))
 
 
+class Gcs:
+    """Ray's control service as the driver sees it."""
+
+    def answers(self) -> bool:
+        return True
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return Dataset(str(tmp_path / "dataset"))
@@ -71,6 +81,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(process, "connect_to_ray", connect_to_ray)
     monkeypatch.setattr(process, "RemoteJournal", lambda: CallJournal(set))
+    monkeypatch.setattr(process, "watch_gcs", Gcs)
     monkeypatch.setattr(pipeline, "build", lambda *_, **__: None)
     monkeypatch.setattr(process, "_shot_results", shot_results)
     return batches
@@ -168,7 +179,8 @@ def test_a_sick_machine_is_left_out_and_the_rest_is_done_without_it(
 
     monkeypatch.setattr(process, "connect_to_ray", connect_to_ray)
     monkeypatch.setattr(process, "RemoteJournal", lambda: Journal(set))
-    monkeypatch.setattr(process, "_CHECK_INTERVAL_S", 0.0)
+    monkeypatch.setattr(process, "watch_gcs", Gcs)
+    monkeypatch.setattr(process, "_CHECK_INTERVAL_S", 0.01)
     monkeypatch.setattr(process, "_shot_results", iter)
     monkeypatch.setattr(pipeline, "build", build)
     ready = prepared(dataset, resources={"propagate": {"actors": 2, "num_gpus": 1.0}})
@@ -194,6 +206,29 @@ def test_a_run_that_breaks_off_keeps_finished_videos(
     assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not committed"
     counts = prepared(dataset).plan.counts
     assert {reason: n for reason, n in counts.items() if n} == {"new": 2, "unchanged": 1}
+
+
+def test_without_its_control_service_ray_is_not_asked_and_the_run_ends(
+    dataset: Dataset, workers: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        gcs = GcsWatch(address, patience_s=0.05)
+        assert gcs.answers()
+
+    def hangs(_: object) -> NoReturn:
+        raise AssertionError("its journal is gone")
+
+    monkeypatch.setattr(process, "watch_gcs", lambda: gcs)
+    monkeypatch.setattr(process, "_CHECK_INTERVAL_S", 0.01)
+    monkeypatch.setattr(CallJournal, "sick_machines", hangs)
+    ready = prepared(dataset)
+    workers += [[shot_result(dataset, ready.plan.to_process[0])], *([[]] * 100)]
+    with pytest.raises(ClusterError) as raised:
+        execute(ready, Recorder())
+    assert f"Ray's control service (gcs_server at {address}) must run" in str(raised.value)
+    assert "Committed results are kept; the same command processes the rest." in str(raised.value)
+    assert statuses(dataset) == {"a": "ok"}
 
 
 def test_a_store_that_fails_stops_the_run_and_blames_no_video(
