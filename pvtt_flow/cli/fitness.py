@@ -46,9 +46,8 @@ def fitness(
     """
     from pvtt_flow import open_dataset
     from pvtt_flow.dataset.queries import verdict_is
-    from pvtt_flow.export.profiles import load_profile, shipped
 
-    profiles = [load_profile(name) for name in names] if names else shipped()
+    profiles = _profiles(names)
     where = verdict_is(_checked(verdicts)) if verdicts else None
     rows = open_dataset(dataset).fitness(*profiles, where=where)
     if listed:
@@ -73,6 +72,19 @@ def profiles(as_json: Json = False) -> None:  # noqa: FBT002
     for row in rows:
         table.add_row(*row.values())
     console().print(table)
+
+
+def _profiles(names: "Sequence[str] | None") -> "Sequence[Profile]":
+    from pvtt_flow.export.profiles import load_profile, shipped
+
+    profiles = [load_profile(name) for name in names] if names else shipped()
+    known = Counter(profile.name for profile in profiles)
+    if repeated := [name for name, count in known.items() if count > 1]:
+        raise ConfigError(
+            f"--profile must be given once for each name, got {repeated[0]} {known[repeated[0]]} "
+            "times; give your copy a name of its own"
+        )
+    return profiles
 
 
 def _checked(verdicts: "Sequence[str]") -> "Sequence[str]":

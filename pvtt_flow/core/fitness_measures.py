@@ -24,7 +24,7 @@ _LEAST = frozenset({"presence", "product_px", "cutouts"})
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlacedFrames:
-    """Frames of a masklet as a consumer sees them, T of them."""
+    """Frames of a masklet as a consumer sees them, T of them; 0 where the product is absent."""
 
     pts_ns: NDArray[np.int64]
     limits: FitnessLimits
@@ -32,6 +32,10 @@ class PlacedFrames:
     """True where a part of the product is inside of the picture."""
     box_xyxy: Values
     """Grown boxes as fractions of the picture, float64 (T, 4)."""
+    coverage: Values
+    """Areas of these boxes."""
+    center_y: Values
+    """Centers of these boxes."""
     is_cut: NDArray[np.bool_]
     """True where the product touches the border or goes beyond it."""
     product_px: Values
@@ -42,23 +46,32 @@ class PlacedFrames:
         """Measure windows, each with its boxes or with their union as its only box."""
         there = self.is_present[windows]
         count = there.sum(axis=1)
-        box_xyxy = self.box_xyxy[windows]
-        if static_box:
-            box_xyxy = np.broadcast_to(_union(box_xyxy, there)[:, None], box_xyxy.shape)
-        coverage = boxes.areas(box_xyxy.reshape(-1, 4)).reshape(windows.shape) * there
-        center_y = (box_xyxy[..., 1] + box_xyxy[..., 3]) / 2
-        deviation = (center_y - _mean(center_y * there, count)[:, None]) * there
-        spread = np.sqrt(_mean(deviation**2, count))
         return {
             "presence": count / max(1, windows.shape[1]),
-            "coverage_mean": _mean(coverage, count),
-            "coverage_max": coverage.max(axis=1, initial=0.0),
-            # A static box rests exactly, whatever the sums round to.
-            "center_y_spread": spread * (not static_box),
-            "border_contact": _mean((self.is_cut[windows] & there).astype(np.float64), count),
-            "product_px": _mean(self.product_px[windows] * there, count),
+            **(self._of_union(windows) if static_box else self._of_boxes(windows, there, count)),
+            "border_contact": _mean(self.is_cut[windows], count),
+            "product_px": _mean(self.product_px[windows], count),
             "cutouts": np.full(len(windows), float(self.num_cutouts)),
         }
+
+    def _of_boxes(
+        self, windows: Windows, there: NDArray[np.bool_], count: NDArray[np.int64]
+    ) -> Measures:
+        coverage, center_y = self.coverage[windows], self.center_y[windows]
+        deviation = (center_y - _mean(center_y, count)[:, None]) * there
+        return {
+            "coverage_mean": _mean(coverage, count),
+            "coverage_max": coverage.max(axis=1, initial=0.0),
+            "center_y_spread": np.sqrt(_mean(deviation**2, count)),
+        }
+
+    def _of_union(self, windows: Windows) -> Measures:
+        low_xy = np.where(self.is_present[:, None], self.box_xyxy[:, :2], 1)[windows]
+        high_xy = self.box_xyxy[:, 2:][windows]
+        union = [low_xy.min(axis=1, initial=1), high_xy.max(axis=1, initial=0)]
+        covered = boxes.areas(np.concatenate(union, axis=1))
+        spread = np.zeros(len(windows))
+        return {"coverage_mean": covered, "coverage_max": covered, "center_y_spread": spread}
 
 
 def place_frames(profile: Profile, rows: FitnessRows) -> PlacedFrames:
@@ -68,14 +81,17 @@ def place_frames(profile: Profile, rows: FitnessRows) -> PlacedFrames:
     tight = placed.boxes(rows.box_xyxy)
     inside = np.clip(tight, 0, size)
     is_present = rows.is_present & (boxes.areas(inside) > 0)
-    is_cut = rows.at_border | (inside != tight).any(axis=1)
-    product_px = np.sqrt(rows.area_px * placed.scale_x * placed.scale_y)
+    is_cut = is_present & (rows.at_border | (inside != tight).any(axis=1))
+    product_px = np.sqrt(rows.area_px * placed.scale_x * placed.scale_y) * is_present
     is_whole = is_present & ~is_cut & (product_px >= (profile.fitness.product_px or 0))
+    box_xyxy = np.clip(_grown(inside, profile.growth), 0, size) / size * is_present[:, None]
     return PlacedFrames(
         pts_ns=rows.pts_ns,
         limits=profile.fitness,
         is_present=is_present,
-        box_xyxy=np.clip(_grown(inside, profile.growth), 0, size) / size,
+        box_xyxy=box_xyxy,
+        coverage=boxes.areas(box_xyxy),
+        center_y=(box_xyxy[:, 1] + box_xyxy[:, 3]) / 2,
         is_cut=is_cut,
         product_px=product_px,
         num_cutouts=int(is_whole.sum()),
@@ -146,14 +162,7 @@ def _grown(box_xyxy: Values, growth: Growth) -> Values:
     return np.asarray(edges * growth.blocks_px)
 
 
-def _union(box_xyxy: Values, there: NDArray[np.bool_]) -> Values:
-    """Return the box around the boxes that are there, (S, 4); inverted if none is."""
-    low = np.where(there[..., None], box_xyxy[..., :2], 1).min(axis=1, initial=1)
-    high = np.where(there[..., None], box_xyxy[..., 2:], 0).max(axis=1, initial=0)
-    return np.concatenate([low, high], axis=1)
-
-
-def _mean(values: Values, count: NDArray[np.int64]) -> Values:
+def _mean(values: Values | NDArray[np.bool_], count: NDArray[np.int64]) -> Values:
     return np.asarray(values.sum(axis=1) / np.maximum(count, 1))
 
 

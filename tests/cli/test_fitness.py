@@ -65,10 +65,14 @@ def test_a_profile_of_ones_own(dataset: Dataset, tmp_path: Path) -> None:
     [
         (("--profile", "vaec"), "got 'vaec'; did you mean vace?"),
         (("--profile", "none.yaml"), "config file not found: none.yaml"),
+        (
+            ("--profile", "vace", "--profile", "vace"),
+            "--profile must be given once for each name, got vace 2 times; give your copy",
+        ),
         (("--verdict", "good"), "--verdict must be one of accept, review, reject, got 'good'"),
     ],
 )
-def test_refusals(dataset: Dataset, options: tuple[str, str], message: str) -> None:
+def test_refusals(dataset: Dataset, options: tuple[str, ...], message: str) -> None:
     ended = pvtt_flow("fitness", dataset.uri, *options)
     assert ended.code == 2
     assert message in ended.err
