@@ -29,7 +29,7 @@ def export(  # noqa: PLR0913
     more files.
     """
     from pvtt_flow import open_dataset
-    from pvtt_flow.export.formats import make_format
+    from pvtt_flow.export.formats import format_named
     from pvtt_flow.export.formats.format import FormatOptions
     from pvtt_flow.export.job import Request, Silent, interrupted_version, run_export
     from pvtt_flow.export.selection import Query
@@ -38,7 +38,7 @@ def export(  # noqa: PLR0913
 
     options = FormatOptions(pictures=pictures)
     rule = None if split is None else parse_split(split, split_by)
-    negatives = make_format(format_name, options).negatives
+    negatives = format_named(format_name).negatives
     if version is None:
         version = interrupted_version(to)
     dataset = open_dataset(dataset_uri, version)

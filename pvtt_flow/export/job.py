@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.export.formats import make_format
+from pvtt_flow.export.formats import format_named
 from pvtt_flow.export.formats.format import Format, FormatOptions, WrittenSequence
 from pvtt_flow.export.selection import Query, Selection
 from pvtt_flow.export.unit import (
@@ -109,9 +109,10 @@ def run_export(
     Raises ConfigError before anything is written for a wrong query or folder, StoreError if the
     folder takes no more files; then the same export goes on where it stopped.
     """
-    output_format = make_format(request.format_name, request.options)
     folder = OutputFolder(normalize_uri(to), KEY)
     selection = Selection(dataset, request.query)
+    kind = format_named(request.format_name)
+    output_format = kind(request.options, selection.contents)
     if finished := _begin(folder, request, selection):
         return finished
     done = set(folder.names(RECORDS))

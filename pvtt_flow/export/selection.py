@@ -7,6 +7,7 @@ a sequence and YouTube-VIS a video. Frames of a sequence are those that were pro
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
 # Names become names of files in every format and store.
-_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+_NOT_IN_NAMES = re.compile(r"[^\w-]+")
 _MAX_NAME_CHARS = 120
 # Rows of videos in which the detector found nothing have no masklet.
 _SELECT = """
 SELECT videos.video_id, masklets.masklet_id, masklets.shot_id, masklets.shot_index,
-       masklets.object_id, videos.num_shots, {split} AS split_group
+       masklets.object_id, masklets.label, videos.num_shots, {split} AS split_group
 FROM videos LEFT JOIN masklets ON masklets.video_id = videos.video_id
 WHERE (masklets.masklet_id IS NOT NULL OR videos.status = 'empty') AND ({where})
 ORDER BY videos.video_id, masklets.shot_index, masklets.object_id
@@ -58,6 +59,15 @@ class SequenceRef:
     split: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Names that occur in the whole selection, in order."""
+
+    labels: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
+    """Empty without splits."""
+
+
 class Selection:
     """Sequences that a query selects from a version of a dataset, by video and shot."""
 
@@ -72,6 +82,13 @@ class Selection:
     def __len__(self) -> int:
         """Return the number of sequences."""
         return sum(1 for _ in self)
+
+    @cached_property
+    def contents(self) -> Contents:
+        """Names of the labels and splits that were selected."""
+        labels = {label for label in self._rows["label"].unique().to_pylist() if label is not None}
+        splits = {ref.split for ref in self if ref.split is not None} if self._split else set()
+        return Contents(labels=tuple(sorted(labels)), splits=tuple(sorted(splits)))
 
     def __iter__(self) -> Iterator[SequenceRef]:
         for key, rows in groupby(
@@ -103,7 +120,7 @@ def sequence_name(video_id: str, shot_index: int | None) -> str:
     Characters that names of files cannot have in every store become `_`, with a hash behind, so
     that names stay different.
     """
-    safe = _NOT_IN_NAMES.sub("_", video_id)[:_MAX_NAME_CHARS].lstrip(".-") or "video"
+    safe = _NOT_IN_NAMES.sub("_", video_id)[:_MAX_NAME_CHARS].lstrip("-") or "video"
     name = safe if safe == video_id else f"{safe}-{digest(video_id, 8)}"
     return name if shot_index is None else f"{name}_s{shot_index:04d}"
 

@@ -1,8 +1,10 @@
-"""Encode frames to an H.264 mp4 that every browser plays, for previews."""
+"""Encode frames: previews and clips as H.264 that every player reads, masks without loss."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -13,21 +15,79 @@ from numpy.typing import NDArray
 
 # Code of BT.709 in H.264. Players assume BT.709 for HD only, so files of all sizes declare it.
 _BT709 = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """Container and codec of a file."""
+
+    container: str
+    suffix: str
+    codec: str
+    pixel_format: str
+    options: Mapping[str, str]
+
+
 # Visually close to lossless at a fifth of the bytes.
-_OPTIONS = {"crf": "20", "preset": "veryfast"}
+PREVIEW = Encoding(
+    container="mp4",
+    suffix=".mp4",
+    codec="libx264",
+    pixel_format="yuv420p",
+    options={"crf": "20", "preset": "veryfast"},
+)
+# 4:2:0 has whole pairs of pixels only; clips must keep their size, so odd ones take `CLIP_444`.
+CLIP = Encoding(
+    container="mp4",
+    suffix=".mp4",
+    codec="libx264",
+    pixel_format="yuv420p",
+    options={"crf": "18", "preset": "medium"},
+)
+CLIP_444 = Encoding(
+    container="mp4",
+    suffix=".mp4",
+    codec="libx264",
+    pixel_format="yuv444p",
+    options=CLIP.options,
+)
+LOSSLESS_H264 = Encoding(
+    container="mp4",
+    suffix=".mp4",
+    codec="libx264",
+    pixel_format="yuv444p",
+    options={"qp": "0", "preset": "veryfast"},
+)
+FFV1 = Encoding(
+    container="matroska",
+    suffix=".mkv",
+    codec="ffv1",
+    pixel_format="gray",
+    options={"level": "3", "slicecrc": "1"},
+)
 
 
 def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: Fraction) -> int:
-    """Write uint8 (H, W, 3) RGB frames at a constant rate; return their number.
+    """Write uint8 (H, W, 3) RGB frames at a constant rate, for a preview; return their number.
 
-    Odd sizes are padded with a copy of the last row or column. The file gets its name when it is
-    complete; a failure leaves no file. Raises ValueError if there is no frame, and if a frame has
-    another shape than the first one.
+    Odd sizes are padded with a copy of the last row or column. Fails like `write_video`.
+    """
+    return write_video(path, map(_even, frames), fps, PREVIEW)
+
+
+def write_video(
+    path: Path, frames: Iterable[NDArray[np.uint8]], fps: Fraction, encoding: Encoding
+) -> int:
+    """Write uint8 (H, W, 3) RGB or (H, W) gray frames at a constant rate; return their number.
+
+    The file gets its name when it is complete; a failure leaves no file. Raises ValueError if there
+    is no frame, and if a frame has another shape than the first one.
     """
     partial = path.with_name(f".{path.name}.partial")
+    options = {"movflags": "+faststart"} if encoding.container == "mp4" else {}
     try:
-        with av.open(partial, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-            num_frames = _encode(container, frames, fps)
+        with av.open(partial, "w", format=encoding.container, options=options) as container:
+            num_frames = _encode(container, frames, fps, encoding)
         if num_frames == 0:
             raise ValueError("frames must hold at least one frame, got none")
         partial.replace(path)
@@ -36,20 +96,27 @@ def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: Fraction) ->
     return num_frames
 
 
-def _encode(container: OutputContainer, frames: Iterable[NDArray[np.uint8]], fps: Fraction) -> int:
+def _even(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = rgb.shape[:2]
+    return np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _encode(
+    container: OutputContainer,
+    frames: Iterable[NDArray[np.uint8]],
+    fps: Fraction,
+    encoding: Encoding,
+) -> int:
     stream: VideoStream | None = None
     shape: tuple[int, ...] = ()
     num_frames = 0
-    for rgb in frames:
+    for picture in frames:
         if stream is None:
-            shape = rgb.shape
-            stream = _add_stream(container, shape[0], shape[1], fps)
-        if rgb.shape != shape or rgb.ndim != 3 or rgb.shape[2] != 3:
-            raise ValueError(f"frame {num_frames} must have shape {shape}, got {rgb.shape}")
-        even = np.pad(rgb, ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0)), mode="edge")
-        frame = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
+            shape = picture.shape
+            stream = _add_stream(container, shape[0], shape[1], fps, encoding)
+        if picture.shape != shape or shape[2:] not in ((), (3,)):
+            raise ValueError(f"frame {num_frames} must have shape {shape}, got {picture.shape}")
+        frame = _converted(picture, encoding.pixel_format)
         frame.pts, frame.time_base = num_frames, 1 / fps
         container.mux(stream.encode(frame))
         num_frames += 1
@@ -58,14 +125,26 @@ def _encode(container: OutputContainer, frames: Iterable[NDArray[np.uint8]], fps
     return num_frames
 
 
+def _converted(picture: NDArray[np.uint8], pixel_format: str) -> av.VideoFrame:
+    if pixel_format == "gray":
+        return av.VideoFrame.from_ndarray(picture, format="gray")
+    rgb = picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2)
+    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+    return frame.reformat(
+        format=pixel_format, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )
+
+
 def _add_stream(
-    container: OutputContainer, height_px: int, width_px: int, fps: Fraction
+    container: OutputContainer, height_px: int, width_px: int, fps: Fraction, encoding: Encoding
 ) -> VideoStream:
-    stream = container.add_stream("libx264", rate=fps, options=_OPTIONS)
-    stream.width, stream.height = width_px + width_px % 2, height_px + height_px % 2
-    stream.pix_fmt = "yuv420p"
-    stream.codec_context.colorspace = _BT709
-    stream.codec_context.color_primaries = _BT709
-    stream.codec_context.color_trc = _BT709
-    stream.codec_context.color_range = ColorRange.MPEG
+    options = dict(encoding.options)
+    stream = cast("VideoStream", container.add_stream(encoding.codec, rate=fps, options=options))
+    stream.width, stream.height = width_px, height_px
+    stream.pix_fmt = encoding.pixel_format
+    if encoding.pixel_format != "gray":
+        stream.codec_context.colorspace = _BT709
+        stream.codec_context.color_primaries = _BT709
+        stream.codec_context.color_trc = _BT709
+        stream.codec_context.color_range = ColorRange.MPEG
     return stream

@@ -107,7 +107,7 @@ def test_sql_that_is_refused(dataset: Processed, where: str, problem: str) -> No
         ("mug-3f", None, "mug-3f"),
         ("杯子-3f", 3, "杯子-3f_s0003"),
         ("a/b", None, "a_b-f9596f08"),
-        ("..", None, "video-d6fdb808"),
+        ("..", None, "_-d6fdb808"),
         ("-rf", None, "rf-d3841d29"),
     ],
 )

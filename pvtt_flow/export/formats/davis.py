@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pvtt_flow.export.formats.format import Format, Part, Written
-from pvtt_flow.export.formats.pictures import write_jpeg
+from pvtt_flow.export.formats.pictures import write_jpegs
 from pvtt_flow.export.sequence import Sequence
 
 
@@ -35,10 +35,8 @@ class Davis(Format):
         for position in range(len(sequence.times)):
             write_palette_png(masks / f"{position:05d}.png", sequence.labels(position))
         if self.options.pictures:
-            pictures = _made(folder / f"JPEGImages/{self._resolution}{sequence.name}")
-            for position, frame in enumerate(sequence.frames()):
-                path = pictures / f"{position:05d}.jpg"
-                write_jpeg(path, frame.rgb, self.options.jpeg_quality)
+            pictures = folder / f"JPEGImages/{self._resolution}{sequence.name}"
+            write_jpegs(pictures, sequence, self.options.jpeg_quality)
         return {}
 
     def finish(self, written: Written, folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+from pvtt_flow.export.selection import Contents
 from pvtt_flow.export.sequence import Sequence
 
 Part: TypeAlias = dict[str, Any]
@@ -50,8 +51,9 @@ class Format(ABC):
     negatives: ClassVar[bool] = False
     """True if videos without a product are of use."""
 
-    def __init__(self, options: FormatOptions) -> None:
+    def __init__(self, options: FormatOptions, contents: Contents) -> None:
         self.options = options
+        self.contents = contents
 
     @abstractmethod
     def write(self, sequence: Sequence, folder: Path) -> Part:

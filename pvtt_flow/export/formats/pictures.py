@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.export.sequence import Sequence
+
 
 def write_jpeg(path: Path, rgb: NDArray[np.uint8], quality: int) -> None:
     """Write uint8 (H, W, 3) RGB as a JPEG."""
@@ -13,9 +15,11 @@ def write_jpeg(path: Path, rgb: NDArray[np.uint8], quality: int) -> None:
     _write(path, cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality]))
 
 
-def write_mask_png(path: Path, mask: NDArray[np.bool_]) -> None:
-    """Write a bool (H, W) mask as a gray PNG, 255 on the object."""
-    _write(path, cv2.imencode(".png", mask.astype(np.uint8) * 255))
+def write_jpegs(folder: Path, sequence: Sequence, quality: int) -> None:
+    """Write the pictures of a sequence as `00000.jpg` and so on into a new folder."""
+    folder.mkdir(parents=True)
+    for position, frame in enumerate(sequence.frames()):
+        write_jpeg(folder / f"{position:05d}.jpg", frame.rgb, quality)
 
 
 def _write(path: Path, encoded: tuple[bool, NDArray[np.uint8]]) -> None:
