@@ -14,10 +14,10 @@ from tests.export.odd_dataset import LABELS, NUM_FRAMES, OddDataset, mask_of
 
 def test_a_glob_gives_each_frame_once(odd: OddDataset, tmp_path: Path) -> None:
     export(odd.uri, "parquet", str(tmp_path / "to"))
-    glob = str(tmp_path / "to/*.parquet")
     rows = duckdb.execute(
         "SELECT sequence, object_id, position, rle, height_px, width_px, x0, attributes['sku'] "
-        f"FROM '{glob}' ORDER BY ALL"
+        "FROM read_parquet($glob) ORDER BY ALL",
+        {"glob": str(tmp_path / "to/*.parquet")},
     ).fetchall()
     assert len(rows) == 4 * NUM_FRAMES
     for video, object_id, position, counts, height_px, width_px, x0, sku in rows:
