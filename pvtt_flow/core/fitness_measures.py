@@ -109,7 +109,8 @@ def excess(limits: FitnessLimits, measures: Measures) -> Values:
         if limit is not None:
             bound = np.full_like(value, limit)
             ratios.append(_ratio(bound, value) if name in _LEAST else _ratio(value, bound))
-    return np.asarray(np.max(ratios, axis=0))
+    # Sums in another order differ in their last bits, and a limit that is just kept is kept.
+    return np.asarray(np.round(np.max(ratios, axis=0), 9))
 
 
 def broken(limits: FitnessLimits, measures: Measures) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import fmean, pstdev
 
 import numpy as np
@@ -245,6 +246,32 @@ def test_the_best_window_is_the_best_of_all(
     else:
         assert best.excess == pytest.approx(min(scores))
         assert plain_excess(limits, frames, best.positions.tolist()) == pytest.approx(min(scores))
+
+
+@given(
+    found=st.lists(boxes, min_size=6, max_size=25),
+    limits=limits_of,
+    fps=st.sampled_from([None, 12.0, 16.0, 30.0]),
+)
+@settings(max_examples=60)
+def test_the_window_of_a_remedy_is_fit_by_itself(
+    found: list[Box | None], limits: FitnessLimits, fps: float | None
+) -> None:
+    frames = rows(len(found), lambda n: found[n], fps=24)
+    asked = profile(frames={"least": 4, "most": 4}, fps=fps, fitness=limits.model_dump())
+    judged = judge_fitness(asked, frames)
+    if judged.window is None:
+        assert judged.verdict == "unfit"
+        return
+    if judged.static_box_xyxy:
+        still = np.array(judged.static_box_xyxy) * frames.is_present[:, None]
+        frames = replace(frames, box_xyxy=still.astype(np.float64))
+    taken = slice(*judged.window)
+    columns = ("frame_index", "pts_ns", "is_present", "box_xyxy", "area_px", "at_border")
+    alone = replace(frames, **{name: getattr(frames, name)[taken] for name in columns})
+    again = judge_fitness(profile(asked, fps=judged.fps), alone)
+    assert (again.verdict, again.window) == ("fit", judged.window)
+    assert again.window_frames == judged.window_frames
 
 
 @given(
