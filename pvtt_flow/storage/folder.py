@@ -89,7 +89,7 @@ class OutputFolder:
             with_retries(lambda: files.rm(place, recursive=True))
 
     def _publish(self, source: Path, path: str) -> StoredFile:
-        stored = StoredFile(path, source.stat().st_size, _sha256(source))
+        stored = StoredFile(path, source.stat().st_size, sha256_of(source))
         target = local_path(self.place(path))
         with self._explained(self.place(path)):
             if target is not None:
@@ -110,7 +110,8 @@ class OutputFolder:
             ) from error
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a local file in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -15,6 +15,12 @@ def write_jpeg(path: Path, rgb: NDArray[np.uint8], quality: int) -> None:
     _write(path, cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality]))
 
 
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write uint8 (H, W, 3) RGB or (H, W, 4) RGBA as a PNG."""
+    code = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+    _write(path, cv2.imencode(".png", cv2.cvtColor(picture, code)))
+
+
 def write_jpegs(folder: Path, sequence: Sequence, quality: int) -> None:
     """Write the pictures of a sequence as `00000.jpg` and so on into a new folder."""
     folder.mkdir(parents=True)

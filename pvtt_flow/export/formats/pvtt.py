@@ -1,0 +1,206 @@
+"""PVTT bundle: a folder for each masklet, for product video template transfer.
+
+    <sequence>_o000/
+        clip.mp4             pictures, H.264 CRF 18
+        mask.mkv             master: white is the object, as it was tracked (FFV1)
+        mask_grown.mkv       dilated by an ellipse
+        mask_hull.mkv        its convex hull            mask_box.mkv       its box
+        boxes.json           boxes of each frame: tight, loose and smooth, in pixels and fractions
+        first_frame.png      first picture              first_region.png   the object's box on it
+        cutout.png           object with alpha, from its best frame
+        cutout_distant.png   likewise, from a frame far from that one, if there is one
+        bundle.json          times, lineage, measurements, parameters and checksums
+
+Frame i of every file is frame i of the clip. An absent object has a black mask and no box.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.core import box_track, cutouts
+from pvtt_flow.core.growth import Shape, grow
+from pvtt_flow.export.formats.clips import write_clip
+from pvtt_flow.export.formats.format import Format, Part
+from pvtt_flow.export.formats.pictures import write_png
+from pvtt_flow.export.sequence import Sequence
+from pvtt_flow.storage.folder import sha256_of
+from pvtt_flow.types import Frame, Masklet
+from pvtt_flow.video.color.sharpness import sharpness
+from pvtt_flow.video.encode import FFV1, write_video
+
+# Parameters of the variants, which bundle.json has too.
+_LOOSENED_BY = 0.1
+_SIGMA_FRAMES = 2.0
+# 10 px at 480 lines, as VACE's users grow masks.
+_GROWN_BY = 1 / 48
+_NUM_CANDIDATES = 6
+_CUTOUT_MARGIN = 0.05
+
+
+class Pvtt(Format):
+    """Bundles of masks, boxes, regions and cut-outs."""
+
+    name = "pvtt"
+    summary = "PVTT bundle: masks, grown masks, boxes, first region and cut-outs of each object"
+
+    def write(self, sequence: Sequence, folder: Path) -> Part:
+        """Write a bundle for each masklet."""
+        clip = folder / "clip.mp4"
+        picks = _Picks(sequence)
+        if self.options.pictures:
+            write_clip(clip, sequence, picks.see)
+        for masklet in sequence.masklets:
+            home = folder / f"{sequence.name}_o{masklet.object_id:03d}"
+            home.mkdir()
+            if self.options.pictures:
+                shutil.copyfile(clip, home / "clip.mp4")
+                picked = picks.write(masklet, home)
+            else:
+                picked = {}
+            _write_masks(sequence, masklet, home)
+            _write_json(home / "boxes.json", _boxes(sequence, masklet))
+            _write_json(home / "bundle.json", _facts(sequence, masklet, home) | picked)
+        clip.unlink(missing_ok=True)
+        return {}
+
+
+def grown_by_px(sequence: Sequence) -> int:
+    """Return the pixels by which `mask_grown` grows."""
+    return max(1, round(_GROWN_BY * min(sequence.size)))
+
+
+def _write_masks(sequence: Sequence, masklet: Masklet, home: Path) -> None:
+    variants: dict[str, Callable[[NDArray[np.bool_]], NDArray[np.bool_]]] = {
+        "mask": lambda mask: mask,
+        "mask_grown": lambda mask: grow(mask, "ellipse", grown_by_px(sequence)),
+        "mask_hull": lambda mask: grow(mask, "hull"),
+        "mask_box": lambda mask: grow(mask, "box"),
+    }
+    for name, variant in variants.items():
+        masks = (
+            variant(sequence.mask(masklet, position)).astype(np.uint8) * 255
+            for position in range(len(sequence.times))
+        )
+        write_video(home / f"{name}{FFV1.suffix}", masks, sequence.fps, FFV1)
+
+
+def _boxes(sequence: Sequence, masklet: Masklet) -> dict[str, Any]:
+    height_px, width_px = sequence.size
+    tight = box_track.track_of([frame.box_xyxy for frame in masklet.frames])
+    tracks = {
+        "tight": tight,
+        "loose": box_track.loosened(tight, _LOOSENED_BY, width_px, height_px),
+        "smooth": box_track.smoothed(tight, _SIGMA_FRAMES),
+    }
+    fractions = {
+        name: box_track.normalized(track, width_px, height_px) for name, track in tracks.items()
+    }
+    return {
+        "width_px": width_px,
+        "height_px": height_px,
+        "fps": [sequence.fps.numerator, sequence.fps.denominator],
+        "loosened_by": _LOOSENED_BY,
+        "smoothed_by_sigma_frames": _SIGMA_FRAMES,
+        "present": [frame.rle is not None for frame in masklet.frames],
+        "boxes_xyxy": {name: _rows(track, 3) for name, track in tracks.items()},
+        "boxes_xyxy_fractions": {name: _rows(track, 6) for name, track in fractions.items()},
+    }
+
+
+def _rows(track: NDArray[np.float64], decimals: int) -> list[list[float] | None]:
+    """Return boxes for JSON, null where the object is absent."""
+    return [None if np.isnan(row).any() else row.round(decimals).tolist() for row in track]
+
+
+@dataclass(slots=True)
+class _Picks:
+    """Pictures for cut-outs and regions, kept while the clip is written: few for each object."""
+
+    sequence: Sequence
+    _kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def _wanted(self, masklet: Masklet) -> list[int]:
+        near = cutouts.candidates(masklet.frames, _NUM_CANDIDATES)
+        far = [cutouts.distant_from(masklet.frames, best) for best in near]
+        return [*near, *(position for position in far if position is not None)]
+
+    def see(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Pass frames on, and keep those that are wanted."""
+        wanted = {0}.union(*(self._wanted(masklet) for masklet in self.sequence.masklets))
+        for position, frame in enumerate(frames):
+            if position in wanted:
+                self._kept[position] = frame.rgb.copy()
+            yield frame
+
+    def write(self, masklet: Masklet, home: Path) -> dict[str, Any]:
+        """Write first picture, region and cut-outs; return where they are from."""
+        write_png(home / "first_frame.png", self._kept[0])
+        region = masklet.frames[0].box_xyxy
+        if region is not None:
+            x0, y0, x1, y1 = region
+            write_png(home / "first_region.png", self._kept[0][y0:y1, x0:x1])
+        best = self._best(masklet)
+        distant = None if best is None else cutouts.distant_from(masklet.frames, best)
+        names = {"cutout": best, "cutout_distant": distant}
+        written = {
+            name: {"position": position, "box_xyxy": self._write_cutout(masklet, position, path)}
+            for name, position in names.items()
+            if position is not None and (path := home / f"{name}.png")
+        }
+        return {"first_region_xyxy": region, **written}
+
+    def _best(self, masklet: Masklet) -> int | None:
+        """Return the sharpest of the candidates."""
+        near = cutouts.candidates(masklet.frames, _NUM_CANDIDATES)
+        return max(near, key=lambda position: self._sharpness(masklet, position), default=None)
+
+    def _sharpness(self, masklet: Masklet, position: int) -> float:
+        x0, y0, x1, y1 = masklet.frames[position].box_xyxy or (0, 0, 1, 1)
+        return sharpness(np.ascontiguousarray(self._kept[position][y0:y1, x0:x1]))
+
+    def _write_cutout(self, masklet: Masklet, position: int, path: Path) -> list[int]:
+        """Write the object with alpha; return the box of the picture in the frame."""
+        height_px, width_px = self.sequence.size
+        track = box_track.track_of([masklet.frames[position].box_xyxy])
+        box = box_track.loosened(track, _CUTOUT_MARGIN, width_px, height_px)[0]
+        x0, y0 = np.floor(box[:2]).astype(int).tolist()
+        x1, y1 = np.ceil(box[2:]).astype(int).tolist()
+        alpha = self.sequence.mask(masklet, position).astype(np.uint8) * 255
+        rgba = np.dstack([self._kept[position], alpha])[y0:y1, x0:x1]
+        write_png(path, np.ascontiguousarray(rgba))
+        return [x0, y0, x1, y1]
+
+
+def _facts(sequence: Sequence, masklet: Masklet, home: Path) -> dict[str, Any]:
+    lineage = ("work_key", "run_id", "config_hash", "detector_hash", "tracker_hash", "code_version")
+    shapes: dict[str, tuple[Shape | None, int]] = {
+        "mask": (None, 0),
+        "mask_grown": ("ellipse", grown_by_px(sequence)),
+        "mask_hull": ("hull", 0),
+        "mask_box": ("box", 0),
+    }
+    facts = {name: value for name, value in sequence.facts().items() if name != "objects"}
+    return facts | {
+        "masklet_id": masklet.masklet_id,
+        "object_id": masklet.object_id,
+        "label": masklet.label,
+        "verdict": masklet.verdict,
+        "reasons": masklet.reasons,
+        "qc": asdict(masklet.qc) if masklet.qc else None,
+        "lineage": {name: getattr(masklet, name) for name in lineage},
+        "masks": {
+            name: {"shape": shape, "radius_px": radius} for name, (shape, radius) in shapes.items()
+        },
+        "sha256": {path.name: sha256_of(path) for path in sorted(home.iterdir())},
+    }
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False))
