@@ -114,7 +114,8 @@ def load_profile(name_or_path: str | PathLike[str]) -> "Profile":
 def plan(config: "RunConfig", *, limit: int | None = None) -> "Plan":
     """Return which videos a run would process, and why; writes nothing.
 
-    Raises PreflightError if weights, input or dataset cannot be read.
+    Raises PreflightError if weights, input or dataset cannot be read, and StoreError if their store
+    does not answer.
     """
     from pvtt_flow.pipeline.run import prepare
 
@@ -127,7 +128,8 @@ def run(config: "RunConfig", *, limit: int | None = None) -> "Summary":
     Runs on the cluster at `$RAY_ADDRESS`, else on this machine, shows its progress, and writes the
     report of the run next to the tables, like `pvtt-flow run`.
 
-    Raises PreflightError if the run cannot start, StoreError or ClusterError if it cannot go on.
+    Raises PreflightError if the run cannot start, and StoreError or ClusterError if a store or the
+    cluster does not answer or is lost.
     """
     from rich.console import Console
 
@@ -156,8 +158,9 @@ def open_dataset(
     Videos that are gone from their input, and their masklets, are left out of all readers unless
     `include_gone` is true.
 
-    Raises PreflightError if there is no dataset, no such version or no access, and ValueError for a
-    time without a time zone, or for both a version and a time.
+    Raises PreflightError if there is no dataset, no such version or no access, StoreError if the
+    store does not answer, and ValueError for a time without a time zone, or for both a version and
+    a time.
     """
     from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.readers.snapshot import DatasetSnapshot

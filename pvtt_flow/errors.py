@@ -5,7 +5,8 @@
     ├── PreflightError   weights, a bucket or credentials are         -> stops before work begins
     │                    missing, or the cluster is too small
     ├── StoreError       a store is gone, full or refuses requests    -> stops the run; committed
-    │                                                                   results stay
+    │   │                                                               results stay
+    │   └── DamageError  a file of a dataset is lost or damaged       -> `check` finds all of them
     ├── ClusterError     Ray lost resources that the run needs        -> stops the run, likewise
     ├── MachineError     a device or a process of a machine is        -> the process ends; another
     │                    broken                                          one does its work again
@@ -50,6 +51,10 @@ class PreflightError(PvttFlowError):
 
 class StoreError(PvttFlowError):
     """Failure of the store of the input or the output; the message says which and how."""
+
+
+class DamageError(StoreError):
+    """Loss or damage of a file of a dataset, which a repetition does not mend."""
 
 
 class ClusterError(PvttFlowError):

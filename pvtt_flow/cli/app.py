@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Annotated, NoReturn
 
@@ -11,7 +12,8 @@ import typer
 
 from pvtt_flow import __version__
 from pvtt_flow.cli import config, dataset, export, fitness, maintenance, models, run, show, versions
-from pvtt_flow.cli.options import EXIT_REFUSED
+from pvtt_flow.cli.exit_codes import ExitCode, code_of, help_text
+from pvtt_flow.errors import PvttFlowError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +21,7 @@ app = typer.Typer(
     # Typer's rich help takes 0.2 s to import; `--help` should answer at once.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    epilog=help_text(),
 )
 
 
@@ -55,9 +58,7 @@ app.add_typer(config.app, name="config")
 
 
 def main() -> None:
-    """Run the command line; print a known error as one line and exit with 2."""
-    from pvtt_flow.errors import PvttFlowError
-
+    """Run the command line; print a known error as one line and exit with its code."""
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
@@ -70,13 +71,16 @@ def main() -> None:
 
 def command() -> NoReturn:
     """Run `main` as a process of its own (the entry point of `pvtt-flow`)."""
-    code = 0
+    code: int = ExitCode.DONE
     try:
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             typer.echo(end.code, err=True)
+    except Exception:  # noqa: BLE001 (a bug, whose traceback is needed)
+        code = ExitCode.BUG
+        traceback.print_exc()
     # Skip the teardown of native libraries, whose threads sometimes abort a finished run in it.
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -84,8 +88,8 @@ def command() -> NoReturn:
     os._exit(code)
 
 
-def _exit_with_error(error: Exception) -> NoReturn:
+def _exit_with_error(error: PvttFlowError) -> NoReturn:
     from pvtt_flow.cli.options import printable
 
     typer.echo(f"error: {printable(str(error), keep_lines=True)}", err=True)
-    raise SystemExit(EXIT_REFUSED)
+    raise SystemExit(code_of(error))

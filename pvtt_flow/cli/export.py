@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import EXIT_FAILURES, DatasetUri, console, printable
+from pvtt_flow.cli.exit_codes import ExitCode
+from pvtt_flow.cli.options import DatasetUri, console, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +77,7 @@ def export(  # noqa: PLR0913, PLR0917
         )
     _print(exported, out)
     if exported.skipped:
-        raise typer.Exit(EXIT_FAILURES)
+        raise typer.Exit(ExitCode.BAD)
 
 
 def formats() -> None:

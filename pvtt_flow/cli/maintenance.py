@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import EXIT_FAILURES, DatasetUri, console
+from pvtt_flow.cli.exit_codes import ExitCode
+from pvtt_flow.cli.options import DatasetUri, console
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def check(
             f"the next run then processes {len(checked.lost_video_ids)} videos again"
         )
     out.print(advice, soft_wrap=True)
-    raise typer.Exit(EXIT_FAILURES)
+    raise typer.Exit(ExitCode.BAD)
 
 
 def _videos(video_ids: "Sequence[str]") -> str:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import EXIT_FAILURES, ModelsFolder, console
+from pvtt_flow.cli.exit_codes import ExitCode
+from pvtt_flow.cli.options import ModelsFolder, console
 from pvtt_flow.errors import ConfigError, PreflightError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def models_verify(folder: ModelsFolder = None) -> None:
             all_verified = False
             out.print(f"{name}: {error}", style="red", soft_wrap=True)
     if not all_verified:
-        raise typer.Exit(EXIT_FAILURES)
+        raise typer.Exit(ExitCode.BAD)
 
 
 def _path_of(checkpoint: "Checkpoint", folder: str | None) -> Path:

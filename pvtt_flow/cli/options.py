@@ -1,4 +1,4 @@
-"""Options, exit codes and helpers that several commands share."""
+"""Options and helpers that several commands share."""
 
 import re
 from pathlib import Path
@@ -37,11 +37,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelsFolder = Annotated[
     str | None, typer.Option("--models", help="Folder or bucket of weights; default: the cache.")
 ]
-
-# Exit codes: 0 success, 1 too many videos failed, 2 a command could not start, 3 job stopped.
-EXIT_FAILURES = 1
-EXIT_REFUSED = 2
-EXIT_STOPPED = 3
 
 _MAX_LISTED = 5
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pvtt_flow.cli.exit_codes import ExitCode
 from pvtt_flow.cli.options import (
-    EXIT_FAILURES,
-    EXIT_STOPPED,
     ConfigPath,
     IncludeStale,
     Json,
@@ -46,7 +45,7 @@ def run(
     elif listed:
         raise ConfigError("--list prints a plan and must be with --dry-run, got no --dry-run")
     elif not _run(loaded, limit, console()):
-        raise typer.Exit(EXIT_FAILURES)
+        raise typer.Exit(ExitCode.BAD)
 
 
 def submit(
@@ -64,14 +63,13 @@ def submit(
 ) -> None:
     """Run on a Ray cluster: submit a job and follow its log.
 
-    Exits as the run does, or with 3 when the job was stopped.
+    Exits with the code of the run, or with 3 when the job was stopped.
     """
     from pvtt_flow.cli.submit import submit_run
 
     folder = None if working_dir is None else str(working_dir)
     loaded = config_for_run(config, overrides, only, include_stale=include_stale)
-    status = submit_run(loaded, console(), address=address, working_dir=folder)
-    raise typer.Exit({"SUCCEEDED": 0, "STOPPED": EXIT_STOPPED}.get(status, EXIT_FAILURES))
+    raise typer.Exit(submit_run(loaded, console(), address=address, working_dir=folder))
 
 
 def plan(

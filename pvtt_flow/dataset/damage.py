@@ -6,15 +6,15 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from pvtt_flow.errors import PvttFlowError, StoreError
+from pvtt_flow.errors import DamageError, PvttFlowError
 from pvtt_flow.storage.arrow_files import uri_on
 from pvtt_flow.storage.files import KEY
 from pvtt_flow.storage.store_errors import error_name, is_transient
 from pvtt_flow.storage.uris import redact_uri
 
 
-class DamagedFileError(StoreError):
-    """Loss or damage of a file of a table, which a repetition does not mend."""
+class DamagedFileError(DamageError):
+    """Loss or damage of a file of a table."""
 
     table = ""
     """Name of the table."""

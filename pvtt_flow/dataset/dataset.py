@@ -51,7 +51,7 @@ class Dataset:
         check_columns(snapshot_at(self.uri))
 
     def check_writable(self) -> None:
-        """Raise StoreError if the dataset's folder cannot be written."""
+        """Raise PreflightError or StoreError if the dataset's folder cannot be written."""
         check_writable(self.uri)
 
     def ledger(self) -> Ledger:

@@ -13,7 +13,7 @@ from typing import Any
 
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from pvtt_flow.errors import StoreError
+from pvtt_flow.errors import DamageError
 from pvtt_flow.storage.files import KEY
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.retry import with_retries
@@ -27,7 +27,7 @@ _THREADS = 8
 
 @contextmanager
 def naming_entries(uri: str, table: str) -> Iterator[None]:
-    """Turn an error of delta-rs inside into a StoreError, if an entry of the log is the cause."""
+    """Turn an error of delta-rs inside into a DamageError, if an entry of the log is the cause."""
     try:
         yield
     except TableNotFoundError:
@@ -36,7 +36,7 @@ def naming_entries(uri: str, table: str) -> Iterator[None]:
         entry = None if is_transient(error) else next(damaged_entries(uri, table), None)
         if entry is None:
             raise
-        raise StoreError(
+        raise DamageError(
             f"{KEY}: the log entry {redact_uri(entry)} must be as it was written, got another or "
             f"none; run `pvtt-flow check {redact_uri(uri)}`"
         ) from error

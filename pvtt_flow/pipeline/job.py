@@ -1,4 +1,4 @@
-"""Run as a job of a Ray cluster: submit it, follow its log, return its final status.
+"""Run as a job of a Ray cluster: submit it, follow its log, return how it ended.
 
 The config is sent as text in the job's environment. Paths in it are those of the cluster, and so
 are credentials. The submission id is chosen before the job is submitted, so it cannot start twice.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pvtt_flow.config.loading import dump
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.core.ids import digest
-from pvtt_flow.errors import PreflightError
+from pvtt_flow.errors import ClusterError, PreflightError
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -53,7 +53,8 @@ def make_submission(
 def submit(address: str, submission: Submission) -> "JobSubmissionClient":
     """Submit to the dashboard at `address` and return the client.
 
-    Raises PreflightError if the dashboard cannot be reached or refuses the job.
+    Raises ClusterError if the dashboard cannot be reached, and PreflightError if it refuses the
+    job.
     """
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
@@ -70,7 +71,11 @@ def submit(address: str, submission: Submission) -> "JobSubmissionClient":
             f"--address: {address} must get its token, got none or a wrong one; set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's"
         ) from None
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
+        raise ClusterError(
+            f"--address: a Ray dashboard at {address} must answer, but {error}"
+        ) from None
+    except RuntimeError as error:
         if "status code 413" in str(error):
             raise PreflightError(
                 "--working-dir: the folder must be small enough for the dashboard, which takes "
@@ -83,11 +88,30 @@ def submit(address: str, submission: Submission) -> "JobSubmissionClient":
     return jobs
 
 
+class JobInfo(Protocol):
+    """Job as `JobMonitor` reads it; `ray.job_submission.JobDetails` is one."""
+
+    @property
+    def status(self) -> str:
+        """Status, such as "RUNNING"."""
+        ...
+
+    @property
+    def message(self) -> str | None:
+        """Reason of the status."""
+        ...
+
+    @property
+    def driver_exit_code(self) -> int | None:
+        """Exit code of the entrypoint; None if it has not ended by itself."""
+        ...
+
+
 class JobServer(Protocol):
     """Job server as `JobMonitor` calls it; `JobSubmissionClient` is one."""
 
-    def get_job_status(self, job_id: str) -> str:
-        """Return the status, such as "RUNNING"."""
+    def get_job_info(self, job_id: str) -> JobInfo:
+        """Return the status of the job."""
         ...
 
     def get_job_logs(self, job_id: str) -> str:
@@ -109,10 +133,10 @@ class JobMonitor:
     unreachable_timeout_s: float = UNREACHABLE_TIMEOUT_S
     _num_shown: int = field(default=0, init=False)
 
-    def follow(self, *, stopping: bool = False) -> str:
-        """Return the final status of the job; `stopping` asks the job to stop first.
+    def follow(self, *, stopping: bool = False) -> JobInfo:
+        """Return how the job ended; `stopping` asks the job to stop first.
 
-        Raises PreflightError if the job cannot be reached for `unreachable_timeout_s`.
+        Raises ClusterError if the job cannot be reached for `unreachable_timeout_s`.
         """
         started_s = answered_s = time.monotonic()
         while True:
@@ -121,7 +145,7 @@ class JobMonitor:
                     self.jobs.stop_job(self.submission_id)
                     stopping = False
                 # In this order, so that the log of a finished job is complete.
-                status = self.jobs.get_job_status(self.submission_id)
+                info = self.jobs.get_job_info(self.submission_id)
                 log = self.jobs.get_job_logs(self.submission_id)
             except (OSError, RuntimeError) as error:
                 self._check_unreachable(error, time.monotonic() - answered_s)
@@ -129,14 +153,14 @@ class JobMonitor:
                 answered_s = time.monotonic()
                 self.show(log[self._num_shown :])
                 self._num_shown = max(self._num_shown, len(log))
-                if status in ("SUCCEEDED", "FAILED", "STOPPED"):
-                    return str(status)
+                if info.status in ("SUCCEEDED", "FAILED", "STOPPED"):
+                    return info
             pause_s = (time.monotonic() - started_s) * _PAUSE_SHARE
             time.sleep(min(max(pause_s, _MIN_PAUSE_S), _MAX_PAUSE_S))
 
     def _check_unreachable(self, error: Exception, unreachable_s: float) -> None:
         if unreachable_s > self.unreachable_timeout_s:
-            raise PreflightError(
+            raise ClusterError(
                 f"job {self.submission_id} has been unreachable for {unreachable_s:.0f} s and may "
                 f"still be running; check it with `ray job status`, then submit again ({error})"
             ) from None

@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 
 from ray.data import Dataset as Rows
 
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset.arrow import from_table
-from pvtt_flow.errors import ClusterError, PreflightError
+from pvtt_flow.errors import ClusterError, PreflightError, StoreError
 from pvtt_flow.pipeline import pipeline
 from pvtt_flow.pipeline.batches import batches_with_timeout
 from pvtt_flow.pipeline.call_journal import SickMachine
@@ -39,14 +39,15 @@ def process_videos(
     started_s = time.perf_counter()
     left_out: dict[str, SickMachine] = {}
     unfinished = sources
-    with ExitStack() as record:
+    with ExitStack() as work:
         try:
             while unfinished:
                 with connect_to_ray() as cluster:
                     fit = _fit(config, cluster, left_out)
                     if not left_out:
                         committer.dataset.ensure()
-                        record.enter_context(recorded(config, committer.summary))
+                        work.enter_context(_begun())
+                        work.enter_context(recorded(config, committer.summary))
                     with translate_ray_errors(cluster, config.run.no_progress_timeout_s):
                         sick = _process_round(unfinished, fit, lineage, committer, left_out)
                     if not sick:
@@ -62,6 +63,18 @@ def process_videos(
             committer.commit_all()
         committer.compact()
         committer.summary.wall_s = time.perf_counter() - started_s
+
+
+@contextmanager
+def _begun() -> Iterator[None]:
+    """Raise StoreError for a PreflightError inside: work that has begun is not refused.
+
+    A token may expire, or a dataset be removed, between two commits.
+    """
+    try:
+        yield
+    except PreflightError as error:
+        raise StoreError(str(error)) from error
 
 
 def _process_round(

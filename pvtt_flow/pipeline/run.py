@@ -86,6 +86,10 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
     )
     watcher.planned(plan)
     dataset = Dataset(config.output.uri)
+    if plan.to_process or plan.newly_gone or plan.returned or plan.renewed:
+        dataset.check_writable()
+    if plan.to_process:
+        check_class_filter(config)
     if plan.newly_gone or plan.returned:
         dataset.ensure()
         summary.version = mark_gone(
@@ -99,8 +103,6 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
         dataset.ensure()
         summary.version = renew(dataset.uri, plan.renewed, summary.run_id)
     if plan.to_process:
-        dataset.check_writable()
-        check_class_filter(config)
         # A plan needs no Ray, whose import takes a second.
         from pvtt_flow.pipeline.process import process_videos
 

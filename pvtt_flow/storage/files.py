@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from pvtt_flow.errors import StoreError
-from pvtt_flow.storage.filesystems import filesystem
+from pvtt_flow.storage.filesystems import filesystem, refusal
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe
 from pvtt_flow.storage.uris import local_path
@@ -20,9 +20,12 @@ def write_bytes(uri: str, data: bytes) -> None:
 
 
 def check_writable(uri: str) -> None:
-    """Raise StoreError if nothing can be written in a folder, local or in a bucket."""
+    """Raise the `refusal` if nothing can be written in a folder, local or in a bucket."""
     probe = f"{_existing_folder(uri)}/_pvtt_flow_writable"
-    write_bytes(probe, b"A run started here.")
+    try:
+        with_retries(lambda: _write(probe, b"A run started here."))
+    except Exception as error:  # noqa: BLE001  see write_bytes
+        raise refusal(f"{KEY}: a file must be written, but", error, probe) from None
     # With permission to write but not to delete, one small file stays, with the same name each
     # time.
     with suppress(Exception):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import fsspec
 
-from pvtt_flow.errors import PreflightError, PvttFlowError
+from pvtt_flow.errors import PreflightError, PvttFlowError, StoreError
 from pvtt_flow.storage.store_errors import describe, is_transient
 from pvtt_flow.storage.uris import HTTP, local_path, s3_endpoint
 
@@ -120,7 +120,7 @@ def delta_options(uri: str) -> dict[str, str]:
 
 @contextmanager
 def preflight(key: str, what: str, uri: str) -> Iterator[None]:
-    """Turn foreign errors inside into a PreflightError about the config value at `key`.
+    """Turn foreign errors inside into the `refusal` about the config value at `key`.
 
     `what` names the thing that must exist at the uri, such as "dataset".
     """
@@ -129,4 +129,15 @@ def preflight(key: str, what: str, uri: str) -> Iterator[None]:
     except PvttFlowError:
         raise
     except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
-        raise PreflightError(f"{key}: {describe(error, uri, what)}") from None
+        raise refusal(f"{key}:", error, uri, what) from None
+
+
+def refusal(
+    rule: str, error: Exception, uri: str, what: str = "file"
+) -> PreflightError | StoreError:
+    """Return the error with which to refuse work, after the rule that is not met.
+
+    A StoreError if the same request may succeed later, else a PreflightError: the user must act.
+    """
+    family = StoreError if is_transient(error) else PreflightError
+    return family(f"{rule} {describe(error, uri, what)}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage import object_info as objects
-from pvtt_flow.storage.filesystems import filesystem, preflight
+from pvtt_flow.storage.filesystems import filesystem, preflight, refusal
 from pvtt_flow.storage.frame_folders.folders import group_by_folder, parse_frame_folder, stat_folder
 from pvtt_flow.storage.object_info import ObjectInfo
 from pvtt_flow.storage.params import MAX_FPS
@@ -91,8 +91,8 @@ def _frame_folders_hint(files: list[ObjectInfo]) -> str:
 def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
     """Return the metadata of each uri, in order.
 
-    An object that is missing, refused or impossible gets an empty etag. Raises PreflightError if a
-    store does not answer, or if it refuses some objects and shows none.
+    An object that is missing, refused or impossible gets an empty etag. Raises StoreError if a
+    store does not answer, and PreflightError if it refuses some objects and shows none.
     """
     stores = [_open_store(uri) for uri in uris]
     with ThreadPoolExecutor(_STAT_THREADS) as pool:
@@ -106,7 +106,7 @@ def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
     ]
     if refused and not any(isinstance(result, ObjectInfo) for result in results):
         uri, error = refused[0]
-        raise PreflightError(f"{KEY}: {describe(error, uri, 'video')}")
+        raise refusal(f"{KEY}:", error, uri, "video")
     return [
         result if isinstance(result, ObjectInfo) else ObjectInfo(uri, "", 0)
         for uri, result in zip(uris, results, strict=True)

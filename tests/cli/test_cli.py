@@ -59,7 +59,7 @@ def test_summaries_of_commands_are_whole_sentences(
     monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
     shown = pvtt_flow(*command, "--help")
     assert shown.code == 0
-    summaries = shown.out.partition("Commands:\n")[2].splitlines()
+    summaries = shown.out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert len(summaries) == {(): 19, ("models",): 3, ("config",): 2}[command]
     for summary in summaries:
         assert summary.endswith("."), summary

@@ -146,7 +146,7 @@ def test_a_command_names_the_lost_file(dataset: Dataset, command: str) -> None:
     file = file_of(dataset, "videos", ONE)
     lose(file)
     ended = pvtt_flow(*command.format(d=dataset.uri, one=ONE).split())
-    assert ended.code == 2
+    assert ended.code == 1
     advice = f"run `pvtt-flow check {dataset.uri}`"
     assert ended.err == f"error: $.output.uri: the file {file} must exist, got none; {advice}\n"
 
@@ -155,7 +155,7 @@ def test_show_names_a_lost_file_of_masks(dataset: Dataset) -> None:
     file = file_of(dataset, "masklets", ONE)
     flip_in_column(file, "verdict")
     ended = pvtt_flow("show", dataset.uri)
-    assert (ended.code, str(file) in ended.err) == (2, True)
+    assert (ended.code, str(file) in ended.err) == (1, True)
 
 
 def test_the_command(dataset: Dataset) -> None:

@@ -7,14 +7,24 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
+from pvtt_flow.cli.submit import code_of_job
 from pvtt_flow.config import loading
-from pvtt_flow.errors import PreflightError
+from pvtt_flow.errors import ClusterError, PreflightError
 from pvtt_flow.pipeline.job import CONFIG_VARIABLE, JobMonitor, make_submission, submit
 
 CONFIG = loading.parse({"input": {"uri": "s3://in"}, "output": {"uri": "s3://it's/out"}})
 NOW = datetime(2026, 11, 21, 14, 5, 9, tzinfo=UTC)
 LOST = ConnectionError("connection refused")
 Look = tuple[str, str] | Exception
+
+
+@dataclass
+class Info:
+    """Answer of the server about a job."""
+
+    status: str
+    driver_exit_code: int | None = None
+    message: str | None = None
 
 
 @dataclass
@@ -27,13 +37,13 @@ class FakeJobs:
     stopped: list[str] = field(default_factory=list)
     _log: str = ""
 
-    def get_job_status(self, job_id: str) -> str:
+    def get_job_info(self, job_id: str) -> Info:
         assert job_id == "j"
         look = next(self.looks)
         if isinstance(look, Exception):
             raise look
         status, self._log = look
-        return status
+        return Info(status)
 
     def get_job_logs(self, job_id: str) -> str:
         assert job_id == "j"
@@ -72,28 +82,45 @@ def test_a_log_is_shown_once_through_lost_connections_to_the_end(slept_s: list[f
         ("SUCCEEDED", "a\nb\nc\n"),
     ]  # fmt: skip
     shown: list[str] = []
-    assert JobMonitor(FakeJobs(iter(looks)), "j", shown.append).follow() == "SUCCEEDED"
+    assert JobMonitor(FakeJobs(iter(looks)), "j", shown.append).follow().status == "SUCCEEDED"
     assert "".join(shown) == "a\nb\nc\n"
     assert slept_s == [1.0] * 5
 
 
 def test_a_long_job_is_polled_less_often(slept_s: list[float]) -> None:
     looks = [*[("RUNNING", "")] * 300, ("FAILED", "")]
-    assert JobMonitor(FakeJobs(iter(looks)), "j", print).follow() == "FAILED"
+    assert JobMonitor(FakeJobs(iter(looks)), "j", print).follow().status == "FAILED"
     assert (slept_s[0], slept_s[-1]) == (1.0, 15.0)
 
 
 def test_an_unreachable_job_is_given_up(slept_s: list[float]) -> None:
     jobs = FakeJobs(iter([("RUNNING", ""), *[LOST] * 1000]))
-    with pytest.raises(PreflightError, match=r"job j has been unreachable for .* refused"):
+    with pytest.raises(ClusterError, match=r"job j has been unreachable for .* refused"):
         JobMonitor(jobs, "j", print, unreachable_timeout_s=30).follow()
     assert 30 < sum(slept_s) < 40
 
 
 def test_stopping_repeats_the_request_and_waits_for_the_end() -> None:
     jobs = FakeJobs(iter([("RUNNING", ""), ("RUNNING", ""), ("STOPPED", "")]), deaf=2)
-    assert JobMonitor(jobs, "j", print).follow(stopping=True) == "STOPPED"
+    assert JobMonitor(jobs, "j", print).follow(stopping=True).status == "STOPPED"
     assert jobs.stopped == ["j"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        (Info("SUCCEEDED", 0), 0),
+        (Info("FAILED", 1), 1),
+        (Info("FAILED", 2), 2),
+        (Info("FAILED", 70), 70),
+        (Info("FAILED", -9), 137),
+        (Info("FAILED", None, "the node of its driver died"), 3),
+        (Info("STOPPED"), 3),
+        (Info("STOPPED", 143), 3),
+    ],
+)
+def test_the_code_is_that_of_the_run(ended: Info, code: int) -> None:
+    assert code_of_job(ended) == code
 
 
 def test_a_working_dir_that_is_too_large_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,14 +47,14 @@ def test_a_submitted_run_fills_the_dataset_and_the_plain_way_finds_nothing_new(
     assert "nothing to do: 2 unchanged" in second.stdout
 
 
-def test_a_failing_run_fails_here_too_with_its_reason_in_the_log(
+def test_a_failing_run_fails_here_too_with_its_code_and_its_reason_in_the_log(
     cluster: Cluster, config: Path, tmp_path: Path
 ) -> None:
     nowhere = f"input.uri={tmp_path / 'nowhere'}"
     done = cluster.shell.run(
         "pvtt-flow", "submit", str(config), "--set", nowhere, "--address", cluster.address
     )
-    assert done.returncode == 1, done.stdout
+    assert done.returncode == 2, done.stdout
     assert "error: $.input.uri: no videos at" in done.stdout
     assert "FAILED" in done.stdout
 
@@ -87,6 +87,6 @@ def test_a_wrong_token_or_address_is_refused_before_any_work(
     assert unknown.returncode == 2, unknown.stdout
     assert "RAY_AUTH_TOKEN" in unknown.stdout
     absent = cluster.shell.run(*submit, "http://127.0.0.1:9")
-    assert absent.returncode == 2, absent.stdout
-    assert "a Ray dashboard at http://127.0.0.1:9 must take the job" in absent.stdout
+    assert absent.returncode == 3, absent.stdout
+    assert "a Ray dashboard at http://127.0.0.1:9 must answer" in absent.stdout
     assert time.monotonic() - began < 60

@@ -73,12 +73,12 @@ def test_a_lost_server_is_named(proxy: FaultyS3, bucket: str, tmp_path: Path) ->
     process = shell.start("pvtt-flow", "run", str(config), *slow, log=log)
     assert wait_until(lambda: num_committed(f"{bucket}/out"), timeout_s=120), log.read_text()
     proxy.down = True
-    assert process.wait(timeout=200) == 2, log.read_text()
+    assert process.wait(timeout=200) == 3, log.read_text()
     assert "does not answer" in log.read_text()
     assert "Traceback" not in log.read_text()
 
     down = shell.run("pvtt-flow", "run", str(config), *slow)
-    assert down.returncode == 2, down.stdout
+    assert down.returncode == 3, down.stdout
     assert down.stdout.count("error:") == 1
     assert "does not answer" in down.stdout
 

@@ -28,7 +28,7 @@ def test_the_next_run_processes_the_rest(shell: Shell, tmp_path: Path) -> None:
         process = shell.start(*command, log=log)
         assert wait_until(partial(has_committed, uri, 2), timeout_s=180), log.read_text()
         disk.fill()
-        assert process.wait(timeout=180) == 2, log.read_text()
+        assert process.wait(timeout=180) == 3, log.read_text()
         text = log.read_text()
         assert text.count("error: ") == 1, text
         assert "error: $.output.uri: " in text

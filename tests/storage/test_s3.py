@@ -9,7 +9,7 @@ import s3fs
 
 from pvtt_flow.core import ids
 from pvtt_flow.dataset.dataset import Dataset
-from pvtt_flow.errors import DataError, PreflightError
+from pvtt_flow.errors import DataError, PreflightError, StoreError
 from pvtt_flow.storage import retry
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
@@ -156,7 +156,7 @@ def test_the_server_is_down(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://user:hunter2@127.0.0.1:9")
     monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 0.5)
-    with pytest.raises(PreflightError) as caught:
+    with pytest.raises(StoreError) as caught:
         list_sources(InputParams(uri="s3://bucket/in"))
     assert str(caught.value) == (
         f"{KEY}s3://bucket/in (server http://127.0.0.1:9) does not answer; check the network "
