@@ -59,6 +59,10 @@ class BarWatcher:
             self._task, completed=summary.num_videos, detail=f"{summary.num_frames} frames"
         )
 
+    def ended_early(self, summary: Summary) -> None:
+        """Print what is committed."""
+        self._progress.console.print(_committed(summary), highlight=False)
+
 
 class LogWatcher:
     """Log lines: the plan, every failure, and the progress every few seconds."""
@@ -85,6 +89,17 @@ class LogWatcher:
                 summary.num_frames,
                 len(summary.failures),
             )
+
+    def ended_early(self, summary: Summary) -> None:
+        """Log what is committed."""
+        _LOG.warning("%s", _committed(summary))
+
+
+def _committed(summary: Summary) -> str:
+    return (
+        f"ended early: {summary.num_committed} of {summary.num_planned} videos are committed; "
+        "the same command goes on with the rest"
+    )
 
 
 def _failure(record: VideoRecord) -> str:

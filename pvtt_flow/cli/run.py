@@ -44,8 +44,12 @@ def run(
         _print_plan(loaded, limit, listed=listed)
     elif listed:
         raise ConfigError("--list prints a plan and must be with --dry-run, got no --dry-run")
-    elif not _run(loaded, limit, console()):
-        raise typer.Exit(ExitCode.BAD)
+    else:
+        from pvtt_flow.cli.sigterm import sigterm_raises
+
+        with sigterm_raises(SystemExit(ExitCode.TERMINATED)):
+            enough_succeeded = _run(loaded, limit, console())
+        raise typer.Exit(ExitCode.DONE if enough_succeeded else ExitCode.BAD)
 
 
 def submit(

@@ -1,14 +1,12 @@
 """Submit a run as a job of a Ray cluster, and follow its log."""
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from rich.console import Console
 
 from pvtt_flow.cli.exit_codes import ExitCode
+from pvtt_flow.cli.sigterm import sigterm_raises
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.pipeline.job import JobInfo, JobMonitor, make_submission, submit
 
@@ -20,7 +18,7 @@ def submit_run(
     submission = make_submission(config, now=datetime.now(UTC), working_dir=working_dir)
     monitor = JobMonitor(submit(address, submission), submission.submission_id, _print)
     console.print(f"job: {submission.submission_id}", soft_wrap=True)
-    with _sigterm_as_sigint():
+    with sigterm_raises(KeyboardInterrupt()):
         try:
             ended = monitor.follow()
         except KeyboardInterrupt:
@@ -45,13 +43,3 @@ def code_of_job(ended: JobInfo) -> int:
 def _print(text: str) -> None:
     sys.stdout.write(text)
     sys.stdout.flush()
-
-
-@contextmanager
-def _sigterm_as_sigint() -> Iterator[None]:
-    """Handle SIGTERM, which stops pods and services, as Ctrl-C, which stops the job."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -111,6 +111,7 @@ class Committer:
                 },
             )
             self.summary.version = result.version
+            self.summary.num_committed += len(self._finished)
             self._warn_superseded(result.superseded)
             self._num_commits += 1
             if self._num_commits % INCREMENTAL.fanout == 0:

@@ -11,7 +11,6 @@ import logging
 import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data import Dataset as Rows
 from ray.data._internal.execution.execution_callback import ExecutionCallback
+from ray.data.exceptions import ExecutionTimeoutError
 from ray.util.annotations import RayDeprecationWarning
 
 from pvtt_flow.config.schema import PoolParams, RunConfig
@@ -32,6 +32,13 @@ from pvtt_flow.types import Lineage, ShotRecord, Source
 _SPARE_CALLS = 2
 # Enough blocks to fill the cores of a cluster, and few enough for the object store.
 _MIN_BLOCKS, _MAX_BLOCK_ROWS = 1024, 64
+
+
+class CancelledError(ExecutionTimeoutError):
+    """End of an execution on request.
+
+    A kind of timeout, since Ray Data prints a traceback for all errors but these and a user's.
+    """
 
 
 class Cancellation(ExecutionCallback):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,10 +47,11 @@ def connect_to_ray() -> Iterator[Cluster]:
     _set_ray_defaults()
     import ray
 
-    if address := os.environ.get("RAY_ADDRESS"):
-        _connect(address)
-    else:
-        _start()
+    with _own_sigterm_handler():
+        if address := os.environ.get("RAY_ADDRESS"):
+            _connect(address)
+        else:
+            _start()
     try:
         yield _cluster()
     finally:
@@ -93,6 +95,21 @@ def _start() -> None:
             f"Ray must start on this machine, but {_first_line(error)}; run again when the machine "
             "is less busy, or see Ray's log in /tmp/ray/session_latest/logs"
         ) from error
+
+
+@contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Keep this process's handler of SIGTERM, if it has one.
+
+    `ray.init` puts two in its place: one exits with 15, one prints a stack trace of C++.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        # Ray sets none in another thread.
+        if callable(handler) and signal.getsignal(signal.SIGTERM) is not handler:
+            signal.signal(signal.SIGTERM, handler)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.ledger import empty_ledger
 from pvtt_flow.dataset.maintenance.renew import renew
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
+from pvtt_flow.errors import PreflightError
 from pvtt_flow.pipeline.committer import Committer, VideoWatcher
 from pvtt_flow.pipeline.identity import with_ids
 from pvtt_flow.pipeline.plan import Plan, make_plan
@@ -37,6 +38,10 @@ class Watcher(VideoWatcher, Protocol):
 
     def planned(self, plan: Plan) -> None:
         """Handle the finished plan."""
+        ...
+
+    def ended_early(self, summary: Summary) -> None:
+        """Handle the end of a run that was stopped or broke off, after its last commit."""
         ...
 
 
@@ -106,12 +111,14 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
         # A plan needs no Ray, whose import takes a second.
         from pvtt_flow.pipeline.process import process_videos
 
-        process_videos(
-            plan.to_process,
-            config,
-            prepared.lineage,
-            Committer(dataset, config.run, prepared.lineage, summary, watcher),
-        )
+        committer = Committer(dataset, config.run, prepared.lineage, summary, watcher)
+        try:
+            process_videos(plan.to_process, config, prepared.lineage, committer)
+        except PreflightError:
+            raise  # Nothing has begun.
+        except BaseException:
+            watcher.ended_early(summary)
+            raise
     return summary
 
 

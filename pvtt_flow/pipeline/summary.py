@@ -16,6 +16,8 @@ class Summary:
     """Number of inputs by reason."""
     num_videos: int = 0
     """Number of finished videos, failed ones included."""
+    num_committed: int = 0
+    """Number of finished videos that are in the dataset."""
     num_superseded: int = 0
     """Number of videos that another run finished first; its results stay."""
     num_shots: int = 0

@@ -48,3 +48,15 @@ def test_a_terminal_has_a_bar(caplog: pytest.LogCaptureFixture) -> None:
     assert "2/2" in last
     assert "20 frames" in last
     assert not caplog.records
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_an_early_end_says_what_is_kept(
+    caplog: pytest.LogCaptureFixture, *, is_terminal: bool
+) -> None:
+    summary = Summary(run_id="run", num_planned=5, plan={}, num_videos=3, num_committed=2)
+    out = io.StringIO()
+    with progress_watcher(Console(file=out, force_terminal=is_terminal, width=120)) as watcher:
+        watcher.ended_early(summary)
+    said = "ended early: 2 of 5 videos are committed; the same command goes on with the rest"
+    assert said in (out.getvalue() if is_terminal else caplog.text)

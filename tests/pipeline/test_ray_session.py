@@ -1,5 +1,8 @@
 """Messages for errors by which Ray ends a run, or does not start."""
 
+import signal
+import sys
+
 import pytest
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import ActorUnavailableError, NodeDiedError, RayTaskError
@@ -85,3 +88,17 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ClusterError, match=message), connect_to_ray():
         pass
     assert init.addresses == [None]
+
+
+def test_the_handler_of_sigterm_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))
+
+    monkeypatch.setattr("ray.init", init)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with connect_to_ray():
+            assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -43,12 +43,16 @@ class Recorder:
     def __init__(self) -> None:
         self.to_process: list[str] = []
         self.seen: list[tuple[str, int]] = []
+        self.committed_early: list[int] = []
 
     def planned(self, plan: Plan) -> None:
         self.to_process = [source.video_id for source in plan.to_process]
 
     def finished(self, record: VideoRecord, summary: Summary) -> None:
         self.seen.append((record.video_id, summary.num_videos))
+
+    def ended_early(self, summary: Summary) -> None:
+        self.committed_early.append(summary.num_committed)
 
 
 class Gcs:
@@ -201,8 +205,10 @@ def test_a_run_that_breaks_off_keeps_finished_videos(
     a, b, _ = ready.plan.to_process
     half = replace(shot_result(dataset, b), num_shots=2)
     workers += [[shot_result(dataset, a), half], RuntimeError("the cluster is gone")]
+    watcher = Recorder()
     with pytest.raises(RuntimeError, match="the cluster is gone"):
-        execute(ready, Recorder())
+        execute(ready, watcher)
+    assert watcher.committed_early == [1]
     assert statuses(dataset) == {"a": "ok"}, "a video of which shots are missing is not committed"
     counts = prepared(dataset).plan.counts
     assert {reason: n for reason, n in counts.items() if n} == {"new": 2, "unchanged": 1}
