@@ -3,6 +3,8 @@
 import logging
 import os
 import signal
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from pvtt_flow.errors import ClusterError
 # too much.
 _LOCAL_STORE_BYTES = 1 << 30
 _LOG = logging.getLogger("pvtt_flow")
+_STDERR = 2
 _KEPT = "Committed results are kept; the next run processes the rest."
 
 
@@ -47,7 +50,7 @@ def connect_to_ray() -> Iterator[Cluster]:
     _set_ray_defaults()
     import ray
 
-    with _own_sigterm_handler():
+    with _own_sigterm_handler(), _without_log_level_notice():
         if address := os.environ.get("RAY_ADDRESS"):
             _connect(address)
         else:
@@ -110,6 +113,27 @@ def _own_sigterm_handler() -> Iterator[None]:
         # Ray sets none in another thread.
         if callable(handler) and signal.getsignal(signal.SIGTERM) is not handler:
             signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _without_log_level_notice() -> Iterator[None]:
+    """Leave out the line in which Ray's C++ side says that it has read RAY_BACKEND_LOG_LEVEL.
+
+    It would tear the progress bar. All else that is written to stderr inside follows at the end.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(_STDERR)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, _STDERR)
+            os.close(stderr)
+            written.seek(0)
+            lines = (line for line in written if b"RAY_BACKEND_LOG_LEVEL" not in line)
+            os.write(_STDERR, b"".join(lines))
 
 
 @contextmanager

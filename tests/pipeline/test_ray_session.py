@@ -1,5 +1,6 @@
 """Messages for errors by which Ray ends a run, or does not start."""
 
+import os
 import signal
 import sys
 
@@ -102,3 +103,16 @@ def test_the_handler_of_sigterm_stays(monkeypatch: pytest.MonkeyPatch) -> None:
             assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_only_the_notice_of_the_log_level_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def init(**_: object) -> None:
+        os.write(2, b"logging.cc:303: Set ray log level from RAY_BACKEND_LOG_LEVEL to 3\n")
+        os.write(2, b"a line of a library\n")
+
+    monkeypatch.setattr("ray.init", init)
+    with connect_to_ray():
+        os.write(2, b"a later one\n")
+    assert capfd.readouterr().err == "a line of a library\na later one\n"

@@ -13,7 +13,7 @@ from tests.slow.test_kills import SETTINGS, has_committed
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NUM_VIDEOS = 20
-NOISE = ("Traceback", "ERROR", "SIGTERM", "(raylet)", "ray.io", "Aborted")
+NOISE = ("Traceback", "ERROR", "SIGTERM", "(raylet)", ".cc:", "ray.io", "Aborted")
 
 
 def test_what_is_committed_is_said(shell: Shell, tmp_path: Path) -> None:
