@@ -98,14 +98,15 @@ def debug(
 ) -> None:
     """Run all stages on one video in this process.
 
-    Without Ray and worker processes, so that breakpoints work.
+    Without Ray and worker processes, so that breakpoints work. Exits with 1 if the video fails.
     """
     from pvtt_flow.cli.stage_debugger import debug_video
 
     # As JSON: values are read as YAML, where `mug #2.mp4` is `mug` with a comment.
     input_override = f"input.uri={json.dumps(video, ensure_ascii=False)}"
     loaded = load_config(config, [*(overrides or []), input_override])
-    debug_video(video, loaded, out, console())
+    if not debug_video(video, loaded, out, console()):
+        raise typer.Exit(ExitCode.BAD)
 
 
 def _print_plan(

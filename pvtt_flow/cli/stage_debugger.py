@@ -22,10 +22,11 @@ from pvtt_flow.video.read import read_frames_at_times
 _FRAMES_PER_ROW = 6
 
 
-def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> None:
+def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> bool:
     """Run inspect, detect, propagate and judge; save `<n>_<stage>.json` and pictures in `out`.
 
-    Raises ConfigError when the input of the config is not one video.
+    Returns False if a shot failed, and with it the video. Raises ConfigError when the input of the
+    config is not one video.
     """
     factory.use_input_credentials(config)
     sources = list_sources(config.input)
@@ -48,6 +49,7 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> N
         if all(record.failure for record in records):
             break
     console.print(f"saved in {out}", soft_wrap=True)
+    return not any(record.failure for record in records)
 
 
 def _save_pictures(

@@ -63,7 +63,7 @@ def test_a_bad_video_ends_at_its_stage(config: Path, tmp_path: Path) -> None:
     bad, out = tmp_path / "text #2.mp4", tmp_path / "out"
     bad.write_text("no video\n" * 100)
     ended = pvtt_flow("debug", bad, "--config", config, "--out", out)
-    assert ended.code == 0
+    assert ended.code == 1
     assert "inspect: failed: not_a_video: the content must be a video file" in ended.out
     assert [path.name for path in out.iterdir()] == ["1_inspect.json"]
     (record,) = json.loads((out / "1_inspect.json").read_text())
