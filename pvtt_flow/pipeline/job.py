@@ -4,11 +4,14 @@ The config is sent as text in the job's environment. Paths in it are those of th
 are credentials. The submission id is chosen before the job is submitted, so it cannot start twice.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from pvtt_flow.config.loading import dump
 from pvtt_flow.config.schema import RunConfig
@@ -18,7 +21,11 @@ from pvtt_flow.errors import ClusterError, PreflightError
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
+_LOG = logging.getLogger("pvtt_flow")
 CONFIG_VARIABLE = "PVTT_FLOW_CONFIG"
+# Ray's dashboard waits half a minute for an agent before each such answer.
+SUBMIT_TIMEOUT_S = 120.0
+_SUBMIT_PAUSE_S = 3.0
 # A head node that is restarted is back within minutes, or its jobs are lost.
 UNREACHABLE_TIMEOUT_S = 300.0
 # Each poll transfers the whole log, so a long job is polled less often.
@@ -53,19 +60,21 @@ def make_submission(
 def submit(address: str, submission: Submission) -> "JobSubmissionClient":
     """Submit to the dashboard at `address` and return the client.
 
-    Raises ClusterError if the dashboard cannot be reached, and PreflightError if it refuses the
-    job.
+    A young cluster answers before it can take jobs, so errors of the server are repeated for
+    `SUBMIT_TIMEOUT_S`. Raises ClusterError if the dashboard cannot be reached or has no end of
+    them, and PreflightError if it refuses the job.
     """
     from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
 
+    tries = Retrying(
+        retry=retry_if_exception(_is_of_server),
+        wait=wait_fixed(_SUBMIT_PAUSE_S),
+        stop=stop_after_delay(SUBMIT_TIMEOUT_S),
+        before_sleep=_log_retry,
+        reraise=True,
+    )
     try:
-        jobs = JobSubmissionClient(address)
-        jobs.submit_job(
-            entrypoint=submission.entrypoint,
-            submission_id=submission.submission_id,
-            runtime_env=submission.runtime_env,
-        )
+        return tries(_submit_once, address, submission)
     except AuthenticationError:
         raise PreflightError(
             f"--address: {address} must get its token, got none or a wrong one; set "
@@ -82,10 +91,37 @@ def submit(address: str, submission: Submission) -> "JobSubmissionClient":
                 "about 100 MB, got a larger one; name large files in its .gitignore, or put them "
                 "into the image or a bucket"
             ) from None
-        raise PreflightError(
+        family = ClusterError if _is_of_server(error) else PreflightError
+        raise family(
             f"--address: a Ray dashboard at {address} must take the job, but {error}"
         ) from None
+
+
+def _submit_once(address: str, submission: Submission) -> "JobSubmissionClient":
+    from ray.job_submission import JobSubmissionClient
+
+    jobs = JobSubmissionClient(address)
+    try:
+        jobs.submit_job(
+            entrypoint=submission.entrypoint,
+            submission_id=submission.submission_id,
+            runtime_env=submission.runtime_env,
+        )
+    except RuntimeError as error:
+        # An earlier try whose answer was lost; ids are never used twice.
+        if f"{submission.submission_id} already exists" not in str(error):
+            raise
     return jobs
+
+
+def _is_of_server(error: BaseException) -> bool:
+    """Return whether the server has failed (5xx), which is the only sign in Ray's errors."""
+    return isinstance(error, RuntimeError) and "status code 5" in str(error)
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _LOG.warning("the cluster cannot take the job yet; trying again (%s)", error)
 
 
 class JobInfo(Protocol):

@@ -123,6 +123,63 @@ def test_the_code_is_that_of_the_run(ended: Info, code: int) -> None:
     assert code_of_job(ended) == code
 
 
+class YoungServer:
+    """Job server that fails with some errors first; it has no agent that could take the job yet."""
+
+    def __init__(self, *errors: str) -> None:
+        self.errors = list(errors)
+        self.num_taken = 0
+
+    def __call__(self, address: str) -> "YoungServer":
+        assert address == "http://head:8265"
+        return self
+
+    def submit_job(self, **job: object) -> None:
+        assert job["submission_id"] == JOB.submission_id
+        if self.errors:
+            raise RuntimeError(self.errors.pop(0))
+        self.num_taken += 1
+
+
+JOB = make_submission(CONFIG, now=NOW)
+FAILED = "Request failed with status code 500"
+NO_AGENT = f"{FAILED}: No available agent to submit job, please try again later."
+THERE = f"{FAILED}: ValueError: Job with submission_id {JOB.submission_id} already exists."
+
+
+@pytest.mark.parametrize(("errors", "num_taken"), [((NO_AGENT,) * 3, 1), ((NO_AGENT, THERE), 0)])
+def test_a_cluster_that_is_not_ready_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+    slept_s: list[float],
+    errors: tuple[str, ...],
+    num_taken: int,
+) -> None:
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", server := YoungServer(*errors))
+    client: object = submit("http://head:8265", JOB)
+    assert client is server
+    assert (server.num_taken, server.errors) == (num_taken, [])
+    assert slept_s == [3.0] * (len(errors) - (not num_taken))
+
+
+def test_patience_with_a_cluster_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, slept_s: list[float]
+) -> None:
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", YoungServer(*[NO_AGENT] * 999))
+    with pytest.raises(ClusterError, match=r"must take the job, but .* No available agent"):
+        submit("http://head:8265", JOB)
+    assert 100 < sum(slept_s) <= 130
+
+
+def test_what_the_server_refuses_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, slept_s: list[float]
+) -> None:
+    server = YoungServer("Request failed with status code 400: bad runtime_env")
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", server)
+    with pytest.raises(PreflightError, match=r"must take the job, but .* bad runtime_env"):
+        submit("http://head:8265", JOB)
+    assert slept_s == []
+
+
 def test_a_working_dir_that_is_too_large_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: object, *args: object, **options: object) -> None:
         raise RuntimeError("Request failed with status code 413: Request Entity Too Large.")
