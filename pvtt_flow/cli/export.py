@@ -54,7 +54,7 @@ def export(  # noqa: PLR0913, PLR0917
         bool, typer.Option("--pictures/--no-pictures", help="Write frames beside the masks.")
     ] = True,
 ) -> None:
-    """Write masks, boxes and clips in the form that another program reads.
+    """Write masks, boxes and clips for another program.
 
     An export that was interrupted goes on with the same command. Exits with 1 if videos had to be
     skipped.

@@ -40,9 +40,9 @@ def fitness(
     ] = False,
     as_json: Json = False,  # noqa: FBT002
 ) -> None:
-    """Print how many masklets suit the consumers that profiles describe, and why others do not.
+    """Count the masklets that suit each consumer, with the reasons.
 
-    Needs neither the videos nor a model, and changes nothing.
+    Profiles describe the consumers. Needs neither the videos nor a model, and changes nothing.
     """
     from pvtt_flow import open_dataset
     from pvtt_flow.dataset.queries import verdict_is
