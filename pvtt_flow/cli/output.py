@@ -27,7 +27,7 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
     table.add_column("videos", justify="right")
     table.add_column("meaning", style="dim")
     for reason, count in plan.counts.items():
-        details = ", ".join(f"{n}: {detail}" for detail, n in plan.details(reason).items())
+        details = ", ".join(f"{n} with {detail}" for detail, n in plan.details(reason).items())
         meaning = f"{_REASONS[reason]} ({details})" if details else _REASONS[reason]
         table.add_row(reason, str(count), meaning)
     table.add_section()

@@ -1,11 +1,17 @@
 """`plan --list` and `--json`: each video with its reason."""
 
+import io
 import json
 import shutil
 from pathlib import Path
 
+from rich.console import Console
+
+from pvtt_flow.cli.output import plan_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
+from pvtt_flow.pipeline.plan import Plan, Planned
+from pvtt_flow.types import Source
 from tests.cli.terminal import pvtt_flow
 from tests.dataset.datasets import new_dataset, publish_videos
 from tests.pipeline.runs import sample, write_config
@@ -30,3 +36,13 @@ def test_each_video_with_its_reason(tmp_path: Path) -> None:
     assert [video["reason"] for video in shown["videos"]] == ["new", "gone"]
     ended = pvtt_flow("run", config, "--list")
     assert ended.err == "error: --list prints a plan and must be with --dry-run, got no --dry-run\n"
+
+
+def test_the_table_says_how_many_videos_have_which_detail() -> None:
+    video = Source(video_id="mug", uri="/mug.mp4", etag="e", size_bytes=9)
+    details = ("2 of 3 attempts", "1 of 3 attempts", "2 of 3 attempts")
+    videos = tuple(Planned(video, "failed", detail) for detail in details)
+    plan = Plan(videos=videos, process=frozenset(["failed"]))
+    out = io.StringIO()
+    Console(file=out, width=120).print(plan_table(plan, None))
+    assert "attempts left (2 with 2 of 3 attempts, 1 with 1 of 3 attempts)" in out.getvalue()
