@@ -56,7 +56,7 @@ def check(uri: str, *, deep: bool = False, on_file: Callable[[], None] = lambda:
     `on_file` is called after each file. Raises PreflightError and StoreError if the store cannot be
     read.
     """
-    if not tables_exist(uri):
+    if not tables_exist(uri, key=None):
         snapshot_at(uri)  # raises the reason
     entries = [e for table in (VIDEOS, MASKLETS) for e in damaged_entries(uri, table, on_file)]
     if entries:

@@ -6,7 +6,7 @@ import pyarrow as pa
 from deltalake import Schema
 
 from pvtt_flow.dataset.snapshot import Snapshot
-from pvtt_flow.dataset.tables import KEY, SCHEMAS
+from pvtt_flow.dataset.tables import SCHEMAS
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.uris import redact_uri
 
@@ -18,7 +18,7 @@ def check_columns(snapshot: Snapshot) -> None:
         if others := other_columns(snapshot, name):
             uri = redact_uri(snapshot.uri)
             raise PreflightError(
-                f"{KEY}: the table {name!r} of {uri} must have the columns of this version, got "
+                f"the table {name!r} of {uri} must have the columns of this version, got "
                 f"others ({', '.join(others)}) of an older version; run `pvtt-flow upgrade {uri}`"
             )
 
@@ -29,7 +29,7 @@ def check_not_newer(snapshot: Snapshot) -> None:
         found = pa.struct(pa.schema(snapshot.table(name).schema().to_arrow()))
         if unknown := list(_unknown(found, pa.struct(schema), "")):
             raise PreflightError(
-                f"{KEY}: the table {name!r} of {redact_uri(snapshot.uri)} must have the columns of "
+                f"the table {name!r} of {redact_uri(snapshot.uri)} must have the columns of "
                 f"this version, got others ({', '.join(unknown)}) of a newer version; upgrade "
                 "pvtt_flow or choose another folder"
             )

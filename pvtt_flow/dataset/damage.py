@@ -8,7 +8,6 @@ import pyarrow.dataset as ds
 
 from pvtt_flow.errors import DamageError, PvttFlowError
 from pvtt_flow.storage.arrow_files import uri_on
-from pvtt_flow.storage.files import KEY
 from pvtt_flow.storage.store_errors import error_name, is_transient
 from pvtt_flow.storage.uris import redact_uri
 
@@ -37,7 +36,7 @@ def damaged(root: str, path: str, cause: BaseException) -> DamagedFileError:
     found = "must exist, got none" if is_lost else "must be as it was written, got other bytes"
     dataset, _, table = root.rpartition("/")
     error = DamagedFileError(
-        f"{KEY}: the file {redact_uri(f'{root}/{path}')} {found}; "
+        f"the file {redact_uri(f'{root}/{path}')} {found}; "
         f"run `pvtt-flow check {redact_uri(dataset)}`"
     )
     error.table, error.path = table, path

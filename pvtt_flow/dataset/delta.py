@@ -1,6 +1,6 @@
 """Delta tables of a dataset: look for them, create and open them.
 
-Errors name the config key `$.output.uri`.
+Errors name the config key `$.output.uri` before a run, and only the uri for those who read.
 """
 
 from functools import partial
@@ -16,19 +16,20 @@ from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.uris import local_path, redact_uri
 
 
-def tables_exist(uri: str) -> bool:
+def tables_exist(uri: str, *, key: str | None = KEY) -> bool:
     """Return whether all tables exist at `uri`.
 
-    Raises PreflightError if the store cannot tell, or if the uri has a character that parts of
+    `key` is the config key of the uri, for errors; None for a uri that is no config's. Raises
+    PreflightError if the store cannot tell, or if the uri has a character that parts of
     delta-rs take for syntax: they would write to one place and read from another.
     """
     refused = "#?%" if local_path(uri) else "#?%:"
     if set(refused) & set(uri.partition("://")[2] or uri):
         raise PreflightError(
-            f"{KEY}: the uri of a dataset must have none of the characters {refused}, got "
+            f"the uri of a dataset must have none of the characters {refused}, got "
             f"{redact_uri(uri)}; choose another folder"
         )
-    with preflight(KEY, "dataset", uri):
+    with preflight(key, "dataset", uri):
         files, path = filesystem(uri)
         try:
             return all(
@@ -58,11 +59,11 @@ def make_tables(uri: str) -> None:
 def open_table(uri: str, name: str, version: int | None = None) -> DeltaTable:
     """Open a table of the dataset at `uri`, at `version` or the latest."""
     table_uri = delta_uri(f"{uri}/{name}")
-    with preflight(KEY, "dataset", uri), naming_entries(uri, name):
+    with preflight(None, "dataset", uri), naming_entries(uri, name):
         try:
             return with_retries(lambda: DeltaTable(table_uri, version, delta_options(uri)))
         except TableNotFoundError:
             raise PreflightError(
-                f"{KEY}: no dataset at {redact_uri(uri)}: it has no table {name!r}; "
+                f"no dataset at {redact_uri(uri)}: it has no table {name!r}; "
                 "correct the uri, or start a run, which creates the dataset"
             ) from None

@@ -10,7 +10,7 @@ from pvtt_flow.dataset.delta import open_table, tables_exist
 from pvtt_flow.dataset.file_actions import actions_between
 from pvtt_flow.dataset.log_entries import naming_entries
 from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
-from pvtt_flow.dataset.tables import KEY, MASKLETS, VIDEOS
+from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
 from pvtt_flow.dataset.transactions import Transaction, commit, oldest_version
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.uris import normalize_uri, redact_uri
@@ -45,7 +45,7 @@ def open_snapshot(uri: str, version: int | None = None, *, at: datetime | None =
     if version is not None and at is not None:
         raise ValueError(f"give a version or a time, not both, got {version} and {at}")
     uri = normalize_uri(uri)
-    tables_exist(uri)  # its errors say more about buckets than delta-rs does
+    tables_exist(uri, key=None)  # its errors say more about buckets than delta-rs does
     if at is not None:
         version = version_at(uri, at)
     if version is not None:
@@ -71,7 +71,7 @@ def version_at(uri: str, at: datetime) -> int:
     before = [version for version, time in times if time <= at]
     if not before:
         raise PreflightError(
-            f"{KEY}: the time must be at or after {times[0][1]:%Y-%m-%d %H:%M:%SZ}, when "
+            f"the time must be at or after {times[0][1]:%Y-%m-%d %H:%M:%SZ}, when "
             f"{redact_uri(uri)} was created, got {at:%Y-%m-%d %H:%M:%SZ}"
         )
     return before[-1]
@@ -94,12 +94,11 @@ def check_version(uri: str, version: int) -> None:
     oldest, latest = oldest_version(videos), videos.version()
     if not 0 <= version <= latest:
         raise PreflightError(
-            f"{KEY}: the version of {redact_uri(uri)} must be in [{oldest}, {latest}], "
-            f"got {version}"
+            f"the version of {redact_uri(uri)} must be in [{oldest}, {latest}], got {version}"
         )
     if version < oldest:
         raise PreflightError(
-            f"{KEY}: the version of {redact_uri(uri)} must be in [{oldest}, {latest}], "
+            f"the version of {redact_uri(uri)} must be in [{oldest}, {latest}], "
             f"got {version}, whose files have been vacuumed"
         )
 
@@ -112,7 +111,7 @@ def restore(uri: str, version: int) -> int:
     def transaction(snapshot: Snapshot) -> Transaction:
         if any(target.table(n).schema() != snapshot.table(n).schema() for n in (VIDEOS, MASKLETS)):
             raise PreflightError(
-                f"{KEY}: the version must have the columns of the latest one, got {version}, which "
+                f"the version must have the columns of the latest one, got {version}, which "
                 "is from before an upgrade; it can be read but not restored"
             )
         return Transaction(

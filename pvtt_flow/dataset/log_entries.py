@@ -14,7 +14,6 @@ from typing import Any
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pvtt_flow.errors import DamageError
-from pvtt_flow.storage.files import KEY
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import is_transient
@@ -37,7 +36,7 @@ def naming_entries(uri: str, table: str) -> Iterator[None]:
         if entry is None:
             raise
         raise DamageError(
-            f"{KEY}: the log entry {redact_uri(entry)} must be as it was written, got another or "
+            f"the log entry {redact_uri(entry)} must be as it was written, got another or "
             f"none; run `pvtt-flow check {redact_uri(uri)}`"
         ) from error
 

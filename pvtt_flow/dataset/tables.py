@@ -130,7 +130,7 @@ def read_file(
     except Exception as error:
         if is_damage(error):
             raise damaged(root, path, error) from error
-        raise StoreError(f"{KEY}: rows must be read, but {describe(error, uri)}") from error
+        raise StoreError(f"rows must be read, but {describe(error, uri)}") from error
 
 
 def _write(uri: str, rows: pa.Table) -> int:

@@ -25,7 +25,7 @@ def check_writable(uri: str) -> None:
     try:
         with_retries(lambda: _write(probe, b"A run started here."))
     except Exception as error:  # noqa: BLE001  see write_bytes
-        raise refusal(f"{KEY}: a file must be written, but", error, probe) from None
+        raise refusal(f"{KEY}: a file must be written, but ", error, probe) from None
     # With permission to write but not to delete, one small file stays, with the same name each
     # time.
     with suppress(Exception):

@@ -119,8 +119,8 @@ def delta_options(uri: str) -> dict[str, str]:
 
 
 @contextmanager
-def preflight(key: str, what: str, uri: str) -> Iterator[None]:
-    """Turn foreign errors inside into the `refusal` about the config value at `key`.
+def preflight(key: str | None, what: str, uri: str) -> Iterator[None]:
+    """Turn foreign errors inside into the `refusal` about the config value at `key`, if it has one.
 
     `what` names the thing that must exist at the uri, such as "dataset".
     """
@@ -129,7 +129,7 @@ def preflight(key: str, what: str, uri: str) -> Iterator[None]:
     except PvttFlowError:
         raise
     except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
-        raise refusal(f"{key}:", error, uri, what) from None
+        raise refusal("" if key is None else f"{key}: ", error, uri, what) from None
 
 
 def refusal(
@@ -140,4 +140,4 @@ def refusal(
     A StoreError if the same request may succeed later, else a PreflightError: the user must act.
     """
     family = StoreError if is_transient(error) else PreflightError
-    return family(f"{rule} {describe(error, uri, what)}")
+    return family(f"{rule}{describe(error, uri, what)}")

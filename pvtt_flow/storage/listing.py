@@ -106,7 +106,7 @@ def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
     ]
     if refused and not any(isinstance(result, ObjectInfo) for result in results):
         uri, error = refused[0]
-        raise refusal(f"{KEY}:", error, uri, "video")
+        raise refusal(f"{KEY}: ", error, uri, "video")
     return [
         result if isinstance(result, ObjectInfo) else ObjectInfo(uri, "", 0)
         for uri, result in zip(uris, results, strict=True)

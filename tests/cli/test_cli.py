@@ -164,7 +164,7 @@ def test_a_dataset_that_is_not_there(tmp_path: Path, command: tuple[str, ...]) -
     name, *rest = command
     ended = pvtt_flow(name, tmp_path / "none", *rest)
     assert ended.code == 2
-    assert ended.err.startswith(f"error: $.output.uri: no dataset at {tmp_path / 'none'}")
+    assert ended.err.startswith(f"error: no dataset at {tmp_path / 'none'}")
     assert not (tmp_path / "none").exists()
 
 

@@ -102,7 +102,7 @@ def test_an_error_names_the_file(dataset: Dataset, name: str) -> None:
     file = file_of(dataset, table)
     flip_in_column(file, column)
     said = (
-        f"$.output.uri: the file {file} must be as it was written, got other bytes; "
+        f"the file {file} must be as it was written, got other bytes; "
         f"run `pvtt-flow check {dataset.uri}`"
     )
     with pytest.raises(DamagedFileError, match=f"^{re.escape(said)}$"):

@@ -148,7 +148,7 @@ def test_a_command_names_the_lost_file(dataset: Dataset, command: str) -> None:
     ended = pvtt_flow(*command.format(d=dataset.uri, one=ONE).split())
     assert ended.code == 1
     advice = f"run `pvtt-flow check {dataset.uri}`"
-    assert ended.err == f"error: $.output.uri: the file {file} must exist, got none; {advice}\n"
+    assert ended.err == f"error: the file {file} must exist, got none; {advice}\n"
 
 
 def test_show_names_a_lost_file_of_masks(dataset: Dataset) -> None:

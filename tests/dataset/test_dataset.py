@@ -327,7 +327,7 @@ def test_opening_a_missing_dataset_or_version(
     for uri, message in cases:
         with pytest.raises(PreflightError) as caught:
             open_dataset(uri)
-        assert str(caught.value).startswith("$.output.uri: ")
+        assert "$." not in str(caught.value), "the uri is no config's"
         assert message in str(caught.value)
     with pytest.raises(PreflightError, match=r"the version of .* must be in \[0, 0\], got 9"):
         open_dataset(local.uri, 9)

@@ -148,7 +148,7 @@ def test_an_unknown_table_is_refused(dataset: Dataset) -> None:
 
 
 def test_a_missing_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PreflightError, match=r"^\$.output.uri: no dataset at "):
+    with pytest.raises(PreflightError, match=r"^no dataset at "):
         open_dataset(str(tmp_path))
 
 

@@ -90,7 +90,7 @@ def test_an_older_dataset_is_not_written_before_an_upgrade(dataset: Dataset) -> 
     with pytest.raises(PreflightError) as caught:
         dataset.ensure()
     assert str(caught.value) == (
-        f"$.output.uri: the table 'masklets' of {dataset.uri} must have the columns of this "
+        f"the table 'masklets' of {dataset.uri} must have the columns of this "
         "version, got others (prompts) of an older version; run "
         f"`pvtt-flow upgrade {dataset.uri}`"
     )
