@@ -293,7 +293,7 @@ class ShotRecord:
     prompts: tuple[Prompt, ...] = ()
     masklets: tuple[Masklet, ...] = ()
     num_frames: int = 0
-    """Number of frames that were decoded and tracked in this shot."""
+    """Number of processed frames: those of the shot that sampling takes."""
     flags: tuple[VideoFlag, ...] = ()
     failure: Failure | None = None
     timings: Timings = field(default_factory=Timings)
@@ -340,7 +340,7 @@ class VideoRecord:
     fps_den: int | None
     duration_ns: int | None
     num_frames: int
-    """Number of frames that were decoded and tracked."""
+    """Number of processed frames: those that sampling takes, also in shots without a product."""
     num_shots: int
     num_masklets: int
     flags: tuple[VideoFlag, ...]

@@ -23,6 +23,8 @@ class Summary:
     num_shots: int = 0
     num_masklets: int = 0
     num_frames: int = 0
+    num_tracked_frames: int = 0
+    """Number of frames of shots with a product."""
     wall_s: float = 0.0
     """Seconds from the first row to the last commit, loading of models included."""
     propagate_s: float = 0.0
@@ -68,11 +70,12 @@ class Summary:
     def _add_slot_utilization(self, num_frames: int, slot_utilization: float) -> None:
         """Update the harmonic mean over frames: a step that uses more slots has more frames."""
         if num_frames and slot_utilization:
-            before = self.num_frames - num_frames
+            before = self.num_tracked_frames
             steps = (
                 before / self.slot_utilization if before else 0
             ) + num_frames / slot_utilization
-            self.slot_utilization = self.num_frames / steps
+            self.num_tracked_frames += num_frames
+            self.slot_utilization = self.num_tracked_frames / steps
 
     @property
     def failure_fraction(self) -> float:

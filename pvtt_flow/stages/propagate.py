@@ -8,7 +8,7 @@ from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.tracker import Tracker
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
-from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot
+from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot, sampled_times
 from pvtt_flow.types import Shot, ShotRecord, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
@@ -33,7 +33,7 @@ class Propagate:
         self._decoder = decoder or InProcessDecoder()
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
-        """Track the shots one after the other; a shot without prompts is returned unchanged."""
+        """Track the shots one after the other; of a shot without prompts, count the frames."""
         return [
             tracked
             for record in records
@@ -41,8 +41,10 @@ class Propagate:
         ]
 
     def _propagate(self, record: ShotRecord) -> Sequence[ShotRecord]:
-        if not record.prompts or record.shot is None or record.video is None:
+        if record.shot is None or record.video is None:
             return [record]
+        if not record.prompts:
+            return [replace(record, num_frames=len(sampled_times(record.shot, self._sampling)))]
         return [self._track(record, record.shot, record.video)]
 
     def _track(self, record: ShotRecord, shot: Shot, video: Video) -> ShotRecord:

@@ -129,9 +129,10 @@ def test_the_summary_counts_finished_videos() -> None:
 
 def test_slot_utilization_is_averaged_over_frames() -> None:
     summary = Summary(run_id="run", num_planned=3, plan={})
-    for num_frames, slot_utilization in ((0, 0.0), (10, 0.5), (30, 1.0), (0, 0.0)):
+    for num_frames, slot_utilization in ((0, 0.0), (10, 0.5), (30, 1.0), (20, 0.0)):
         timings = replace(SHOT.timings, slot_utilization=slot_utilization)
         summary.add_shot(replace(SHOT, num_frames=num_frames, timings=timings))
+    assert (summary.num_frames, summary.num_tracked_frames) == (60, 40)
     assert summary.slot_utilization == pytest.approx(40 / (10 / 0.5 + 30 / 1.0))
 
 

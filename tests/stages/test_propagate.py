@@ -184,10 +184,11 @@ def test_slot_utilization_is_reported(clip: Path) -> None:
     assert done.timings.slot_utilization == 0.5
 
 
-def test_failed_and_empty_shots_pass_unchanged(clip: Path) -> None:
+def test_failed_shots_pass_unchanged_and_empty_ones_with_their_frames(clip: Path) -> None:
     empty = inspected(clip)
-    stage = Propagate(FakeTracker(box_at), EVERY_FRAME, DEFAULT_LIMITS)
-    assert stage([FAILED, empty]) == [FAILED, empty]
+    for sampling, num_frames in ((EVERY_FRAME, NUM_FRAMES), (SamplingParams(stride=3), 3)):
+        stage = Propagate(FakeTracker(box_at), sampling, DEFAULT_LIMITS)
+        assert stage([FAILED, empty]) == [FAILED, replace(empty, num_frames=num_frames)]
 
 
 def test_a_tracker_that_breaks_fails_one_shot_only(clip: Path) -> None:
