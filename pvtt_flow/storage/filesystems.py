@@ -14,7 +14,7 @@ import fsspec
 
 from pvtt_flow.errors import PreflightError, PvttFlowError, StoreError
 from pvtt_flow.storage.store_errors import describe, is_transient
-from pvtt_flow.storage.uris import HTTP, local_path, s3_endpoint
+from pvtt_flow.storage.uris import HTTP, local_path, s3_endpoint, store_of
 
 _S3 = ("s3://", "s3a://")
 # Options by which fsspec's implementations read without credentials.
@@ -33,8 +33,10 @@ _SIGNED_BUCKETS = "PVTT_FLOW_SIGNED_BUCKETS"
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 
 
-def filesystem(uri: str) -> tuple[Any, str]:
+def filesystem(uri: str, *, anonymous: bool = False) -> tuple[Any, str]:
     """Return the fsspec filesystem of a uri and the path in it; listings are never cached.
+
+    Of a bucket, `anonymous` gives one without credentials.
 
     Every character of a name is part of it: `cc::dd` is one folder, and no chain of filesystems as
     in `fsspec.url_to_fs`.
@@ -51,8 +53,8 @@ def filesystem(uri: str) -> tuple[Any, str]:
     if uri.startswith(HTTP):
         # Ranges of a compressed answer would be ranges of other bytes.
         options |= {"headers": {"Accept-Encoding": "identity"}}
-    if _is_anonymous(uri):
-        options |= _ANONYMOUS[uri.partition("://")[0]]
+    if anonymous or _is_anonymous(uri):
+        options |= _ANONYMOUS.get(uri.partition("://")[0], {})
     files = implementation(use_listings_cache=False, **options)
     return files, str(implementation._strip_protocol(uri))
 
@@ -63,20 +65,14 @@ def read_anonymously(*, anonymous: bool, except_for: Iterable[str]) -> None:
     The buckets of the uris `except_for` keep the credentials of the environment.
     """
     if anonymous:
-        os.environ[_SIGNED_BUCKETS] = " ".join(sorted({_bucket(uri) for uri in except_for}))
+        os.environ[_SIGNED_BUCKETS] = " ".join(sorted({store_of(uri) for uri in except_for}))
     else:
         os.environ.pop(_SIGNED_BUCKETS, None)
 
 
 def _is_anonymous(uri: str) -> bool:
     signed = os.environ.get(_SIGNED_BUCKETS)
-    is_bucket = uri.partition("://")[0] in _ANONYMOUS
-    return is_bucket and signed is not None and _bucket(uri) not in signed.split(" ")
-
-
-def _bucket(uri: str) -> str:
-    scheme, _, path = uri.partition("://")
-    return f"{scheme}://{path.partition('/')[0]}"
+    return signed is not None and store_of(uri) not in signed.split(" ")
 
 
 def _s3_options() -> dict[str, Any]:

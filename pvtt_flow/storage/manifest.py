@@ -16,10 +16,18 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids, rle
+from pvtt_flow.errors import PreflightError
 from pvtt_flow.params import Params, broken_rule
-from pvtt_flow.storage.manifest_rows import manifest_error, read_rows
+from pvtt_flow.storage.filesystems import filesystem, preflight
+from pvtt_flow.storage.manifest_rows import KEY, manifest_error, read_rows
 from pvtt_flow.storage.manifest_values import attributes_of, integral, is_null, number_as_text
-from pvtt_flow.storage.uris import HTTP, expand_user, normalize_uri
+from pvtt_flow.storage.uris import (
+    HTTP,
+    expand_user,
+    normalize_uri,
+    store_of,
+    uri_without_signature,
+)
 from pvtt_flow.storage.video_names import name_from, video_uri
 from pvtt_flow.types import AddProducts, Prompt
 
@@ -139,8 +147,12 @@ def read_manifest(uri: str) -> list[Entry]:
     uri = normalize_uri(uri)
     entries: list[Entry] = []
     first_place: dict[tuple[str, str], str] = {}
+    stores: set[str] = set()
     for where, raw in read_rows(uri):
         entry = _entry(uri, where, raw)
+        if (store := store_of(entry.uri)) not in stores:
+            _check_store(uri, where, entry.uri)
+            stores.add(store)
         unique = (("uri", video_uri(entry.uri)), ("id", "" if entry.name else entry.video_id))
         for key, value in filter(operator.itemgetter(1), unique):
             if (first := first_place.setdefault((key, value), where)) != where:
@@ -177,9 +189,20 @@ def _entry(manifest: str, where: str, raw: dict[str, Any]) -> Entry:
         _check_uri(row.uri)
         uri, name = _resolve(manifest, row.uri)
     except ValueError as error:
-        raise manifest_error(manifest, where, f"uri {error}, got {row.uri!r}") from None
+        raise manifest_error(
+            manifest, where, f"uri {error}, got {uri_without_signature(row.uri)!r}"
+        ) from None
     video_id, name = (row.id, "") if row.id else (ids.video_id(name), name)
     return Entry(uri, video_id, name, prompts, shots, row.add_products, attributes)
+
+
+def _check_store(manifest: str, where: str, uri: str) -> None:
+    """Raise ConfigError if there is no filesystem for a video's uri."""
+    try:
+        with preflight(KEY, "video", uri):
+            filesystem(uri)
+    except PreflightError as error:
+        raise manifest_error(manifest, where, str(error).removeprefix(f"{KEY}: ")) from None
 
 
 def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
@@ -262,6 +285,8 @@ def _check_uri(uri: str) -> None:
         raise ValueError("must name a video after ://")
     if scheme in _BUCKETS and not rest.strip("/").partition("/")[2]:
         raise ValueError("must name an object in the bucket")
+    if scheme == "file" and not rest.startswith(("/", "localhost/")):
+        raise ValueError("must have an absolute path after file://")
     if uri.startswith(HTTP):
         try:
             has_host = urlsplit(uri).hostname and urlsplit(uri).port != 0

@@ -59,6 +59,12 @@ def normalize_uri(uri: str) -> str:
     return uri_of(path) if path is not None else uri.rstrip("/")
 
 
+def store_of(uri: str) -> str:
+    """Return scheme and bucket or host of a remote uri; "" for a local one."""
+    scheme, separator, path = uri.partition("://")
+    return f"{scheme}://{path.partition('/')[0]}" if separator else ""
+
+
 def redact_uri(uri: str) -> str:
     """Remove user names, passwords and queries from a uri, for messages."""
     bare = uri_without_signature(uri)

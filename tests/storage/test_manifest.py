@@ -288,10 +288,23 @@ def test_missing_manifest(tmp_path: Path) -> None:
         read_manifest(str(tmp_path / "m.csv"))
 
 
-def test_unknown_scheme(tmp_path: Path) -> None:
-    uri = write(tmp_path / "m.jsonl", [{"uri": "ftpx://me:secret@host/a.mp4"}])
-    with pytest.raises(PreflightError, match=r"no filesystem for ftpx://host/"):
-        list_sources(InputParams(uri=uri))
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        ("ftpx://me:secret@host/a.mp4", "no filesystem for ftpx://host/a.mp4; install the fsspec"),
+        ("S3://bucket/a.mp4", "no filesystem for S3://bucket/a.mp4; install the fsspec package"),
+        ("reference://a.mp4", "reference://a.mp4 failed with TypeError"),
+        ("file://a.mp4", "uri must have an absolute path after file://, got 'file://a.mp4'"),
+        ("https://me:secret@/a.mp4?sig=secret", "uri must name a host, got 'https:///a.mp4'"),
+    ],
+)
+def test_a_uri_that_nothing_opens(tmp_path: Path, uri: str, problem: str) -> None:
+    manifest = write(tmp_path / "m.jsonl", [{"uri": "a.mp4"}, {"uri": "s3://b/c"}, {"uri": uri}])
+    with pytest.raises(ConfigError) as caught:
+        read_manifest(manifest)
+    said = str(caught.value)
+    assert said.startswith(f"$.input.uri: manifest {manifest} line 3: {problem}")
+    assert "secret" not in said
 
 
 @pytest.mark.parametrize("text", [False, True])
