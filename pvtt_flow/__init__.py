@@ -192,15 +192,19 @@ def decode_mask(rle: str, height_px: int, width_px: int) -> "NDArray[np.bool_]":
     return decode(rle, height_px, width_px)
 
 
-def read_frames(uri: str, frame_indices: Iterable[int]) -> "dict[int, Frame]":
+def read_frames(
+    uri: str, frame_indices: Iterable[int], *, anonymous: bool = False
+) -> "dict[int, Frame]":
     """Read frames of a video by index, in display orientation; all of them are held in memory.
+
+    `anonymous` reads a public bucket without credentials.
 
     Raises DataError if the video cannot be read or has no such frame.
     """
     from pvtt_flow.storage.streams import open_binary
     from pvtt_flow.video.read import read_frames_at_indices
 
-    with open_binary(uri) as file:
+    with open_binary(uri, anonymous=anonymous) as file:
         return read_frames_at_indices(file, frame_indices)
 
 

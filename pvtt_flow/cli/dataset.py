@@ -25,12 +25,18 @@ def preview(
     out: Annotated[Path, typer.Option(help="Folder for the mp4 and the picture.")] = Path(
         "previews"
     ),
+    anonymous: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--anonymous", help="Read a public bucket without credentials."),
+    ] = False,
 ) -> None:
     """Draw the masks of one video into an mp4 and a contact sheet."""
     from pvtt_flow import open_dataset
     from pvtt_flow.cli.video_preview import write_video_preview
+    from pvtt_flow.storage.filesystems import read_anonymously
 
     opened = open_dataset(dataset, include_gone=True)
+    read_anonymously(anonymous=anonymous, except_for=[opened.uri])
     write_video_preview(opened, find_video(opened, video), out, console())
 
 

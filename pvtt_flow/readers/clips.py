@@ -14,8 +14,9 @@ masks and boxes together:
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -44,11 +45,17 @@ class Clips(Dataset[Any]):
     """
 
     def __init__(
-        self, index: ClipIndex, transform: Transform | None, resolve_uri: ResolveUri | None
+        self,
+        index: ClipIndex,
+        transform: Transform | None,
+        resolve_uri: ResolveUri | None,
+        *,
+        anonymous: bool = False,
     ) -> None:
         self.index = index
         self._transform = transform
-        self.resolve_uri = resolve_uri
+        self._resolve_uri = resolve_uri
+        self._anonymous = anonymous
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,9 +66,13 @@ class Clips(Dataset[Any]):
         clip = self.index.clip(number % len(self))
         location = self.index.row(clip.masklet)
         row = MaskletRow(self.index.root, location)
-        frames = list(frames_of(location, row.times(clip.positions), self.resolve_uri))
+        frames = list(self.frames_of(location, row.times(clip.positions)))
         sample = row.sample(clip.positions, frames)
         return self.transformed(sample)
+
+    def frames_of(self, source: Mapping[str, Any], wanted: Sequence[FrameTime]) -> Iterator[Frame]:
+        """Decode the frames of a source at some times, on demand."""
+        return frames_of(source, wanted, self._resolve_uri, anonymous=self._anonymous)
 
     def transformed(self, sample: Sample) -> Any:
         """Apply the transform to a sample."""
@@ -123,9 +134,7 @@ class ClipStream(IterableDataset[Any]):
             for row, masklet in zip(rows, masklets, strict=True)
             for clip in self.clips.index.clips_of(int(masklet))
         ]
-        return _decode_in_one_pass(
-            clips, lambda times: frames_of(locations[0], times, self.clips.resolve_uri)
-        )
+        return _decode_in_one_pass(clips, partial(self.clips.frames_of, locations[0]))
 
     def _videos_of_worker(self) -> NDArray[np.int64]:
         """Return the videos of this worker and rank, in the order of this epoch."""

@@ -117,13 +117,14 @@ class DatasetSnapshot:
         where: ds.Expression | None = None,
         transform: "Transform | None" = None,
         resolve_uri: "ResolveUri | None" = None,
+        anonymous: bool = False,
     ) -> "Clips":
         """Return the clips of masklets as a torch dataset; its `stream` gives an iterable one.
 
         A clip has `num_frames` frames of a masklet, `stride` frames apart; the next one starts
         `hop` frames later, by default where this one ends. `num_frames=None` makes one clip of each
         whole masklet. `resolve_uri` maps a source's uri in the dataset to its present uri, for
-        copies on local disks.
+        copies on local disks. `anonymous` reads videos in public buckets without credentials.
         """
         from pvtt_flow.readers.clip_index import ClipIndex, Windows
         from pvtt_flow.readers.clips import Clips
@@ -132,4 +133,4 @@ class DatasetSnapshot:
         root = f"{self.uri}/{MASKLETS}"
         scans = self._scans[MASKLETS], self._scans[VIDEOS]
         index = ClipIndex(root, *scans, windows, where, self._there)
-        return Clips(index, transform, resolve_uri)
+        return Clips(index, transform, resolve_uri, anonymous=anonymous)

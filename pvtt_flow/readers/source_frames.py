@@ -16,22 +16,28 @@ ResolveUri: TypeAlias = Callable[[str], str]
 
 
 def frames_of(
-    source: Mapping[str, Any], wanted: Sequence[FrameTime], resolve_uri: ResolveUri | None
+    source: Mapping[str, Any],
+    wanted: Sequence[FrameTime],
+    resolve_uri: ResolveUri | None,
+    *,
+    anonymous: bool = False,
 ) -> Generator[Frame]:
     """Decode the frames of a source (`uri`, `etag`, `size_bytes`) at some times, on demand.
+
+    `anonymous` reads a public bucket without credentials.
 
     Raises DataError of kind `source_changed` if the file is not the one that was processed, and
     the errors of `open_binary` and `read_frames_at_times`.
     """
     uri = resolve_uri(source["uri"]) if resolve_uri else source["uri"]
-    check_same(uri, source)
-    with open_binary(uri) as file:
+    check_same(uri, source, anonymous=anonymous)
+    with open_binary(uri, anonymous=anonymous) as file:
         yield from read_frames_at_times(file, wanted)
 
 
-def check_same(uri: str, source: Mapping[str, Any]) -> None:
+def check_same(uri: str, source: Mapping[str, Any], *, anonymous: bool = False) -> None:
     """Raise DataError of kind `source_changed` if `uri` has other content than was processed."""
-    info = stat_all([uri])[0]
+    info = stat_all([uri], anonymous=anonymous)[0]
     if not info.etag:
         return  # opening it raises the reason
     # A copy has another etag, and so has a file whose etag is a hash of its content.

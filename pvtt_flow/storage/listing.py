@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from glob import has_magic
 from os import walk
 from pathlib import Path, PurePosixPath
@@ -88,15 +89,15 @@ def _frame_folders_hint(files: list[ObjectInfo]) -> str:
     )
 
 
-def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
-    """Return the metadata of each uri, in order.
+def stat_all(uris: Sequence[str], *, anonymous: bool = False) -> list[ObjectInfo]:
+    """Return the metadata of each uri, in order; `anonymous` as in `filesystem`.
 
     An object that is missing, refused or impossible gets an empty etag. Raises StoreError if a
     store does not answer, and PreflightError if it refuses some objects and shows none.
     """
-    stores = [_open_store(uri) for uri in uris]
+    stores = [_open_store(uri, anonymous=anonymous) for uri in uris]
     with ThreadPoolExecutor(_STAT_THREADS) as pool:
-        results = list(pool.map(_stat, uris, stores))
+        results = list(pool.map(partial(_stat, anonymous=anonymous), uris, stores))
     refused = [
         (uri, result)
         for uri, result in zip(uris, results, strict=True)
@@ -113,17 +114,17 @@ def stat_all(uris: Sequence[str]) -> list[ObjectInfo]:
     ]
 
 
-def _open_store(uri: str) -> tuple[Any, str] | Path:
+def _open_store(uri: str, *, anonymous: bool) -> tuple[Any, str] | Path:
     """Return a local path, or filesystem and path of a remote uri; threads share its one client."""
     with preflight(KEY, "video", uri):
-        return local_path(uri) or filesystem(uri)
+        return local_path(uri) or filesystem(uri, anonymous=anonymous)
 
 
-def _stat(uri: str, store: tuple[Any, str] | Path) -> ObjectInfo | Exception:
+def _stat(uri: str, store: tuple[Any, str] | Path, *, anonymous: bool) -> ObjectInfo | Exception:
     with preflight(KEY, "video", uri):
         try:
             if frames := parse_frame_folder(uri):
-                return stat_folder(frames)
+                return stat_folder(frames, anonymous=anonymous)
             if isinstance(store, Path):
                 return objects.local(store)
             files, path = store

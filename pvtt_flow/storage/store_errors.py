@@ -61,7 +61,7 @@ def describe(error: BaseException, uri: str, what: str = "file") -> str:
         (_is_absent(error), f"no {what} at {where}; correct the uri"),
         (
             _is_a(error, _CREDENTIAL_ERRORS),
-            f"{where} needs credentials; set {_credentials(uri)}, or $.input.anonymous if public",
+            f"{where} needs credentials; set {_credentials(uri)}, or `anonymous` if it is public",
         ),
         (
             code == _WRONG_TIME,

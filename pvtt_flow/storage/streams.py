@@ -25,11 +25,14 @@ MAX_COPIED_BYTES = 50_000_000_000
 
 
 @contextmanager
-def open_binary(uri: str, *, max_bytes: int = MAX_COPIED_BYTES) -> Iterator[BinaryIO]:
+def open_binary(
+    uri: str, *, max_bytes: int = MAX_COPIED_BYTES, anonymous: bool = False
+) -> Iterator[BinaryIO]:
     """Open a seekable stream that fetches only the blocks that are read, never the whole file.
 
     Only from a web server that cannot send blocks, the whole file is copied to a disk; DataError of
-    kind `over_limit` if it has more than `max_bytes`.
+    kind `over_limit` if it has more than `max_bytes`. `anonymous` reads a public bucket without
+    credentials.
 
     A folder of frames is read as one file of pictures, whose attribute `pictures` describes them;
     opening it also raises the errors of `open_frames`.
@@ -38,22 +41,22 @@ def open_binary(uri: str, *, max_bytes: int = MAX_COPIED_BYTES) -> Iterator[Bina
     permitted, and StoreError if its store does not answer at all.
     """
     try:
-        inner = with_retries(lambda: _open(uri, max_bytes))
+        inner = with_retries(lambda: _open(uri, max_bytes, anonymous=anonymous))
     except Exception as error:  # noqa: BLE001  fsspec's implementations raise errors of any class
         raise _translate(error, uri) from None
     with inner:
         yield cast("BinaryIO", _TranslatingStream(inner, uri))
 
 
-def _open(uri: str, max_bytes: int) -> Any:
+def _open(uri: str, max_bytes: int, *, anonymous: bool) -> Any:
     if frames := parse_frame_folder(uri):
-        return open_frames(frames)
+        return open_frames(frames, anonymous=anonymous)
     path = local_path(uri)
     if path is not None:
         if path.exists() and not path.is_file():  # opening a pipe would block
             raise OSError(errno.EINVAL, "not a regular file")
         return path.open("rb")
-    files, remote = filesystem(uri)
+    files, remote = filesystem(uri, anonymous=anonymous)
     is_web = uri.startswith(HTTP)
     open_file = partial(open_web, files, max_bytes=max_bytes) if is_web else files.open
     return open_file(

@@ -31,19 +31,21 @@ class Processed:
     """Local copies."""
 
 
-def processed(folder: Path, s3: "S3Server | None" = None) -> Processed:
+def processed(folder: Path, s3: "S3Server | None" = None, *, public: bool = False) -> Processed:
     """Videos `a` (two products) and `b` (one, rejected), every second frame of each.
 
-    Dataset and videos are in the folder or, with a server, in a bucket.
+    Dataset and videos are in the folder or, with a server, in a bucket; with `public`, only the
+    videos are in a bucket, which everyone may read.
     """
-    root = s3.bucket() if s3 else str(folder)
+    bucket = s3.bucket("public" if public else "bucket") if s3 else ""
+    root = str(folder) if public else bucket or str(folder)
     dataset = Dataset(f"{root}/dataset")
     dataset.ensure()
     videos = folder / "videos"
     videos.mkdir()
     for name, num_objects, presence in (("a", 2, 0.9), ("b", 1, 0.1)):
         path = write_clip(videos / f"{name}.mp4", NUM_FRAMES, options={"g": "10", "bf": "2"})
-        uri = s3.put(path, f"{root}/videos/{path.name}") if s3 else str(path)
+        uri = s3.put(path, f"{bucket}/videos/{path.name}") if s3 else str(path)
         frames = read(path)[::STRIDE]
         rows = [_masklet(name, object_id, frames, presence) for object_id in range(num_objects)]
         (found,) = stat_all([uri])

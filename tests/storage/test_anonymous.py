@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import s3fs
+import torch
 
+from pvtt_flow import open_dataset, read_frames
 from pvtt_flow.config.loading import parse
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.errors import DataError, PreflightError
@@ -16,8 +18,11 @@ from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.video.probe import probe
+from tests.cli.terminal import pvtt_flow
 from tests.conftest import S3Server
-from tests.video.clip_maker import write_clip
+from tests.readers.sample_dataset import processed
+from tests.video.clip_maker import HEIGHT_PX, WIDTH_PX, write_clip
+from tests.video.frame_folder_maker import write_frame_folder
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +59,35 @@ def test_a_public_bucket(s3: S3Server, tmp_path: Path, monkeypatch: pytest.Monke
     use_input_credentials(config(public, output, anonymous=False))
     with pytest.raises(DataError, match="refused"), open_binary(uri):
         pass
+
+
+def test_readers_of_a_dataset(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = processed(tmp_path, s3, public=True)
+    frames_uri = f"{s3.bucket('public')}/mug"
+    for picture in write_frame_folder(tmp_path / "mug", range(3)).iterdir():
+        s3.put(picture, f"{frames_uri}/{picture.name}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of another store")
+    s3fs.S3FileSystem.clear_instance_cache()
+    dataset = open_dataset(made.uri)
+    clips = dataset.clips(5, anonymous=True)
+    (uri,) = (record.uri for record in dataset.find_videos("a"))
+    assert uri.startswith("s3://public")
+    first = clips[0]
+    assert first["frames"].shape == (5, 3, HEIGHT_PX, WIDTH_PX)
+    assert torch.equal(next(iter(clips.stream()))["frames"], first["frames"])
+    rgb = read_frames(uri, [0], anonymous=True)[0].rgb
+    assert torch.equal(first["frames"][0], torch.from_numpy(rgb.transpose(2, 0, 1).copy()))
+    assert list(read_frames(f"{frames_uri}/#fps=24", [2], anonymous=True)) == [2]
+    drawn = pvtt_flow("preview", made.uri, "a", "--out", tmp_path / "previews", "--anonymous")
+    assert (drawn.code, drawn.err) == (0, "")
+    assert (tmp_path / "previews" / "a.mp4").exists()
+
+    read_anonymously(anonymous=False, except_for=())
+    for read in (lambda: dataset.clips(5)[0], lambda: read_frames(uri, [0])):
+        with pytest.raises((DataError, PreflightError), match=r"access to .* was refused"):
+            read()
 
 
 def test_a_bucket_that_is_not_public(s3: S3Server, tmp_path: Path) -> None:

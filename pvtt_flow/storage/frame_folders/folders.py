@@ -63,15 +63,15 @@ def strip_fps(uri: str) -> str:
     return f"{frames.folder}/" if frames else uri
 
 
-def list_frames(folder: str) -> list[ObjectInfo]:
-    """List the numbered pictures of a folder, in no order.
+def list_frames(folder: str, *, anonymous: bool = False) -> list[ObjectInfo]:
+    """List the numbered pictures of a folder, in no order; `anonymous` as in `filesystem`.
 
     On a disk the list stops after MAX_FRAMES + 1. Raises the errors of the store.
     """
     path = local_path(folder)
     if path is not None:
         return _local_pictures(path)
-    files, remote = filesystem(folder)
+    files, remote = filesystem(folder, anonymous=anonymous)
     infos = with_retries(lambda: files.ls(remote, detail=True))
     return [
         object_info.remote(files.unstrip_protocol(info["name"]), info)
@@ -101,9 +101,9 @@ def folder_as_video(frames: FrameFolder, pictures: Iterable[ObjectInfo]) -> Obje
     return ObjectInfo(frames.uri, etag, sum(picture.size_bytes for picture in by_name))
 
 
-def stat_folder(frames: FrameFolder) -> ObjectInfo:
+def stat_folder(frames: FrameFolder, *, anonymous: bool = False) -> ObjectInfo:
     """List the folder again and return the video as one object; raises the errors of the store."""
-    return folder_as_video(frames, list_frames(frames.folder))
+    return folder_as_video(frames, list_frames(frames.folder, anonymous=anonymous))
 
 
 def group_by_folder(

@@ -99,15 +99,15 @@ class FrameStream(VirtualFile):
         )
 
 
-def open_frames(frames: FrameFolder) -> FrameStream:
-    """Open the pictures of a folder as one file.
+def open_frames(frames: FrameFolder, *, anonymous: bool = False) -> FrameStream:
+    """Open the pictures of a folder as one file; `anonymous` as in `filesystem`.
 
     Raises the errors of the store, and DataError: `not_a_video` for pictures that are not the
     frames of one video, `over_limit` for too many or too large ones, `unreadable` for one that may
     not be read.
     """
     where = redact_uri(frames.folder)
-    pictures = list_frames(frames.folder)
+    pictures = list_frames(frames.folder, anonymous=anonymous)
     if len(pictures) > MAX_FRAMES:
         raise _over(f"a folder of frames must have at most {MAX_FRAMES} pictures", where)
     coding, ordered = sorted_by_number(pictures, where)
@@ -117,7 +117,7 @@ def open_frames(frames: FrameFolder) -> FrameStream:
                             "is no regular file: check its permissions")  # fmt: skip
         if picture.size_bytes > MAX_PICTURE_BYTES:
             raise _over("a picture must have less than 2 GiB", redact_uri(picture.uri))
-    files, folder = filesystem(frames.folder)
+    files, folder = filesystem(frames.folder, anonymous=anonymous)
     listed = [(f"{folder}/{unquoted_name(p.uri)}", p.size_bytes) for p in ordered]
     return FrameStream(files, listed, coding, frames.rate)
 
