@@ -12,7 +12,7 @@ from av.format import Flags
 from av.video.frame import VideoFrame
 
 from pvtt_flow.core.timeline import NS_PER_S, to_ns
-from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo
+from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo, demux
 
 # FFmpeg's default for a stream without a frame rate.
 _FALLBACK_FPS = Fraction(25)
@@ -108,6 +108,10 @@ class FrameClock:
         self._last_ns = max(time_ns, self._last_ns)
         return self._last_ns
 
+    def skip(self, num_ticks: int) -> None:
+        """Let time pass after the last frame for a packet without one, as FFmpeg does."""
+        self._duration += num_ticks
+
     def _is_restart(self, time_ns: int, time_base: Fraction) -> bool:
         """Return whether the clock jumps between the last frame and this one."""
         if time_ns < self._last_ns:
@@ -172,7 +176,7 @@ def _measured_rate(opened: OpenVideo) -> Fraction | None:
     times: set[int] = set()
     num_bytes = 0
     with suppress(*FFMPEG_ERRORS):
-        for packet in islice(opened.container.demux(opened.stream), _MAX_MEASURED):
+        for packet in islice(demux(opened), _MAX_MEASURED):
             num_bytes += packet.size
             time = packet.pts if packet.dts is None else packet.dts
             if packet.size and time is not None:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
@@ -155,6 +156,24 @@ def open_container(
                 unused.discard = Discard.all
         is_picture_sequence = getattr(file, "pictures", None) is not None
         yield OpenVideo(recording, container, stream, timer, is_picture_sequence)
+
+
+def demux(opened: OpenVideo) -> "Iterator[Packet[VideoStream]]":
+    """Yield the packets of the stream from the present position on, and an empty one at its end."""
+    has_ended = False
+    try:
+        for packet in opened.container.demux(opened.stream):
+            has_ended = is_end_of_stream(packet)
+            yield packet
+    except IndexError:
+        # PyAV also ends streams that have appeared in the middle, which it does not know.
+        if not has_ended:
+            raise
+
+
+def is_end_of_stream(packet: "Packet[VideoStream]") -> bool:
+    """Return whether this is the empty packet with which PyAV ends a stream."""
+    return packet.size == 0 and packet.dts is None
 
 
 def as_container(file: BinaryIO) -> BinaryIO | RawIOBase:

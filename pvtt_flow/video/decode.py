@@ -18,7 +18,14 @@ from pvtt_flow.types import Frame
 from pvtt_flow.video.clock import FrameClock
 from pvtt_flow.video.color.rgb import RgbConverter
 from pvtt_flow.video.conform import FrameConformer
-from pvtt_flow.video.container import FFMPEG_ERRORS, OpenVideo, ffmpeg_message
+from pvtt_flow.video.container import (
+    FFMPEG_ERRORS,
+    OpenVideo,
+    demux,
+    ffmpeg_message,
+    is_end_of_stream,
+)
+from pvtt_flow.video.formats.ogg import without_headers
 from pvtt_flow.video.formats.transport_stream import has_only_joins
 from pvtt_flow.video.limits import Limits
 
@@ -96,8 +103,10 @@ def decode_frames(
     codec = stream.codec_context.name
     if codec in _IMAGE_CODEC_OPTIONS:
         stream.codec_context.options = _IMAGE_CODEC_OPTIONS[codec]
-    packets = _packets(opened)
     clock, conform = FrameClock(opened), FrameConformer(opened, limits)
+    packets = _packets(opened)
+    if opened.container.format.name == "ogg":
+        packets = without_headers(opened, packets, clock)
     frame_index, first_ns, first, rgb_converter = 0, 0, None, None
     try:
         for decoded in decode_packets(opened, packets):
@@ -143,7 +152,7 @@ def decode_packets(
                 yield from unconfirmed
                 yield from _flush(stream, last_dts)
                 raise DecodeError(missing)
-            if packet.size == 0 and not _is_end_of_stream(packet):
+            if packet.size == 0 and not is_end_of_stream(packet):
                 # The decoder would take an empty sample for the end of the stream.
                 continue
             for frame in stream.decode(packet):
@@ -169,7 +178,7 @@ def _packets(opened: OpenVideo) -> "Iterator[Packet[VideoStream]]":
     """
     for _ in range(_MAX_INTERRUPTIONS):
         try:
-            yield from opened.container.demux(opened.stream)
+            yield from demux(opened)
         except BlockingIOError:
             opened.file.check_reads()
         else:
@@ -208,7 +217,7 @@ def _missing_data(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: in
 
     FFmpeg takes a file that ends between two packets for complete.
     """
-    if not _is_end_of_stream(packet):
+    if not is_end_of_stream(packet):
         return ""
     opened.file.check_reads()
     if "matroska" in opened.container.format.name:
@@ -222,11 +231,6 @@ def _missing_data(opened: OpenVideo, packet: "Packet[VideoStream]", last_dts: in
     if last_dts is not None and len(entries) and entries[-1].timestamp > last_dts:
         return "the file ends before the last frame of its own index"
     return ""
-
-
-def _is_end_of_stream(packet: "Packet[VideoStream]") -> bool:
-    """Return whether this is the empty packet with which PyAV ends a stream."""
-    return packet.size == 0 and packet.dts is None
 
 
 def _flush(stream: VideoStream, last_dts: int | None) -> Iterator[VideoFrame]:

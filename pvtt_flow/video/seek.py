@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from pvtt_flow.core.timeline import to_ns, to_ticks
 from pvtt_flow.video.clock import stored_ns
-from pvtt_flow.video.container import FFMPEG_ERRORS, ErrorRecordingFile, OpenVideo
+from pvtt_flow.video.container import FFMPEG_ERRORS, ErrorRecordingFile, OpenVideo, demux
 from pvtt_flow.video.decode import DecodeError, decode_packets
 
 # MP4 is sought by decoding time, so a seek can land on a keyframe that is presented too late.
@@ -98,7 +98,7 @@ def _seek(opened: OpenVideo, target: int) -> "Iterator[Packet[VideoStream]]":
             positions[:1] != [first_pos] or positions != sorted(positions)
         ):
             raise SeekNotExactError("the index is not in the order of the file")
-        yield from opened.container.demux(opened.stream)
+        yield from demux(opened)
     except FFMPEG_ERRORS as error:
         opened.file.check_reads()
         raise SeekNotExactError(str(error)) from error

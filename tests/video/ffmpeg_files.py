@@ -12,6 +12,7 @@ PYRAMID = ("-x264-params", "bframes=3:b-pyramid=normal:log-level=-1")
 OPEN_GROUPS = ("-x264-params", "open-gop=1:bframes=3:b-pyramid=normal:log-level=-1")
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=12")
 MPEG2 = ("-c:v", "mpeg2video", "-g", "12", "-bf", "2")
+THEORA = ("-c:v", "libtheora", "-q:v", "8")
 VP8 = ("-c:v", "libvpx", "-g", "12", "-deadline", "realtime", "-cpu-used", "8")
 
 

@@ -19,7 +19,9 @@ from tests.video.ffmpeg_files import (
     MPEG2,
     OPEN_GROUPS,
     PYRAMID,
+    THEORA,
     VP8,
+    ffmpeg,
     join,
     write_joined,
     write_pattern,
@@ -82,6 +84,8 @@ def test_frames_and_times_equal_ffmpegs(tmp_path: Path, always_seek: None, name:
         ("camera.m2ts", (*H264, *PYRAMID), (0, 0, 0)),
         ("disc.vob", MPEG2, (0, 0, 0)),
         ("tape.mpg", MPEG2, (0, 30, 0)),
+        ("theora.ogv", THEORA, (0, 0, 0)),
+        ("vp8.ogv", VP8, (0, 0, 0)),
     ],
 )
 def test_joined_recordings_go_on_as_in_ffmpeg(
@@ -98,6 +102,16 @@ def test_joined_recordings_go_on_as_in_ffmpeg(
     for frame, expected in zip(frames, ffmpegs, strict=True):
         # FFmpeg rounds to the ticks of the file.
         assert abs(frame.pts_ns - late_ns - expected.pts_ns) <= 12_000
+
+
+def test_a_joined_recording_with_sound_after_one_without(tmp_path: Path) -> None:
+    """PyAV ends the stream of the sound as well, which it has not seen at the start."""
+    silent = write_pattern(tmp_path / "silent.ogv", *THEORA)
+    loud = tmp_path / "loud.ogv"
+    ffmpeg("-i", silent, "-f", "lavfi", "-i", "sine=duration=1", "-c:v", "copy", loud)
+    path = join(tmp_path / "joined.ogv", [silent, loud])
+    assert decoded_hashes(path).truncated_at is None
+    assert len(decoded_hashes(path).frames) == 48
 
 
 def test_segments_that_do_not_start_with_a_keyframe(tmp_path: Path) -> None:
