@@ -46,8 +46,8 @@ def check(
         out.print(f"version {checked.version}: {checked.num_files} files are whole{how}")
         return
     if checked.version is None:
-        advice = "copy it back from a backup: entries of a log cannot be repaired"
-    elif repair:
+        raise typer.Exit(ExitCode.BAD)
+    if repair:
         repaired = forget_lost(uri, checked.damaged)
         out.print(
             f"version {repaired.version}: the next run processes {len(repaired.video_ids)} videos "
@@ -55,12 +55,11 @@ def check(
             soft_wrap=True,
         )
         return
-    else:
-        advice = (
-            f"copy what is lost back, or run pvtt-flow check {dataset} --repair; "
-            f"the next run then processes {len(checked.lost_video_ids)} videos again"
-        )
-    out.print(advice, soft_wrap=True)
+    out.print(
+        f"copy what is lost back, or run pvtt-flow check {dataset} --repair; "
+        f"the next run then processes {len(checked.lost_video_ids)} videos again",
+        soft_wrap=True,
+    )
     raise typer.Exit(ExitCode.BAD)
 
 

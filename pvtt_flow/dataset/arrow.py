@@ -8,7 +8,7 @@ A class with `LARGE_TEXT` has large_string for string; Delta has no such type.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -104,6 +104,22 @@ def item_of(hint: object) -> object:
     if len(args) != 2 or args[1] is not Ellipsis:
         raise TypeError(f"only `tuple[T, ...]` has an Arrow type, got {hint!r}")
     return args[0]
+
+
+def unknown_fields(found: pa.DataType, wanted: pa.DataType, path: str = "") -> Iterator[str]:
+    """Yield the paths of nested fields that `wanted` lacks or has with another type."""
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        yield from unknown_fields(found.value_type, wanted.value_type, path)
+    elif pa.types.is_struct(found) and pa.types.is_struct(wanted):
+        known = {field.name: field.type for field in wanted}
+        for field in found:
+            inner = f"{path}.{field.name}".removeprefix(".")
+            if field.name in known:
+                yield from unknown_fields(field.type, known[field.name], inner)
+            else:
+                yield inner
+    elif found != wanted:
+        yield path
 
 
 def attributes_array(values: Sequence[dict[str, str] | None]) -> pa.Array:

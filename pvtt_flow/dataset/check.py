@@ -9,18 +9,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pvtt_flow.dataset.checkpoints import damaged_checkpoints
 from pvtt_flow.dataset.damage import DamagedFileError
 from pvtt_flow.dataset.delta import tables_exist
 from pvtt_flow.dataset.file_actions import PARTITION, files_of
-from pvtt_flow.dataset.log_entries import LOG, damaged_entries
+from pvtt_flow.dataset.log_entries import damaged_entries
 from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
 from pvtt_flow.dataset.stats import HIGH, LOW
-from pvtt_flow.dataset.tables import BUCKET, MASKLETS, VIDEOS, bucket_of, read_file
+from pvtt_flow.dataset.tables import BUCKET, LOG, MASKLETS, VIDEOS, bucket_of, read_file
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.retry import with_retries
 
 # Threads mostly wait for the store.
 _THREADS = 8
+_COPY_BACK = "copy it back from a backup: entries of a log cannot be repaired"
 Damaged = Mapping[str, Collection[str]]
 """Paths of lost and damaged files, by table."""
 
@@ -41,7 +43,7 @@ class Checked:
     """Result of a check."""
 
     version: int | None
-    """Checked version, the latest; None if damaged logs cannot be read."""
+    """Checked version, the latest; None if a log is damaged."""
     num_files: int = 0
     findings: tuple[Finding, ...] = ()
     damaged: Damaged
@@ -52,16 +54,20 @@ class Checked:
 def check(uri: str, *, deep: bool = False, on_file: Callable[[], None] = lambda: None) -> Checked:
     """Look for lost and damaged files of the latest version, and for damaged entries of the logs.
 
-    Compares the sizes of files with the log; `deep` reads all files and verifies their checksums.
-    `on_file` is called after each file. Raises PreflightError and StoreError if the store cannot be
-    read.
+    Compares the sizes of files with the log; `deep` reads all files, verifies their checksums and
+    columns, and compares checkpoints of the logs with their entries. `on_file` is called after each
+    file. Raises PreflightError and StoreError if the store cannot be read.
     """
     if not tables_exist(uri, key=None):
         snapshot_at(uri)  # raises the reason
-    entries = [e for table in (VIDEOS, MASKLETS) for e in damaged_entries(uri, table, on_file)]
-    if entries:
-        broken = tuple(Finding(entry, "is lost or damaged") for entry in entries)
-        return Checked(version=None, findings=broken, damaged={})
+    tables = (VIDEOS, MASKLETS)
+    entries = [e for table in tables for e in damaged_entries(uri, table, on_file)]
+    broken = [Finding(entry, f"is lost or damaged; {_COPY_BACK}") for entry in entries]
+    if deep and not broken:
+        checkpoints = [c for table in tables for c in damaged_checkpoints(uri, table)]
+        broken = [Finding(c.uri, f"is damaged; {c.remedy}") for c in checkpoints]
+    if broken:
+        return Checked(version=None, findings=tuple(broken), damaged={})
     snapshot = snapshot_at(uri)
     problems = {
         table: dict(_problems(snapshot, table, deep=deep, on_file=on_file))
@@ -124,6 +130,7 @@ def _problems(
     files, folder = filesystem(root)
     found = with_retries(partial(files.find, folder, detail=True))
     sizes = {path: info["size"] for path, info in found.items()}
+    schema = pa.schema(log.schema().to_arrow())
 
     def problem_of(file: Mapping[str, Any]) -> str | None:
         path, wanted = file["path"], file["size_bytes"]
@@ -132,7 +139,7 @@ def _problems(
             return "is lost"
         if size_bytes != wanted:
             return f"has {size_bytes} bytes instead of {wanted}"
-        return _problem_inside(root, file) if deep else None
+        return _problem_inside(root, file, schema) if deep else None
 
     rows = files_of(log).to_pylist()
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -142,9 +149,9 @@ def _problems(
                 yield file["path"], problem
 
 
-def _problem_inside(root: str, file: Mapping[str, Any]) -> str | None:
+def _problem_inside(root: str, file: Mapping[str, Any], schema: pa.Schema) -> str | None:
     try:
-        num_rows = read_file(root, file["path"]).num_rows
+        num_rows = read_file(root, file["path"], schema=schema).num_rows
     except DamagedFileError:
         return "has other bytes than were written"
     wanted = file["num_records"]

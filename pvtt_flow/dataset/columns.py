@@ -1,10 +1,9 @@
 """Check whether the tables of a dataset have the columns of this version of pvtt_flow."""
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 from deltalake import Schema
 
+from pvtt_flow.dataset.arrow import unknown_fields
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import SCHEMAS
 from pvtt_flow.errors import PreflightError
@@ -27,7 +26,7 @@ def check_not_newer(snapshot: Snapshot) -> None:
     """Raise PreflightError if a table has columns or nested fields that this version lacks."""
     for name, schema in SCHEMAS.items():
         found = pa.struct(pa.schema(snapshot.table(name).schema().to_arrow()))
-        if unknown := list(_unknown(found, pa.struct(schema), "")):
+        if unknown := list(unknown_fields(found, pa.struct(schema))):
             raise PreflightError(
                 f"the table {name!r} of {redact_uri(snapshot.uri)} must have the columns of "
                 f"this version, got others ({', '.join(unknown)}) of a newer version; upgrade "
@@ -40,19 +39,3 @@ def other_columns(snapshot: Snapshot, name: str) -> list[str]:
     found = {field.name: field for field in snapshot.table(name).schema().fields}
     wanted = {field.name: field for field in Schema.from_arrow(SCHEMAS[name]).fields}
     return [n for n in sorted({*found, *wanted}) if found.get(n) != wanted.get(n)]
-
-
-def _unknown(found: pa.DataType, wanted: pa.DataType, path: str) -> Iterator[str]:
-    """Yield the paths of nested fields that `wanted` lacks or has with another type."""
-    if pa.types.is_list(found) and pa.types.is_list(wanted):
-        yield from _unknown(found.value_type, wanted.value_type, path)
-    elif pa.types.is_struct(found) and pa.types.is_struct(wanted):
-        known = {field.name: field.type for field in wanted}
-        for field in found:
-            inner = f"{path}.{field.name}".removeprefix(".")
-            if field.name in known:
-                yield from _unknown(field.type, known[field.name], inner)
-            else:
-                yield inner
-    elif found != wanted:
-        yield path

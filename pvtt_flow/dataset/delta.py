@@ -8,8 +8,8 @@ from functools import partial
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
-from pvtt_flow.dataset.log_entries import LOG, naming_entries
-from pvtt_flow.dataset.tables import BUCKET, KEY, SCHEMAS
+from pvtt_flow.dataset.log_entries import naming_entries
+from pvtt_flow.dataset.tables import BUCKET, KEY, LOG, SCHEMAS
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.filesystems import delta_options, delta_uri, filesystem, preflight
 from pvtt_flow.storage.retry import with_retries

@@ -106,22 +106,25 @@ def delete_videos(
     `_THREADS` files are in memory at one time.
     """
     ids = pa.array(sorted(video_ids), pa.string())
+    schema = pa.schema(table.schema().to_arrow())
     unread = frozenset(files_of(table, damaged)["path"].to_pylist())
     files = [f for f in _may_contain(files_of(table), ids).to_pylist() if f["path"] not in unread]
     with ThreadPoolExecutor(_THREADS) as pool:
-        parts = list(pool.map(lambda file: _delete_from_file(root, file, ids), files))
+        parts = list(pool.map(lambda file: _delete_from_file(root, file, ids, schema), files))
     removed = unread.union(*(actions.removed for actions in parts))
     return FileActions(removed, tuple(file for actions in parts for file in actions.added))
 
 
-def _delete_from_file(root: str, file: Mapping[str, Any], video_ids: pa.Array) -> FileActions:
+def _delete_from_file(
+    root: str, file: Mapping[str, Any], video_ids: pa.Array, schema: pa.Schema
+) -> FileActions:
     path = file["path"]
     is_deleted = pc.is_in(read_file(root, path, ["video_id"])["video_id"], video_ids)
     if not pc.any(is_deleted).as_py():
         return NO_ACTIONS
     if pc.all(is_deleted).as_py():
         return FileActions(frozenset({path}))
-    remaining = read_file(root, path).filter(pc.invert(is_deleted))
+    remaining = read_file(root, path, schema=schema).filter(pc.invert(is_deleted))
     return FileActions(frozenset({path}), (write_file(root, remaining, partition_of(file)),))
 
 

@@ -13,32 +13,39 @@ from typing import Any
 
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from pvtt_flow.dataset.checkpoints import damaged_checkpoints
+from pvtt_flow.dataset.tables import LOG
 from pvtt_flow.errors import DamageError
 from pvtt_flow.storage.filesystems import filesystem
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import is_transient
 from pvtt_flow.storage.uris import redact_uri
 
-LOG = "_delta_log"
 # Threads mostly wait for the store.
 _THREADS = 8
 
 
 @contextmanager
 def naming_entries(uri: str, table: str) -> Iterator[None]:
-    """Turn an error of delta-rs inside into a DamageError, if an entry of the log is the cause."""
+    """Turn an error of delta-rs inside into a DamageError, if a file of the log is the cause."""
     try:
         yield
     except TableNotFoundError:
         raise
     except DeltaError as error:
-        entry = None if is_transient(error) else next(damaged_entries(uri, table), None)
-        if entry is None:
+        if is_transient(error):
             raise
-        raise DamageError(
-            f"the log entry {redact_uri(entry)} must be as it was written, got another or "
-            f"none; run `pvtt-flow check {redact_uri(uri)}`"
-        ) from error
+        if entry := next(damaged_entries(uri, table), None):
+            raise DamageError(
+                f"the log entry {redact_uri(entry)} must be as it was written, got another "
+                f"or none; run `pvtt-flow check {redact_uri(uri)}`"
+            ) from error
+        if checkpoint := next(damaged_checkpoints(uri, table), None):
+            raise DamageError(
+                f"the checkpoint {redact_uri(checkpoint.uri)} must be as it was written, "
+                f"got other bytes; {checkpoint.remedy}"
+            ) from error
+        raise
 
 
 def damaged_entries(

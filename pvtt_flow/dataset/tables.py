@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
 from pvtt_flow.core.ids import digest
-from pvtt_flow.dataset.arrow import schema_of, to_table
+from pvtt_flow.dataset.arrow import schema_of, to_table, unknown_fields
 from pvtt_flow.dataset.damage import damaged, is_damage
 from pvtt_flow.dataset.stats import stats_json
 from pvtt_flow.errors import StoreError
@@ -38,6 +38,10 @@ MAX_TEXT_BYTES = 2_000_000_000
 """Most text that a masklet's masks may have: the offsets of Arrow's strings, which Delta
 prescribes, have 32 bits."""
 BUCKET = "bucket"
+LOG = "_delta_log"
+"""Folder of a table's log."""
+OLDEST = "oldest"
+"""Application id in the log of `videos`, for `Transaction.oldest`."""
 SCHEMAS: Mapping[str, pa.Schema] = {
     MASKLETS: schema_of(Masklet).append(pa.field(BUCKET, pa.int32(), nullable=False)),
     VIDEOS: schema_of(VideoRecord),
@@ -117,20 +121,31 @@ def write_file(root: str, rows: pa.Table, partition: Mapping[str, str | None]) -
 
 
 def read_file(
-    root: str, path: str, columns: Sequence[str] | None = None, *, row_group: int | None = None
+    root: str,
+    path: str,
+    columns: Sequence[str] | None = None,
+    *,
+    row_group: int | None = None,
+    schema: pa.Schema | None = None,
 ) -> pa.Table:
     """Read the rows of a file or of one row group, without partition columns.
+
+    With the table's `schema`, columns that it lacks are damage: footers have no checksum, and a
+    flipped bit may rename a column.
 
     Raises DamagedFileError for a file that is lost or has other bytes than were written, and
     StoreError for one that cannot be read.
     """
     uri = f"{root}/{path}"
     try:
-        return with_retries(lambda: _read(uri, columns, row_group))
+        rows = with_retries(lambda: _read(uri, columns, row_group))
     except Exception as error:
         if is_damage(error):
             raise damaged(root, path, error) from error
         raise StoreError(f"rows must be read, but {describe(error, uri)}") from error
+    if schema and any(unknown_fields(pa.struct(rows.schema), pa.struct(schema))):
+        raise damaged(root, path, pa.ArrowInvalid("other columns"))
+    return rows
 
 
 def _write(uri: str, rows: pa.Table) -> int:

@@ -41,9 +41,8 @@ from pvtt_flow.dataset.file_actions import (
     files_of,
     partition_of,
 )
-from pvtt_flow.dataset.log_entries import LOG
 from pvtt_flow.dataset.snapshot import Snapshot, snapshot_at
-from pvtt_flow.dataset.tables import BUCKET, KEY, MASKLETS, SCHEMAS, VIDEOS
+from pvtt_flow.dataset.tables import BUCKET, KEY, LOG, MASKLETS, OLDEST, SCHEMAS, VIDEOS
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.files import read_bytes
 from pvtt_flow.storage.store_errors import describe, is_transient
@@ -53,8 +52,6 @@ Operation = Literal[
     "run", "gone", "renew", "relocate", "retry", "clear", "judge", "compact", "restore", "repair",
     "vacuum", "upgrade",
 ]  # fmt: skip
-# Application id in the log of `videos`, for `Transaction.oldest`.
-OLDEST = "oldest"
 # A try fails by a conflict or by a lost answer of the store; fifty in a row are no accident.
 _MAX_TRIES = 50
 _PAUSE_S, _MAX_PAUSE_S = 0.05, 2.0

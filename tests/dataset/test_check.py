@@ -16,10 +16,11 @@ from pvtt_flow.dataset.history import history
 from pvtt_flow.dataset.log_entries import damaged_entries
 from pvtt_flow.dataset.maintenance.compact import FULL, compact
 from pvtt_flow.dataset.maintenance.repair import repair
+from pvtt_flow.dataset.tables import LOG
 from tests.cli.terminal import pvtt_flow
 from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import masklets_of, new_dataset, publish, videos_of
-from tests.dataset.test_bit_flips import flip_in_column
+from tests.dataset.test_bit_flips import bounds_of_pages, flip, flip_in_column
 from tests.dataset.test_dataset import same_bucket
 
 if TYPE_CHECKING:
@@ -61,10 +62,17 @@ def flip_a_bit(file: Path) -> None:
     flip_in_column(file, "run_id")
 
 
+def rename_a_column(file: Path) -> None:
+    """Flip a bit of a name in the footer: readers take the column for a missing one."""
+    data = file.read_bytes()
+    file.write_bytes(flip(data, data.index(b"verdict", bounds_of_pages(file)[1]), 0))
+
+
 DAMAGES: dict[Callable[[Path], None], str] = {
     lose: "is lost",
     shorten: r"has \d+ bytes instead of \d+",
     flip_a_bit: "has other bytes than were written",
+    rename_a_column: "has other bytes than were written",
 }
 
 
@@ -128,13 +136,14 @@ def test_a_lost_file_does_not_block_the_video_that_replaces_its_rows(
     assert [v.operation for v in history(dataset.uri, 2)] == ["run", "repair"]
 
 
+@pytest.mark.parametrize("do", DAMAGES)
 def test_compaction_leaves_a_damaged_file_alone(
-    dataset: Dataset, caplog: pytest.LogCaptureFixture
+    dataset: Dataset, caplog: pytest.LogCaptureFixture, do: Callable[[Path], None]
 ) -> None:
     file = file_of(dataset, "masklets", ONE)
-    lose(file)
+    do(file)
     compact(dataset.uri, FULL, {})
-    assert f"{file} must exist" in caplog.text
+    assert f"{file} must" in caplog.text
     assert len(list(Path(dataset.uri, "videos").glob("*.parquet"))) == 3
 
 
@@ -212,7 +221,8 @@ def test_a_damaged_entry_of_a_log(
     assert list(damaged_entries(dataset.uri, "videos")) == [str(entry)]
     checked = pvtt_flow("check", dataset.uri, "--repair")
     assert checked.code == 1
-    assert checked.out.startswith(f"{entry} is lost or damaged\n")
+    advice = "copy it back from a backup: entries of a log cannot be repaired"
+    assert checked.out == f"{entry} is lost or damaged; {advice}\n"
     said = f"the log entry {entry} must be as it was written"
     for command in (("show",), ("history",), ("restore", 1), ("diff", 0, 1), ("preview", "x")):
         ended = pvtt_flow(command[0], dataset.uri, *command[1:])
@@ -234,6 +244,65 @@ def test_old_entries_that_a_checkpoint_replaces(dataset: Dataset) -> None:
     open_table(dataset.uri, "videos").create_checkpoint()
     lose(Path(dataset.uri, "videos", "_delta_log", f"{0:020}.json"))
     assert not check(dataset.uri).findings
+
+
+def checkpoints_of(dataset: Dataset) -> tuple[Path, Path]:
+    """Make checkpoints of two versions of `masklets`."""
+    open_table(dataset.uri, "masklets").create_checkpoint()
+    publish(dataset, masklet(THREE, label="new"), run_id="r3")
+    open_table(dataset.uri, "masklets").create_checkpoint()
+    first, last = sorted(Path(dataset.uri, "masklets", LOG).glob("*.checkpoint.parquet"))
+    return first, last
+
+
+def replace_name(dataset: Dataset, checkpoint: Path) -> None:
+    """Replace the name of a file in a checkpoint, which stays readable."""
+    name = file_of(dataset, "masklets", ONE).name.encode()
+    data = checkpoint.read_bytes()
+    assert name in data
+    checkpoint.write_bytes(data.replace(name, b"0" * 8 + name[8:]))
+
+
+def flip_in_footer(dataset: Dataset, checkpoint: Path) -> None:
+    checkpoint.write_bytes(flip(checkpoint.read_bytes(), checkpoint.stat().st_size - 6, 3))
+
+
+DELETE = "delete it and _last_checkpoint, since the entries of the log say the same"
+
+
+@pytest.mark.parametrize("do", [replace_name, flip_in_footer])
+def test_a_damaged_checkpoint(dataset: Dataset, do: Callable[[Dataset, Path], None]) -> None:
+    _, last = checkpoints_of(dataset)
+    rows = masklets_of(dataset)
+    assert not check(dataset.uri, deep=True).findings
+    do(dataset, last)
+    ended = pvtt_flow("check", dataset.uri, "--deep", "--repair")
+    assert (ended.code, ended.out) == (1, f"{last} is damaged; {DELETE}\n")
+    if do is flip_in_footer:
+        said = f"the checkpoint {last} must be as it was written, got other bytes; {DELETE}"
+        assert pvtt_flow("show", dataset.uri).err == f"error: {said}\n"
+    last.unlink()
+    hint = last.with_name("_last_checkpoint")
+    ended = pvtt_flow("check", dataset.uri, "--deep")
+    assert ended.out == f"{hint} is damaged; delete it, since Delta does without it\n"
+    hint.unlink()
+    assert not check(dataset.uri, deep=True).findings
+    assert masklets_of(dataset) == rows
+
+
+def test_a_damaged_checkpoint_whose_entries_are_gone(dataset: Dataset) -> None:
+    first, last = checkpoints_of(dataset)
+    for entry in first.parent.glob("*.json"):
+        if entry.name < first.name:
+            entry.unlink()
+    assert not check(dataset.uri, deep=True).findings
+    for checkpoint, do in ((first, flip_in_footer), (last, replace_name)):
+        whole = checkpoint.read_bytes()
+        do(dataset, checkpoint)
+        (finding,) = check(dataset.uri, deep=True).findings
+        assert (finding.uri, finding.video_ids) == (str(checkpoint), ())
+        assert "copy it back from a backup, since the entries before it" in finding.problem
+        checkpoint.write_bytes(whole)
 
 
 def test_an_object_of_a_bucket(s3: "S3Server") -> None:

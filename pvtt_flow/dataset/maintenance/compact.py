@@ -107,10 +107,11 @@ def _merge(uri: str, name: str, table: DeltaTable, policy: CompactionPolicy) -> 
         File(path, str(partition_of(row)), row["size_bytes"], row.get("min.video_id") or "")
         for path, row in rows.items()
     ]
+    schema = pa.schema(table.schema().to_arrow())
     root, removed, added = f"{uri}/{name}", [], []
     for group in islice(merge_groups(files, name, policy), policy.max_groups):
         try:
-            parts = pa.concat_tables([read_file(root, file.path) for file in group])
+            parts = pa.concat_tables([read_file(root, f.path, schema=schema) for f in group])
         except DamagedFileError as error:
             _LOG.warning("files of %s stay as they are: %s", root, error)
             continue

@@ -46,8 +46,9 @@ def rejudge(
     def transaction(snapshot: Snapshot) -> Transaction | None:
         result.changes, result.num_masklets = Counter(), 0
         files = files_of(snapshot.masklets).to_pylist()
+        schema = pa.schema(snapshot.masklets.schema().to_arrow())
         with ThreadPoolExecutor(_THREADS) as pool:
-            judged = list(pool.map(lambda file: _judge_file(root, file, rule), files))
+            judged = list(pool.map(lambda file: _judge_file(root, file, rule, schema), files))
         for file in judged:
             result.changes += file.changes
             result.num_masklets += file.num_rows
@@ -73,7 +74,7 @@ class _File:
     added: AddAction | None
 
 
-def _judge_file(root: str, file: Mapping[str, Any], rule: JudgeRule) -> _File:
+def _judge_file(root: str, file: Mapping[str, Any], rule: JudgeRule, schema: pa.Schema) -> _File:
     columns = read_file(root, file["path"], ["qc", "verdict", "reasons"])
     before = list(zip(columns["verdict"].to_pylist(), columns["reasons"].to_pylist(), strict=True))
     measured = _measurements(columns["qc"])
@@ -86,7 +87,7 @@ def _judge_file(root: str, file: Mapping[str, Any], rule: JudgeRule) -> _File:
     )
     if all((old, tuple(why)) == now for (old, why), now in zip(before, after, strict=True)):
         return _File(len(before), changes, None)
-    rows = read_file(root, file["path"])
+    rows = read_file(root, file["path"], schema=schema)
     for name, values in (("verdict", [v for v, _ in after]), ("reasons", [r for _, r in after])):
         field_ = SCHEMAS[MASKLETS].field(name)
         rows = rows.set_column(
