@@ -29,9 +29,9 @@ class DetectorParams(Params):
 
     weights: str = "embedded_detector"
     """`embedded_detector`, or the path of a model that ultralytics reads (`.pt`, `.onnx`, an
-    OpenVINO folder, and others) or the uri of its file in a bucket. Other files than `.pt` need
-    their library (extras `onnx` and `openvino`). Models of the tasks detect, segment and pose have
-    boxes."""
+    OpenVINO folder, and others) or the uri of its file or OpenVINO folder (`best_openvino_model`,
+    with `best.xml`) in a bucket. Other files than `.pt` need their library (extras `onnx` and
+    `openvino`). Models of the tasks detect, segment and pose have boxes."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
     which can run code when it is loaded."""

@@ -1,8 +1,9 @@
-"""Weights of your own, which a path or the uri of an object names.
+"""Weights of your own, which a path or the uri of an object or an OpenVINO folder names.
 
-An object is copied once to each machine, to a name that starts with its SHA-256.
+What is in a bucket is copied once to each machine, to a name that starts with its SHA-256.
 """
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,6 +19,9 @@ from pvtt_flow.models.checkpoints import (
     verify,
 )
 
+# Buckets are not listed here: a folder has the files that ultralytics exports, by its own name.
+_OPENVINO = re.compile("(.+?)(_int8)?_openvino_model")
+
 
 def is_remote(weights: str) -> bool:
     """Return whether the weights must be fetched."""
@@ -27,7 +31,7 @@ def is_remote(weights: str) -> bool:
 def own_weights(
     weights: str, sha256: str | None, section: str, folder: str | None, open_uri: Opener
 ) -> Path:
-    """Return weights as a local file; `section` is that of the config, for errors.
+    """Return weights as a local file or folder; `section` is that of the config, for errors.
 
     Raises PreflightError if they are missing or have another hash, and ConfigError if they may
     contain code and have no hash.
@@ -42,9 +46,10 @@ def _fetch(
     uri: str, sha256: str | None, section: str, folder: str | None, open_uri: Opener
 ) -> Path:
     key = f"$.{section}.weights"
-    name = uri.rpartition("/")[2]
-    if uri.startswith(("http://", "https://")) or not name:
-        wanted = "one file" if not name else "a path or an object in a bucket"
+    name = uri.rstrip("/").rpartition("/")[2]
+    is_file = not uri.endswith("/")
+    if uri.startswith(("http://", "https://")) or not (is_file or _OPENVINO.fullmatch(name)):
+        wanted = "a path or an object in a bucket" if is_file else "one file or an OpenVINO folder"
         # Without its query, which may be a signature.
         raise ConfigError(f"{key} must be {wanted}, got {uri.partition('?')[0]}; copy it to one")
     local = default_folder() if folder is None or is_remote(folder) else Path(folder)
@@ -53,15 +58,31 @@ def _fetch(
     try:
         local.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=local, prefix=".fetch-") as partial_folder:
-            partial_file = Path(partial_folder) / name
-            with open_uri(uri) as source, partial_file.open("wb") as file:
-                shutil.copyfileobj(source, file, 1 << 20)
-            actual = sha256_of(partial_file)
+            partial = Path(partial_folder) / name
+            _copy(uri.rstrip("/"), partial, open_uri)
+            actual = sha256_of(partial)
             if sha256 not in {None, actual}:
                 raise PreflightError(f"{key}: {uri} must have sha256 {sha256}, got {actual}")
             if sha256 is None:
-                require_sha256(partial_file, uri, f"$.{section}.sha256")
-            return partial_file.replace(local / f"{actual}-{name}")
+                require_sha256(partial, uri, f"$.{section}.sha256")
+            target = local / f"{actual}-{name}"
+            try:
+                return partial.replace(target)
+            except OSError:
+                # A folder does not replace the same one, which another process has fetched.
+                return verify(target, actual)
     except (OSError, DataError, StoreError) as error:
         reason = str(error).removeprefix("$.input.uri: ")
         raise PreflightError(f"{key} cannot be fetched to {local}: {reason}") from error
+
+
+def _copy(uri: str, target: Path, open_uri: Opener) -> None:
+    """Copy an object, or the three files of an OpenVINO folder."""
+    folder = _OPENVINO.fullmatch(target.name)
+    if folder is None:
+        with open_uri(uri) as source, target.open("wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+        return
+    target.mkdir()
+    for name in (f"{folder[1]}.xml", f"{folder[1]}.bin", "metadata.yaml"):
+        _copy(f"{uri}/{name}", target / name, open_uri)

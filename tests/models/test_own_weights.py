@@ -9,6 +9,7 @@ import fsspec
 import pytest
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError, StoreError
+from pvtt_flow.models.checkpoints import sha256_of
 from pvtt_flow.models.own_weights import own_weights
 from pvtt_flow.storage.streams import open_binary
 
@@ -39,6 +40,22 @@ def test_an_object_is_fetched_once(
     assert path.read_bytes() == CONTENT
     fsspec.filesystem("memory").rm(f"{bucket}/{name}")
     assert fetch(f"{bucket}/{name}", tmp_path, SHA256) == path
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_openvino_folder_is_fetched_once(tmp_path: Path, bucket: str) -> None:
+    files, uri = fsspec.filesystem("memory"), f"{bucket}/best_int8_openvino_model"
+    with pytest.raises(PreflightError, match=f"no file at {uri}/best.xml; correct the uri"):
+        fetch(f"{uri}/", tmp_path)
+    contents = {"best.xml": b"graph", "best.bin": CONTENT, "metadata.yaml": b"task: detect"}
+    for name, content in contents.items():
+        files.pipe_file(f"{uri}/{name}", content)
+    path = fetch(f"{uri}/", tmp_path)
+    assert path == tmp_path / f"{sha256_of(path)}-best_int8_openvino_model"
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == contents
+    assert fetch(uri, tmp_path) == path, "another process may have fetched it meanwhile"
+    files.rm(uri, recursive=True)
+    assert fetch(uri, tmp_path, sha256_of(path)) == path
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
@@ -76,7 +93,7 @@ def test_an_object_that_may_contain_code_needs_its_hash(tmp_path: Path, bucket: 
     [
         ("memory://models/none.pt", "no file at memory://models/none.pt; correct the uri"),
         ("nowhere://models/best.pt", "no filesystem for nowhere://models/best.pt"),
-        ("memory://models/folder/", "$.detector.weights must be one file, got memory://models/fo"),
+        ("memory://models/folder/", "$.detector.weights must be one file or an OpenVINO folder, "),
         (
             "https://host/best.pt?signature=secret",
             "must be a path or an object in a bucket, got https://host/best.pt; copy it to one",
