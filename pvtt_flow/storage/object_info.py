@@ -15,6 +15,10 @@ _OF_ONE_NAME = frozenset(
 )  # fmt: skip
 
 
+SIZE_ONLY = "None"
+"""Start of an etag that says nothing but the size."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """Metadata of an object in a store, as a listing returns it.
@@ -50,10 +54,13 @@ def is_of_one_name(error: Exception) -> bool:
 
 
 def remote(uri: str, info: dict[str, Any]) -> ObjectInfo:
-    """Return the metadata in an fsspec `info`; a store without ETags gets time and size."""
+    """Return the metadata in an fsspec `info`; a store without ETags gets time and size.
+
+    Without a time, the etag starts with `SIZE_ONLY`.
+    """
     etag = info.get("ETag") or info.get("etag")
     size_bytes = int(info["size"] or 0)
     # Keys of s3fs, of HTTP headers, and of other filesystems.
     keys = ("LastModified", "Last-Modified", "mtime", "created")
-    modified = next((info[key] for key in keys if info.get(key)), None)
+    modified = next((info[key] for key in keys if info.get(key)), SIZE_ONLY)
     return ObjectInfo(uri, str(etag).strip('"') if etag else f"{modified}-{size_bytes}", size_bytes)

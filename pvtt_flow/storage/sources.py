@@ -1,13 +1,19 @@
 """List the videos that `$.input` names."""
 
+import logging
+from collections.abc import Sequence
+
 from pvtt_flow.core import ids
 from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder
 from pvtt_flow.storage.listing import list_videos, stat_all
 from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
+from pvtt_flow.storage.object_info import SIZE_ONLY
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.uris import normalize_uri, redact_uri
 from pvtt_flow.storage.video_names import name_in
 from pvtt_flow.types import Source
+
+_LOG = logging.getLogger(__name__)
 
 
 def list_sources(params: InputParams) -> list[Source]:
@@ -19,8 +25,25 @@ def list_sources(params: InputParams) -> list[Source]:
     Raises PreflightError if the input cannot be listed, and ConfigError for a bad manifest.
     """
     input_uri = redacted_input_uri(params)
-    if is_manifest(params.uri):
-        return _from_manifest(params, input_uri)
+    listed = _from_manifest if is_manifest(params.uri) else _from_listing
+    sources = listed(params, input_uri)
+    if params.identity == "etag":
+        _warn_of_sizes_only(sources)
+    return sources
+
+
+def _warn_of_sizes_only(sources: Sequence[Source]) -> None:
+    blind = [source for source in sources if source.etag.startswith(f"{SIZE_ONLY}-")]
+    if blind:
+        _LOG.warning(
+            "the store tells no ETag and no time of %d videos (first: %s): a change that keeps the "
+            "size cannot be seen; set $.input.identity to content, which reads them",
+            len(blind),
+            redact_uri(blind[0].uri),
+        )
+
+
+def _from_listing(params: InputParams, input_uri: str) -> list[Source]:
     frames_fps = params.frames_fps if params.frame_folders else None
     root = normalize_uri(params.uri)
     return [

@@ -6,10 +6,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 HTTP = ("http://", "https://")
-# Names of parameters of signed URLs: AWS, Google Cloud, CloudFront, Alibaba, and of tokens.
+# Names of parameters of signed URLs: AWS, Google Cloud, CloudFront, Alibaba, Tencent, Volcengine,
+# Huawei, Akamai and Dropbox, and of tokens. `process` names a picture of a video.
 _SECRET = re.compile(
-    r"x-(amz|goog)-.*|sig|signature|expires|policy|key-pair-id|(aws|oss)accesskeyid|googleaccessid"
-    r"|(.*[-_])?(token|secret|password|credential|auth|authorization|api[-_]?key|access[-_]?key)"
+    r"x-(amz|goog)-.*|x-(oss|cos|tos|obs)-(?!process).*|q-(sign-.*|ak|key-time|signature)|q-.*-list"
+    r"|sig|sign|signature|expires|policy|key-pair-id|(aws|oss)?accesskeyid|googleaccessid|hmac"
+    r"|hdn(ea|ts)|rlkey"
+    r"|(.*[-_])?(token|secret|password|credential|auth|authorization|api[-_]?key|access[-_]?key)_*"
 )
 # Parameters of an Azure shared access signature; too short to be secrets elsewhere.
 _AZURE = frozenset(

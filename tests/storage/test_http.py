@@ -52,6 +52,8 @@ class Server(SimpleHTTPRequestHandler):
     def send_header(self, keyword: str, value: str) -> None:
         """Files named `unsized` have no Content-Length, and neither have compressed ones."""
         is_hidden = "unsized" in self.path or "gzip" in self.path
+        if keyword == "Last-Modified" and "undated" in self.path:
+            return
         if keyword == "Content-Length" and is_hidden:
             if "gzip" in self.path:
                 super().send_header("Content-Encoding", "gzip")
@@ -109,6 +111,19 @@ def test_a_change_shows_without_an_etag(web: str, tmp_path: Path) -> None:
     assert etag() == before
     os.utime(tmp_path / "a.mp4", (1, 1))
     assert etag() != before
+
+
+def test_a_change_that_nothing_shows(
+    web: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "undated.mp4").write_bytes(b"video")
+    uri = f"{web}/undated.mp4"
+    list_sources(InputParams(uri=uri))
+    assert f"of 1 videos (first: {uri}): a change that keeps the size cannot" in caplog.text
+    caplog.clear()
+    list_sources(InputParams(uri=uri, identity="content"))
+    list_sources(InputParams(uri=f"{web}/a.mp4"))
+    assert caplog.text == ""
 
 
 def test_a_missing_video_is_refused(web: str) -> None:
