@@ -24,7 +24,8 @@ from pvtt_flow.storage.uris import HTTP, local_path, redact_uri, uri_of
 # MPEG files.
 _EXTENSIONS = (
     "mp4 mov m4v mkv webm avi ts mts m2ts m2t 3gp 3g2 mpg mpeg m2v vob mod wmv asf flv f4v mxf ogv "
-    "qt dv divx lrv insv h264 264 hevc h265 265 y4m gif apng"
+    "qt dv divx lrv insv h264 264 hevc h265 265 y4m gif apng 3gpp m1v mpe tod trp mk3d ogm rm rmvb "
+    "ivf mjpeg mjpg"
 )
 VIDEO_EXTENSIONS = frozenset(_EXTENSIONS.split())
 KEY = "$.input.uri"

@@ -111,9 +111,10 @@ def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
         list_sources(InputParams(uri=str(tmp_path)))
     assert str(caught.value) == (
         f"$.input.uri: no videos at {tmp_path}: none of its 1 files has a video "
-        "extension (264, 265, 3g2, 3gp, apng, asf, avi, divx, dv, f4v, flv, gif, h264, h265, hevc, "
-        "insv, lrv, m2t, m2ts, m2v, m4v, mkv, mod, mov, mp4, mpeg, mpg, mts, mxf, ogv, qt, ts, "
-        "vob, webm, wmv, y4m); correct the uri, or add an extension to $.input.extensions"
+        "extension (264, 265, 3g2, 3gp, 3gpp, apng, asf, avi, divx, dv, f4v, flv, gif, h264, h265, "
+        "hevc, insv, ivf, lrv, m1v, m2t, m2ts, m2v, m4v, mjpeg, mjpg, mk3d, mkv, mod, mov, mp4, "
+        "mpe, mpeg, mpg, mts, mxf, ogm, ogv, qt, rm, rmvb, tod, trp, ts, vob, webm, wmv, y4m); "
+        "correct the uri, or add an extension to $.input.extensions"
     )
 
 
