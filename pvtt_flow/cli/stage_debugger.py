@@ -26,7 +26,7 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> b
     """Run inspect, detect, propagate and judge; save `<n>_<stage>.json` and pictures in `out`.
 
     Returns False if a shot failed, and with it the video. Raises ConfigError when the input of the
-    config is not one video.
+    config is not one video, or `out` is no folder.
     """
     factory.use_input_credentials(config)
     sources = list_sources(config.input)
@@ -35,7 +35,10 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> b
     # Breakpoints work in this process only.
     run = config.run.model_copy(update={"isolate_decoders": False})
     config = config.model_copy(update={"run": run})
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out must be a folder or a new one, got {out} ({error})") from None
     records = [ShotRecord(source=sources[0])]
     for number, name in enumerate(("inspect", "detect", "propagate", "judge"), 1):
         stage: factory.StageFunction = getattr(factory, name)(config)

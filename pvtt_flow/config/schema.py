@@ -72,7 +72,7 @@ class RunParams(Params):
     max_failure_fraction: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Largest fraction of failed videos; the run exits with code 1 above it, after processing all
     videos."""
-    commit_interval_s: Annotated[float, Field(gt=0)] = 5.0
+    commit_interval_s: Annotated[float, Field(gt=0, le=86_400)] = 5.0
     """Time between two commits, in seconds. A killed run loses the results since its last
     commit."""
     isolate_decoders: bool = True

@@ -20,9 +20,11 @@ def tables_exist(uri: str, *, key: str | None = KEY) -> bool:
     """Return whether all tables exist at `uri`.
 
     `key` is the config key of the uri, for errors; None for a uri that is no config's. Raises
-    PreflightError if the store cannot tell, or if the uri has a character that parts of
-    delta-rs take for syntax: they would write to one place and read from another.
+    PreflightError if the store cannot tell, if the uri names no bucket, or if it has a character
+    that parts of delta-rs take for syntax: they would write to one place and read from another.
     """
+    if uri.endswith("://"):
+        raise PreflightError(f"the uri of a dataset must name a bucket, got {uri}")
     refused = "#?%" if local_path(uri) else "#?%:"
     if set(refused) & set(uri.partition("://")[2] or uri):
         raise PreflightError(

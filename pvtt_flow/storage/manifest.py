@@ -7,6 +7,7 @@ Relative uris start at the manifest's folder. Other columns are attributes of th
 
 import operator
 import posixpath
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any
@@ -209,7 +210,7 @@ def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
     """Convert the prompts of one video.
 
     Raises ValueError if a prompt has no box, points or mask, if only some prompts have an
-    object_id, or if an object has only corrections.
+    object_id, or if an object has only corrections, or two boxes or masks on a frame.
     """
     unnamed = [row.object_id is None for row in rows]
     if any(unnamed) and not all(unnamed):
@@ -221,6 +222,14 @@ def _prompts(rows: list[ManifestPrompt]) -> tuple[Prompt, ...]:
             raise ValueError(
                 f"object {prompt.object_id} must have a prompt that is no correction, got only "
                 "corrections"
+            )
+    boxes = Counter((p.object_id, p.frame_index) for p in prompts if p.box_xyxy is not None)
+    masks = Counter((p.object_id, p.frame_index) for p in prompts if p.mask_rle is not None)
+    for (object_id, frame_index), count in (*boxes.items(), *masks.items()):
+        if count > 1:
+            raise ValueError(
+                f"an object must have at most one box and one mask on a frame, got {count} for "
+                f"object {object_id} on frame {frame_index}"
             )
     return prompts
 
@@ -244,8 +253,8 @@ def _shots(rows: list[list[int]]) -> tuple[tuple[int, ...], ...]:
 
 def _prompt(row: ManifestPrompt, index: int) -> Prompt:
     points = tuple(map(tuple, row.points_xy or ()))
-    if row.box_xyxy and (row.box_xyxy[2] <= row.box_xyxy[0] or row.box_xyxy[3] <= row.box_xyxy[1]):
-        raise ValueError(f"box_xyxy must have x0 < x1 and y0 < y1, got {row.box_xyxy}")
+    if row.box_xyxy is not None:
+        _check_box(*row.box_xyxy)
     if row.correction and row.frame is None:
         raise ValueError("a correction must have a frame, got none")
     return Prompt(
@@ -259,6 +268,16 @@ def _prompt(row: ManifestPrompt, index: int) -> Prompt:
         correction=bool(row.correction),
         origin="manifest",
     )
+
+
+def _check_box(x0: float, y0: float, x1: float, y1: float) -> None:
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(f"box_xyxy must have x0 < x1 and y0 < y1, got {[x0, y0, x1, y1]}")
+    if min(x1 - x0, y1 - y0) < 1:
+        raise ValueError(
+            "box_xyxy must be in pixels, not in fractions of the picture, and at least 1 pixel "
+            f"wide and high, got {[x0, y0, x1, y1]}"
+        )
 
 
 def _describe(error: ErrorDetails) -> str:

@@ -59,7 +59,11 @@ def uri_of(path: Path) -> str:
 def normalize_uri(uri: str) -> str:
     """Return the absolute path of a local uri; remove slashes at the end of a remote one."""
     path = local_path(uri)
-    return uri_of(path) if path is not None else uri.rstrip("/")
+    if path is not None:
+        return uri_of(path)
+    # The slashes of `s3://` alone stay: `s3:` would be a local folder.
+    scheme, separator, rest = uri.partition("://")
+    return f"{scheme}{separator}{rest.rstrip('/')}"
 
 
 def store_of(uri: str) -> str:

@@ -23,10 +23,10 @@ class Limits(Params):
     """Longest duration, in seconds."""
     max_streams: Annotated[int, Field(ge=1)] = 100
     """Largest number of streams of all types: video, audio, subtitles, data."""
-    frame_timeout_s: Annotated[float, Field(ge=0.01)] = 60.0
+    frame_timeout_s: Annotated[float, Field(ge=0.01, le=86_400)] = 60.0
     """Longest time to decode one frame, or to open the file, in seconds; time spent waiting for the
     store does not count. Applies only with `run.isolate_decoders`."""
-    max_decoder_bytes: Annotated[int, Field(ge=1_000_000_000)] = 8_000_000_000
+    max_decoder_bytes: Annotated[int, Field(ge=1_000_000_000, le=1 << 62)] = 8_000_000_000
     """Largest private memory of a decoder process, in bytes. Applies only with
     `run.isolate_decoders`."""
 

@@ -17,7 +17,7 @@ from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
 # AV_TIME_BASE: the unit of a container's own duration.
 _CONTAINER_TICKS_PER_S = 1_000_000
 # Formats whose header has the end of the last frame, on a clock that may start late.
-_DECLARE_END = ("matroska,webm", "nut")
+_DECLARE_END = ("matroska,webm", "nut", "asf")
 
 
 def probe(
@@ -36,8 +36,7 @@ def probe(
     """
     # A web server may not tell sizes. Those of a folder's frames are known.
     if size_bytes == 0 and getattr(file, "pictures", None) is None:
-        size_bytes = file.seek(0, io.SEEK_END)
-        file.seek(0)
+        size_bytes = _size_of(file)
     if size_bytes == 0:
         raise DataError(
             "empty_file",
@@ -45,8 +44,8 @@ def probe(
         )
     limits.check_bytes(size_bytes)
     with open_container(file, limits, timer) as opened:
-        duration_ns = _duration_ns(opened.container, opened.stream)
         first = next(decode_frames(opened, limits))
+        duration_ns = _duration_ns(opened.container, opened.stream, first.pts_ns)
         display = first.rgb_converter.display
         fps = own_rate(opened)
         num_frames = opened.stream.frames
@@ -73,12 +72,26 @@ def probe(
         )
 
 
-def _duration_ns(container: InputContainer, stream: VideoStream) -> int | None:
+def _size_of(file: BinaryIO) -> int:
+    try:
+        size_bytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
+    except OSError as error:  # of a file in /proc, for example
+        raise DataError(
+            "unreadable",
+            f"the file must be a regular one that has an end, but a seek failed ({error}); take it "
+            "out of the input",
+        ) from error
+    return size_bytes
+
+
+def _duration_ns(container: InputContainer, stream: VideoStream, start_ns: int) -> int | None:
+    """Return the duration that the header declares; `start_ns` is the time of the first frame."""
     if stream.duration and stream.time_base:
-        return to_ns(stream.duration, stream.time_base)
-    if not container.duration:
+        duration_ns = to_ns(stream.duration, stream.time_base)
+    elif container.duration:
+        duration_ns = container.duration * (NS_PER_S // _CONTAINER_TICKS_PER_S)
+    else:
         return None
-    ticks, start = container.duration, container.start_time or 0
-    if container.format.name in _DECLARE_END and 0 < start < ticks:
-        ticks -= start
-    return ticks * (NS_PER_S // _CONTAINER_TICKS_PER_S)
+    starts_late = container.format.name in _DECLARE_END and 0 < start_ns < duration_ns
+    return duration_ns - start_ns if starts_late else duration_ns

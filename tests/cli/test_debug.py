@@ -75,3 +75,11 @@ def test_one_video_is_processed_at_a_time(config: Path, tmp_path: Path) -> None:
     assert ended.code == 2
     assert ended.err.startswith("error: VIDEO must be one video, got ")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    video = sample("no_product.mp4")
+    ended = pvtt_flow("debug", video, "--config", config, "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert ended.err.startswith(f"error: --out must be a folder or a new one, got {tmp_path}/out")

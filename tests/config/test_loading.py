@@ -30,6 +30,22 @@ def path(tmp_path: Path) -> Path:
     [
         ("detect.min_score=1.5", "$.detect.min_score must be in [0, 1], got 1.5"),
         ("detect.min_score=.nan", "$.detect.min_score must be in [0, 1], got NaN"),
+        # Times and sizes that no system call takes.
+        (
+            "limits.frame_timeout_s=1.0e+300",
+            "$.limits.frame_timeout_s must be in [0.01, 86400], got 1e+300",
+        ),
+        (
+            "run.commit_interval_s=1.0e+300",
+            "$.run.commit_interval_s must be in (0, 86400], got 1e+300",
+        ),
+        (
+            f"limits.max_decoder_bytes={1 << 63}",
+            (
+                "$.limits.max_decoder_bytes must be in [1000000000, 4611686018427387904], got "
+                "9223372036854775808"
+            ),
+        ),
         ("sampling.target_fps=0", "$.sampling.target_fps must be in (0, inf), got 0"),
         ("detector.image_size_px=16", "$.detector.image_size_px must be in [32, 4096], got 16"),
         ("resources.detect.actors=0", "$.resources.detect.actors must be in [1, inf), got 0"),

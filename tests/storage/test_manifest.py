@@ -146,6 +146,23 @@ BAD_LINES = [
         "line 1: prompts: box_xyxy must have x0 < x1 and y0 < y1, got [3.0, 0.0, 1.0, 1.0]",
     ),
     (
+        '{"uri": "a", "prompts": [{"box_xyxy": [0.25, 0.1, 0.75, 0.5]}]}',
+        (
+            "line 1: prompts: box_xyxy must be in pixels, not in fractions of the picture, and at "
+            "least 1 pixel wide and high, got [0.25, 0.1, 0.75, 0.5]"
+        ),
+    ),
+    (
+        (
+            '{"uri": "a", "prompts": [{"object_id": 2, "frame": 7, "box_xyxy": [0, 0, 9, 9]}, '
+            '{"object_id": 2, "frame": 7, "box_xyxy": [1, 1, 8, 8], "correction": true}]}'
+        ),
+        (
+            "line 1: prompts: an object must have at most one box and one mask on a frame, got 2 "
+            "for object 2 on frame 7"
+        ),
+    ),
+    (
         '{"uri": "a", "prompts": [{"object_id": 1, "mask_rle": "0"}, {"mask_rle": "0"}]}',
         "line 1: prompts: all prompts or none must have an object_id, got some",
     ),

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.errors import PreflightError
 from pvtt_flow.storage.uris import local_path, normalize_uri, uri_of, uri_without_signature
 
 NAMES = st.binary(min_size=1, max_size=40).filter(
@@ -22,6 +24,13 @@ def test_a_path_of_any_bytes_has_a_uri_that_is_text(name: bytes) -> None:
     assert local_path(uri) == path
     assert normalize_uri(uri) == uri
     assert local_path(path.as_uri()) == path
+
+
+def test_a_scheme_alone_does_not_become_a_local_folder() -> None:
+    assert normalize_uri("s3://") == normalize_uri("s3:///") == "s3://"
+    assert normalize_uri("s3://bucket/") == "s3://bucket"
+    with pytest.raises(PreflightError, match=r"must name a bucket, got s3://$"):
+        Dataset("s3://").exists()
 
 
 @pytest.mark.parametrize(

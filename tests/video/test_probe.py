@@ -48,11 +48,11 @@ def test_a_container_that_counts_no_frames(tmp_path: Path) -> None:
     assert probe_path(write_clip(tmp_path / "clip.mkv", 10)).num_frames_from_header is None
 
 
-@pytest.mark.parametrize("name", ["clip.mkv", "clip.webm", "clip.nut", "clip.ts", "clip.mp4"])
-def test_a_clock_that_starts_late_adds_nothing_to_the_duration(tmp_path: Path, name: str) -> None:
-    codec = VP8 if name == "clip.webm" else H264
+@pytest.mark.parametrize("end", ["mkv", "webm", "nut", "asf", "ts", "mp4"])
+def test_a_clock_that_starts_late_adds_nothing_to_the_duration(tmp_path: Path, end: str) -> None:
+    codec = VP8 if end == "webm" else H264
     # As a camera does that counts since it was switched on.
-    path = write_pattern(tmp_path / name, *codec, "-output_ts_offset", "30000")
+    path = write_pattern(tmp_path / f"clip.{end}", *codec, "-output_ts_offset", "30000")
     assert probe_path(path).duration_ns == pytest.approx(10**9, rel=0.05)
 
 
@@ -82,6 +82,13 @@ def test_probing_reads_a_few_ranges(tmp_path: Path) -> None:
     file = CountingFile(data)
     probe(file, size_bytes=len(data))
     assert file.num_bytes_read < 1_000_000
+
+
+def test_a_file_without_an_end() -> None:
+    with Path("/proc/self/status").open("rb") as file, pytest.raises(DataError) as caught:
+        probe(file, size_bytes=0)
+    assert caught.value.kind == "unreadable"
+    assert "must be a regular one that has an end" in str(caught.value)
 
 
 def test_empty_file() -> None:
