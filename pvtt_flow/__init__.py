@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     from pvtt_flow.pipeline.plan import Plan
     from pvtt_flow.pipeline.summary import Summary
-    from pvtt_flow.readers.snapshot import DatasetSnapshot
+    from pvtt_flow.readers.snapshot import DatasetSnapshot, Expression
     from pvtt_flow.types import Frame, Masklet, MaskletFrame, Measurements, Prompt, VideoRecord
 
 __version__ = "0.1.0"
@@ -152,11 +152,13 @@ def open_dataset(
     *,
     at: datetime | None = None,
     include_gone: bool = False,
+    videos_where: "Expression | None" = None,
 ) -> "DatasetSnapshot":
     """Open a dataset for reading: at a version, as of a time, or at the latest version.
 
     Videos that are gone from their input, and their masklets, are left out of all readers unless
-    `include_gone` is true.
+    `include_gone` is true. `videos_where` is an Arrow expression on the columns of `videos`, such
+    as `field("height_px") >= 720`; all readers leave out the videos that it does not match, too.
 
     Raises PreflightError if there is no dataset, no such version or no access, StoreError if the
     store does not answer, and ValueError for a time without a time zone, or for both a version and
@@ -165,7 +167,8 @@ def open_dataset(
     from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
-    return DatasetSnapshot(open_snapshot(uri, version, at=at), include_gone=include_gone)
+    snapshot = open_snapshot(uri, version, at=at)
+    return DatasetSnapshot(snapshot, include_gone=include_gone, videos_where=videos_where)
 
 
 def relocate(

@@ -43,15 +43,27 @@ def gone_ids(videos: ds.Dataset) -> list[str]:
     """Return the ids of the videos that are gone from their input."""
     if GONE_AT not in videos.schema.names:  # a dataset of an older version
         return []
-    where = ds.field(GONE_AT).is_valid()
-    with naming_damage(videos.get_fragments(filter=where), ["video_id", GONE_AT]):
+    return _ids(videos, ds.field(GONE_AT).is_valid())
+
+
+def is_there(videos: ds.Dataset) -> ds.Expression | None:
+    """Return whether a row is of a video that is in its input; None if all are."""
+    gone = gone_ids(videos)
+    return ~_is_one_of("video_id", gone) if gone else None
+
+
+def is_of(videos: ds.Dataset, where: ds.Expression) -> ds.Expression:
+    """Return whether a row is of one of the videos that match a filter on `videos`.
+
+    100,000 of them add half a second to a scan of 200 files.
+    """
+    return _is_one_of("video_id", _ids(videos, where))
+
+
+def _ids(videos: ds.Dataset, where: ds.Expression) -> list[str]:
+    with naming_damage(videos.get_fragments(filter=where)):
         ids: list[str] = videos.to_table(["video_id"], filter=where)["video_id"].to_pylist()
-    return ids
-
-
-def is_not(video_ids: Sequence[str]) -> ds.Expression | None:
-    """Return whether a row is of another video than these; None if there are none."""
-    return ~_is_one_of("video_id", video_ids) if video_ids else None
+    return sorted(ids)
 
 
 def verdict_is(verdicts: Sequence[str]) -> ds.Expression:

@@ -1,7 +1,7 @@
 """Reading of one version of a dataset."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow.dataset as ds
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pvtt_flow.readers.fitness import MaskletFitness
     from pvtt_flow.readers.source_frames import ResolveUri
 
+Expression: TypeAlias = ds.Expression
+"""Arrow expression, for modules that pass expressions on and do not import pyarrow."""
+
 
 class DatasetSnapshot:
     """Version of a dataset, for reading. It does not change while runs commit; it can be pickled.
@@ -27,19 +30,25 @@ class DatasetSnapshot:
     `(field("verdict") == "accept") & (field("qc", "presence") > 0.9)` with
     `from pyarrow.dataset import field`. Files and row groups whose statistics exclude a match are
     not opened. Videos that are gone from their input are left out of all tables, unless the
-    snapshot was opened with `include_gone=True`.
+    snapshot was opened with `include_gone=True`; so are those that `videos_where`, an expression on
+    the columns of `videos`, does not match.
     """
 
-    def __init__(self, snapshot: Snapshot, *, include_gone: bool = False) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        include_gone: bool = False,
+        videos_where: Expression | None = None,
+    ) -> None:
         self.uri = snapshot.uri
         self.version = snapshot.version
         self._scans = {VIDEOS: snapshot.scan_videos(), MASKLETS: snapshot.scan_masklets()}
-        self._gone = frozenset(() if include_gone else queries.gone_ids(self._scans[VIDEOS]))
-
-    @property
-    def _there(self) -> ds.Expression | None:
-        """Condition for rows of videos that are not left out; None if no video is."""
-        return queries.is_not(sorted(self._gone))
+        self._there = None if include_gone else queries.is_there(self._scans[VIDEOS])
+        """Condition for rows of both tables whose videos are not left out; None if no video is."""
+        if videos_where is not None:
+            where = queries.both(videos_where, self._there)
+            self._there = queries.is_of(self._scans[VIDEOS], where)
 
     def videos(self) -> ds.Dataset:
         """Return the `videos` table as an Arrow dataset, which Polars and others read too.
@@ -69,9 +78,9 @@ class DatasetSnapshot:
 
         Reads only partitions and row groups that can have them.
         """
-        wanted = [video_id for video_id in video_ids if video_id not in self._gone]
         of_shot = None if shot_id is None else ds.field("shot_id") == shot_id
-        return queries.masklets_of(self._scans[MASKLETS], wanted, of_shot)
+        where = queries.both(of_shot, self._there)
+        return queries.masklets_of(self._scans[MASKLETS], video_ids, where)
 
     def duckdb(self) -> "DuckDBPyConnection":
         """Return a new in-memory DuckDB connection with the views `videos` and `masklets`."""

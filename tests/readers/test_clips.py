@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from pvtt_flow import open_dataset
+from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.errors import DataError
 from tests.readers.sample_dataset import (
     ABSENT,
@@ -167,6 +168,18 @@ def test_copies_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file at .*a.mp4") as caught:
         open_dataset(made.uri).clips(3, where=field("video_id") == "a")[0]
     assert caught.value.kind == "unreadable"
+
+
+def test_training_goes_on_when_a_source_is_gone(tmp_path: Path) -> None:
+    made = processed(tmp_path)
+    (made.videos / "a.mp4").unlink()
+    mark_gone(made.uri, gone=["a"], returned=[], at_ns=1, run_id="r2")
+    clips = open_dataset(made.uri).clips(4, stride=2)
+    batches = list(DataLoader(clips, batch_size=None, shuffle=True))
+    assert {sample["video_id"] for sample in batches} == {"b"}
+    assert names(batches) == names(clips.stream())
+    with pytest.raises(DataError, match=r"no file at .*a.mp4"):
+        list(open_dataset(made.uri, include_gone=True).clips(4, stride=2).stream())
 
 
 def test_a_source_that_has_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,8 @@ import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import ray
 from pyarrow.dataset import field
@@ -101,6 +103,43 @@ def test_all_videos_are_gone(dataset: Dataset) -> None:
     opened = open_dataset(dataset.uri)
     assert opened.videos().count_rows() == opened.masklets().count_rows() == 0
     assert len(opened.clips(3)) == 0
+
+
+SKU = pc.map_lookup(field("attributes"), "sku", "first")
+
+
+def test_videos_are_chosen_by_their_columns(dataset: Dataset) -> None:
+    publish(dataset, masklet("d"), masklet("d", 1), height_px=1080, attributes={"sku": "mug"})
+    publish(dataset, masklet("e"), height_px=720, attributes={"sku": "mug", "split": "test"})
+    publish(dataset, masklet("f"), height_px=None, attributes={"split": "test"})
+    take_away(dataset, "e")
+    for where, expected in (
+        (field("height_px") >= 720, ["d"]),
+        (~(field("height_px") >= 720), ["a", "b", "c"]),
+        (SKU == "mug", ["d"]),
+        (field("video_id") == "nosuch", []),
+    ):
+        opened = open_dataset(dataset.uri, videos_where=where)
+        for view in (opened, pickle.loads(pickle.dumps(opened))):  # noqa: S301
+            assert [record.video_id for record in view.list_videos()] == expected
+            found = view.masklets().to_table()["video_id"].to_pylist()
+            assert sorted(set(found)) == expected
+            assert {m.video_id for m in view.masklets_of(*"abcdef")} == set(expected)
+            assert set(view.clips(3).index.rows["video_id"].to_pylist()) == {*expected} - {"c"}
+            (count,) = view.duckdb().sql("SELECT count(*) FROM masklets").fetchall()
+            assert count == (len(found),)
+    both = open_dataset(dataset.uri, include_gone=True, videos_where=SKU == "mug")
+    assert [record.video_id for record in both.list_videos()] == ["d", "e"]
+    assert both.masklets().to_table(filter=field("object_id") == 1).num_rows == 1
+    with pytest.raises(pa.ArrowInvalid, match=r"No match for FieldRef.Name\(verdict\)"):
+        open_dataset(dataset.uri, videos_where=field("verdict") == "accept")
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_videos_are_chosen_by_their_columns_for_ray(dataset: Dataset) -> None:
+    publish(dataset, masklet("d"), attributes={"sku": "mug"})
+    opened = open_dataset(dataset.uri, videos_where=SKU == "mug")
+    assert opened.ray(columns=["video_id"]).take_all() == [{"video_id": "d"}]
 
 
 @pytest.mark.usefixtures("ray_here")
