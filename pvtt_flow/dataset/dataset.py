@@ -9,6 +9,7 @@ from pvtt_flow.dataset.damage import DamagedFileError
 from pvtt_flow.dataset.delta import make_tables, tables_exist
 from pvtt_flow.dataset.ledger import Ledger, read_ledger
 from pvtt_flow.dataset.maintenance.repair import repair
+from pvtt_flow.dataset.readme import write_readme
 from pvtt_flow.dataset.snapshot import snapshot_at
 from pvtt_flow.dataset.tables import MASKLETS, MaskletFile, write_masklet_files
 from pvtt_flow.dataset.transactions import commit
@@ -45,8 +46,12 @@ class Dataset:
         return tables_exist(self.uri)
 
     def ensure(self) -> None:
-        """Create missing tables; raise PreflightError if columns are of another version."""
+        """Create missing tables and the README.md beside them.
+
+        Raises PreflightError if columns are of another version.
+        """
         if not self.exists():
+            write_readme(self.uri)  # first, so that no dataset lacks it
             make_tables(self.uri)
         check_columns(snapshot_at(self.uri))
 

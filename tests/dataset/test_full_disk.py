@@ -9,6 +9,7 @@ import pytest
 
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.readme import NAME, TEXT
 from pvtt_flow.errors import PvttFlowError
 from pvtt_flow.storage.files import write_bytes
 from tests.dataset.dataset_rows import masklet, video_record
@@ -51,6 +52,8 @@ def check_whole(dataset: Dataset) -> None:
     for path in Path(dataset.uri).rglob("*"):
         if path.suffix == ".parquet":
             pq.read_table(path)
+        elif path.name == NAME:
+            assert path.read_text() == TEXT
         elif path.is_file():
             assert path.suffix == ".json", "nothing else is left"
             assert [json.loads(line) for line in path.read_text().splitlines()]
@@ -59,7 +62,9 @@ def check_whole(dataset: Dataset) -> None:
 def test_when_the_tables_are_made(disk: Disk, dataset: Dataset) -> None:
     said = set(refusals(disk, dataset.ensure))
     assert said
-    assert all(text.startswith(f"$.output.uri: {dataset.uri}") for text in said)
+    what = ("", "a file must be written, but ")
+    starts = tuple(f"$.output.uri: {text}{dataset.uri}" for text in what)
+    assert all(text.startswith(starts) for text in said)
     assert all(NO_SPACE in text for text in said)
     check_whole(dataset)
     publish_videos(dataset, "ab")

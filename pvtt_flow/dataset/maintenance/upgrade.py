@@ -9,6 +9,7 @@ from deltalake.transaction import AddAction
 from pvtt_flow.dataset.columns import check_not_newer, other_columns
 from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
+from pvtt_flow.dataset.readme import write_readme
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS, read_file, write_file
 from pvtt_flow.dataset.transactions import Transaction, commit
@@ -20,8 +21,8 @@ _THREADS = 4
 def upgrade(uri: str) -> int:
     """Rewrite all rows with the columns of this version; returns the dataset's version.
 
-    A dataset that has these columns is not changed. Earlier versions stay readable. Raises
-    PreflightError for a dataset of a newer version, whose unknown columns would be lost.
+    A dataset that has these columns gets at most a missing README.md. Earlier versions stay readable.
+    Raises PreflightError for a dataset of a newer version, whose unknown columns would be lost.
     """
 
     def transaction(snapshot: Snapshot) -> Transaction | None:
@@ -34,7 +35,9 @@ def upgrade(uri: str) -> int:
             masklets=_conformed(f"{uri}/{MASKLETS}", snapshot.masklets, Masklet),
         )
 
-    return commit(uri, transaction)
+    version = commit(uri, transaction)
+    write_readme(uri)
+    return version
 
 
 def _conformed(root: str, table: DeltaTable, cls: type) -> FileActions:
