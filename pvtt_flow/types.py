@@ -184,7 +184,10 @@ class MaskletFrame:
     rle: str | None
     """COCO compressed RLE counts at display size; null if the object is absent."""
     box_xyxy: tuple[int, ...] | None
-    """Tight box of the mask, display pixels, exclusive max; null if the object is absent."""
+    """Tight box of the whole mask, display pixels, exclusive max; null if the object is absent."""
+    largest_fragment_box_xyxy: tuple[int, ...] | None = None
+    """Box of the largest 8-connected piece alone, by which specks do not make the box too large, of
+    equals the leftmost; null if the object is absent."""
     area_px: int
     object_score: float | None
     """Object score logit of SAM 2, above 0 if the object is present; null on frames that

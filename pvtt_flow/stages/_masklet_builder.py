@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pvtt_flow.core import ids, rle
+from pvtt_flow.core.fragments import fragments_of
 from pvtt_flow.dataset.tables import MAX_TEXT_BYTES
 from pvtt_flow.errors import DataError
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
@@ -115,11 +116,14 @@ class MaskletBuilder:
         border: tuple[FrameFlag, ...] = (
             ("border",) if rle.touches_border(box_xyxy, *tracked.mask.shape) else ()
         )
+        counts = rle.encode(tracked.mask)
+        fragments = fragments_of(counts, len(tracked.mask))
         return replace(
             absent,
-            rle=rle.encode(tracked.mask),
+            rle=counts,
             box_xyxy=box_xyxy,
+            largest_fragment_box_xyxy=fragments.largest_box_xyxy,
             area_px=int(np.count_nonzero(tracked.mask)),
-            fragments=rle.num_fragments(tracked.mask, box_xyxy),
+            fragments=fragments.count,
             flags=prompted + border,
         )

@@ -56,11 +56,13 @@ def _frames(chance: np.random.Generator, num_rows: int) -> pa.Array:
     rle = pa.StringArray.from_buffers(n, pa.py_buffer(ends), pa.py_buffer(chars))
     index = np.tile(np.arange(_NUM_FRAMES), num_rows)
     edges = pa.array(np.arange(0, 4 * n + 1, 4, dtype=np.int32))
+    boxes = pa.ListArray.from_arrays(edges, pa.array(chance.integers(0, 1920, 4 * n)))
     known = {
         "frame_index": pa.array(index),
         "pts_ns": pa.array(index * 40_000_000),
         "rle": rle,
-        "box_xyxy": pa.ListArray.from_arrays(edges, pa.array(chance.integers(0, 1920, 4 * n))),
+        "box_xyxy": boxes,
+        "largest_fragment_box_xyxy": boxes,
         "area_px": pa.array(chance.integers(0, 10**6, n)),
         "object_score": pa.array(chance.normal(5, 1, n)),
         "predicted_iou": pa.array(chance.random(n)),

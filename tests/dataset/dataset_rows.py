@@ -14,6 +14,7 @@ def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes
             pts_ns=index * 40_000_000,
             rle=None if index == 1 else "0b4",
             box_xyxy=None if index == 1 else (1, 2, 3, 4 + index),
+            largest_fragment_box_xyxy=None if index == 1 else (1, 2, 3, 4 + index),
             area_px=0 if index == 1 else 10 * index,
             object_score=-1.0 if index == 1 else 5.0,
             predicted_iou=0.9,

@@ -31,9 +31,9 @@ points_xy: list<element: list<element: double not null> not null> not null, \
 point_labels: list<element: int64 not null> not null, mask_rle: string, \
 correction: bool not null, score: double, origin: string not null> not null> not null
 frames: list<element: struct<frame_index: int64 not null, pts_ns: int64 not null, rle: string, \
-box_xyxy: list<element: int64 not null>, area_px: int64 not null, object_score: double, \
-predicted_iou: double, fragments: int64 not null, flags: list<element: string not null> not null> \
-not null> not null
+box_xyxy: list<element: int64 not null>, largest_fragment_box_xyxy: list<element: int64 not null>, \
+area_px: int64 not null, object_score: double, predicted_iou: double, fragments: int64 not null, \
+flags: list<element: string not null> not null> not null> not null
 qc: struct<num_frames: int64 not null, presence: double not null, visibility_flips: int64 \
 not null, area_median: double, area_jump_max: double, box_jump_max: double, object_score_p05: \
 double, predicted_iou_mean: double, predicted_iou_p05: double, border_contact: double not null, \

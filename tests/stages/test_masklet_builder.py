@@ -71,6 +71,7 @@ def test_an_object_is_absent_on_frames_that_were_not_tracked() -> None:
     (masklet,) = builder.masklets("v", VIDEO, SHOT)
     absent, present = masklet.frames
     assert (absent.rle, absent.object_score, absent.flags) == (None, None, ("absent",))
+    assert (absent.box_xyxy, absent.largest_fragment_box_xyxy) == (None, None)
     assert (present.box_xyxy, present.area_px, present.flags) == (BOX, 6, ("prompted",))
 
 
@@ -85,6 +86,18 @@ def test_masks_may_be_in_either_order_in_memory(order: Literal["C", "F"]) -> Non
     assert frame.rle is not None
     assert (rle.decode(frame.rle, 6, 8) == found.mask).all()
     assert (frame.box_xyxy, frame.area_px, frame.fragments) == (BOX, 6, 1)
+    assert frame.largest_fragment_box_xyxy == BOX
+
+
+def test_specks_enlarge_only_the_box_of_the_whole_mask() -> None:
+    mask = seen(0).mask.copy()
+    mask[5, 0] = mask[5, 7] = True
+    builder = MaskletBuilder((box_prompt(0, BOX),))
+    builder.add(tracked(0, TrackedObject(0, mask, object_score=1.0, predicted_iou=0.5)))
+    (masklet,) = builder.masklets("v", VIDEO, SHOT)
+    (frame,) = masklet.frames
+    assert (frame.box_xyxy, frame.fragments, frame.area_px) == ((0, 1, 8, 6), 3, 8)
+    assert frame.largest_fragment_box_xyxy == BOX
 
 
 def test_slot_utilization_is_averaged_over_steps() -> None:

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from pvtt_flow import open_dataset
+from pvtt_flow.core import rle
 from pvtt_flow.dataset import columns, delta, tables, transactions, upsert
 from pvtt_flow.dataset.arrow import schema_of, to_table
+from pvtt_flow.dataset.check import check
 from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.diff import diff
 from pvtt_flow.dataset.history import restore
 from pvtt_flow.dataset.ledger import read_ledger
 from pvtt_flow.dataset.maintenance.compact import FULL, compact
@@ -22,6 +27,7 @@ from pvtt_flow.dataset.maintenance.row_updates import forget, retry
 from pvtt_flow.dataset.maintenance.schema_evolution import conform
 from pvtt_flow.dataset.maintenance.upgrade import upgrade
 from pvtt_flow.dataset.maintenance.vacuum import vacuum
+from pvtt_flow.dataset.snapshot import snapshot_at
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import PreflightError
 from pvtt_flow.types import Masklet, VideoRecord
@@ -30,14 +36,15 @@ from tests.dataset.datasets import new_dataset
 
 
 def older(schema: pa.Schema) -> pa.Schema:
-    """Before prompts could be corrections, and before videos could be gone."""
+    """Before prompts could be corrections, frames had two boxes, and videos could be gone."""
+    later = {"prompts": "correction", "frames": "largest_fragment_box_xyxy"}
     fields = []
     for field in schema:
-        if field.name == "prompts":
-            prompt = field.type.value_type
-            kept = pa.struct([f for f in prompt if f.name != "correction"])
+        if field.name in later:
+            inner = field.type.value_type
+            kept = pa.struct([f for f in inner if f.name != later[field.name]])
             item = pa.field("element", kept, nullable=False)
-            fields.append(pa.field("prompts", pa.list_(item), nullable=False))
+            fields.append(pa.field(field.name, pa.list_(item), nullable=False))
         elif field.name not in ("input_uri", "gone_at_ns"):
             fields.append(field)
     return pa.schema(fields)
@@ -52,9 +59,17 @@ def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return made
 
 
-def add_older(dataset: Dataset, monkeypatch: pytest.MonkeyPatch, video_id: str) -> None:
+def with_one_box(row: Masklet) -> Masklet:
+    """Return a masklet as it is read from a dataset of before."""
+    frames = (replace(frame, largest_fragment_box_xyxy=None) for frame in row.frames)
+    return replace(row, frames=tuple(frames))
+
+
+def add_older(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, video_id: str, *rows: Masklet
+) -> None:
     with older_version(monkeypatch):
-        files = dataset.write_masklets([masklet(video_id)])
+        files = dataset.write_masklets(rows or [masklet(video_id)])
         dataset.commit(files, [video_record(video_id)], run_id="r1")
 
 
@@ -80,7 +95,9 @@ def test_an_older_dataset_is_read(dataset: Dataset) -> None:
     opened = open_dataset(dataset.uri)
     assert "gone_at_ns" not in opened.videos().schema.names
     assert opened.find_videos("a") == [video_record("a", input_uri="")]
-    assert opened.masklets_of("a") == [masklet("a")]
+    assert opened.masklets_of("a") == [with_one_box(masklet("a"))]
+    assert opened.duckdb().sql("SELECT count(*) FROM masklets WHERE frames[1].fragments = 1")
+    assert opened.clips(3).index.rows["video_id"].to_pylist() == ["a"]
     (entry,) = read_ledger(opened.videos()).entries(["a"])
     assert entry is not None
     assert (entry.input_uri, entry.gone_at_ns) == ("", None)
@@ -91,7 +108,7 @@ def test_an_older_dataset_is_not_written_before_an_upgrade(dataset: Dataset) -> 
         dataset.ensure()
     assert str(caught.value) == (
         f"the table 'masklets' of {dataset.uri} must have the columns of this "
-        "version, got others (prompts) of an older version; run "
+        "version, got others (frames, prompts) of an older version; run "
         f"`pvtt-flow upgrade {dataset.uri}`"
     )
     assert upgrade(dataset.uri) == 2
@@ -106,9 +123,39 @@ def test_an_older_dataset_is_not_written_before_an_upgrade(dataset: Dataset) -> 
     assert upgrade(dataset.uri) == 3, "once is enough"
 
 
+def test_an_upgrade_finds_the_largest_fragments_in_the_stored_masks(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = np.zeros((48, 64), np.bool_)
+    mask[10:20, 30:50] = mask[40, 3] = True
+    frame = replace(
+        masklet("b").frames[0],
+        rle=rle.encode(mask),
+        box_xyxy=(3, 10, 50, 41),
+        largest_fragment_box_xyxy=None,
+        fragments=2,
+    )
+    absent = masklet("b").frames[1]
+    specks = masklet("b", frames=(frame, absent))
+    add_older(dataset, monkeypatch, "b", specks)
+    upgrade(dataset.uri)
+    found = replace(frame, largest_fragment_box_xyxy=(30, 10, 50, 20))
+    upgraded = [masklet("a"), replace(specks, frames=(found, absent))]
+    opened = open_dataset(dataset.uri)
+    assert opened.masklets_of("a", "b") == upgraded
+    boxes = "SELECT frames[1].largest_fragment_box_xyxy[3] FROM masklets ORDER BY video_id"
+    assert opened.duckdb().sql(boxes).fetchall() == [(3,), (50,)]
+    compact(dataset.uri, FULL, {})
+    judge_all(dataset.uri)
+    opened = open_dataset(dataset.uri)
+    assert [m.frames for m in opened.masklets_of("a", "b")] == [m.frames for m in upgraded]
+    assert not check(dataset.uri, deep=True).findings
+
+
 def test_versions_before_an_upgrade_can_be_read_but_not_restored(dataset: Dataset) -> None:
     upgrade(dataset.uri)
-    assert open_dataset(dataset.uri, 1).masklets_of("a") == [masklet("a")]
+    assert open_dataset(dataset.uri, 1).masklets_of("a") == [with_one_box(masklet("a"))]
+    assert diff(snapshot_at(dataset.uri, 1), snapshot_at(dataset.uri)).recomputed == ()
     with pytest.raises(
         PreflightError, match="got 1, which is from before an upgrade; it can be read"
     ):
@@ -203,7 +250,8 @@ def newer(schema: pa.Schema) -> pa.Schema:
 
 
 def test_rows_conform(tmp_path: Path) -> None:
-    rows = to_table(Masklet, [masklet("a"), masklet("b", prompts=(), frames=())])
+    both = with_one_box(masklet("a")), masklet("b", prompts=(), frames=())
+    rows = to_table(Masklet, both)
     assert conform(rows, Masklet) is rows
     for num_rows in (0, 1, 2):
         some = rows.slice(2 - num_rows)
