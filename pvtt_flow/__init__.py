@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         PvttFlowError,
         StoreError,
     )
+    from pvtt_flow.export import ExportOptions
+    from pvtt_flow.export.job import Exported, Watcher
     from pvtt_flow.pipeline.plan import Plan
     from pvtt_flow.pipeline.summary import Summary
     from pvtt_flow.readers.snapshot import DatasetSnapshot, Expression
@@ -57,6 +59,7 @@ __all__ = [
     "Summary",
     "VideoRecord",
     "decode_mask",
+    "export_dataset",
     "judge",
     "load_config",
     "load_profile",
@@ -169,6 +172,37 @@ def open_dataset(
 
     snapshot = open_snapshot(uri, version, at=at)
     return DatasetSnapshot(snapshot, include_gone=include_gone, videos_where=videos_where)
+
+
+def export_dataset(
+    dataset_uri: str,
+    format_name: str,
+    to: str,
+    *,
+    watcher: "Watcher | None" = None,
+    **options: "Unpack[ExportOptions]",
+) -> "Exported":
+    """Write masks, boxes and clips of a dataset in a format of `pvtt-flow formats`.
+
+    `options` are those of `pvtt-flow export`. Runs on the Ray cluster at `$RAY_ADDRESS`, else in
+    threads of this process. An export that was interrupted goes on with the same call.
+
+    Raises ConfigError and PreflightError before anything is written, StoreError if `to` takes no
+    more files.
+    """
+    import os
+
+    from pvtt_flow.export import export
+
+    if not os.environ.get("RAY_ADDRESS"):
+        return export(dataset_uri, format_name, to, watcher=watcher, **options)
+    from pvtt_flow.pipeline.ray_session import connect_to_ray
+    from pvtt_flow.pipeline.remote_map import map_on_ray
+
+    with connect_to_ray():
+        return export(
+            dataset_uri, format_name, to, watcher=watcher, map_units=map_on_ray, **options
+        )
 
 
 def relocate(

@@ -31,8 +31,8 @@ MAY_IMPORT = {
     "stages": {"config", "core", "dataset", "models", "storage", "video"} | BASE,
     "pipeline": {"config", "core", "dataset", "models", "stages", "storage", "video"} | BASE,
     "cli": {
-        "config", "core", "dataset", "export", "models", "open_dataset", "pipeline", "readers",
-        "review", "stages", "storage", "video",
+        "config", "core", "dataset", "export", "export_dataset", "models", "open_dataset",
+        "pipeline", "readers", "review", "stages", "storage", "video",
     } | BASE,
 }  # fmt: skip
 ONLY_IN = {

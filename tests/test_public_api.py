@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = """
     ClusterError ConfigError DataError DatasetSnapshot Frame Masklet MaskletFrame Measurements Plan
     PreflightError Profile Prompt PvttFlowError QcThresholds RunConfig StoreError Summary
-    VideoRecord decode_mask judge load_config load_profile open_dataset overlay plan read_frames
-    relocate run
+    VideoRecord decode_mask export_dataset judge load_config load_profile open_dataset overlay plan
+    read_frames relocate run
 """
 HEAVY = ("torch", "ray", "av", "pyarrow", "numpy", "ultralytics", "cv2", "pydantic", "deltalake")
 

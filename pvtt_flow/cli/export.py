@@ -37,6 +37,10 @@ def export(  # noqa: PLR0913, PLR0917
         list[str] | None,
         typer.Option(metavar="NAME", help="Only masklets with this verdict; repeatable."),
     ] = None,
+    fit: Annotated[
+        str | None,
+        typer.Option(metavar="PROFILE", help="Only masklets that `fitness` finds fit for it."),
+    ] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -53,13 +57,17 @@ def export(  # noqa: PLR0913, PLR0917
     pictures: Annotated[  # noqa: FBT002
         bool, typer.Option("--pictures/--no-pictures", help="Write frames beside the masks.")
     ] = True,
+    profile: Annotated[
+        str | None,
+        typer.Option(metavar="PROFILE", help="Consumer for --format consumer; see `profiles`."),
+    ] = None,
 ) -> None:
     """Write masks, boxes and clips for another program.
 
     An export that was interrupted goes on with the same command. Exits with 1 if videos had to be
-    skipped.
+    skipped. Runs on the Ray cluster at $RAY_ADDRESS, if there is one.
     """
-    from pvtt_flow.export import export as export_dataset
+    from pvtt_flow import export_dataset
 
     out = console()
     with _watcher(out) as watcher:
@@ -69,10 +77,12 @@ def export(  # noqa: PLR0913, PLR0917
             to,
             where=where,
             verdicts=verdict or (),
+            fit=fit,
             split=split,
             split_by=split_by,
             version=version,
             pictures=pictures,
+            profile=profile,
             watcher=watcher,
         )
     _print(exported, out)

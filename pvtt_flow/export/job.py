@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from pvtt_flow.core.profile import Profile
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.export.formats import format_named
 from pvtt_flow.export.formats.format import Format, FormatOptions, WrittenSequence
@@ -60,12 +61,18 @@ class Request:
         """Return the request as JSON-able values."""
         from pvtt_flow import __version__
 
-        values = {**asdict(self), "dataset_uri": redact_uri(self.dataset_uri)}
+        values = {
+            **asdict(self),
+            "dataset_uri": redact_uri(self.dataset_uri),
+            "code_version": __version__,
+        }
         # As they come back from the file: tuples are lists in JSON.
-        json_values: dict[str, Any] = json.loads(
-            json.dumps({**values, "code_version": __version__})
-        )
-        return json_values
+        request: dict[str, Any] = json.loads(json.dumps(values, default=_profile_values))
+        return request
+
+
+def _profile_values(profile: Profile) -> dict[str, Any]:
+    return profile.model_dump(mode="json")
 
 
 class Watcher(Protocol):

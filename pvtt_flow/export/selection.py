@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pvtt_flow.core.ids import digest
+from pvtt_flow.core.profile import Profile
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.export.split import Split
 
@@ -41,6 +42,8 @@ class Query:
     """SQL on `videos` and `masklets`, as `masklets.verdict = 'accept' AND videos.fps_num > 20`."""
     verdicts: tuple[str, ...] = ()
     """Verdicts to take; empty takes all."""
+    fit: Profile | None = None
+    """Consumer for which a masklet must be fit; null takes all."""
     split: Split | None = None
     negatives: bool = False
     """True to take videos, too, in which the detector found no product."""
@@ -76,7 +79,7 @@ class Selection:
 
         Raises ConfigError for SQL that DuckDB refuses, and for a split by an unknown column.
         """
-        self._rows = _select(dataset, query)
+        self._rows = _fit(dataset, query, _select(dataset, query))
         self._split = query.split
 
     def __len__(self) -> int:
@@ -154,6 +157,21 @@ def _select(dataset: "DatasetSnapshot", query: Query) -> "pa.Table":
             f"{query.split.column!r}, which none of them has"
         )
     return rows
+
+
+def _fit(dataset: "DatasetSnapshot", query: Query, rows: "pa.Table") -> "pa.Table":
+    """Return the rows of masklets that are fit, and of videos without any."""
+    if query.fit is None:
+        return rows
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = dataset.fitness(query.fit)
+    fit_ids = pa.array(
+        [row.masklet_id for row in found if row.fitness.verdict == "fit"], pa.string()
+    )
+    ids = rows["masklet_id"]
+    return rows.filter(pc.or_(pc.is_in(ids, fit_ids), pc.is_null(ids)))
 
 
 def _any(rows: "pa.Table", column: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from pvtt_flow import open_dataset
+from pvtt_flow import load_profile, open_dataset
 from pvtt_flow.errors import ConfigError, StoreError
 from pvtt_flow.export import export
 from pvtt_flow.export.formats.davis import Davis
@@ -86,6 +86,29 @@ def test_selection_by_sql_over_both_tables(dataset: Processed) -> None:
     assert selected(dataset, verdicts=("accept", "review")) == {"a": both["a"]}
     assert selected(dataset, where="qc.presence < 0.5 AND uri LIKE '%b.mp4'") == {"b": both["b"]}
     assert selected(dataset, where="label = 'product 1' OR 1 = 0") == {"a": ("a/s0000@0/o001",)}
+
+
+def test_selection_by_fitness(dataset: Processed) -> None:
+    fit = load_profile("propainter")
+    found = {row.masklet_id: row.fitness.verdict for row in open_dataset(dataset.uri).fitness(fit)}
+    ids = {id_ for ids in selected(dataset, fit=fit).values() for id_ in ids}
+    assert ids == {id_ for id_, verdict in found.items() if verdict == "fit"} != set()
+    assert selected(dataset, fit=load_profile("vace")) == {}
+
+
+def test_options_that_are_refused(dataset: Processed, tmp_path: Path) -> None:
+    to = str(tmp_path / "to")
+    with pytest.raises(ConfigError, match="--split-by must be with --split"):
+        export(dataset.uri, "davis", to, split_by="sku")
+    with pytest.raises(ConfigError, match=r"--split-by must be a manifest column.*got 'sku'"):
+        export(dataset.uri, "davis", to, split="a=0.5,b=0.5", split_by="sku")
+    with pytest.raises(ConfigError, match="--verdict must be accept, review or reject"):
+        export(dataset.uri, "davis", to, verdicts=["acept"])
+    with pytest.raises(ConfigError, match="--profile must not be given with --format davis"):
+        export(dataset.uri, "davis", to, profile="vace")
+    with pytest.raises(ConfigError, match="did you mean vace"):
+        export(dataset.uri, "davis", to, fit="vase")
+    assert not (tmp_path / "to").exists()
 
 
 @pytest.mark.parametrize(

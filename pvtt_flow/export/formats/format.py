@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
+from pvtt_flow.core.profile import Profile
 from pvtt_flow.export.selection import Contents
 from pvtt_flow.export.sequence import Sequence
 
@@ -34,6 +35,8 @@ class FormatOptions:
     pictures: bool = True
     """Write frames or clips, and not only masks and boxes; without them no video is decoded."""
     jpeg_quality: int = 95
+    profile: Profile | None = None
+    """Consumer of the format `consumer`; other formats have none."""
 
 
 class Format(ABC):
@@ -48,6 +51,8 @@ class Format(ABC):
     """Layout and readers, in a line."""
     sequences_per_unit: ClassVar[int] = 1
     """Number of sequences that `pack` may put into one file."""
+    takes_profile: ClassVar[bool] = False
+    """True if `FormatOptions.profile` says what to write."""
     negatives: ClassVar[bool] = False
     """True if videos without a product are of use."""
 
