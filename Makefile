@@ -14,8 +14,9 @@ quickstart: install  ## set everything up, run the flow on the sample clips, sho
 test: install  ## the whole suite but the slow ones
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
+# Two at a time: part of their time is waiting, for starts, time-outs and retries.
 test-slow: install  ## kills, faults, clusters
-	$(BIN)/python -m pytest -m slow --durations 15
+	$(BIN)/python -m pytest -m slow --durations 15 --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
-from filelock import FileLock
+
+from tests.once import made_once
 
 if TYPE_CHECKING:
     import s3fs
@@ -121,21 +121,10 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def mixed_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> "MixedRun":
-    """Return a run, through Ray, of a folder of good and bad videos; for reading only.
-
-    The first worker that wants it makes it for all.
-    """
+    """Return a run, through Ray, of a folder of good and bad videos; for reading only."""
     from tests.pipeline.runs import run_mixed_folder
 
-    base = tmp_path_factory.getbasetemp()
-    home = (base if worker_id == "master" else base.parent) / "mixed"
-    made = home / "run.pickle"
-    with FileLock(home.with_suffix(".lock")):
-        if not made.exists():
-            home.mkdir()
-            made.write_bytes(pickle.dumps(run_mixed_folder(home)))
-    run: MixedRun = pickle.loads(made.read_bytes())  # noqa: S301 (our own)
-    return run
+    return made_once(tmp_path_factory, worker_id, "mixed", run_mixed_folder)
 
 
 def _command(home: Path, port: int) -> list[str]:

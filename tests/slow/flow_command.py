@@ -45,7 +45,7 @@ class Shell:
         mark = uuid4().hex
         return Shell(mark, {**self.env, _MARK: mark})
 
-    def run(self, *command: str, timeout_s: float = 240) -> "subprocess.CompletedProcess[str]":
+    def run(self, *command: str, timeout_s: float = 600) -> "subprocess.CompletedProcess[str]":
         """Run to the end; output and log lines together."""
         return subprocess.run(
             command,
@@ -135,5 +135,6 @@ def wait_until(done: Callable[[], object], *, timeout_s: float) -> bool:
     while not done():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.1)
+        # Some conditions read tables, or the environments of all processes, and take CPU from them.
+        time.sleep(0.3)
     return True

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.slow.flow_command import Shell, processes_of, wait_until
 
-START_TIMEOUT_S = 120.0
-STOP_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300.0
+STOP_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tests.slow.flow_command import Shell, copies, wait_until, write_config
 from tests.slow.tables import check_consistent
 from tests.slow.test_kills import has_committed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 NUM_VIDEOS = 12
 
@@ -26,9 +26,9 @@ def test_the_next_run_processes_the_rest(shell: Shell, tmp_path: Path) -> None:
         settings = ("--set", "sampling.stride=3", "--set", "tracker.max_concurrent_shots=1")
         command = ("pvtt-flow", "run", str(config), *settings)
         process = shell.start(*command, log=log)
-        assert wait_until(partial(has_committed, uri, 2), timeout_s=180), log.read_text()
+        assert wait_until(partial(has_committed, uri, 2), timeout_s=400), log.read_text()
         disk.fill()
-        assert process.wait(timeout=180) == 3, log.read_text()
+        assert process.wait(timeout=400) == 3, log.read_text()
         text = log.read_text()
         assert text.count("error: ") == 1, text
         assert "error: $.output.uri: " in text

@@ -8,7 +8,7 @@ import pytest
 
 from pvtt_flow.pipeline.ray_session import connect_to_ray
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_idle_workers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

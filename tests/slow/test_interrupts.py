@@ -8,9 +8,10 @@ import pytest
 
 from tests.slow.flow_command import Shell, copies, wait_until, write_config
 from tests.slow.tables import check_consistent
-from tests.slow.test_kills import SETTINGS, has_committed
+from tests.slow.test_kills import has_committed
+from tests.slow.undisturbed import SETTINGS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 NUM_VIDEOS = 20
 NOISE = ("Traceback", "ERROR", "SIGTERM", "(raylet)", ".cc:", "ray.io", "Aborted")
@@ -26,9 +27,9 @@ def test_what_is_committed_is_said(shell: Shell, tmp_path: Path) -> None:
         log = tmp_path / f"{number.name}.log"
         process = shell.start(*command, log=log)
         more = partial(has_committed, uri, before + 1)
-        assert wait_until(more, timeout_s=240), log.read_text()
+        assert wait_until(more, timeout_s=400), log.read_text()
         process.send_signal(number)
-        assert process.wait(120) == code, log.read_text()
+        assert process.wait(400) == code, log.read_text()
         text = log.read_text()
         committed = check_consistent(uri)
         assert committed < NUM_VIDEOS, "it ended too late to be stopped"

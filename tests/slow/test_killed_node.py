@@ -9,72 +9,72 @@ from pathlib import Path
 
 import pytest
 
-from tests.slow.flow_command import Shell, copies, wait_until, write_config
+from tests.slow.flow_command import wait_until, write_config
 from tests.slow.ray_cluster import Cluster, running_cluster
 from tests.slow.ray_node import Node, joined_node
 from tests.slow.tables import check_consistent, rows_of
-from tests.slow.test_kills import SETTINGS, has_committed
+from tests.slow.test_kills import has_committed
+from tests.slow.undisturbed import NUM_VIDEOS, SETTINGS, Undisturbed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
-NUM_VIDEOS = 30
 # The tracker fits on the machine that dies alone.
 TRACKER_CPUS, DOOMED_CPUS = 2, 3
 PLACES = ("--set", f"resources.propagate.num_cpus={TRACKER_CPUS}")
-_SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.mp4")
 
 
 @dataclass(frozen=True)
 class TwoMachines:
     """A cluster with a job in the middle of its work."""
 
-    cluster: Cluster
     doomed: Node
     job: "subprocess.Popen[bytes]"
     log: Path
     dataset: str
 
 
-@pytest.fixture
-def videos(tmp_path: Path) -> Path:
-    return copies(tmp_path / "videos", NUM_VIDEOS, *_SAMPLES)
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with running_cluster(num_cpus=1) as started:
+        yield started
 
 
 @contextmanager
-def running_on_two_machines(videos: Path, home: Path, *settings: str) -> Iterator[TwoMachines]:
+def running_on_two_machines(
+    cluster: Cluster, videos: Path, home: Path, *settings: str
+) -> Iterator[TwoMachines]:
     """Job that has committed its first videos; its tracker is on the second machine."""
     dataset = str(home / "dataset")
     config = write_config(home / "config.yaml", str(videos), dataset)
     log = home / "submit.log"
-    with running_cluster(num_cpus=1) as cluster, joined_node(cluster, DOOMED_CPUS) as doomed:
+    with joined_node(cluster, DOOMED_CPUS) as doomed:
         submit = ("submit", str(config), *SETTINGS, *PLACES, *settings)
         job = cluster.shell.start("pvtt-flow", *submit, "--address", cluster.address, log=log)
-        assert wait_until(partial(has_committed, dataset, 1), timeout_s=180), log.read_text()
+        assert wait_until(partial(has_committed, dataset, 1), timeout_s=400), log.read_text()
         # A video without a product may be committed before.
-        assert wait_until(doomed.shell.actors, timeout_s=60), log.read_text()
-        yield TwoMachines(cluster, doomed, job, log, dataset)
+        assert wait_until(doomed.shell.actors, timeout_s=120), log.read_text()
+        yield TwoMachines(doomed, job, log, dataset)
 
 
-def test_another_node_takes_its_place(videos: Path, shell: Shell, tmp_path: Path) -> None:
-    undisturbed = str(tmp_path / "undisturbed")
-    config = write_config(tmp_path / "undisturbed.yaml", str(videos), undisturbed)
-    ended = shell.run("pvtt-flow", "run", str(config), *SETTINGS)
-    assert ended.returncode == 0, ended.stdout
-
-    with running_on_two_machines(videos, tmp_path) as run:
+def test_another_node_takes_its_place(
+    cluster: Cluster, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    with running_on_two_machines(cluster, undisturbed.videos, tmp_path) as run:
         run.doomed.kill()
         assert not has_committed(run.dataset, NUM_VIDEOS), "it died too late to be missed"
-        with joined_node(run.cluster, DOOMED_CPUS):
+        with joined_node(cluster, DOOMED_CPUS):
             assert run.job.wait(timeout=600) == 0, run.log.read_text()
     assert check_consistent(run.dataset) == NUM_VIDEOS
-    assert rows_of(run.dataset) == rows_of(undisturbed)
+    assert rows_of(run.dataset) == undisturbed.rows
 
 
-def test_no_node_takes_its_place(videos: Path, tmp_path: Path) -> None:
+def test_no_node_takes_its_place(
+    cluster: Cluster, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
     """The run waits for as long as it was told to, and then says what is missing."""
     # Longer than models take to load.
     patience = ("--set", "run.no_progress_timeout_s=60")
-    with running_on_two_machines(videos, tmp_path, *patience) as run:
+    with running_on_two_machines(cluster, undisturbed.videos, tmp_path, *patience) as run:
         run.doomed.kill()
         assert run.job.wait(timeout=600) == 3, run.log.read_text()
     text = run.log.read_text()

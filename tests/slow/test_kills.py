@@ -5,75 +5,37 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import PreflightError
-from tests.slow.flow_command import Shell, copies, wait_until, write_config
-from tests.slow.tables import Rows, check_consistent, rows_of, runs_of
+from tests.slow.flow_command import Shell, wait_until, write_config
+from tests.slow.tables import check_consistent, rows_of, runs_of
+from tests.slow.undisturbed import SETTINGS, Undisturbed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
-NUM_VIDEOS, NUM_KILLS = 30, 20
-# One shot at a time in every batch, so that even the last digit of a score is the same.
-SETTINGS = (
-    *("--set", "tracker.max_concurrent_shots=1", "--set", "resources.detect.batch_size=1"),
-    # All frames, so that there is a middle.
-    *("--set", "sampling.stride=1"),
-)
-_SAMPLES = ("one_product.mp4", "two_products.mp4", "truncated.mp4", "no_product.mp4")
+NUM_KILLS = 6
 
 
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Good ones, broken ones, and one that is no video."""
-    folder = copies(tmp_path_factory.mktemp("videos"), NUM_VIDEOS - 1, *_SAMPLES)
-    (folder / "text.mp4").write_text("no video")
-    return folder
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """A run that nobody killed."""
-
-    rows: Rows
-    first_commit_s: float
-    """From its start."""
-
-
-@pytest.fixture(scope="module")
-def undisturbed(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    home = tmp_path_factory.mktemp("undisturbed")
-    config = write_config(home / "config.yaml", str(videos), str(home / "dataset"))
-    started_ns = time.time_ns()
-    ended = Shell.new().run("pvtt-flow", "run", str(config), *SETTINGS)
-    assert ended.returncode == 0, ended.stdout
-    uri = str(home / "dataset")
-    committed_ns = min(open_dataset(uri).videos().to_table()["finished_at_ns"].to_pylist())
-    return Undisturbed(rows_of(uri), (committed_ns - started_ns) / 1e9)
-
-
-def test_the_driver_at_twenty_random_instants(
-    videos: Path, undisturbed: Undisturbed, shell: Shell, tmp_path: Path
+def test_the_driver_at_random_instants(
+    undisturbed: Undisturbed, shell: Shell, tmp_path: Path
 ) -> None:
     """Half of them before a run has finished anything, half when it just has."""
     uri = str(tmp_path / "dataset")
     # A bad video is tried again by every run, which must not use up its attempts here.
-    config = write_config(tmp_path / "config.yaml", str(videos), uri)
+    config = write_config(tmp_path / "config.yaml", str(undisturbed.videos), uri)
     command = ("pvtt-flow", "run", str(config), *SETTINGS, "--only", "new")
     instants = random.Random(4)
     committed: dict[str, str] = {}
     for nth in range(NUM_KILLS):
         process = shell.start(*command, log=tmp_path / "run.log")
         if nth % 2:
-            assert wait_until(partial(has_gone_on, process, uri, len(committed)), timeout_s=180)
+            assert wait_until(partial(has_gone_on, process, uri, len(committed)), timeout_s=400)
         # Short, so that there is something to do for as many runs as possible.
         longest_s = 0.5 if nth % 2 else undisturbed.first_commit_s
         with suppress(subprocess.TimeoutExpired):
@@ -88,20 +50,20 @@ def test_the_driver_at_twenty_random_instants(
     last = shell.run(*command)
     assert last.returncode == 0, last.stdout
     assert rows_of(uri) == undisturbed.rows
-    assert len({*committed.values()}) > 3, "too many runs were killed before they had done anything"
+    assert len({*committed.values()}) >= 3, "too many runs were killed before they had finished any"
 
 
-def test_actors(videos: Path, undisturbed: Undisturbed, shell: Shell, tmp_path: Path) -> None:
+def test_actors(undisturbed: Undisturbed, shell: Shell, tmp_path: Path) -> None:
     """Ray starts them again, and does again what they were at."""
     uri = str(tmp_path / "dataset")
-    config = write_config(tmp_path / "config.yaml", str(videos), uri)
+    config = write_config(tmp_path / "config.yaml", str(undisturbed.videos), uri)
     log = tmp_path / "run.log"
     process = shell.start("pvtt-flow", "run", str(config), *SETTINGS, log=log)
-    for number in (1, 8, 15):
-        assert wait_until(partial(has_committed, uri, number), timeout_s=180), log.read_text()
+    for number in (1, 4):
+        assert wait_until(partial(has_committed, uri, number), timeout_s=400), log.read_text()
         assert process.poll() is None, log.read_text()
         kill_an_actor(shell)
-    assert process.wait(timeout=300) == 0, log.read_text()
+    assert process.wait(timeout=600) == 0, log.read_text()
     check_consistent(uri)
     assert rows_of(uri) == undisturbed.rows
 
@@ -138,7 +100,7 @@ dataset.commit(files, [video_record(video, run_id=video)], run_id=video)
 
 def kill_an_actor(shell: Shell) -> None:
     """Kill an actor that is working or about to."""
-    assert wait_until(shell.actors, timeout_s=60)
+    assert wait_until(shell.actors, timeout_s=300)
     shell.actors()[0].kill()
 
 

@@ -15,7 +15,7 @@ from tests.slow.flow_command import SAMPLES, Shell, write_config
 if TYPE_CHECKING:
     from tests.conftest import S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 BOX = (150.0, 60.0, 330.0, 210.0)
 
