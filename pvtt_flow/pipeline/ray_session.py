@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from pvtt_flow.errors import ClusterError
 
@@ -50,22 +51,26 @@ def connect_to_ray() -> Iterator[Cluster]:
     _set_ray_defaults()
     import ray
 
-    with _own_sigterm_handler(), _without_log_level_notice():
-        if address := os.environ.get("RAY_ADDRESS"):
-            _connect(address)
-        else:
-            _start()
+    if address := os.environ.get("RAY_ADDRESS"):
+        _connect(address)
+    else:
+        _start()
     try:
         yield _cluster()
     finally:
         ray.shutdown()
 
 
-def _connect(address: str) -> None:
+def _init(**options: Any) -> None:
     import ray
 
+    with _own_sigterm_handler(), _without_log_level_notice():
+        ray.init(**options)
+
+
+def _connect(address: str) -> None:
     try:
-        ray.init(logging_level=logging.WARNING)
+        _init(logging_level=logging.WARNING)
     except Exception as error:
         raise ClusterError(
             f"$RAY_ADDRESS: a Ray cluster at {address} must answer, but {_first_line(error)}; "
@@ -78,7 +83,7 @@ def _start() -> None:
     import ray
 
     start = partial(
-        ray.init,
+        _init,
         address="local",
         include_dashboard=False,
         logging_level=logging.ERROR,
