@@ -5,7 +5,7 @@
         mask.mkv             master: white is the object, as it was tracked (FFV1)
         mask_grown.mkv       dilated by an ellipse
         mask_hull.mkv        its convex hull            mask_box.mkv       its box
-        boxes.json           boxes of each frame: tight, loose and smooth, in pixels and fractions
+        boxes.json           boxes of each frame: tight, largest fragment, loose and smooth
         first_frame.png      first picture              first_region.png   the object's box on it
         cutout.png           object with alpha, from its best frame
         cutout_distant.png   likewise, from a frame far from that one, if there is one
@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core import box_track, cutouts
+from pvtt_flow.core.fragments import fragments_of
 from pvtt_flow.core.growth import Shape, grow
 from pvtt_flow.export.formats.clips import write_clip
 from pvtt_flow.export.formats.format import Format, Part
 from pvtt_flow.export.formats.pictures import write_png
 from pvtt_flow.export.sequence import Sequence
 from pvtt_flow.storage.folder import sha256_of
-from pvtt_flow.types import Frame, Masklet
+from pvtt_flow.types import Frame, Masklet, MaskletFrame
 from pvtt_flow.video.color.sharpness import sharpness
 from pvtt_flow.video.encode import FFV1, write_video
 
@@ -94,10 +95,12 @@ def _write_masks(sequence: Sequence, masklet: Masklet, home: Path) -> None:
 def _boxes(sequence: Sequence, masklet: Masklet) -> dict[str, Any]:
     height_px, width_px = sequence.size
     tight = box_track.track_of([frame.box_xyxy for frame in masklet.frames])
+    largest = box_track.track_of([_largest_fragment(frame, height_px) for frame in masklet.frames])
     tracks = {
         "tight": tight,
+        "largest_fragment": largest,
         "loose": box_track.loosened(tight, _LOOSENED_BY, width_px, height_px),
-        "smooth": box_track.smoothed(tight, _SIGMA_FRAMES),
+        "smooth": box_track.smoothed(largest, _SIGMA_FRAMES),
     }
     fractions = {
         name: box_track.normalized(track, width_px, height_px) for name, track in tracks.items()
@@ -112,6 +115,13 @@ def _boxes(sequence: Sequence, masklet: Masklet) -> dict[str, Any]:
         "boxes_xyxy": {name: _rows(track, 3) for name, track in tracks.items()},
         "boxes_xyxy_fractions": {name: _rows(track, 6) for name, track in fractions.items()},
     }
+
+
+def _largest_fragment(frame: MaskletFrame, height_px: int) -> tuple[int, ...] | None:
+    """Return the box of the largest fragment, which rows of older datasets do not have."""
+    if frame.rle is None or frame.largest_fragment_box_xyxy is not None:
+        return frame.largest_fragment_box_xyxy
+    return fragments_of(frame.rle, height_px).largest_box_xyxy
 
 
 def _rows(track: NDArray[np.float64], decimals: int) -> list[list[float] | None]:

@@ -79,6 +79,10 @@ def test_boxes(bundles: Path, object_id: int) -> None:
     assert boxes["present"] == there
     tight = boxes["boxes_xyxy"]["tight"]
     assert tight == [None if box is None else list(map(float, box)) for box in expected]
+    largest = boxes["boxes_xyxy"]["largest_fragment"]
+    lefts = [20.0 + position for position in range(NUM_FRAMES)]
+    pieces = [[x - 6, 24, x + 6, 30] if object_id else [x, 20, x + 24, 44] for x in lefts]
+    assert [box for box in largest if box] == [pieces[p] for p in range(NUM_FRAMES) if there[p]]
     for track in (*boxes["boxes_xyxy"].values(), *boxes["boxes_xyxy_fractions"].values()):
         assert [box is not None for box in track] == there
     size = np.array([*SIZES["odd"]] * 2)
