@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 
 from pvtt_flow.core import ids, rle
-from pvtt_flow.errors import PreflightError
+from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.params import Params, broken_rule
 from pvtt_flow.storage.filesystems import filesystem, preflight
 from pvtt_flow.storage.manifest_rows import KEY, manifest_error, read_rows
@@ -26,6 +26,7 @@ from pvtt_flow.storage.uris import (
     HTTP,
     expand_user,
     normalize_uri,
+    redact_uri,
     store_of,
     uri_without_signature,
 )
@@ -33,6 +34,8 @@ from pvtt_flow.storage.video_names import name_from, video_uri
 from pvtt_flow.types import AddProducts, Prompt
 
 EXTENSIONS = (".csv", ".jsonl", ".ndjson", ".parquet")
+# A file with another extension is a video if it is named in full, but none of these can be one.
+_OTHER_LISTS = (".json", ".tsv", ".xlsx", ".csv.gz", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 MAX_PROMPTS = 1_000
 MAX_SHOTS = 10_000
 _MAX_QUOTED_CHARS = 80
@@ -137,6 +140,15 @@ class Entry:
 def is_manifest(uri: str) -> bool:
     """Return whether the uri has the file extension of a manifest."""
     return uri.lower().endswith(EXTENSIONS)
+
+
+def check_format(uri: str) -> None:
+    """Raise ConfigError for a list of videos in a format that is not read."""
+    if uri.lower().endswith(_OTHER_LISTS):
+        raise ConfigError(
+            f"{KEY} must be videos or a manifest ({', '.join(EXTENSIONS)}), got {redact_uri(uri)}; "
+            "convert it"
+        )
 
 
 def read_manifest(uri: str) -> list[Entry]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pvtt_flow.core import ids
 from pvtt_flow.storage.frame_folders.folders import FrameFolder, parse_frame_folder
 from pvtt_flow.storage.listing import list_videos, stat_all
-from pvtt_flow.storage.manifest import Entry, is_manifest, read_manifest
+from pvtt_flow.storage.manifest import Entry, check_format, is_manifest, read_manifest
 from pvtt_flow.storage.object_info import SIZE_ONLY
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.uris import normalize_uri, redact_uri
@@ -24,6 +24,7 @@ def list_sources(params: InputParams) -> list[Source]:
     When the object appears, it gets an etag and so counts as a changed video.
     Raises PreflightError if the input cannot be listed, and ConfigError for a bad manifest.
     """
+    check_format(params.uri)
     input_uri = redacted_input_uri(params)
     listed = _from_manifest if is_manifest(params.uri) else _from_listing
     sources = listed(params, input_uri)

@@ -367,3 +367,14 @@ def test_a_mask_of_another_form(tmp_path: Path, mask: object, problem: str) -> N
     with pytest.raises(ConfigError) as caught:
         read_manifest(path)
     assert f"line 1: prompts[0].mask_rle {problem}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["m.json", "m.tsv", "videos.CSV.gz"])
+def test_a_list_of_another_format_is_no_video(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("uri\na.mp4\n")
+    with pytest.raises(ConfigError) as caught:
+        list_sources(InputParams(uri=str(tmp_path / name)))
+    assert str(caught.value) == (
+        "$.input.uri must be videos or a manifest (.csv, .jsonl, .ndjson, .parquet), got "
+        f"{tmp_path / name}; convert it"
+    )
