@@ -29,6 +29,8 @@ _ANONYMOUS: dict[str, dict[str, Any]] = {
 # Set while buckets are read without credentials, to those that are not. In the environment, since
 # processes that this one starts read the same videos.
 _SIGNED_BUCKETS = "PVTT_FLOW_SIGNED_BUCKETS"
+# Longest time in which a web server sends nothing, in seconds.
+_SILENCE_S = 30.0
 # Those that RFC 3986 lets stand in a path.
 _PATH_CHARACTERS = "/:@!$&'()*+,;=~"
 
@@ -51,8 +53,7 @@ def filesystem(uri: str, *, anonymous: bool = False) -> tuple[Any, str]:
     if uri.startswith(_S3):
         options |= _s3_options()
     if uri.startswith(HTTP):
-        # Ranges of a compressed answer would be ranges of other bytes.
-        options |= {"headers": {"Accept-Encoding": "identity"}}
+        options |= _http_options()
     if anonymous or _is_anonymous(uri):
         options |= _ANONYMOUS.get(uri.partition("://")[0], {})
     files = implementation(use_listings_cache=False, **options)
@@ -83,6 +84,16 @@ def _s3_options() -> dict[str, Any]:
     s3fs.core.set_custom_error_handler(is_transient)
     # botocore would repeat each of these attempts as well: a dead server would take minutes.
     return {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
+
+
+def _http_options() -> dict[str, Any]:
+    import aiohttp
+
+    # The default allows 5 minutes in all: too few for a large file that comes as a whole, and too
+    # many for a server that says nothing.
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=_SILENCE_S, sock_read=_SILENCE_S)
+    # Ranges of a compressed answer would be ranges of other bytes.
+    return {"headers": {"Accept-Encoding": "identity"}, "client_kwargs": {"timeout": patience}}
 
 
 def delta_uri(uri: str) -> str:

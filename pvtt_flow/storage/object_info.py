@@ -63,4 +63,6 @@ def remote(uri: str, info: dict[str, Any]) -> ObjectInfo:
     # Keys of s3fs, of HTTP headers, and of other filesystems.
     keys = ("LastModified", "Last-Modified", "mtime", "created")
     modified = next((info[key] for key in keys if info.get(key)), SIZE_ONLY)
-    return ObjectInfo(uri, str(etag).strip('"') if etag else f"{modified}-{size_bytes}", size_bytes)
+    text = str(etag).strip('"') if etag else f"{modified}-{size_bytes}"
+    # Headers of HTTP may be bytes of any encoding, and tables hold text.
+    return ObjectInfo(uri, text.encode(errors="backslashreplace").decode(), size_bytes)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from typing import Any
 import pytest
 
 from pvtt_flow.errors import DataError, PreflightError
-from pvtt_flow.storage import manifest_rows
+from pvtt_flow.storage import filesystems, manifest_rows
 from pvtt_flow.storage.manifest import read_manifest
+from pvtt_flow.storage.object_info import remote
 from pvtt_flow.storage.params import InputParams
 from pvtt_flow.storage.sources import list_sources
 from pvtt_flow.storage.streams import open_binary
@@ -124,6 +126,24 @@ def test_a_change_that_nothing_shows(
     list_sources(InputParams(uri=uri, identity="content"))
     list_sources(InputParams(uri=f"{web}/a.mp4"))
     assert caplog.text == ""
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filesystems, "_SILENCE_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}/a.mp4"
+        with pytest.raises(PreflightError, match="no videos at http"):
+            list_sources(InputParams(uri=uri))
+
+
+def test_a_large_file_may_take_longer_than_five_minutes() -> None:
+    files, _ = filesystems.filesystem("http://127.0.0.1/a.mp4")
+    assert files.client_kwargs["timeout"].total is None
+
+
+def test_an_etag_of_other_bytes_is_text() -> None:
+    # As aiohttp decodes `ETag: "caf\xe9"`.
+    assert remote("http://host/a.mp4", {"ETag": '"caf\udce9"', "size": 5}).etag == r"caf\udce9"
 
 
 def test_a_missing_video_is_refused(web: str) -> None:
