@@ -5,17 +5,19 @@ import random
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import PreflightError
 from tests.slow.flow_command import Shell, wait_until, write_config
 from tests.slow.tables import check_consistent, rows_of, runs_of
-from tests.slow.undisturbed import SETTINGS, Undisturbed
+from tests.slow.undisturbed import NUM_VIDEOS, SETTINGS, Undisturbed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -53,17 +55,29 @@ def test_the_driver_at_random_instants(
     assert len({*committed.values()}) >= 3, "too many runs were killed before they had finished any"
 
 
-def test_actors(undisturbed: Undisturbed, shell: Shell, tmp_path: Path) -> None:
-    """Ray starts them again, and does again what they were at."""
+def test_actors_and_ray_itself(undisturbed: Undisturbed, shell: Shell, tmp_path: Path) -> None:
+    """Ray starts actors again, and does again what they were at; without its GCS the run ends."""
     uri = str(tmp_path / "dataset")
     config = write_config(tmp_path / "config.yaml", str(undisturbed.videos), uri)
     log = tmp_path / "run.log"
-    process = shell.start("pvtt-flow", "run", str(config), *SETTINGS, log=log)
+    command = ("pvtt-flow", "run", str(config), *SETTINGS, "--only", "new")
+    process = shell.start(*command, log=log)
     for number in (1, 4):
         assert wait_until(partial(has_committed, uri, number), timeout_s=400), log.read_text()
         assert process.poll() is None, log.read_text()
         kill_an_actor(shell)
-    assert process.wait(timeout=600) == 0, log.read_text()
+    assert wait_until(partial(has_committed, uri, 5), timeout_s=400), log.read_text()
+    with suspended(shell.actors()):  # else they might finish all videos before the loss is noticed
+        kill_gcs(shell)
+        assert process.wait(timeout=400) == 3, log.read_text()
+    text = log.read_text()
+    assert text.count("\nerror: ") == 1, text
+    assert "error: Ray's control service (gcs_server at" in text
+    assert "Committed results are kept; the same command processes the rest" in text
+    assert 5 <= check_consistent(uri) < NUM_VIDEOS
+
+    rest = shell.run(*command)
+    assert rest.returncode == 0, rest.stdout
     check_consistent(uri)
     assert rows_of(uri) == undisturbed.rows
 
@@ -102,6 +116,24 @@ def kill_an_actor(shell: Shell) -> None:
     """Kill an actor that is working or about to."""
     assert wait_until(shell.actors, timeout_s=300)
     shell.actors()[0].kill()
+
+
+@contextmanager
+def suspended(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """Stop processes, and let those go on that are still there at the end."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    yield
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+def kill_gcs(shell: Shell) -> None:
+    """Kill Ray's control service."""
+    (gcs,) = (process for process in shell.processes() if process.name() == "gcs_server")
+    gcs.kill()
 
 
 def has_gone_on(process: "subprocess.Popen[bytes]", uri: str, number: int) -> bool:
