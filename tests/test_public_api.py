@@ -68,6 +68,7 @@ def test_a_run_from_python_makes_a_dataset_that_can_be_looked_at(tmp_path: Path)
     assert dataset.find_videos("one-product") == [record]
     masklets = dataset.masklets_of(record.video_id)
     assert len(masklets) == summary.num_masklets > 0
+    assert dataset.ray().count() == summary.num_masklets
     first = masklets[0].frames[0]
     assert first.rle is not None
     mask = pvtt_flow.decode_mask(first.rle, masklets[0].height_px, masklets[0].width_px)

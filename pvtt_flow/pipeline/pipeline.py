@@ -56,6 +56,13 @@ class Cancellation(ExecutionCallback):
             raise CancelledError
 
 
+def cancel() -> None:
+    """End the execution of the run in this process, and no later one of Ray Data."""
+    Cancellation.requested.set()
+    # The execution of the run has made its callback already.
+    DataContext.get_current().custom_execution_callback_classes = []
+
+
 def build(
     sources: Sequence[Source],
     config: RunConfig,
@@ -66,7 +73,7 @@ def build(
 ) -> Rows:
     """Return the lazy rows of a run; iterating over them processes shots and yields results.
 
-    Iteration raises CancelledError soon after `Cancellation.requested` is set. `left_out` has the
+    Iteration raises CancelledError soon after `cancel` is called. `left_out` has the
     ids of nodes that get no work.
     """
     _set_context(config)
