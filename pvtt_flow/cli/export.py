@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,6 +91,30 @@ def export(  # noqa: PLR0913, PLR0917
         raise typer.Exit(ExitCode.BAD)
 
 
+def validate_bundle(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A bundle, or an export with --format consumer.")
+    ],
+    profile: Annotated[
+        str, typer.Option(metavar="PROFILE", help="A name of `profiles`, or a .yaml file.")
+    ],
+) -> None:
+    """Decode bundles as their consumer does, and print what it could not use.
+
+    Exits with 1 if there are problems.
+    """
+    from pvtt_flow.export.formats.consumer.validation import bundles_in, validate_bundle
+    from pvtt_flow.export.profiles import load_profile
+
+    rule, bundles = load_profile(profile), bundles_in(folder)
+    problems = [f"{home}: {problem}" for home in bundles for problem in validate_bundle(home, rule)]
+    for line in problems:
+        typer.echo(printable(line))
+    if problems:
+        raise typer.Exit(ExitCode.BAD)
+    typer.echo(f"bundles that are valid for {rule.name}: {len(bundles)}")
+
+
 def formats() -> None:
     """List the formats of `export`."""
     from rich.table import Table
@@ -144,7 +169,7 @@ class _BarWatcher:
         self._num_frames += _num_frames(record)
         self._progress.update(
             self._task,
-            advance=len(record.written) + len(record.skipped),
+            advance=record.num_sequences,
             detail=f"{self._num_frames} frames",
         )
 
@@ -174,6 +199,11 @@ def _print(exported: "Exported", out: "Console") -> None:
     for skipped in exported.skipped[:_MAX_LISTED]:
         line = f"skipped {skipped['sequence']}: {skipped['kind']}: {skipped['message']}"
         out.print(printable(line), style="red", soft_wrap=True)
+    for unfit in exported.unfit[:_MAX_LISTED]:
+        line = f"left out {unfit['masklet_id']}: {unfit['message']}"
+        out.print(printable(line), soft_wrap=True)
+    if exported.unfit:
+        out.print(f"{len(exported.unfit)} masklets are unfit; see unfit in export.json")
     if exported.skipped:
         out.print(f"{len(exported.skipped)} sequences were skipped; see skipped in export.json")
     out.print(f"export: {exported.uri}", soft_wrap=True)

@@ -104,6 +104,8 @@ class Exported:
     uri: str
     counts: Mapping[str, int]
     skipped: tuple[Mapping[str, str], ...]
+    unfit: tuple[Mapping[str, str], ...] = ()
+    """Masklets that the format cannot use."""
     was_complete: bool = False
     """True if nothing was to be done."""
 
@@ -148,9 +150,7 @@ def _begin(folder: OutputFolder, request: Request, selection: Selection) -> Expo
         _check_same(folder, wanted, manifest["request"])
         skipped = tuple(manifest["skipped"])
         if not skipped:
-            return Exported(
-                uri=folder.uri, counts=manifest["counts"], skipped=(), was_complete=True
-            )
+            return _exported(folder, manifest, was_complete=True)
     elif data := read_bytes(folder.place(_REQUEST)):
         _check_same(folder, wanted, json.loads(data))
     elif not folder.is_empty():
@@ -223,8 +223,19 @@ def _finish(
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=2))
         folder.publish(staging)
     folder.remove(WORK)
-    skipped = tuple(summary["skipped"])
-    return Exported(uri=folder.uri, counts=summary["counts"], skipped=skipped)
+    return _exported(folder, manifest)
+
+
+def _exported(
+    folder: OutputFolder, manifest: Mapping[str, Any], *, was_complete: bool = False
+) -> Exported:
+    return Exported(
+        uri=folder.uri,
+        counts=manifest["counts"],
+        skipped=tuple(manifest["skipped"]),
+        unfit=tuple(manifest["unfit"]),
+        was_complete=was_complete,
+    )
 
 
 def _summarize(records: _Records, lines: IO[str], sums: IO[str]) -> dict[str, Any]:
@@ -235,8 +246,10 @@ def _summarize(records: _Records, lines: IO[str], sums: IO[str]) -> dict[str, An
     splits: Counter[str] = Counter()
     licenses: Counter[str] = Counter()
     skipped: list[dict[str, str]] = []
+    unfit: list[dict[str, str]] = []
     for record in records:
         skipped += record["skipped"]
+        unfit += record["unfit"]
         for file in record["files"]:
             _write_checksum(sums, file)
             counts.update(files=1, bytes=file["size_bytes"])
@@ -247,11 +260,13 @@ def _summarize(records: _Records, lines: IO[str], sums: IO[str]) -> dict[str, An
             counts.update(sequences=1, masklets=len(facts["objects"]), frames=num_frames)
             splits.update([facts["split"]] if facts["split"] else [])
             licenses.update([_license(facts["attributes"])])
+    counts.update({"unfit_masklets": len(unfit)} if unfit else {})
     return {
         "counts": dict(counts),
         "sequences_by_split": dict(splits),
         "sequences_by_license": dict(licenses),
         "skipped": skipped,
+        "unfit": unfit,
     }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as List
 from contextlib import closing
 from dataclasses import asdict
 from fractions import Fraction
@@ -45,6 +46,8 @@ class Sequence:
         self.masklets = masklets
         self.hashes: dict[int, str] = {}
         """Hash of the RGB bytes of each position that was decoded."""
+        self.unfit: dict[str, str] = {}
+        """Reason of each masklet that was left out, by its id."""
         self._decoded_times: list[FrameTime] = []
 
     @cached_property
@@ -82,24 +85,41 @@ class Sequence:
                 return header / step
         return exact.limit_denominator(1001)
 
+    def leave_out(self, masklet: Masklet, reason: str) -> None:
+        """Take a masklet out of the sequence that the format cannot use, and remember why."""
+        self.masklets = tuple(other for other in self.masklets if other is not masklet)
+        self.unfit[masklet.masklet_id] = reason
+
+    def frames_at(self, positions: List[int]) -> Iterator[tuple[int, Frame]]:
+        """Decode the pictures at ascending positions; yield each with its position.
+
+        Raises the errors of `frames`.
+        """
+        check_same(self.video.uri, asdict(self.video))
+        decoder = IsolatedDecoder(SHARED_POOL)
+        times = tuple(self.times[position] for position in positions)
+        decoded = decoder.iterate(read_frames_at_times, self.video.uri, times)
+        with closing(decoded) as frames:
+            for position, frame in zip(positions, frames, strict=True):
+                self.hashes[position] = _hash(frame.rgb)
+                yield position, frame
+
     def frames(self) -> Iterator[Frame]:
         """Decode the pictures in order; at position i is the frame of `times[i]`.
 
         Raises DataError of kind `source_changed` if the file is not the one that was processed, and
         the errors of the decoder.
         """
+        if self.masklets:
+            for _, frame in self.frames_at(range(len(self.times))):
+                yield frame
+            return
         check_same(self.video.uri, asdict(self.video))
-        decoder = IsolatedDecoder(SHARED_POOL)
-        decoded = (
-            decoder.iterate(read_frames_at_times, self.video.uri, self.times)
-            if self.masklets
-            else decoder.iterate(read_frames, self.video.uri)
-        )
+        decoded = IsolatedDecoder(SHARED_POOL).iterate(read_frames, self.video.uri)
         with closing(decoded) as frames:
             for position, frame in enumerate(frames):
                 self.hashes[position] = _hash(frame.rgb)
-                if not self.masklets:
-                    self._decoded_times.append(FrameTime(frame.frame_index, frame.pts_ns))
+                self._decoded_times.append(FrameTime(frame.frame_index, frame.pts_ns))
                 yield frame
 
     def mask(self, masklet: Masklet, position: int) -> NDArray[np.bool_]:

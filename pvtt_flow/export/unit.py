@@ -42,8 +42,16 @@ class UnitRecord:
     """Facts and part of each sequence that was written."""
     skipped: tuple[dict[str, str], ...]
     """Sequence, kind and message of each that could not be."""
+    unfit: tuple[dict[str, str], ...]
+    """Sequence, masklet and message of each that the format cannot use, and left out."""
     files: tuple[dict[str, Any], ...]
     """Path, size and SHA-256 of each file."""
+
+    @property
+    def num_sequences(self) -> int:
+        """Number of sequences, whatever became of them."""
+        written = {sequence["facts"]["sequence"] for sequence in self.written}
+        return len(written.union(row["sequence"] for row in (*self.skipped, *self.unfit)))
 
 
 def units_of(selection: Selection, size: int) -> Iterator[Unit]:
@@ -77,6 +85,7 @@ class UnitWriter:
             folders: list[Path] = []
             written: list[dict[str, Any]] = []
             skipped: list[dict[str, str]] = []
+            unfit: list[dict[str, str]] = []
             for ref in unit.refs:
                 folder = Path(tempfile.mkdtemp(dir=staging))
                 try:
@@ -86,12 +95,19 @@ class UnitWriter:
                     reason = {"kind": error.kind, "message": str(error)}
                     skipped.append({"sequence": ref.name, "video_id": ref.video_id, **reason})
                     continue
+                unfit += (
+                    {"sequence": ref.name, "masklet_id": masklet_id, "message": reason}
+                    for masklet_id, reason in sequence.unfit.items()
+                )
+                if sequence.unfit and not sequence.masklets:
+                    continue
                 folders.append(folder)
                 written.append({"facts": sequence.facts(), "part": part})
             files = self._publish(folders, staging / "packed", unit)
             record = UnitRecord(
                 written=tuple(written),
                 skipped=tuple(skipped),
+                unfit=tuple(unfit),
                 files=tuple(map(asdict, files)),
             )
             self._record(record, staging / "record", unit)

@@ -65,6 +65,14 @@ FFV1 = Encoding(
     pixel_format="gray",
     options={"level": "3", "slicecrc": "1"},
 )
+# Pictures; masks are `FFV1`.
+FFV1_444 = Encoding(
+    container="matroska",
+    suffix=".mkv",
+    codec="ffv1",
+    pixel_format="yuv444p",
+    options=FFV1.options,
+)
 
 
 def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: Fraction) -> int:

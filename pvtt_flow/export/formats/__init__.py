@@ -4,6 +4,7 @@ from difflib import get_close_matches
 
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.export.formats.coco import Coco
+from pvtt_flow.export.formats.consumer.format import Consumer
 from pvtt_flow.export.formats.davis import Davis, YouTubeVos
 from pvtt_flow.export.formats.format import Format
 from pvtt_flow.export.formats.mask_video import Ffv1, LosslessH264
@@ -19,7 +20,7 @@ FORMATS: dict[str, type[Format]] = {
     kind.name: kind
     for kind in (
         *(PlainParquet, Davis, YouTubeVos, Sav, SavJson, Ffv1, LosslessH264, Coco, YouTubeVis),
-        *(SacoVeval, YoloSegment, YoloDetect, WebDataset, VideoFolder, Pvtt),
+        *(SacoVeval, YoloSegment, YoloDetect, WebDataset, VideoFolder, Pvtt, Consumer),
     )
 }
 

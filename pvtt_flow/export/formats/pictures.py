@@ -16,9 +16,11 @@ def write_jpeg(path: Path, rgb: NDArray[np.uint8], quality: int) -> None:
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write uint8 (H, W, 3) RGB or (H, W, 4) RGBA as a PNG."""
-    code = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    _write(path, cv2.imencode(".png", cv2.cvtColor(picture, code)))
+    """Write uint8 (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA as a PNG."""
+    if picture.ndim == 3:
+        code = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        picture = np.asarray(cv2.cvtColor(picture, code), np.uint8)
+    _write(path, cv2.imencode(".png", picture))
 
 
 def write_jpegs(folder: Path, sequence: Sequence, quality: int) -> None:

@@ -17,23 +17,23 @@ Frame i of every file is frame i of the clip. An absent object has a black mask 
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.core import box_track, cutouts
+from pvtt_flow.core import box_track
 from pvtt_flow.core.fragments import fragments_of
 from pvtt_flow.core.growth import Shape, grow
+from pvtt_flow.export.cutout_pictures import Cutouts
 from pvtt_flow.export.formats.clips import write_clip
 from pvtt_flow.export.formats.format import Format, Part
 from pvtt_flow.export.formats.pictures import write_png
 from pvtt_flow.export.sequence import Sequence
 from pvtt_flow.storage.folder import sha256_of
 from pvtt_flow.types import Frame, Masklet, MaskletFrame
-from pvtt_flow.video.color.sharpness import sharpness
 from pvtt_flow.video.encode import FFV1, write_video
 
 # Parameters of the variants, which bundle.json has too.
@@ -41,8 +41,6 @@ _LOOSENED_BY = 0.1
 _SIGMA_FRAMES = 2.0
 # 10 px at 480 lines, as VACE's users grow masks.
 _GROWN_BY = 1 / 48
-_NUM_CANDIDATES = 6
-_CUTOUT_MARGIN = 0.05
 
 
 class Pvtt(Format):
@@ -129,63 +127,36 @@ def _rows(track: NDArray[np.float64], decimals: int) -> list[list[float] | None]
     return [None if np.isnan(row).any() else row.round(decimals).tolist() for row in track]
 
 
-@dataclass(slots=True)
 class _Picks:
-    """Pictures for cut-outs and regions, kept while the clip is written: few for each object."""
+    """Pictures that are taken while the clip is written: the first one, and cut-outs."""
 
-    sequence: Sequence
-    _kept: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
-
-    def _wanted(self, masklet: Masklet) -> list[int]:
-        near = cutouts.candidates(masklet.frames, _NUM_CANDIDATES)
-        far = [cutouts.distant_from(masklet.frames, best) for best in near]
-        return [*near, *(position for position in far if position is not None)]
+    def __init__(self, sequence: Sequence) -> None:
+        self._cutouts = {m.masklet_id: Cutouts(sequence, m) for m in sequence.masklets}
+        self._first = np.zeros((0, 0, 3), np.uint8)
 
     def see(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """Pass frames on, and keep those that are wanted."""
-        wanted = {0}.union(*(self._wanted(masklet) for masklet in self.sequence.masklets))
+        """Pass frames on, and take what is wanted."""
         for position, frame in enumerate(frames):
-            if position in wanted:
-                self._kept[position] = frame.rgb.copy()
+            if position == 0:
+                self._first = frame.rgb.copy()
+            for found in self._cutouts.values():
+                found.see(position, frame.rgb)
             yield frame
 
     def write(self, masklet: Masklet, home: Path) -> dict[str, Any]:
         """Write first picture, region and cut-outs; return where they are from."""
-        write_png(home / "first_frame.png", self._kept[0])
+        write_png(home / "first_frame.png", self._first)
         region = masklet.frames[0].box_xyxy
         if region is not None:
             x0, y0, x1, y1 = region
-            write_png(home / "first_region.png", self._kept[0][y0:y1, x0:x1])
-        best = self._best(masklet)
-        distant = None if best is None else cutouts.distant_from(masklet.frames, best)
-        names = {"cutout": best, "cutout_distant": distant}
-        written = {
-            name: {"position": position, "box_xyxy": self._write_cutout(masklet, position, path)}
-            for name, position in names.items()
-            if position is not None and (path := home / f"{name}.png")
-        }
-        return {"first_region_xyxy": region, **written}
-
-    def _best(self, masklet: Masklet) -> int | None:
-        """Return the sharpest of the candidates."""
-        near = cutouts.candidates(masklet.frames, _NUM_CANDIDATES)
-        return max(near, key=lambda position: self._sharpness(masklet, position), default=None)
-
-    def _sharpness(self, masklet: Masklet, position: int) -> float:
-        x0, y0, x1, y1 = masklet.frames[position].box_xyxy or (0, 0, 1, 1)
-        return sharpness(np.ascontiguousarray(self._kept[position][y0:y1, x0:x1]))
-
-    def _write_cutout(self, masklet: Masklet, position: int, path: Path) -> list[int]:
-        """Write the object with alpha; return the box of the picture in the frame."""
-        height_px, width_px = self.sequence.size
-        track = box_track.track_of([masklet.frames[position].box_xyxy])
-        box = box_track.loosened(track, _CUTOUT_MARGIN, width_px, height_px)[0]
-        x0, y0 = np.floor(box[:2]).astype(int).tolist()
-        x1, y1 = np.ceil(box[2:]).astype(int).tolist()
-        alpha = self.sequence.mask(masklet, position).astype(np.uint8) * 255
-        rgba = np.dstack([self._kept[position], alpha])[y0:y1, x0:x1]
-        write_png(path, np.ascontiguousarray(rgba))
-        return [x0, y0, x1, y1]
+            write_png(home / "first_region.png", self._first[y0:y1, x0:x1])
+        found = self._cutouts[masklet.masklet_id]
+        picked: dict[str, Any] = {"first_region_xyxy": region}
+        for name, cutout in (("cutout", found.best), ("cutout_distant", found.distant)):
+            if cutout is not None:
+                write_png(home / f"{name}.png", cutout.rgba)
+                picked[name] = cutout.facts
+        return picked
 
 
 def _facts(sequence: Sequence, masklet: Masklet, home: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Bundles of files that a consumer reads as they are, written and validated by its profile."""
