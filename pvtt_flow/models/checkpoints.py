@@ -153,12 +153,18 @@ def verify(path: Path, sha256: str) -> Path:
 def trusted_file(path: Path, sha256: str | None, key: str) -> Path:
     """Return a user's weights path; a file that could contain code must match its hash.
 
-    `key` is the config key of the hash, for errors. Raises PreflightError for a missing file or
-    another hash, ConfigError for a missing hash.
+    `key` is the config key of the hash, for errors. Raises PreflightError for a missing file,
+    another folder or another hash, ConfigError for a missing hash.
     """
     if not path.exists():
         weights = f"{key.removesuffix('sha256')}weights"
         raise PreflightError(f"no weights at {path}; put them there or change {weights}")
+    if path.is_dir() and not any(path.glob("*.xml")):
+        # Other folders are not hashed: they may be a whole disk.
+        raise PreflightError(
+            f"{key.removesuffix('sha256')}weights must be a file or an OpenVINO folder, got the "
+            f"folder {path}, which has no .xml file"
+        )
     if sha256 is not None:
         return verify(path, sha256)
     require_sha256(path, path, key)

@@ -132,7 +132,7 @@ def _stat(uri: str, store: tuple[Any, str] | Path, *, anonymous: bool) -> Object
             info = with_retries(lambda: files.info(path))
         except Exception as error:  # fsspec's implementations raise errors of any class
             is_of_disk = isinstance(store, Path) and not objects.is_of_one_name(error)
-            if is_of_disk or is_of_store(error):
+            if is_of_disk or is_of_store(error, uri):
                 raise
             return error
         return objects.remote(uri, info) if info["type"] == "file" else IsADirectoryError(uri)

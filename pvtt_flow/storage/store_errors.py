@@ -43,8 +43,13 @@ def is_transient(error: BaseException) -> bool:
     return _says(error, _RUST_STORES) and not _says(error, _RUST_REFUSALS + _RUST_ABSENCES)
 
 
-def is_of_store(error: BaseException) -> bool:
-    """Return whether the store does not serve any object now, so that no object is to blame."""
+def is_of_store(error: BaseException, uri: str) -> bool:
+    """Return whether the store does not serve any object now, so that no object is to blame.
+
+    A web server that answers with an error may fail at this file alone.
+    """
+    if uri.startswith(HTTP) and _code(error):
+        return False
     return is_transient(error) or _is_a(error, _CREDENTIAL_ERRORS) or _code(error) == _WRONG_TIME
 
 

@@ -185,6 +185,13 @@ def test_other_formats_may_have_a_hash(tmp_path: Path) -> None:
             trusted_file(path, "0" * 64, "$.detector.sha256")
 
 
+@pytest.mark.parametrize("sha256", [None, SHA256])
+def test_a_folder_of_other_things_is_not_hashed(tmp_path: Path, sha256: str | None) -> None:
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    with pytest.raises(PreflightError, match=r"^\$\.detector\.weights must be a file or "):
+        trusted_file(tmp_path, sha256, "$.detector.sha256")
+
+
 def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path) -> None:
     def hash_with(name: str, content: str) -> str:
         folder = tmp_path / f"{name}-{content}"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pvtt_flow.errors import DataError, PreflightError
-from pvtt_flow.storage import filesystems, manifest_rows
+from pvtt_flow.storage import filesystems, manifest_rows, retry
 from pvtt_flow.storage.manifest import read_manifest
 from pvtt_flow.storage.object_info import remote
 from pvtt_flow.storage.params import InputParams
@@ -36,13 +36,13 @@ class Server(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         if self._is_refused():
             self.send_error(403)
-        else:
+        elif not self._fails():
             super().do_GET()
 
     def do_HEAD(self) -> None:
         if self._is_refused():
             self.send_error(403)
-        else:
+        elif not self._fails():
             super().do_HEAD()
 
     def copyfile(self, source: Any, outputfile: Any) -> None:
@@ -69,6 +69,12 @@ class Server(SimpleHTTPRequestHandler):
             self.end_headers()
             return None
         return super().send_head()
+
+    def _fails(self) -> bool:
+        """Answer with an error of the server for files named `broken`."""
+        if "broken" in self.path:
+            self.send_error(500)
+        return "broken" in self.path
 
     def _is_refused(self) -> bool:
         return "private" in self.path and "X-Amz-Signature=s3cret" not in self.path
@@ -149,6 +155,21 @@ def test_an_etag_of_other_bytes_is_text() -> None:
 def test_a_missing_video_is_refused(web: str) -> None:
     with pytest.raises(PreflightError, match=r"no videos at http://127.*/nope.mp4"):
         list_sources(InputParams(uri=f"{web}/nope.mp4"))
+
+
+def test_an_error_of_the_server_at_one_video(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken video fails alone, when it is opened; others on its server are listed."""
+    monkeypatch.setattr(retry, "RETRY_DEADLINE_S", 0)
+    manifest = tmp_path / "list.csv"
+    manifest.write_text(f"uri\n{web}/broken.mp4\n{web}/a.mp4\n")
+    broken, good = list_sources(InputParams(uri=str(manifest)))
+    assert (broken.etag, broken.size_bytes, good.size_bytes) == ("", 0, 5)
+    with pytest.raises(DataError) as caught:
+        content(broken.uri)
+    assert caught.value.kind == "unreadable"
+    assert "(500)" in str(caught.value)
 
 
 def test_another_signature_is_the_same_video(web: str) -> None:
