@@ -46,7 +46,7 @@ def pvtt_flow(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
     *(show.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
-    *(export.export, export.formats, export.validate_bundle, fitness.fitness, fitness.profiles),
+    *(export.export, export.formats, export.validate, fitness.fitness, fitness.profiles),
     *(versions.history, versions.diff, versions.restore),
     *(maintenance.check, maintenance.compact, maintenance.vacuum),
     *(maintenance.upgrade, maintenance.relocate),

@@ -91,7 +91,7 @@ def export(  # noqa: PLR0913, PLR0917
         raise typer.Exit(ExitCode.BAD)
 
 
-def validate_bundle(
+def validate(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A bundle, or an export with --format consumer.")
     ],
@@ -99,7 +99,7 @@ def validate_bundle(
         str, typer.Option(metavar="PROFILE", help="A name of `profiles`, or a .yaml file.")
     ],
 ) -> None:
-    """Decode bundles as their consumer does, and print what it could not use.
+    """Decode bundles as their consumer does, and print problems.
 
     Exits with 1 if there are problems.
     """

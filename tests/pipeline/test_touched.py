@@ -86,7 +86,7 @@ def test_a_touched_or_copied_file_is_not_processed_again(tmp_path: Path) -> None
     (moved / "mug.mp4").touch()
     place = (*faster, "--set", f"input.uri={moved}")
     assert pvtt_flow("relocate", first.uri, video.parent, moved).code == 0
-    assert "1: touched or copied" in pvtt_flow("plan", config, *place).out
+    assert "1 with touched or copied" in pvtt_flow("plan", config, *place).out
     content = (moved / "mug.mp4").read_bytes()
     (moved / "mug.mp4").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     (changed,) = plan(load_config(config, place[1::2])).videos

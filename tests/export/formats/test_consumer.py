@@ -364,9 +364,9 @@ def test_what_the_validator_decodes(
 def test_the_command(bundle_of: BundleOf, tmp_path: Path) -> None:
     home, profile = bundle_of("rose")
     mine = file_of(profile, tmp_path)
-    ended = pvtt_flow("validate-bundle", home.parent, "--profile", mine)
+    ended = pvtt_flow("validate", home.parent, "--profile", mine)
     assert (ended.code, ended.out) == (0, "bundles that are valid for rose: 1\n")
-    ended = pvtt_flow("validate-bundle", home, "--profile", "rose")
+    ended = pvtt_flow("validate", home, "--profile", "rose")
     assert ended.code == 1
     assert f"{home}: pictures must have 720x480, have 90x60" in ended.out
 

