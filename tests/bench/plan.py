@@ -34,6 +34,7 @@ from pvtt_flow.dataset.file_actions import FileActions
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MaskletFile, write_file
 from pvtt_flow.dataset.transactions import Transaction, commit
+from pvtt_flow.pipeline.identity import with_ids
 from pvtt_flow.pipeline.plan import make_plan, work_key
 from pvtt_flow.types import Lineage, Source, VideoRecord
 from tests.bench.machine import describe
@@ -47,6 +48,7 @@ _LINEAGE = Lineage(
     tracker_hash="t" * 64, code_version="1",
 )  # fmt: skip
 _INPUT = "s3://bucket/videos"
+_ATTRIBUTES = {"sku": "4006381333931", "split": "train"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,10 @@ def _measure(dataset: Dataset, size: int) -> Measured:
 def _plan(uri: str, size: int) -> dict[str, object]:
     sources = list(_listing(size))
     started = time.perf_counter()
+    ledger = Dataset(uri).ledger()
     plan = make_plan(
-        sources,
-        Dataset(uri).ledger(),
+        with_ids(sources, ledger),
+        ledger,
         _LINEAGE,
         input_uri=_INPUT,
         params=RunParams(),
@@ -151,6 +154,7 @@ def _rows(indices: range) -> pa.Table:
         "video_id": [_id(i) for i in indices],
         "uri": [_uri(i) for i in indices],
         "etag": [_etag(i) for i in indices],
+        "content_hash": [f"{i:064x}" for i in indices],
         "work_key": [work_key(_source(i), _LINEAGE) for i in indices],
         "status": np.where(numbers % 100 == 3, "failed", "ok"),
         "attempts": np.where(numbers % 100 == 3, 1, 0),
@@ -179,9 +183,11 @@ def _source(i: int, *, etag: str | None = None) -> Source:
     return Source(
         video_id=_id(i),
         uri=_uri(i),
+        name=_uri(i).removeprefix(f"{_INPUT}/"),
         etag=etag or _etag(i),
         size_bytes=5_000_000,
         input_uri=_INPUT,
+        attributes=_ATTRIBUTES,
     )
 
 
@@ -194,7 +200,8 @@ def _video_record(i: int) -> VideoRecord:
         num_shots=1, num_masklets=1, flags=(), inspect_s=0.1, detect_s=0.1, propagate_s=3.0,
         status="ok", failure_stage=None, failure_kind=None, failure_message=None,
         failure_traceback=None, attempts=0, input_uri=_INPUT, gone_at_ns=None,
-        work_key="k" * 16, finished_at_ns=1_700_000_000_000_000_000 + i, **asdict(_LINEAGE),
+        work_key="k" * 16, finished_at_ns=1_700_000_000_000_000_000 + i, content_hash=f"{i:064x}",
+        attributes=_ATTRIBUTES, **asdict(_LINEAGE),
     )  # fmt: skip
 
 
