@@ -1,12 +1,13 @@
 """Growth of masks: dilation, convex hull, box, and blocks of a grid."""
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Shape: TypeAlias = Literal["cross", "square", "ellipse", "hull", "box"]
+from pvtt_flow.core.profile import Shape
+
 Mask: TypeAlias = NDArray[np.bool_]
 
 _KERNELS = {

@@ -136,7 +136,7 @@ def run_export(
 
 def interrupted_version(to: str) -> int | None:
     """Return the dataset version of an export that was interrupted; None if there is none."""
-    data = read_bytes(f"{normalize_uri(to)}/{_REQUEST}")
+    data = read_bytes(f"{normalize_uri(to)}/{_REQUEST}", KEY)
     return None if data is None else int(json.loads(data)["version"])
 
 
@@ -145,13 +145,13 @@ def _begin(folder: OutputFolder, request: Request, selection: Selection) -> Expo
     if folder.uri == request.dataset_uri or folder.uri.startswith(f"{request.dataset_uri}/"):
         raise ConfigError(f"{KEY} must be outside of the dataset, got {redact_uri(folder.uri)}")
     wanted = request.as_json()
-    if data := read_bytes(folder.place(MANIFEST)):
+    if data := read_bytes(folder.place(MANIFEST), KEY):
         manifest = json.loads(data)
         _check_same(folder, wanted, manifest["request"])
         skipped = tuple(manifest["skipped"])
         if not skipped:
             return _exported(folder, manifest, was_complete=True)
-    elif data := read_bytes(folder.place(_REQUEST)):
+    elif data := read_bytes(folder.place(_REQUEST), KEY):
         _check_same(folder, wanted, json.loads(data))
     elif not folder.is_empty():
         raise ConfigError(
@@ -160,7 +160,7 @@ def _begin(folder: OutputFolder, request: Request, selection: Selection) -> Expo
         )
     if not len(selection):
         raise ConfigError("the query must select at least one masklet, got none; see --where")
-    check_writable(folder.uri)
+    check_writable(folder.uri, KEY)
     with folder.staged(WORK) as staging:
         path = staging / _REQUEST
         path.parent.mkdir(parents=True)
@@ -191,7 +191,7 @@ class _Records:
         for unit in units_of(self._selection, self._size):
             for whole in (True, False):
                 path = f"{RECORDS}/{record_name(unit, whole=whole)}"
-                if data := read_bytes(self._folder.place(path)):
+                if data := read_bytes(self._folder.place(path), KEY):
                     yield json.loads(data)
                     break
 

@@ -13,6 +13,7 @@ from pvtt_flow.export.formats.format import Format, Part
 from pvtt_flow.export.selection import Selection, SequenceRef
 from pvtt_flow.export.sequence import Sequence, read_sequence
 from pvtt_flow.storage.folder import OutputFolder, StoredFile
+from pvtt_flow.storage.store_errors import describe
 
 if TYPE_CHECKING:
     from pvtt_flow.readers.snapshot import DatasetSnapshot
@@ -118,7 +119,8 @@ class UnitWriter:
             return self._format.write(sequence, folder)
         except OSError as error:
             # Videos are read through `storage`, which raises errors of its own.
-            raise StoreError(f"--to: files must be written, but {error.strerror}") from error
+            reason = describe(error, self._to.uri)
+            raise StoreError(f"--to: files must be written, but {reason}") from error
 
     def _publish(self, folders: list[Path], packed: Path, unit: Unit) -> list[StoredFile]:
         if not folders:

@@ -19,13 +19,16 @@ def write_bytes(uri: str, data: bytes) -> None:
         raise StoreError(f"{KEY}: a file must be written, but {describe(error, uri)}") from None
 
 
-def check_writable(uri: str) -> None:
-    """Raise the `refusal` if nothing can be written in a folder, local or in a bucket."""
+def check_writable(uri: str, key: str = KEY) -> None:
+    """Raise the `refusal` if nothing can be written in a folder, local or in a bucket.
+
+    `key` names the setting that the folder comes from, for errors.
+    """
     probe = f"{_existing_folder(uri)}/_pvtt_flow_writable"
     try:
         with_retries(lambda: _write(probe, b"A run started here."))
     except Exception as error:  # noqa: BLE001  see write_bytes
-        raise refusal(f"{KEY}: a file must be written, but ", error, probe) from None
+        raise refusal(f"{key}: a file must be written, but ", error, probe) from None
     # With permission to write but not to delete, one small file stays, with the same name each
     # time.
     with suppress(Exception):
@@ -41,14 +44,14 @@ def _existing_folder(uri: str) -> str:
     return str(next((folder for folder in (path, *path.parents) if folder.exists()), path))
 
 
-def read_bytes(uri: str) -> bytes | None:
-    """Read a whole file; return None if it does not exist. Raises StoreError."""
+def read_bytes(uri: str, key: str = KEY) -> bytes | None:
+    """Read a whole file; return None if it does not exist. Raises StoreError, which names `key`."""
     try:
         return with_retries(lambda: _read(uri))
     except FileNotFoundError:
         return None
     except Exception as error:  # noqa: BLE001  see write_bytes
-        raise StoreError(f"{KEY}: a file must be read, but {describe(error, uri)}") from None
+        raise StoreError(f"{key}: a file must be read, but {describe(error, uri)}") from None
 
 
 def _write(uri: str, data: bytes) -> None:

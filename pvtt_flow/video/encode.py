@@ -1,7 +1,7 @@
 """Encode frames: previews and clips as H.264 that every player reads, masks without loss."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -37,27 +37,9 @@ PREVIEW = Encoding(
     options={"crf": "20", "preset": "veryfast"},
 )
 # 4:2:0 has whole pairs of pixels only; clips must keep their size, so odd ones take `CLIP_444`.
-CLIP = Encoding(
-    container="mp4",
-    suffix=".mp4",
-    codec="libx264",
-    pixel_format="yuv420p",
-    options={"crf": "18", "preset": "medium"},
-)
-CLIP_444 = Encoding(
-    container="mp4",
-    suffix=".mp4",
-    codec="libx264",
-    pixel_format="yuv444p",
-    options=CLIP.options,
-)
-LOSSLESS_H264 = Encoding(
-    container="mp4",
-    suffix=".mp4",
-    codec="libx264",
-    pixel_format="yuv444p",
-    options={"qp": "0", "preset": "veryfast"},
-)
+CLIP = replace(PREVIEW, options={"crf": "18", "preset": "medium"})
+CLIP_444 = replace(CLIP, pixel_format="yuv444p")
+LOSSLESS_H264 = replace(CLIP_444, options={"qp": "0", "preset": "veryfast"})
 FFV1 = Encoding(
     container="matroska",
     suffix=".mkv",
@@ -66,13 +48,7 @@ FFV1 = Encoding(
     options={"level": "3", "slicecrc": "1"},
 )
 # Pictures; masks are `FFV1`.
-FFV1_444 = Encoding(
-    container="matroska",
-    suffix=".mkv",
-    codec="ffv1",
-    pixel_format="yuv444p",
-    options=FFV1.options,
-)
+FFV1_444 = replace(FFV1, pixel_format="yuv444p")
 
 
 def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: Fraction) -> int:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from pvtt_flow.core.growth import Shape, grow
+from pvtt_flow.core.growth import grow
+from pvtt_flow.core.profile import Shape
 
 Mask = NDArray[np.bool_]
 MASKS = arrays.arrays(np.bool_, st.tuples(st.integers(1, 14), st.integers(1, 17)))

@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.core import ids, rle
+from pvtt_flow.core import ids
 from pvtt_flow.core.placed_pixels import inside
 from pvtt_flow.core.placement import Placement
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.storage.listing import stat_all
-from pvtt_flow.types import MaskletFrame
 from tests.dataset.dataset_rows import masklet, measurements, video_record
+from tests.export.odd_dataset import frame_of
 from tests.video.clip_maker import encode_images, number_of, numbered_image
 
 NUM_FRAMES = 190
@@ -68,7 +68,10 @@ def make_long_dataset(folder: Path, attributes: dict[str, str]) -> LongDataset:
             masklet_id=ids.masklet_id(shot_id, object_id),
             width_px=WIDTH_PX,
             height_px=HEIGHT_PX,
-            frames=tuple(_frame(object_id, position) for position in range(NUM_FRAMES)),
+            frames=tuple(
+                frame_of(mask_of(object_id, position), position, position * PERIOD_NS)
+                for position in range(NUM_FRAMES)
+            ),
             qc=measurements(0.8, num_frames=NUM_FRAMES),
         )
         for object_id in (0, 1)
@@ -93,18 +96,3 @@ def _image(number: int) -> NDArray[np.uint8]:
     rgb = np.full((HEIGHT_PX, WIDTH_PX, 3), 90, np.uint8)
     rgb[_CODE_Y : _CODE_Y + 8, _CODE_X : _CODE_X + 64] = numbered_image(number)[:8, :64]
     return rgb
-
-
-def _frame(object_id: int, position: int) -> MaskletFrame:
-    mask = mask_of(object_id, position)
-    there = bool(mask.any())
-    return MaskletFrame(
-        frame_index=position,
-        pts_ns=position * PERIOD_NS,
-        rle=rle.encode(mask) if there else None,
-        box_xyxy=rle.box_of(mask),
-        area_px=int(mask.sum()),
-        object_score=5.0 if there else -5.0,
-        predicted_iou=0.9,
-        fragments=int(there),
-    )

@@ -87,18 +87,19 @@ def _masklet(video: str, object_id: int, frames: Sequence[Frame]) -> Masklet:
         width_px=width_px,
         height_px=height_px,
         frames=tuple(
-            _frame(mask_of(video, object_id, position), frame)
+            frame_of(mask_of(video, object_id, position), frame.frame_index, frame.pts_ns)
             for position, frame in enumerate(frames)
         ),
         qc=measurements(0.8, num_frames=NUM_FRAMES),
     )
 
 
-def _frame(mask: NDArray[np.bool_], frame: Frame) -> MaskletFrame:
+def frame_of(mask: NDArray[np.bool_], frame_index: int, pts_ns: int) -> MaskletFrame:
+    """Return the row of a mask of one piece or none."""
     there = bool(mask.any())
     return MaskletFrame(
-        frame_index=frame.frame_index,
-        pts_ns=frame.pts_ns,
+        frame_index=frame_index,
+        pts_ns=pts_ns,
         rle=rle.encode(mask) if there else None,
         box_xyxy=rle.box_of(mask),
         area_px=int(mask.sum()),

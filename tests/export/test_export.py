@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pvtt_flow import load_profile, open_dataset
-from pvtt_flow.errors import ConfigError, StoreError
+from pvtt_flow.errors import ConfigError, PreflightError, StoreError
 from pvtt_flow.export import export
 from pvtt_flow.export.formats.davis import Davis
 from pvtt_flow.export.job import Exported
@@ -219,7 +219,7 @@ def test_a_full_disk(dataset: Processed, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", size_mib=16) as disk:
         to = disk.path / "to"
         disk.fill(pages_left=8)
-        with pytest.raises(StoreError, match=r"--to: .*No space left"):
+        with pytest.raises(StoreError, match=r"--to: .*No space left.*free some space"):
             export(dataset.uri, "davis", str(to))
         disk.make_room()
         assert export(dataset.uri, "davis", str(to)).counts["files"] == 4 * FRAMES
@@ -227,6 +227,8 @@ def test_a_full_disk(dataset: Processed, tmp_path: Path) -> None:
 
 def test_a_bucket(s3: "S3Server", tmp_path: Path) -> None:
     dataset = processed(tmp_path, s3)
+    with pytest.raises(PreflightError, match=r"^--to: a file must be written, but the bucket of"):
+        export(dataset.uri, "davis", f"{s3.bucket()}-missing/to")
     bucket = s3.bucket()
     export(dataset.uri, "davis", f"{bucket}/to")
     local = tmp_path / "local"

@@ -1,9 +1,14 @@
-"""Write a JSON object with long lists, without holding the lists in memory."""
+"""Write JSON files: small values at once, and objects with long lists an item at a time."""
 
 import json
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a small value."""
+    path.write_text(json.dumps(value, ensure_ascii=False))
 
 
 class JsonLists:

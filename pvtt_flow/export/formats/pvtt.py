@@ -14,9 +14,8 @@
 Frame i of every file is frame i of the clip. An absent object has a black mask and no box.
 """
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,12 @@ from numpy.typing import NDArray
 
 from pvtt_flow.core import box_track
 from pvtt_flow.core.fragments import fragments_of
-from pvtt_flow.core.growth import Shape, grow
+from pvtt_flow.core.growth import grow
+from pvtt_flow.core.profile import Shape
 from pvtt_flow.export.cutout_pictures import Cutouts
 from pvtt_flow.export.formats.clips import write_clip
 from pvtt_flow.export.formats.format import Format, Part
+from pvtt_flow.export.formats.json_lists import write_json
 from pvtt_flow.export.formats.pictures import write_png
 from pvtt_flow.export.sequence import Sequence
 from pvtt_flow.storage.folder import sha256_of
@@ -64,30 +65,28 @@ class Pvtt(Format):
             else:
                 picked = {}
             _write_masks(sequence, masklet, home)
-            _write_json(home / "boxes.json", _boxes(sequence, masklet))
-            _write_json(home / "bundle.json", _facts(sequence, masklet, home) | picked)
+            write_json(home / "boxes.json", _boxes(sequence, masklet))
+            write_json(home / "bundle.json", _facts(sequence, masklet, home) | picked)
         clip.unlink(missing_ok=True)
         return {}
 
 
-def grown_by_px(sequence: Sequence) -> int:
-    """Return the pixels by which `mask_grown` grows."""
-    return max(1, round(_GROWN_BY * min(sequence.size)))
+def _variants(sequence: Sequence) -> dict[str, tuple[Shape | None, int]]:
+    """Return shape and radius in pixels by which each mask file grows."""
+    return {
+        "mask": (None, 0),
+        "mask_grown": ("ellipse", max(1, round(_GROWN_BY * min(sequence.size)))),
+        "mask_hull": ("hull", 0),
+        "mask_box": ("box", 0),
+    }
 
 
 def _write_masks(sequence: Sequence, masklet: Masklet, home: Path) -> None:
-    variants: dict[str, Callable[[NDArray[np.bool_]], NDArray[np.bool_]]] = {
-        "mask": lambda mask: mask,
-        "mask_grown": lambda mask: grow(mask, "ellipse", grown_by_px(sequence)),
-        "mask_hull": lambda mask: grow(mask, "hull"),
-        "mask_box": lambda mask: grow(mask, "box"),
-    }
-    for name, variant in variants.items():
-        masks = (
-            variant(sequence.mask(masklet, position)).astype(np.uint8) * 255
-            for position in range(len(sequence.times))
-        )
-        write_video(home / f"{name}{FFV1.suffix}", masks, sequence.fps, FFV1)
+    for name, (shape, radius_px) in _variants(sequence).items():
+        masks = (sequence.mask(masklet, position) for position in range(len(sequence.times)))
+        grown = (mask if shape is None else grow(mask, shape, radius_px) for mask in masks)
+        pictures = (mask.astype(np.uint8) * 255 for mask in grown)
+        write_video(home / f"{name}{FFV1.suffix}", pictures, sequence.fps, FFV1)
 
 
 def _boxes(sequence: Sequence, masklet: Masklet) -> dict[str, Any]:
@@ -161,12 +160,6 @@ class _Picks:
 
 def _facts(sequence: Sequence, masklet: Masklet, home: Path) -> dict[str, Any]:
     lineage = ("work_key", "run_id", "config_hash", "detector_hash", "tracker_hash", "code_version")
-    shapes: dict[str, tuple[Shape | None, int]] = {
-        "mask": (None, 0),
-        "mask_grown": ("ellipse", grown_by_px(sequence)),
-        "mask_hull": ("hull", 0),
-        "mask_box": ("box", 0),
-    }
     facts = {name: value for name, value in sequence.facts().items() if name != "objects"}
     return facts | {
         "masklet_id": masklet.masklet_id,
@@ -177,11 +170,8 @@ def _facts(sequence: Sequence, masklet: Masklet, home: Path) -> dict[str, Any]:
         "qc": asdict(masklet.qc) if masklet.qc else None,
         "lineage": {name: getattr(masklet, name) for name in lineage},
         "masks": {
-            name: {"shape": shape, "radius_px": radius} for name, (shape, radius) in shapes.items()
+            name: {"shape": shape, "radius_px": radius_px}
+            for name, (shape, radius_px) in _variants(sequence).items()
         },
         "sha256": {path.name: sha256_of(path) for path in sorted(home.iterdir())},
     }
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False))

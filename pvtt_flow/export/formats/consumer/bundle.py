@@ -15,6 +15,7 @@ from pvtt_flow.export.cutout_pictures import Cutout, Cutouts
 from pvtt_flow.export.formats.consumer import texts
 from pvtt_flow.export.formats.consumer.containers import write_pictures
 from pvtt_flow.export.formats.consumer.take import Take
+from pvtt_flow.export.formats.json_lists import write_json
 from pvtt_flow.export.formats.pictures import write_png
 from pvtt_flow.storage.folder import sha256_of
 
@@ -50,7 +51,7 @@ class Bundle:
         else:
             self._name_pictures()
         self._write_texts(best)
-        _write_json(self.home / BUNDLE, self._facts())
+        write_json(self.home / BUNDLE, self._facts())
 
     def _write_mask(self) -> None:
         files = self.take.profile.files
@@ -106,13 +107,13 @@ class Bundle:
         if files.table:
             _write_csv(self.home / files.table, texts.table_row(take, caption or ""))
         if files.boxes:
-            _write_json(self.home / files.boxes, texts.boxes_of(take))
+            write_json(self.home / files.boxes, texts.boxes_of(take))
         if files.region:
-            _write_json(self.home / files.region, texts.region_of(take))
+            write_json(self.home / files.region, texts.region_of(take))
         if files.metadata:
             names = sorted(path.name for path in self.home.iterdir())
             metadata = texts.metadata_of(take, best) | {"files": names}
-            _write_json(self.home / files.metadata, metadata)
+            write_json(self.home / files.metadata, metadata)
 
     def _facts(self) -> dict[str, Any]:
         take, sequence = self.take, self.take.sequence
@@ -174,7 +175,3 @@ def _write_csv(path: Path, row: dict[str, Any]) -> None:
         table = csv.DictWriter(file, row)
         table.writeheader()
         table.writerow(row)
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False))
