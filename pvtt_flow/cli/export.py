@@ -62,6 +62,10 @@ def export(  # noqa: PLR0913, PLR0917
         str | None,
         typer.Option(metavar="PROFILE", help="Consumer for --format consumer; see `profiles`."),
     ] = None,
+    anonymous: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option("--anonymous", help="Read videos in public buckets without credentials."),
+    ] = False,
 ) -> None:
     """Write masks, boxes and clips for another program.
 
@@ -84,6 +88,7 @@ def export(  # noqa: PLR0913, PLR0917
             version=version,
             pictures=pictures,
             profile=profile,
+            anonymous=anonymous,
             watcher=watcher,
         )
     _print(exported, out)
@@ -175,16 +180,34 @@ class _BarWatcher:
 
 
 class _LogWatcher:
-    """Log lines: the start, and sequences that are skipped."""
+    """Log lines: the start, each tenth of the sequences, and what is skipped or left out."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._num_done = 0
+        self._num_frames = 0
 
     def planned(self, num_sequences: int, num_done: int) -> None:
         """Log the numbers."""
+        self._total, self._num_done = num_sequences, num_done
         _LOG.info("export: %d sequences, %d written before", num_sequences, num_done)
 
     def finished(self, record: "UnitRecord") -> None:
-        """Log what was skipped."""
+        """Log how far it is, and what was skipped and left out."""
+        before = 10 * self._num_done // self._total
+        self._num_done += record.num_sequences
+        self._num_frames += _num_frames(record)
+        if 10 * self._num_done // self._total > before:
+            _LOG.info(
+                "export: %d of %d sequences, %d frames",
+                self._num_done,
+                self._total,
+                self._num_frames,
+            )
         for skipped in record.skipped:
             _LOG.warning("skipped %s: %s", printable(skipped["sequence"]), skipped["message"])
+        for unfit in record.unfit:
+            _LOG.info("left out %s: %s", printable(unfit["masklet_id"]), unfit["message"])
 
 
 def _num_frames(record: "UnitRecord") -> int:

@@ -28,6 +28,8 @@ class ExportOptions(TypedDict, total=False):
     """False writes masks and boxes alone."""
     profile: str | PathLike[str] | None
     """Profile of the format `consumer`."""
+    anonymous: bool
+    """True reads videos in public buckets without credentials."""
 
 
 def export(
@@ -70,7 +72,14 @@ def export(
         ),
         query=query,
     )
-    return run_export(dataset, request, to, map_units or map_in_threads, watcher or Silent())
+    return run_export(
+        dataset,
+        request,
+        to,
+        map_units or map_in_threads,
+        watcher or Silent(),
+        anonymous=options.get("anonymous", False),
+    )
 
 
 def _query(options: ExportOptions, *, negatives: bool) -> "Query":

@@ -111,9 +111,17 @@ class Exported:
 
 
 def run_export(
-    dataset: "DatasetSnapshot", request: Request, to: str, map_units: MapUnits, watcher: Watcher
+    dataset: "DatasetSnapshot",
+    request: Request,
+    to: str,
+    map_units: MapUnits,
+    watcher: Watcher,
+    *,
+    anonymous: bool = False,
 ) -> Exported:
     """Write the selected sequences of a dataset into the folder `to`.
+
+    `anonymous` reads videos in public buckets without credentials.
 
     Raises ConfigError before anything is written for a wrong query or folder, StoreError if the
     folder takes no more files; then the same export goes on where it stopped.
@@ -129,7 +137,8 @@ def run_export(
     left = [unit for unit in units_of(selection, size) if record_name(unit) not in done]
     num_sequences = len(selection)
     watcher.planned(num_sequences, num_sequences - sum(len(unit.refs) for unit in left))
-    for record in map_units(UnitWriter(dataset, output_format, folder), left):
+    writer = UnitWriter(dataset, output_format, folder, anonymous=anonymous)
+    for record in map_units(writer, left):
         watcher.finished(record)
     return _finish(folder, request, output_format, selection)
 

@@ -38,7 +38,14 @@ class Sequence:
     pictures.
     """
 
-    def __init__(self, ref: SequenceRef, video: VideoRecord, masklets: tuple[Masklet, ...]) -> None:
+    def __init__(
+        self,
+        ref: SequenceRef,
+        video: VideoRecord,
+        masklets: tuple[Masklet, ...],
+        *,
+        anonymous: bool = False,
+    ) -> None:
         self.name = ref.name
         self.split = ref.split
         self.shot_id = ref.shot_id
@@ -49,6 +56,7 @@ class Sequence:
         self.unfit: dict[str, str] = {}
         """Reason of each masklet that was left out, by its id."""
         self._decoded_times: list[FrameTime] = []
+        self._anonymous = anonymous
 
     @cached_property
     def times(self) -> tuple[FrameTime, ...]:
@@ -95,10 +103,8 @@ class Sequence:
 
         Raises the errors of `frames`.
         """
-        check_same(self.video.uri, asdict(self.video))
-        decoder = IsolatedDecoder(SHARED_POOL)
         times = tuple(self.times[position] for position in positions)
-        decoded = decoder.iterate(read_frames_at_times, self.video.uri, times)
+        decoded = self._decoder().iterate(read_frames_at_times, self.video.uri, times)
         with closing(decoded) as frames:
             for position, frame in zip(positions, frames, strict=True):
                 self.hashes[position] = _hash(frame.rgb)
@@ -114,13 +120,17 @@ class Sequence:
             for _, frame in self.frames_at(range(len(self.times))):
                 yield frame
             return
-        check_same(self.video.uri, asdict(self.video))
-        decoded = IsolatedDecoder(SHARED_POOL).iterate(read_frames, self.video.uri)
+        decoded = self._decoder().iterate(read_frames, self.video.uri)
         with closing(decoded) as frames:
             for position, frame in enumerate(frames):
                 self.hashes[position] = _hash(frame.rgb)
                 self._decoded_times.append(FrameTime(frame.frame_index, frame.pts_ns))
                 yield frame
+
+    def _decoder(self) -> IsolatedDecoder:
+        """Return a decoder, if the file is the one that was processed."""
+        check_same(self.video.uri, asdict(self.video), anonymous=self._anonymous)
+        return IsolatedDecoder(SHARED_POOL, anonymous=self._anonymous)
 
     def mask(self, masklet: Masklet, position: int) -> NDArray[np.bool_]:
         """Return the mask of an object, bool (H, W); all False where it is absent."""
@@ -182,12 +192,14 @@ def _object_facts(masklet: Masklet) -> Mapping[str, object]:
     }
 
 
-def read_sequence(dataset: "DatasetSnapshot", ref: SequenceRef) -> Sequence:
-    """Read the rows of a sequence."""
+def read_sequence(
+    dataset: "DatasetSnapshot", ref: SequenceRef, *, anonymous: bool = False
+) -> Sequence:
+    """Read the rows of a sequence; `anonymous` reads its video without credentials."""
     (video,) = dataset.find_videos(ref.video_id, limit=1)
     wanted = set(ref.masklet_ids)
     rows = dataset.masklets_of(ref.video_id, shot_id=ref.shot_id) if wanted else []
     masklets = sorted(
         (row for row in rows if row.masklet_id in wanted), key=lambda row: row.object_id
     )
-    return Sequence(ref, video, tuple(masklets))
+    return Sequence(ref, video, tuple(masklets), anonymous=anonymous)

@@ -71,10 +71,19 @@ def record_name(unit: Unit, *, whole: bool = True) -> str:
 class UnitWriter:
     """Function that writes a unit and returns its record; it can be pickled."""
 
-    def __init__(self, dataset: "DatasetSnapshot", output_format: Format, to: OutputFolder) -> None:
+    def __init__(
+        self,
+        dataset: "DatasetSnapshot",
+        output_format: Format,
+        to: OutputFolder,
+        *,
+        anonymous: bool = False,
+    ) -> None:
+        """Write in a format to a folder; `anonymous` reads public buckets without credentials."""
         self._dataset = dataset
         self._format = output_format
         self._to = to
+        self._anonymous = anonymous
 
     def __call__(self, unit: Unit) -> UnitRecord:
         """Write all sequences of a unit, and then its record.
@@ -90,7 +99,7 @@ class UnitWriter:
             for ref in unit.refs:
                 folder = Path(tempfile.mkdtemp(dir=staging))
                 try:
-                    sequence = read_sequence(self._dataset, ref)
+                    sequence = read_sequence(self._dataset, ref, anonymous=self._anonymous)
                     part = self._write(sequence, folder)
                 except DataError as error:
                     reason = {"kind": error.kind, "message": str(error)}

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import DataError
-from pvtt_flow.storage.listing import stat_all
+from pvtt_flow.storage.listing import stat
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.storage.uris import redact_uri
 from pvtt_flow.types import Frame
@@ -37,8 +37,8 @@ def frames_of(
 
 def check_same(uri: str, source: Mapping[str, Any], *, anonymous: bool = False) -> None:
     """Raise DataError of kind `source_changed` if `uri` has other content than was processed."""
-    info = stat_all([uri], anonymous=anonymous)[0]
-    if not info.etag:
+    info = stat(uri, anonymous=anonymous)
+    if info is None or not info.etag:
         return  # opening it raises the reason
     # A copy has another etag, and so has a file whose etag is a hash of its content.
     same_place = uri == source["uri"] and not source["etag"].startswith("blake2b:")

@@ -96,9 +96,9 @@ def stat_all(uris: Sequence[str], *, anonymous: bool = False) -> list[ObjectInfo
     An object that is missing, refused or impossible gets an empty etag. Raises StoreError if a
     store does not answer, and PreflightError if it refuses some objects and shows none.
     """
-    stores = [_open_store(uri, anonymous=anonymous) for uri in uris]
+    stores = [_open_store(uri, KEY, anonymous=anonymous) for uri in uris]
     with ThreadPoolExecutor(_STAT_THREADS) as pool:
-        results = list(pool.map(partial(_stat, anonymous=anonymous), uris, stores))
+        results = list(pool.map(partial(_stat, key=KEY, anonymous=anonymous), uris, stores))
     refused = [
         (uri, result)
         for uri, result in zip(uris, results, strict=True)
@@ -115,14 +115,26 @@ def stat_all(uris: Sequence[str], *, anonymous: bool = False) -> list[ObjectInfo
     ]
 
 
-def _open_store(uri: str, *, anonymous: bool) -> tuple[Any, str] | Path:
+def stat(uri: str, *, anonymous: bool = False) -> ObjectInfo | None:
+    """Return the metadata of one video; None if it is missing, refused or impossible.
+
+    `anonymous` as in `filesystem`. Raises StoreError if the store does not answer.
+    """
+    store = _open_store(uri, None, anonymous=anonymous)
+    found = _stat(uri, store, key=None, anonymous=anonymous)
+    return found if isinstance(found, ObjectInfo) else None
+
+
+def _open_store(uri: str, key: str | None, *, anonymous: bool) -> tuple[Any, str] | Path:
     """Return a local path, or filesystem and path of a remote uri; threads share its one client."""
-    with preflight(KEY, "video", uri):
+    with preflight(key, "video", uri):
         return local_path(uri) or filesystem(uri, anonymous=anonymous)
 
 
-def _stat(uri: str, store: tuple[Any, str] | Path, *, anonymous: bool) -> ObjectInfo | Exception:
-    with preflight(KEY, "video", uri):
+def _stat(
+    uri: str, store: tuple[Any, str] | Path, *, key: str | None, anonymous: bool
+) -> ObjectInfo | Exception:
+    with preflight(key, "video", uri):
         try:
             if frames := parse_frame_folder(uri):
                 return stat_folder(frames, anonymous=anonymous)

@@ -237,3 +237,12 @@ def test_a_bucket(s3: "S3Server", tmp_path: Path) -> None:
     assert not (local / "_incomplete").exists()
     pixels = np.frombuffer((local / "JPEGImages/480p/a/00000.jpg").read_bytes(), np.uint8)
     assert pixels[:2].tobytes() == b"\xff\xd8"
+
+
+def test_the_log_of_a_job_says_how_far_it_is(
+    dataset: Processed, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "pvtt_flow"):
+        pvtt_flow("export", dataset.uri, "--format", "coco", "--to", tmp_path / "to")
+    assert caplog.messages[0] == "export: 2 sequences, 0 written before"
+    assert caplog.messages[-1] == f"export: 2 of 2 sequences, {2 * FRAMES} frames"

@@ -1,5 +1,6 @@
 """Public buckets, which are read without credentials."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,8 +84,20 @@ def test_readers_of_a_dataset(
     drawn = pvtt_flow("preview", made.uri, "a", "--out", tmp_path / "previews", "--anonymous")
     assert (drawn.code, drawn.err) == (0, "")
     assert (tmp_path / "previews" / "a.mp4").exists()
+    to = tmp_path / "exported"
+    ended = pvtt_flow("export", made.uri, "--format", "davis", "--to", to, "--anonymous")
+    assert (ended.code, json.loads((to / "export.json").read_text())["skipped"]) == (0, [])
+    assert len(list((to / "JPEGImages" / "480p" / "a").iterdir())) == len(
+        dataset.masklets_of("a")[0].frames
+    )
 
     read_anonymously(anonymous=False, except_for=())
+    # A bucket that refuses its videos is no wrong config: other videos may be elsewhere.
+    to = tmp_path / "refused"
+    ended = pvtt_flow("export", made.uri, "--format", "davis", "--to", to)
+    skipped = json.loads((to / "export.json").read_text())["skipped"]
+    assert (ended.code, {row["kind"] for row in skipped}) == (1, {"unreadable"})
+    assert all("was refused (403); check AWS_ACCESS" in row["message"] for row in skipped)
     for read in (lambda: dataset.clips(5)[0], lambda: read_frames(uri, [0])):
         with pytest.raises((DataError, PreflightError), match=r"access to .* was refused"):
             read()

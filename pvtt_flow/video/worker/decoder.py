@@ -86,9 +86,13 @@ class IsolatedDecoder:
     of kind `decoder_crash`, and `over_limit` for `frame_timeout_s`.
     """
 
-    def __init__(self, pool: ProcessPool) -> None:
-        """Take worker processes from `pool`; most callers pass `SHARED_POOL`."""
+    def __init__(self, pool: ProcessPool, *, anonymous: bool = False) -> None:
+        """Take worker processes from `pool`; most callers pass `SHARED_POOL`.
+
+        `anonymous` reads public buckets without credentials.
+        """
         self._pool = pool
+        self._anonymous = anonymous
 
     def iterate(
         self,
@@ -98,7 +102,8 @@ class IsolatedDecoder:
         **kwargs: P.kwargs,
     ) -> Generator[T]:
         """See `Decoder`; decodes a few frames ahead."""
-        yield from self._run(DecodeJob(function, normalize_uri(uri), args, kwargs))
+        job = DecodeJob(function, normalize_uri(uri), args, kwargs, anonymous=self._anonymous)
+        yield from self._run(job)
 
     def call(
         self,
@@ -108,7 +113,15 @@ class IsolatedDecoder:
         **kwargs: P.kwargs,
     ) -> T:
         """See `Decoder`."""
-        (result,) = self._run(DecodeJob(function, normalize_uri(uri), args, kwargs, iterates=False))
+        job = DecodeJob(
+            function,
+            normalize_uri(uri),
+            args,
+            kwargs,
+            iterates=False,
+            anonymous=self._anonymous,
+        )
+        (result,) = self._run(job)
         return cast("T", result)
 
     def _run(self, job: DecodeJob) -> Generator[Any]:

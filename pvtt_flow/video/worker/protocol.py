@@ -20,6 +20,8 @@ class DecodeJob:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     iterates: bool = True
     """True if the function returns an iterator, whose items are sent one by one."""
+    anonymous: bool = False
+    """True to read a public bucket without credentials."""
 
     @property
     def limits(self) -> Limits:

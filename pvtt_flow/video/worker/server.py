@@ -79,7 +79,8 @@ class Server:
         return None
 
     def _run(self, job: DecodeJob) -> None:
-        with open_binary(job.uri, max_bytes=job.limits.max_bytes) as file:
+        max_bytes, anonymous = job.limits.max_bytes, job.anonymous
+        with open_binary(job.uri, max_bytes=max_bytes, anonymous=anonymous) as file:
             limit_memory(job.limits.max_decoder_bytes)
             self._timer.start(job.limits.frame_timeout_s)
             result = job.function(file, *job.args, timer=self._timer, **job.kwargs)
