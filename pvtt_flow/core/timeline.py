@@ -15,9 +15,9 @@ from pvtt_flow.params import Params
 
 NS_PER_S = 1_000_000_000
 
-# Matroska and WebM round times to milliseconds: a frame that is at most this early still belongs
-# to its grid time.
-_ROUNDING_NS = 1_000_000
+ROUNDING_NS = 1_000_000
+"""Largest error of the distance of two times in Matroska and WebM, which round to milliseconds.
+A frame that is at most this early still belongs to its grid time."""
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def sample(
                 yield frame
         return
     step_ns = NS_PER_S / Fraction(sampling.target_fps)
-    tolerance_ns = min(Fraction(_ROUNDING_NS), step_ns / 2)
+    tolerance_ns = min(Fraction(ROUNDING_NS), step_ns / 2)
     origin_ns: int | None = None
     next_step = 0
     for frame in frames:

@@ -15,6 +15,7 @@ from pvtt_flow.core.fitness_measures import place_frames
 from pvtt_flow.core.fitness_rows import FitnessRows
 from pvtt_flow.core.profile import FitnessLimits, Profile
 from pvtt_flow.core.retiming import retime
+from pvtt_flow.core.timeline import SamplingParams, sample
 from pvtt_flow.export.profiles import load_profile
 from pvtt_flow.types import MaskletFrame
 
@@ -23,6 +24,7 @@ SIZE = (832, 480)
 STILL: Box = (300, 200, 400, 300)
 VACE = load_profile("vace")
 ORDER = ("unfit", "fixable", "fit")
+COLUMNS = ("frame_index", "pts_ns", "is_present", "box_xyxy", "area_px", "at_border")
 
 
 def rows(
@@ -80,6 +82,23 @@ def test_frames_are_counted_at_the_rate_of_the_profile() -> None:
         assert judged.num_frames == frames
     judged = judge_fitness(load_profile("diffueraser"), rows(15, fps=24))
     assert (judged.verdict, texts(judged)) == ("unfit", ["needs 22 frames, has 15"])
+
+
+@pytest.mark.parametrize("source_fps", [17, 20, 24, 25, 30000 / 1001, 60])
+def test_a_clip_that_was_sampled_at_the_rate_of_the_profile_has_all_its_frames(
+    source_fps: float,
+) -> None:
+    every = rows(round(10 * source_fps), fps=source_fps)
+    params = SamplingParams(target_fps=16)
+    taken = list(sample(range(len(every.pts_ns)), params, pts_ns=lambda at: int(every.pts_ns[at])))
+    sampled = replace(every, **{name: getattr(every, name)[taken] for name in COLUMNS})
+    assert len(taken) == 160
+    for found in (every, sampled):
+        judged = judge_fitness(VACE, found)
+        assert (judged.verdict, judged.window_frames) == ("fit", 81)
+        assert 159 <= judged.num_frames <= 161
+    assert judged.num_frames == 160
+    assert judged.window == (0, taken[80] + 1)
 
 
 def test_every_reason_has_its_number() -> None:
@@ -267,8 +286,7 @@ def test_the_window_of_a_remedy_is_fit_by_itself(
         still = np.array(judged.static_box_xyxy) * frames.is_present[:, None]
         frames = replace(frames, box_xyxy=still.astype(np.float64))
     taken = slice(*judged.window)
-    columns = ("frame_index", "pts_ns", "is_present", "box_xyxy", "area_px", "at_border")
-    alone = replace(frames, **{name: getattr(frames, name)[taken] for name in columns})
+    alone = replace(frames, **{name: getattr(frames, name)[taken] for name in COLUMNS})
     again = judge_fitness(profile(asked, fps=judged.fps), alone)
     assert (again.verdict, again.window) == ("fit", judged.window)
     assert again.window_frames == judged.window_frames

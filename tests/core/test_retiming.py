@@ -1,4 +1,4 @@
-"""Re-timing by pts: the nearest frame at each output time, and no frame twice."""
+"""Re-timing by pts: the nearest frame at each output time that was not shown before."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvtt_flow.core.retiming import Positions, retime, runs_at, windows_at
+from pvtt_flow.core.timeline import SamplingParams, sample
 
 MS = 1_000_000
+RATES = (8.0, 12.0, 16.0, 24.0, 24.69)
 
 
 def times(fps: float, count: int) -> Positions:
@@ -22,7 +24,6 @@ def times(fps: float, count: int) -> Positions:
         (32, 16, [0, 2, 4, 6, 8]),
         (16, 16, list(range(9))),
         (24, None, list(range(9))),
-        # The second output time is nearer to a frame that was shown already.
         (8, 16, [0]),
     ],
 )
@@ -37,11 +38,32 @@ def test_a_rounded_clock_changes_nothing() -> None:
     assert len(retime(exact, 30000 / 1001)) == 300
 
 
-def test_a_slower_source_is_not_filled_up() -> None:
-    # At 12 fps half of all times of 24 fps have no frame.
-    assert max(map(len, runs_at(times(12, 100), 24))) == 1
-    # 15 frames cannot be 16: the run ends where the frames lag by half a period.
-    assert len(retime(times(15, 300), 16)) == 8
+@pytest.mark.parametrize(
+    ("source_fps", "fps", "length"),
+    [
+        (12, 24, 1),  # half of all output times have no frame
+        (12, 16, 3),  # each frame is a third of a period later than the one before
+        (15, 16, 15),  # one frame is missing each second
+        (15.9, 16, 157),  # 156 / 159 of a period is 61.3 ms, one more frame would be 61.7 ms late
+    ],
+)
+def test_a_slower_source_is_not_filled_up(source_fps: float, fps: float, length: int) -> None:
+    runs = [len(run) for run in runs_at(times(source_fps, 10 * length), fps)]
+    assert runs == [length] * 10
+
+
+def test_a_frame_comes_before_the_next_output_time() -> None:
+    for late_ms, count in ((61, 5), (62, 3)):
+        gap = np.array([0, 0, 0, late_ms, late_ms]) * MS
+        assert len(retime(times(16, 5) + gap, 16)) == count
+
+
+def test_a_burst_is_not_taken_frame_by_frame() -> None:
+    burst = np.arange(6) * MS
+    assert [run.tolist() for run in runs_at(burst, 8)] == [[0], [1], [2], [3], [4], [5]]
+    # An earlier frame is taken if it is less than half a period early.
+    assert retime(np.array([0, 1, 63]) * MS, 8).tolist() == [0, 2]
+    assert retime(np.array([0, 1, 62]) * MS, 8).tolist() == [0]
 
 
 def test_a_gap_ends_a_run_and_the_next_one_begins_behind_it() -> None:
@@ -59,8 +81,59 @@ def test_no_frames() -> None:
 
 
 @given(
-    gaps_ms=st.lists(st.integers(1, 300), max_size=60),
-    fps=st.sampled_from([None, 8.0, 12.0, 16.0, 24.69]),
+    fps=st.sampled_from(RATES),
+    faster=st.one_of(st.just(1.0), st.floats(1, 8)),
+    count=st.integers(1, 200),
+    unit_ns=st.sampled_from([1, MS]),
+)
+def test_sampled_frames_of_a_constant_rate_are_all_taken(
+    fps: float, faster: float, count: int, unit_ns: int
+) -> None:
+    pts_ns = times(fps * faster, count)
+    sampled = sampled_at(fps, np.rint(pts_ns / unit_ns).astype(np.int64) * unit_ns)
+    assert retime(sampled, fps).tolist() == list(range(len(sampled)))
+
+
+@given(fps=st.sampled_from(RATES), data=st.data())
+def test_sampled_frames_of_a_variable_rate_are_all_taken(fps: float, data: st.DataObject) -> None:
+    # No two frames are farther apart than a period: there is one for each output time.
+    gaps_ms = data.draw(st.lists(st.integers(1, int(1000 / fps)), max_size=100))
+    sampled = sampled_at(fps, np.cumsum([0, *gaps_ms]).astype(np.int64) * MS)
+    assert retime(sampled, fps).tolist() == list(range(len(sampled)))
+
+
+def sampled_at(fps: float, pts_ns: Positions) -> Positions:
+    params = SamplingParams(target_fps=fps)
+    return np.array(list(sample(pts_ns.tolist(), params, pts_ns=lambda time_ns: time_ns)))
+
+
+gaps_of = st.lists(st.integers(1, 300), max_size=60)
+
+
+@given(gaps_ms=gaps_of, fps=st.sampled_from(RATES))
+def test_each_frame_is_the_nearest_one_after_the_last_one_shown(
+    gaps_ms: list[int], fps: float
+) -> None:
+    pts_ns = np.cumsum([0, *gaps_ms]).astype(np.int64) * MS
+    period_ns = 1e9 / fps
+    next_start = 0
+    for run in runs_at(pts_ns, fps):
+        assert run[0] == next_start
+        next_start = run[-1] + 1
+        for number in range(1, len(run) + 1):
+            time_ns = pts_ns[run[0]] + round(number * period_ns)
+            after = range(run[number - 1] + 1, len(pts_ns))
+            nearest = min(after, key=lambda at: abs(pts_ns[at] - time_ns), default=None)
+            late_ns = np.inf if nearest is None else pts_ns[nearest] - time_ns
+            is_real = -period_ns / 2 < late_ns < period_ns - MS
+            assert is_real == (number < len(run))
+            assert not is_real or run[number] == nearest
+    assert next_start == len(pts_ns)
+
+
+@given(
+    gaps_ms=gaps_of,
+    fps=st.sampled_from([None, *RATES]),
     num_frames=st.integers(1, 12),
 )
 def test_windows_are_what_re_timing_from_their_first_frame_gives(
@@ -70,3 +143,15 @@ def test_windows_are_what_re_timing_from_their_first_frame_gives(
     found = windows_at(pts_ns, fps, num_frames, np.arange(len(pts_ns))).tolist()
     tails = [(start + retime(pts_ns[start:], fps)).tolist() for start in range(len(pts_ns))]
     assert found == [tail[:num_frames] for tail in tails if len(tail) >= num_frames]
+
+
+@given(gaps_ms=gaps_of, fps=st.sampled_from([None, *RATES]))
+def test_runs_begin_with_the_windows_of_their_first_frames(
+    gaps_ms: list[int], fps: float | None
+) -> None:
+    pts_ns = np.cumsum([0, *gaps_ms]).astype(np.int64) * MS
+    for run in runs_at(pts_ns, fps):
+        for num_frames in {1, (len(run) + 1) // 2, len(run)}:
+            (window,) = windows_at(pts_ns, fps, num_frames, run[:1])
+            assert window.tolist() == run[:num_frames].tolist()
+        assert len(windows_at(pts_ns, fps, len(run) + 1, run[:1])) == 0
