@@ -32,11 +32,13 @@ _WAIT_S = 0.1
 
 
 def pytest_configure() -> None:
-    """Set up hypothesis, and the environment that Ray reads when it is imported."""
+    """Set up hypothesis, and the environment that libraries read when they are imported."""
     # A busy machine is slow; that is no fault of the code.
     hypothesis.settings.register_profile("busy machine", deadline=None)
     hypothesis.settings.load_profile("busy machine")
     os.environ |= {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    # `datasets` would ask its hub about files that are here.
+    os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.pop("RAY_ADDRESS", None)
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Workers share the cores; threads that wait for each other there wait for long.

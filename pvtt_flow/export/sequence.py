@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +158,6 @@ class Sequence:
 
     def facts(self) -> dict[str, object]:
         """Return what travels with every export: origin, times and hashes of the frames."""
-        positions = range(len(self.times))
         return {
             "sequence": self.name,
             "split": self.split,
@@ -172,9 +171,18 @@ class Sequence:
             "fps": [self.fps.numerator, self.fps.denominator],
             "attributes": self.video.attributes or {},
             "objects": [_object_facts(masklet) for masklet in self.masklets],
+            **self.frame_facts(),
+        }
+
+    def frame_facts(self) -> dict[str, list[Any]]:
+        """Return the index, time and hash of each frame in the source.
+
+        A hash is None if the frame was not decoded.
+        """
+        return {
             "frame_index": [time.frame_index for time in self.times],
             "pts_ns": [time.pts_ns for time in self.times],
-            "rgb_blake2b": [self.hashes.get(position) for position in positions],
+            "rgb_blake2b": [self.hashes.get(position) for position in range(len(self.times))],
         }
 
 

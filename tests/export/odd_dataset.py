@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ class OddDataset:
     uri: str
     videos: Path
 
+    def frames(self, video: str) -> dict[str, list[Any]]:
+        """Index, time and hash of each frame of the source, as they travel with every export."""
+        frames = read(self.videos / f"{video}.mp4")
+        return {
+            "frame_index": [frame.frame_index for frame in frames],
+            "pts_ns": [frame.pts_ns for frame in frames],
+            "rgb_blake2b": [
+                blake2b(frame.rgb.tobytes(), digest_size=8).hexdigest() for frame in frames
+            ],
+        }
+
+
+def _hash(frame: Frame) -> str:
+    return blake2b(frame.rgb.tobytes(), digest_size=8).hexdigest()
+
 
 def mask_of(video: str, object_id: int, position: int) -> NDArray[np.bool_]:
     """A ring for object 0; two pieces, of which one overlaps the ring, for object 1."""
@@ -45,6 +61,11 @@ def mask_of(video: str, object_id: int, position: int) -> NDArray[np.bool_]:
         mask[24:30, left - 6 : left + 6] = True
         mask[50:57, left : left + 9] = True
     return mask
+
+
+def masks_of(video: str, object_id: int) -> NDArray[np.bool_]:
+    """Return the masks of an object, bool (T, H, W)."""
+    return np.array([mask_of(video, object_id, position) for position in range(NUM_FRAMES)])
 
 
 def make_odd_dataset(folder: Path) -> OddDataset:

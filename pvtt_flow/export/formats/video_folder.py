@@ -3,7 +3,9 @@
     <split>/<sequence>.mp4     <split>/<sequence>_object_000.mkv     <split>/metadata.jsonl
 
 `load_dataset("videofolder", data_dir=...)` reads it (docs/source/video_dataset.mdx of `datasets`).
-A line is one object: its clip (`file_name`), mask video (`mask_file_name`), label, boxes, times.
+A line is one object: its clip (`file_name`), mask video (`mask_file_name`), label, boxes, and the
+index, time and hash of each frame. `datasets` knows a few names of splits, as `train` and `val`; it
+puts all others into `train`, and `split` has their name.
 """
 
 import json
@@ -48,16 +50,20 @@ class VideoFolder(Format):
     def _line(self, sequence: Sequence, masklet: Masklet) -> dict[str, object]:
         clip = {"file_name": f"{sequence.name}.mp4"} if self.options.pictures else {}
         mask = "mask_file_name" if self.options.pictures else "file_name"
+        frames = sequence.frame_facts()
+        if not self.options.pictures:
+            # There are none, and `datasets` cannot read columns of empty values alone.
+            del frames["rgb_blake2b"]
         return {
             **clip,
             mask: _mask_name(sequence, masklet),
             "masklet_id": masklet.masklet_id,
             "label": masklet.label,
             "verdict": masklet.verdict,
+            "split": sequence.split or _NO_SPLIT,
             "attributes": json.dumps(sequence.video.attributes or {}),
             "boxes_xywh": [bbox_of(frame) for frame in masklet.frames],
-            "frame_index": [time.frame_index for time in sequence.times],
-            "pts_ns": [time.pts_ns for time in sequence.times],
+            **frames,
         }
 
 

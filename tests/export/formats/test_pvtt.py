@@ -11,7 +11,7 @@ import pytest
 from pvtt_flow.core import rle
 from pvtt_flow.core.growth import grow
 from pvtt_flow.export import export
-from tests.export.formats.test_video_files import with_pyav
+from tests.export.formats.decoders import with_pyav
 from tests.export.odd_dataset import ABSENT, NUM_FRAMES, SIZES, OddDataset, mask_of
 from tests.video.clip_maker import number_of, read
 

@@ -1,49 +1,21 @@
 """Clips and mask videos: frame i of one is frame i of the other, for every decoder."""
 
 import json
-import subprocess
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-import av
-import cv2
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from pvtt_flow.export import export
+from tests.export.formats.decoders import with_command_line, with_opencv, with_pyav
 from tests.export.odd_dataset import NUM_FRAMES, SIZES, OddDataset, mask_of
 from tests.video.clip_maker import number_of
 
 Reader: TypeAlias = Callable[[Path], list[NDArray[np.uint8]]]
-
-
-def with_pyav(path: Path) -> list[NDArray[np.uint8]]:
-    with av.open(path) as container:
-        frames = container.decode(video=0)
-        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
-
-
-def with_opencv(path: Path) -> list[NDArray[np.uint8]]:
-    """The rule of DiffuEraser's `read_mask`."""
-    capture = cv2.VideoCapture(str(path))
-    frames: list[NDArray[np.uint8]] = []
-    while True:
-        is_read, frame = capture.read()
-        if not is_read:
-            return frames
-        frames.append(np.asarray(frame[:, :, ::-1], np.uint8))
-
-
-def with_command_line(path: Path) -> list[NDArray[np.uint8]]:
-    width_px, height_px = with_pyav(path)[0].shape[1::-1]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path), "-f", "rawvideo"]
-    raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True)
-    return list(np.frombuffer(raw.stdout, np.uint8).reshape(-1, height_px, width_px, 3))
 
 
 @pytest.mark.parametrize("read", [with_pyav, with_opencv, with_command_line])
@@ -78,34 +50,3 @@ def test_sav_json(odd: OddDataset, tmp_path: Path) -> None:
                 mask = coco_mask.decode(rle) > 0
                 assert np.array_equal(mask, mask_of(video, object_id, position))
         assert len(with_pyav(tmp_path / f"to/{video}.mp4")) == NUM_FRAMES
-
-
-def test_shards_have_whole_samples(odd: OddDataset, tmp_path: Path) -> None:
-    export(odd.uri, "webdataset", str(tmp_path / "to"))
-    (shard,) = (tmp_path / "to").glob("*.tar")
-    with tarfile.open(shard) as tar:
-        # WebDataset groups neighbors whose names are equal up to the first dot.
-        assert tar.getnames() == ["odd.json", "odd.mp4", "turned.json", "turned.mp4"]
-        file = tar.extractfile("turned.json")
-        assert file is not None
-        sample = json.load(file)
-    for object_id, track in enumerate(sample["tracks"]):
-        for position, rle in enumerate(track["segmentations"]):
-            expected = mask_of("turned", object_id, position)
-            mask = np.zeros_like(expected) if rle is None else coco_mask.decode(rle) > 0
-            assert np.array_equal(mask, expected)
-    assert sample["attributes"]["sku"] == "sku-turned"
-
-
-def test_video_folder(odd: OddDataset, tmp_path: Path) -> None:
-    export(odd.uri, "videofolder", str(tmp_path / "to"))
-    text = (tmp_path / "to/train/metadata.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    assert len(lines) == 4
-    for line in lines:
-        video, object_id = line["masklet_id"].partition("/")[0], int(line["masklet_id"][-1])
-        masks = np.array(with_pyav(tmp_path / "to/train" / line["mask_file_name"]))
-        expected = [mask_of(video, object_id, position) for position in range(NUM_FRAMES)]
-        assert np.array_equal(masks[..., 0] > 0, expected)
-        pictures = with_pyav(tmp_path / "to/train" / line["file_name"])
-        assert [number_of(picture) for picture in pictures] == line["frame_index"]
