@@ -1,6 +1,6 @@
 """Pixels of a source in the picture that a consumer reads: scaled, then cut or with black bars."""
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from pvtt_flow.core.placement import Placement
 
 Resize: TypeAlias = Literal["nearest", "area", "bilinear", "bicubic"]
+
+Pixel = TypeVar("Pixel", np.uint8, np.bool_)
 
 _RESIZE: dict[Resize, int] = {
     # Pillow's rule, with which consumers read masks; OpenCV's other one shifts by half a pixel.
@@ -47,13 +49,18 @@ def placed_picture(rgb: NDArray[np.uint8], placement: Placement) -> NDArray[np.u
     return _cut_or_padded(scaled_picture(rgb, placement), placement)
 
 
+def scaled_mask(mask: NDArray[np.bool_], placement: Placement, resize: Resize) -> NDArray[np.bool_]:
+    """Return a bool (H, W) mask at the output's scale, divided at half after the resize."""
+    gray = np.array(mask, np.uint8, order="C") * np.uint8(255)
+    return _scaled(gray, placement, resize) > 127
+
+
 def placed_mask(mask: NDArray[np.bool_], placement: Placement, resize: Resize) -> NDArray[np.bool_]:
     """Return the bool (H, W) output of a mask.
 
     It is divided at half after the resize, so that its outline neither grows nor shrinks.
     """
-    gray = np.array(mask, np.uint8, order="C") * np.uint8(255)
-    return _cut_or_padded(_scaled(gray, placement, resize), placement) > 127
+    return _cut_or_padded(scaled_mask(mask, placement, resize), placement)
 
 
 def _scaled(pixels: NDArray[np.uint8], placement: Placement, resize: Resize) -> NDArray[np.uint8]:
@@ -64,7 +71,7 @@ def _scaled(pixels: NDArray[np.uint8], placement: Placement, resize: Resize) -> 
     return np.asarray(cv2.resize(pixels, size, interpolation=_RESIZE[resize]), np.uint8)
 
 
-def _cut_or_padded(scaled: NDArray[np.uint8], placement: Placement) -> NDArray[np.uint8]:
+def _cut_or_padded(scaled: NDArray[Pixel], placement: Placement) -> NDArray[Pixel]:
     lengths = (placement.height_px, placement.width_px)
     starts = [(length - has) // 2 for length, has in zip(lengths, scaled.shape, strict=False)]
     rows, columns = (
@@ -72,7 +79,7 @@ def _cut_or_padded(scaled: NDArray[np.uint8], placement: Placement) -> NDArray[n
         for start, length in zip(starts, lengths, strict=True)
     )
     cut = scaled[rows, columns]
-    bars = [
+    bars: list[tuple[int, int]] = [
         (max(0, start), length - max(0, start) - has)
         for start, length, has in zip(starts, lengths, cut.shape, strict=False)
     ]

@@ -4,6 +4,7 @@ A consumer is a model for inpainting or insertion. Values are those of the code 
 input; `pvtt_flow/export/profiles/` has a YAML file for each.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -21,6 +22,10 @@ Count: TypeAlias = Annotated[int, Field(ge=1)]
 Level: TypeAlias = Annotated[int, Field(ge=0, le=255)]
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
+BUNDLE = "bundle.json"
+"""File that describes a bundle."""
+# Files and folders below a folder, in letters that every store and system has.
+_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 _ENDINGS: Mapping[Container, str] = {
     "ffv1": ".mkv",
     "x264_lossless": ".mp4",
@@ -211,13 +216,14 @@ class Files(Params):
     boxes: str | None = None
     """JSON of the boxes of all pictures."""
     first_frame: str | None = None
-    """First picture as the consumer sees it; for FFGO with the product beside it."""
+    """First picture as the consumer sees it."""
     first_frame_raw: str | None = None
     """First picture without bars."""
     region: str | None = None
     """JSON of the product's region on the first picture."""
     background: str | None = None
-    """Picture without the product."""
+    """First picture without bars, the product filled in from its surroundings; `first_frame` then
+    has the product on its left third and this picture on the right, on white."""
     cutout: str | None = None
     """Product from its best picture, with alpha."""
     second_cutout: str | None = None
@@ -228,6 +234,34 @@ class Files(Params):
     """Text."""
     metadata: str | None = None
     """JSON of sizes, bars and origins."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the files that are written."""
+        rules = (rule for _, rule in self if rule is not None)
+        return tuple(rule if isinstance(rule, str) else rule.name for rule in rules)
+
+    @model_validator(mode="after")
+    def _inside_and_different(self) -> Self:
+        for name in self.names:
+            if not _NAME.fullmatch(name) or name == BUNDLE:
+                raise ValueError(
+                    f"names must be of files inside of the bundle's folder, and not {BUNDLE}, "
+                    f"got {name!r}"
+                )
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(f"names must be different, got {', '.join(sorted(self.names))}")
+        return self
+
+    @model_validator(mode="after")
+    def _masks_without_loss(self) -> Self:
+        for rule in (self.mask, self.second_mask):
+            if rule and rule.container == "x264":
+                raise ValueError(
+                    f"container of {rule.name} must be without loss, since a consumer's cut turns "
+                    "its noise into hole, got x264; use x264_lossless"
+                )
+        return self
 
 
 class FitnessLimits(Params):

@@ -1,6 +1,7 @@
 """Encode frames: previews and clips as H.264 that every player reads, masks without loss."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -64,20 +65,36 @@ def write_video(
 ) -> int:
     """Write uint8 (H, W, 3) RGB or (H, W) gray frames at a constant rate; return their number.
 
-    The file gets its name when it is complete; a failure leaves no file. Raises ValueError if there
-    is no frame, and if a frame has another shape than the first one.
+    Fails like `open_video`.
+    """
+    num_frames = 0
+    with open_video(path, fps, encoding) as add:
+        for frame in frames:
+            add(frame)
+            num_frames += 1
+    return num_frames
+
+
+@contextmanager
+def open_video(
+    path: Path, fps: Fraction, encoding: Encoding
+) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
+    """Open a file for frames at a constant rate; yield the function that adds one.
+
+    Frames are uint8 (H, W, 3) RGB or (H, W) gray. The file gets its name when it is complete; a
+    failure leaves no file. Raises ValueError if there is no frame, and if a frame has another shape
+    than the first one.
     """
     partial = path.with_name(f".{path.name}.partial")
     options = {"movflags": "+faststart"} if encoding.container == "mp4" else {}
     try:
         with av.open(partial, "w", format=encoding.container, options=options) as container:
-            num_frames = _encode(container, frames, fps, encoding)
-        if num_frames == 0:
-            raise ValueError("frames must hold at least one frame, got none")
+            encoder = _Encoder(container, fps, encoding)
+            yield encoder.add
+            encoder.finish()
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    return num_frames
 
 
 def _even(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -85,28 +102,36 @@ def _even(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _encode(
-    container: OutputContainer,
-    frames: Iterable[NDArray[np.uint8]],
-    fps: Fraction,
-    encoding: Encoding,
-) -> int:
-    stream: VideoStream | None = None
-    shape: tuple[int, ...] = ()
-    num_frames = 0
-    for picture in frames:
-        if stream is None:
-            shape = picture.shape
-            stream = _add_stream(container, shape[0], shape[1], fps, encoding)
-        if picture.shape != shape or shape[2:] not in ((), (3,)):
-            raise ValueError(f"frame {num_frames} must have shape {shape}, got {picture.shape}")
-        frame = _converted(picture, encoding.pixel_format)
-        frame.pts, frame.time_base = num_frames, 1 / fps
-        container.mux(stream.encode(frame))
-        num_frames += 1
-    if stream is not None:
-        container.mux(stream.encode(None))
-    return num_frames
+class _Encoder:
+    """Stream of a container; the first frame gives its size."""
+
+    def __init__(self, container: OutputContainer, fps: Fraction, encoding: Encoding) -> None:
+        self._container = container
+        self._fps = fps
+        self._encoding = encoding
+        self._stream: VideoStream | None = None
+        self._shape: tuple[int, ...] = ()
+        self._num_frames = 0
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        if self._stream is None:
+            self._shape = picture.shape
+            self._stream = _add_stream(
+                self._container, picture.shape[0], picture.shape[1], self._fps, self._encoding
+            )
+        if picture.shape != self._shape or picture.shape[2:] not in ((), (3,)):
+            raise ValueError(
+                f"frame {self._num_frames} must have shape {self._shape}, got {picture.shape}"
+            )
+        frame = _converted(picture, self._encoding.pixel_format)
+        frame.pts, frame.time_base = self._num_frames, 1 / self._fps
+        self._container.mux(self._stream.encode(frame))
+        self._num_frames += 1
+
+    def finish(self) -> None:
+        if self._stream is None:
+            raise ValueError("frames must hold at least one frame, got none")
+        self._container.mux(self._stream.encode(None))
 
 
 def _converted(picture: NDArray[np.uint8], pixel_format: str) -> av.VideoFrame:

@@ -27,9 +27,6 @@ def test_the_shipped_profiles() -> None:
 def test_a_profile_has_what_its_files_need(profile: Profile) -> None:
     assert profile.source.commit
     assert profile.files.video is not None
-    # Noise of a lossy codec is hole to consumers that cut at 0.
-    for mask in (profile.files.mask, profile.files.second_mask):
-        assert mask is None or mask.container != "x264"
     assert load_profile(profile.name) is profile
 
 
@@ -68,6 +65,20 @@ def test_an_unknown_name_is_refused() -> None:
         (
             {"files": {"mask": {"name": "mask.mkv", "container": "x264_lossless"}}},
             "$.files.mask: name must end with .mp4 for x264_lossless, got mask.mkv",
+        ),
+        (
+            {"files": {"mask": {"name": "mask.mp4", "container": "x264"}}},
+            "$.files: container of mask.mp4 must be without loss, since a consumer's cut turns",
+        ),
+        (
+            {"files": {"region": "../region.json"}},
+            "$.files: names must be of files inside of the bundle's folder, and not bundle.json",
+        ),
+        ({"files": {"boxes": "/etc/boxes.json"}}, "$.files: names must be of files inside"),
+        ({"files": {"boxes": "bundle.json"}}, "$.files: names must be of files inside"),
+        (
+            {"files": {"boxes": "a.json", "region": "a.json"}},
+            "$.files: names must be different, got a.json, a.json",
         ),
         ({"fitness": {"presence": 2}}, "$.fitness.presence must be in [0, 1], got 2"),
         ({"tracker": {}}, "$.tracker is not a known key; "),

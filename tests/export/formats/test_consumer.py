@@ -1,7 +1,6 @@
 """Bundles of every shipped profile, decoded as their consumers do."""
 
 import csv
-import itertools
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -24,7 +23,7 @@ from pvtt_flow.core.placement import Placement
 from pvtt_flow.core.profile import FrameCount, Profile
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.export import export
-from pvtt_flow.export.formats.consumer.containers import decoded, write_pictures
+from pvtt_flow.export.formats.consumer.containers import decoded, open_pictures
 from pvtt_flow.export.formats.consumer.validation import bundles_in, validate_bundle
 from pvtt_flow.export.profiles import shipped
 from tests.cli.terminal import pvtt_flow
@@ -178,6 +177,21 @@ def test_an_unfit_masklet_is_left_out_with_the_number_that_is_short(
     assert not [path for path in (alone / "to").iterdir() if path.is_dir()]
 
 
+def test_all_masklets_of_a_video_have_the_bundles_that_they_have_alone(
+    long: LongDataset, tmp_path: Path
+) -> None:
+    profile = small(load_profile("videopainter"), fitness={})
+    homes: list[list[Path]] = []
+    for where in (None, "object_id = 0", "object_id = 1"):
+        folder = tmp_path / str(where)
+        folder.mkdir()
+        homes.append(sorted(exported(long, profile, folder, where=where).glob("long_o*")))
+    assert [len(found) for found in homes] == [2, 1, 1]
+    for home, alone in zip(homes[0], (homes[1][0], homes[2][0]), strict=True):
+        assert validate_bundle(home, profile) == []
+        assert facts_of(home)["sha256"] == facts_of(alone)["sha256"]
+
+
 def test_files_of_vace(bundle_of: BundleOf) -> None:
     home, profile = bundle_of("vace")
     assert profile.files.video
@@ -245,7 +259,7 @@ def test_files_of_videoanydoor(bundle_of: BundleOf) -> None:
 
 def test_files_of_ffgo(bundle_of: BundleOf) -> None:
     home, _ = bundle_of("ffgo")
-    assert facts_of(home)["missing"].keys() == {"background.png", "first_frame.png"}
+    assert facts_of(home)["missing"] == {}
     assert (home / "caption.txt").read_text() == (
         f"ad23r2 the camera view suddenly changes {CAPTION}"
     )
@@ -265,6 +279,25 @@ def test_files_of_ffgo(bundle_of: BundleOf) -> None:
     assert picture_of(home / "first_frame_raw.png").shape == (60, 90, 3)
     mask, rgba = picture_of(home / "product_mask.png"), picture_of(home / "product_rgba.png")
     assert np.array_equal(mask, rgba[..., 3])
+    # The background is the first picture but for the product, which is filled.
+    raw, scene = (picture_of(home / f"{name}.png") for name in ("first_frame_raw", "background"))
+    product = cv2.resize(mask_of(0, 0).astype(np.uint8), (90, 60)) > 0
+    near = grow(product, "square", 3)
+    assert scene.shape == raw.shape
+    assert np.array_equal(scene[~near], raw[~near])
+    assert (scene[product] != raw[product]).any()
+    filled = metadata["background"]["filled_ratio"]
+    assert product.mean() <= filled <= near.mean()
+    # On the first frame, product and background are whole, each in its part, on white.
+    first = picture_of(home / "first_frame.png").astype(int)
+    assert first.shape == (60, 104, 3)
+    left, right = first[:, :34], first[:, 34:]
+    assert (left == 255).all(axis=2).any()
+    assert (left < 250).any()
+    small_scene = cv2.resize(scene, (70, 47), interpolation=cv2.INTER_AREA)
+    assert np.abs(right[6:53] - small_scene).max() <= 2
+    assert (right[:6] == 255).all()
+    assert (right[53:] == 255).all()
 
 
 def test_a_static_box_is_the_hole_on_every_frame(long: LongDataset, tmp_path: Path) -> None:
@@ -345,8 +378,10 @@ def test_what_the_validator_decodes(
         picture[10:20, 10:20] = (
             made.get("gray", 128) if rule is profile.files.video else made.get("hole", 255)
         )
-        pictures = itertools.repeat(picture, made.get("count", 81))
-        write_pictures(tmp_path / rule.name, rule, pictures, Fraction(made.get("fps", 16)))
+        shape, fps = (made.get("count", 81), *picture.shape), Fraction(made.get("fps", 16))
+        with open_pictures(tmp_path / rule.name, rule, shape, fps) as add:
+            for _ in range(shape[0]):
+                add(picture)
     placement = {
         "width_px": 104,
         "height_px": 60,

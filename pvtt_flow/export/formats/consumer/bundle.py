@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,24 +11,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.core.placed_pixels import scaled_picture
-from pvtt_flow.export.cutout_pictures import Cutout, Cutouts
+from pvtt_flow.core.profile import BUNDLE
+from pvtt_flow.export.cutout_pictures import Cutout
 from pvtt_flow.export.formats.consumer import texts
-from pvtt_flow.export.formats.consumer.containers import write_pictures
+from pvtt_flow.export.formats.consumer.containers import open_pictures
+from pvtt_flow.export.formats.consumer.pictures_seen import PicturesSeen, Scene
 from pvtt_flow.export.formats.consumer.take import Take
 from pvtt_flow.export.formats.json_lists import write_json
 from pvtt_flow.export.formats.pictures import write_png
 from pvtt_flow.storage.folder import sha256_of
 
-BUNDLE = "bundle.json"
 _CAPTION = "caption"
 _SECOND_MASK = "a person or the consumer's tool must make the mask of shadows and reflections"
-_BACKGROUND = "a model must remove the product from the first picture"
-_FIRST_FRAME = "it must show the background without the product, which is missing"
 _NO_CAPTION = f"the manifest must have a column `{_CAPTION}`, and has none for this video"
 _NO_PICTURES = "the export was made without pictures"
 _NO_CUTOUT = "the product must be on a frame"
 _NO_SECOND_CUTOUT = "the product must be on a frame that is far from the best one"
+
+
+def write_bundles(takes: Sequence[Take], folder: Path, *, pictures: bool) -> None:
+    """Write the bundles of a sequence, and decode its video once for all of them.
+
+    Raises DataError if the video cannot be read. Without `pictures`, what needs the video is left
+    out.
+    """
+    bundles = [Bundle(take, folder / take.name) for take in takes]
+    for bundle in bundles:
+        bundle.begin()
+    if not pictures:
+        for bundle in bundles:
+            bundle.finish(None)
+        return
+    with ExitStack() as opened:
+        seen = [
+            opened.enter_context(PicturesSeen.opened(bundle.take, bundle.home))
+            for bundle in bundles
+        ]
+        wanted = frozenset[int]().union(*(one.wanted for one in seen))
+        for position, frame in takes[0].sequence.frames_at(sorted(wanted)) if takes else ():
+            for one in seen:
+                one.see(position, frame.rgb)
+    for bundle, one in zip(bundles, seen, strict=True):
+        bundle.finish(one)
 
 
 @dataclass(slots=True)
@@ -36,52 +61,45 @@ class Bundle:
 
     take: Take
     home: Path
-    pictures: bool
-    """Write what needs the video."""
     missing: dict[str, str] = field(default_factory=dict)
     """Reason for each file of the profile that cannot be made."""
 
-    def write(self) -> None:
-        """Write all files; raises DataError if the video cannot be read."""
+    def begin(self) -> None:
+        """Make the folder with the mask."""
         self.home.mkdir()
-        self._write_mask()
-        best = None
-        if self.pictures:
-            best = self._write_pictures()
-        else:
-            self._name_pictures()
-        self._write_texts(best)
-        write_json(self.home / BUNDLE, self._facts())
-
-    def _write_mask(self) -> None:
-        files = self.take.profile.files
+        take, files = self.take, self.take.profile.files
         if files.mask:
-            levels = map(self.take.levels, self.take.positions)
-            write_pictures(self.home / files.mask.name, files.mask, levels, self.take.fps)
+            width_px, height_px = take.size
+            shape = (len(take.positions), height_px, width_px)
+            with open_pictures(self.home / files.mask.name, files.mask, shape, take.fps) as add:
+                for position in take.positions:
+                    add(take.levels(position))
         if files.second_mask:
             self.missing[files.second_mask.name] = _SECOND_MASK
 
-    def _write_pictures(self) -> Cutout | None:
-        """Write the video and the single pictures; return the best cut-out."""
-        files, gray = self.take.profile.files, self.take.profile.cutout_gray
-        seen = _Seen(self.take)
-        pictures = seen.pictures()
-        if files.video:
-            write_pictures(self.home / files.video.name, files.video, pictures, self.take.fps)
-        for _ in pictures:
-            pass
-        # Where a background is asked for, the first frame shows it with the product beside it.
-        first = None if files.background else seen.first
-        best, distant = (seen.cutouts.best, seen.cutouts.distant) if seen.cutouts else (None, None)
-        self._write_png(files.background, None, _BACKGROUND)
-        self._write_png(files.first_frame, first, _FIRST_FRAME)
-        self._write_png(files.first_frame_raw, seen.first_scaled, "")
-        self._write_png(files.cutout, _shown(best, gray), _NO_CUTOUT)
-        self._write_png(files.second_cutout, _shown(distant, gray), _NO_SECOND_CUTOUT)
-        self._write_png(files.cutout_mask, None if best is None else best.rgba[..., 3], _NO_CUTOUT)
-        return best
+    def finish(self, seen: PicturesSeen | None) -> None:
+        """Write single pictures, texts and the description; without pictures if none was seen."""
+        scene = None if seen is None else seen.scene()
+        if seen is None:
+            self._name_pictures()
+        else:
+            self._write_pictures(seen, scene)
+        self._write_texts(None if seen is None else seen.best, scene)
+        write_json(self.home / BUNDLE, self._facts())
 
-    def _write_png(self, name: str | None, picture: NDArray[np.uint8] | None, reason: str) -> None:
+    def _write_pictures(self, seen: PicturesSeen, scene: Scene | None) -> None:
+        files, gray = self.take.profile.files, self.take.profile.cutout_gray
+        best = seen.best
+        self._write_png(files.background, None if scene is None else scene.picture)
+        self._write_png(files.first_frame, seen.first_frame(scene))
+        self._write_png(files.first_frame_raw, seen.first_without_bars)
+        self._write_png(files.cutout, _shown(best, gray))
+        self._write_png(files.second_cutout, _shown(seen.distant, gray), _NO_SECOND_CUTOUT)
+        self._write_png(files.cutout_mask, None if best is None else best.rgba[..., 3])
+
+    def _write_png(
+        self, name: str | None, picture: NDArray[np.uint8] | None, reason: str = _NO_CUTOUT
+    ) -> None:
         if name and picture is not None:
             write_png(self.home / name, np.ascontiguousarray(picture))
         elif name:
@@ -95,7 +113,7 @@ class Bundle:
         )
         self.missing |= {name: _NO_PICTURES for name in names if name}
 
-    def _write_texts(self, best: Cutout | None) -> None:
+    def _write_texts(self, best: Cutout | None, scene: Scene | None) -> None:
         take, files = self.take, self.take.profile.files
         caption = (take.sequence.video.attributes or {}).get(_CAPTION)
         if files.caption and caption is None:
@@ -112,7 +130,7 @@ class Bundle:
             write_json(self.home / files.region, texts.region_of(take))
         if files.metadata:
             names = sorted(path.name for path in self.home.iterdir())
-            metadata = texts.metadata_of(take, best) | {"files": names}
+            metadata = texts.metadata_of(take, best, scene) | {"files": names}
             write_json(self.home / files.metadata, metadata)
 
     def _facts(self) -> dict[str, Any]:
@@ -136,32 +154,6 @@ class Bundle:
             "missing": self.missing,
             "sha256": {path.relative_to(self.home).as_posix(): sha256_of(path) for path in files},
         }
-
-
-class _Seen:
-    """Pictures that are taken from the frames while the video is written."""
-
-    def __init__(self, take: Take) -> None:
-        files = take.profile.files
-        self._take = take
-        self.first: NDArray[np.uint8] | None = None
-        self.first_scaled: NDArray[np.uint8] | None = None
-        has_cutouts = files.cutout or files.second_cutout or files.cutout_mask
-        self.cutouts = Cutouts(take.sequence, take.masklet) if has_cutouts else None
-
-    def pictures(self) -> Iterator[NDArray[np.uint8]]:
-        """Decode each frame once; yield the pictures of the window as the consumer gets them."""
-        take, window = self._take, set(self._take.positions)
-        wanted = self.cutouts.wanted if self.cutouts else frozenset[int]()
-        for position, frame in take.sequence.frames_at(sorted(window | wanted)):
-            if self.cutouts:
-                self.cutouts.see(position, frame.rgb)
-            if position in window:
-                picture = take.picture(frame.rgb, position)
-                if self.first is None:
-                    self.first = picture
-                    self.first_scaled = scaled_picture(frame.rgb, take.placement)
-                yield picture
 
 
 def _shown(cutout: Cutout | None, gray: int | None) -> NDArray[np.uint8] | None:

@@ -1,11 +1,13 @@
 """Containers of a consumer: write a sequence of pictures or masks, and decode it as it does."""
 
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import count
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -20,34 +22,53 @@ from pvtt_flow.video.encode import (
     FFV1_444,
     LOSSLESS_H264,
     Encoding,
-    write_video,
+    open_video,
 )
 
-Picture = NDArray[np.uint8]
+Picture: TypeAlias = NDArray[np.uint8]
+AddPicture: TypeAlias = Callable[[Picture], object]
 
 
-def write_pictures(path: Path, rule: FileRule, pictures: Iterator[Picture], fps: Fraction) -> None:
-    """Write uint8 (H, W, 3) RGB or (H, W) gray pictures of one shape."""
+@contextmanager
+def open_pictures(
+    path: Path, rule: FileRule, shape: tuple[int, ...], fps: Fraction
+) -> Iterator[AddPicture]:
+    """Open a file or folder for pictures; yield the function that adds one.
+
+    `shape` is that of all pictures with their number in front: uint8 (T, H, W, 3) RGB or (T, H, W)
+    gray.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if rule.container == "png":
         path.mkdir()
-        for number, picture in enumerate(pictures):
-            write_png(path / f"{number:05d}.png", picture)
+        number = count()
+        yield lambda picture: write_png(path / f"{next(number):05d}.png", picture)
     elif rule.container == "npz":
-        # Without a name, the key is `arr_0`.
-        np.savez_compressed(path, np.stack(list(pictures)))
+        with _open_array(path, shape) as add:
+            yield add
     else:
-        first = next(pictures)
-        write_video(path, chain([first], pictures), fps, _encoding(rule, first))
+        with open_video(path, fps, _encoding(rule, shape[1:])) as add:
+            yield add
 
 
-def _encoding(rule: FileRule, picture: Picture) -> Encoding:
+@contextmanager
+def _open_array(path: Path, shape: tuple[int, ...]) -> Iterator[AddPicture]:
+    """Open a compressed archive of NumPy; its array `arr_0` is never whole in memory."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("arr_0.npy", "w", force_zip64=True) as array,
+    ):
+        np.lib.format.write_array_header_1_0(array, header)
+        yield lambda picture: array.write(picture.tobytes())
+
+
+def _encoding(rule: FileRule, shape: tuple[int, ...]) -> Encoding:
     if rule.container == "ffv1":
-        return FFV1 if picture.ndim == 2 else FFV1_444
+        return FFV1 if len(shape) == 2 else FFV1_444
     if rule.container == "x264_lossless":
         return LOSSLESS_H264
-    is_odd = picture.shape[0] % 2 or picture.shape[1] % 2
-    return CLIP_444 if is_odd else CLIP
+    return CLIP_444 if shape[0] % 2 or shape[1] % 2 else CLIP
 
 
 @dataclass(frozen=True, slots=True)

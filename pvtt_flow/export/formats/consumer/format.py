@@ -8,7 +8,7 @@ A masklet that cannot be fit for the profile is left out, with the number that i
 from pathlib import Path
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.export.formats.consumer.bundle import Bundle
+from pvtt_flow.export.formats.consumer.bundle import write_bundles
 from pvtt_flow.export.formats.consumer.take import Take, take_or_reason
 from pvtt_flow.export.formats.format import Format, FormatOptions, Part
 from pvtt_flow.export.selection import Contents
@@ -30,10 +30,12 @@ class Consumer(Format):
 
     def write(self, sequence: Sequence, folder: Path) -> Part:
         """Write a bundle for each masklet that is fit, and leave out the others."""
+        takes: list[Take] = []
         for masklet in sequence.masklets:
             take = take_or_reason(self._profile, sequence, masklet)
             if isinstance(take, Take):
-                Bundle(take, folder / take.name, self.options.pictures).write()
+                takes.append(take)
             else:
                 sequence.leave_out(masklet, take)
+        write_bundles(takes, folder, pictures=self.options.pictures)
         return {}

@@ -5,6 +5,7 @@ from typing import Any
 
 from pvtt_flow.core.placed_pixels import inside
 from pvtt_flow.export.cutout_pictures import Cutout
+from pvtt_flow.export.formats.consumer.pictures_seen import Scene
 from pvtt_flow.export.formats.consumer.take import Take
 
 
@@ -55,7 +56,7 @@ def table_row(take: Take, caption: str) -> dict[str, Any]:
     }
 
 
-def metadata_of(take: Take, cutout: Cutout | None) -> dict[str, Any]:
+def metadata_of(take: Take, cutout: Cutout | None, scene: Scene | None) -> dict[str, Any]:
     """Return FFGO's description of a sample, without the list of its files."""
     height_px, width_px = take.sequence.size
     area = inside(take.placement, width_px, height_px)
@@ -81,6 +82,7 @@ def metadata_of(take: Take, cutout: Cutout | None) -> dict[str, Any]:
             "detection_confidence": None if prompt is None else prompt.score,
             "product_area_ratio": None if area_px is None else area_px / (width_px * height_px),
         },
+        "background": scene and {"method": "telea", "filled_ratio": scene.filled_fraction},
     }
 
 

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core.placement import Placement
-from pvtt_flow.core.profile import FileRule, Profile
+from pvtt_flow.core.profile import BUNDLE, FileRule, Profile
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.export.formats.consumer.bundle import BUNDLE
 from pvtt_flow.export.formats.consumer.containers import decoded
 from pvtt_flow.storage.folder import sha256_of
 
@@ -48,19 +47,13 @@ def validate_bundle(folder: Path, profile: Profile) -> list[str]:
 
 
 def _files(folder: Path, profile: Profile, facts: dict[str, dict[str, str]]) -> Iterator[str]:
-    wanted = {*_names(profile)} - facts["missing"].keys()
+    wanted = {*profile.files.names} - facts["missing"].keys()
     for name in sorted(wanted | facts["sha256"].keys()):
         if not (folder / name).exists():
             yield f"{name} must be in the folder, but is missing"
     for name, checksum in facts["sha256"].items():
         if (folder / name).is_file() and sha256_of(folder / name) != checksum:
             yield f"{name} must have the checksum in {BUNDLE}, but was changed"
-
-
-def _names(profile: Profile) -> Iterator[str]:
-    for _, rule in profile.files:
-        if rule is not None:
-            yield rule if isinstance(rule, str) else rule.name
 
 
 def _contents(folder: Path, profile: Profile, placement: Placement) -> Iterator[str]:
