@@ -45,6 +45,7 @@ ONLY_IN = {
     "pycocotools": {"core"},
     "pydantic": {"config", "core", "models", "params", "storage", "video"},
     "ray": {"pipeline", "readers"},
+    "rerun": {"export"},
     "sam2": {"models", "training"},
     "scenedetect": {"video"},
     "torch": {"models", "readers", "training"},

@@ -10,6 +10,7 @@ from pvtt_flow.export.formats.format import Format
 from pvtt_flow.export.formats.mask_video import Ffv1, LosslessH264
 from pvtt_flow.export.formats.plain_parquet import PlainParquet
 from pvtt_flow.export.formats.pvtt import Pvtt
+from pvtt_flow.export.formats.rerun import Rerun
 from pvtt_flow.export.formats.sav import Sav, SavJson
 from pvtt_flow.export.formats.video_folder import VideoFolder
 from pvtt_flow.export.formats.webdataset import WebDataset
@@ -20,7 +21,8 @@ FORMATS: dict[str, type[Format]] = {
     kind.name: kind
     for kind in (
         *(PlainParquet, Davis, YouTubeVos, Sav, SavJson, Ffv1, LosslessH264, Coco, YouTubeVis),
-        *(SacoVeval, YoloSegment, YoloDetect, WebDataset, VideoFolder, Pvtt, Consumer),
+        *(SacoVeval, YoloSegment, YoloDetect, WebDataset, VideoFolder, Rerun),
+        *(Pvtt, Consumer),
     )
 }
 
