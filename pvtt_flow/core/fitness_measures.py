@@ -1,4 +1,10 @@
-"""Measures of windows of a masklet, at the size and place at which a consumer sees them."""
+"""Measures of windows of a masklet, at the size and place at which a consumer sees them.
+
+Coverage, presence, size and cut-outs are those of the whole mask, which is the hole in the picture
+and what is cut out. Motion and contact with the border are those of its largest fragment: specks
+that come and go move the center of the whole mask's box, and reach the border, while the product
+does not.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,7 +15,7 @@ from numpy.typing import NDArray
 
 from pvtt_flow.core import boxes
 from pvtt_flow.core.fitness_rows import FitnessRows
-from pvtt_flow.core.placement import place
+from pvtt_flow.core.placement import Placement, place
 from pvtt_flow.core.profile import FitnessLimits, Growth, Profile
 
 Values: TypeAlias = NDArray[np.float64]
@@ -35,9 +41,9 @@ class PlacedFrames:
     coverage: Values
     """Areas of these boxes."""
     center_y: Values
-    """Centers of these boxes."""
+    """Centers in y of the grown boxes of the largest fragments, as fractions of the picture."""
     is_cut: NDArray[np.bool_]
-    """True where the product touches the border or goes beyond it."""
+    """True where the largest fragment touches the border or goes beyond it."""
     product_px: Values
     """Square root of the product's area at output size."""
     num_cutouts: int
@@ -78,24 +84,39 @@ def place_frames(profile: Profile, rows: FitnessRows) -> PlacedFrames:
     """Place a masklet's boxes in the consumer's picture and grow them as the profile says."""
     placed = place(profile.size, rows.width_px, rows.height_px)
     size = np.array([placed.width_px, placed.height_px] * 2, np.float64)
-    tight = placed.boxes(rows.box_xyxy)
-    inside = np.clip(tight, 0, size)
+    inside, largest = (
+        np.clip(placed.boxes(box), 0, size)
+        for box in (rows.box_xyxy, rows.largest_fragment_box_xyxy)
+    )
+    # Where the picture has but specks of the product, they are what it sees.
+    largest = np.where(boxes.areas(largest)[:, None] > 0, largest, inside)
     is_present = rows.is_present & (boxes.areas(inside) > 0)
-    is_cut = is_present & (rows.at_border | (inside != tight).any(axis=1))
     product_px = np.sqrt(rows.area_px * placed.scale_x * placed.scale_y) * is_present
-    is_whole = is_present & ~is_cut & (product_px >= (profile.fitness.product_px or 0))
-    box_xyxy = np.clip(_grown(inside, profile.growth), 0, size) / size * is_present[:, None]
+    is_large = product_px >= (profile.fitness.product_px or 0)
+    is_whole = is_present & is_large & ~_is_cut(rows.box_xyxy, rows, placed)
+    box_xyxy, largest_xyxy = (
+        np.clip(_grown(box, profile.growth), 0, size) / size * is_present[:, None]
+        for box in (inside, largest)
+    )
     return PlacedFrames(
         pts_ns=rows.pts_ns,
         limits=profile.fitness,
         is_present=is_present,
         box_xyxy=box_xyxy,
         coverage=boxes.areas(box_xyxy),
-        center_y=(box_xyxy[:, 1] + box_xyxy[:, 3]) / 2,
-        is_cut=is_cut,
+        center_y=(largest_xyxy[:, 1] + largest_xyxy[:, 3]) / 2,
+        is_cut=is_present & _is_cut(rows.largest_fragment_box_xyxy, rows, placed),
         product_px=product_px,
         num_cutouts=int(is_whole.sum()),
     )
+
+
+def _is_cut(box_xyxy: Values, rows: FitnessRows, placed: Placement) -> NDArray[np.bool_]:
+    """Return where boxes touch the border of the source or go beyond that of the output."""
+    at_border = (box_xyxy[:, :2] <= 0) | (box_xyxy[:, 2:] >= [rows.width_px, rows.height_px])
+    seen = placed.boxes(box_xyxy)
+    beyond = (seen[:, :2] < 0) | (seen[:, 2:] > [placed.width_px, placed.height_px])
+    return np.asarray((at_border | beyond).any(axis=1))
 
 
 def excess(limits: FitnessLimits, measures: Measures) -> Values:

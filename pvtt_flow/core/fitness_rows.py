@@ -17,9 +17,10 @@ class FitnessRows:
     pts_ns: NDArray[np.int64]
     is_present: NDArray[np.bool_]
     box_xyxy: NDArray[np.float64]
-    """float64 (T, 4) in display pixels; 0 where the product is absent."""
+    """Boxes of the whole masks, float64 (T, 4) in display pixels; 0 where the product is absent."""
+    largest_fragment_box_xyxy: NDArray[np.float64]
+    """Those of their largest fragments; of the whole masks in older rows, which lack the column."""
     area_px: NDArray[np.int64]
-    at_border: NDArray[np.bool_]
     width_px: int
     height_px: int
 
@@ -27,13 +28,16 @@ class FitnessRows:
     def of(cls, frames: Sequence[MaskletFrame], *, width_px: int, height_px: int) -> "FitnessRows":
         """Take the columns of a masklet's frames."""
         boxes = [frame.box_xyxy or (0, 0, 0, 0) for frame in frames]
+        largest = [
+            frame.largest_fragment_box_xyxy or box for frame, box in zip(frames, boxes, strict=True)
+        ]
         return cls(
             frame_index=np.array([frame.frame_index for frame in frames], np.int64),
             pts_ns=np.array([frame.pts_ns for frame in frames], np.int64),
             is_present=np.array([frame.box_xyxy is not None for frame in frames], np.bool_),
             box_xyxy=np.array(boxes, np.float64).reshape(-1, 4),
+            largest_fragment_box_xyxy=np.array(largest, np.float64).reshape(-1, 4),
             area_px=np.array([frame.area_px for frame in frames], np.int64),
-            at_border=np.array(["border" in frame.flags for frame in frames], np.bool_),
             width_px=width_px,
             height_px=height_px,
         )

@@ -266,7 +266,7 @@ class Files(Params):
 
 class FitnessLimits(Params):
     """Limits within which the consumer is known to work; null: no limit is known. Boxes are grown
-    and placed as the consumer gets them."""
+    and placed as the consumer gets them; they are of the whole mask unless it says otherwise."""
 
     presence: Fraction | None = None
     """Least fraction of frames with the product; null: one frame is enough."""
@@ -275,10 +275,11 @@ class FitnessLimits(Params):
     coverage_max: Fraction | None = None
     """Largest area of a box, as a fraction of the picture."""
     center_y_spread: Annotated[float, Field(ge=0)] | None = None
-    """Largest standard deviation of the box's center in y, as a fraction of the picture's
-    height."""
+    """Largest standard deviation of the center in y of the box around the largest fragment, which
+    specks do not move, as a fraction of the picture's height."""
     border_contact: Fraction | None = None
-    """Largest fraction of frames with the product on which it touches the picture's border."""
+    """Largest fraction of frames with the product on which its largest fragment touches the
+    picture's border."""
     product_px: Annotated[float, Field(ge=0)] | None = None
     """Least mean size of the product at output size, in pixels: the square root of its area."""
     cutouts: Annotated[int, Field(ge=0)] | None = None

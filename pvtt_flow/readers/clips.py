@@ -6,6 +6,9 @@ masks and boxes together:
     frames       tv_tensors.Video, uint8 (T, 3, H, W) RGB, upright, display pixels
     masks        tv_tensors.Mask, bool (T, H, W), all False where the object is absent
     boxes_xyxy   tv_tensors.BoundingBoxes, float32 (T, 4), 0 where the object is absent
+    largest_fragment_box_xyxy
+                 likewise, of the largest piece of each mask, to guide motion: specks make the box
+                 of the whole mask too large; older rows, without it, give that box
     present      bool (T,)
     frame_index  int64 (T,), in the video
     pts_ns       int64 (T,), presentation time

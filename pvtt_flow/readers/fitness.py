@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pvtt_flow.core.fitness import Fitness, judge_fitness
 from pvtt_flow.core.fitness_rows import FitnessRows
@@ -17,7 +18,8 @@ from pvtt_flow.dataset.damage import naming_damage
 from pvtt_flow.types import VerdictName
 
 _FACTS = ("masklet_id", "video_id", "verdict", "width_px", "height_px")
-_FIELDS = ("frame_index", "pts_ns", "box_xyxy", "area_px", "flags")
+_BOX, _LARGEST_BOX = "box_xyxy", "largest_fragment_box_xyxy"
+_FIELDS = ("frame_index", "pts_ns", _BOX, _LARGEST_BOX, "area_px")
 # Long columns, which a filter cannot use.
 _LISTS = ("frames", "prompts", "reasons")
 
@@ -75,13 +77,15 @@ def _judged(rows: pa.Table, profiles: Sequence[Profile]) -> Iterator[MaskletFitn
 def _frames_of(rows: pa.Table) -> Iterator[FitnessRows]:
     frames = rows["frames"].combine_chunks()
     stops = np.cumsum([0, *pc.list_value_length(frames).to_numpy(zero_copy_only=False)])
-    columns = {name: pc.struct_field(pc.list_flatten(frames), name) for name in _FIELDS}
-    is_present = columns["box_xyxy"].is_valid().to_numpy(zero_copy_only=False)
+    structs = pc.list_flatten(frames)
+    columns = {field.name: pc.struct_field(structs, field.name) for field in structs.type}
+    is_present = _is_valid(columns[_BOX])
     boxes = np.zeros((len(is_present), 4))
-    boxes[is_present] = pc.list_flatten(columns["box_xyxy"]).to_numpy().reshape(-1, 4)
-    at_border = np.zeros(len(is_present), np.bool_)
-    is_border = pc.equal(pc.list_flatten(columns["flags"]), "border")
-    at_border[pc.list_parent_indices(columns["flags"]).filter(is_border).to_numpy()] = True
+    _fill(boxes, columns[_BOX])
+    largest = boxes.copy()
+    # Older rows lack the column.
+    if _LARGEST_BOX in columns:
+        _fill(largest, columns[_LARGEST_BOX])
     sizes = zip(rows["width_px"].to_pylist(), rows["height_px"].to_pylist(), strict=True)
     for (start, stop), (width_px, height_px) in zip(pairwise(stops.tolist()), sizes, strict=True):
         here = slice(start, stop)
@@ -90,8 +94,17 @@ def _frames_of(rows: pa.Table) -> Iterator[FitnessRows]:
             pts_ns=columns["pts_ns"].to_numpy()[here],
             is_present=is_present[here],
             box_xyxy=boxes[here],
+            largest_fragment_box_xyxy=largest[here],
             area_px=columns["area_px"].to_numpy()[here],
-            at_border=at_border[here],
             width_px=width_px,
             height_px=height_px,
         )
+
+
+def _fill(boxes: NDArray[np.float64], column: pa.ListArray) -> None:
+    """Write the boxes of a column into (T, 4), where it has any."""
+    boxes[_is_valid(column)] = pc.list_flatten(column).to_numpy().reshape(-1, 4)
+
+
+def _is_valid(column: pa.ListArray) -> NDArray[np.bool_]:
+    return np.asarray(column.is_valid().to_numpy(zero_copy_only=False))

@@ -19,6 +19,7 @@ from pvtt_flow.types import Frame
 
 Sample: TypeAlias = dict[str, Any]
 _COLUMNS = ("label", "object_id", "width_px", "height_px", "frames")
+_LARGEST_BOX = "largest_fragment_box_xyxy"
 _NO_BOX = (0, 0, 0, 0)
 
 
@@ -47,11 +48,8 @@ class MaskletRow:
         return {
             "frames": tv_tensors.Video(rgb.permute(0, 3, 1, 2)),
             "masks": tv_tensors.Mask(_masks(rows.field("rle").to_pylist(), *size)),
-            "boxes_xyxy": tv_tensors.BoundingBoxes(
-                torch.tensor([box or _NO_BOX for box in boxes], dtype=torch.float32),
-                format="XYXY",
-                canvas_size=size,
-            ),
+            "boxes_xyxy": _boxes(boxes, size),
+            _LARGEST_BOX: _boxes(self._largest_fragments(rows), size),
             "present": torch.tensor([box is not None for box in boxes]),
             "frame_index": torch.tensor(rows.field("frame_index").to_pylist()),
             "pts_ns": torch.tensor(rows.field("pts_ns").to_pylist()),
@@ -62,6 +60,24 @@ class MaskletRow:
 
     def _at(self, positions: Sequence[int]) -> pa.StructArray:
         return self._frames.take(pa.array(positions, pa.int64()))
+
+    def _largest_fragments(self, rows: pa.StructArray) -> Sequence[Sequence[int] | None]:
+        """Return the boxes of the largest fragments; those of the masks in older rows."""
+        whole: list[list[int] | None] = rows.field("box_xyxy").to_pylist()
+        if rows.type.get_field_index(_LARGEST_BOX) < 0:
+            return whole
+        return [
+            largest or box
+            for largest, box in zip(rows.field(_LARGEST_BOX).to_pylist(), whole, strict=True)
+        ]
+
+
+def _boxes(
+    boxes_xyxy: Sequence[Sequence[int] | None], size: tuple[int, int]
+) -> tv_tensors.BoundingBoxes:
+    """Return boxes as float32 (T, 4); None is a box of zeros."""
+    rows = torch.tensor([box or _NO_BOX for box in boxes_xyxy], dtype=torch.float32)
+    return tv_tensors.BoundingBoxes(rows.reshape(-1, 4), format="XYXY", canvas_size=size)
 
 
 def _masks(counts: Sequence[str | None], height_px: int, width_px: int) -> torch.Tensor:

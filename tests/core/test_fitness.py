@@ -24,7 +24,9 @@ SIZE = (832, 480)
 STILL: Box = (300, 200, 400, 300)
 VACE = load_profile("vace")
 ORDER = ("unfit", "fixable", "fit")
-COLUMNS = ("frame_index", "pts_ns", "is_present", "box_xyxy", "area_px", "at_border")
+COLUMNS = (
+    "frame_index", "pts_ns", "is_present", "box_xyxy", "largest_fragment_box_xyxy", "area_px",
+)  # fmt: skip
 
 
 def rows(
@@ -34,24 +36,24 @@ def rows(
     fps: float = 16,
     size: tuple[int, int] = SIZE,
     first_frame: int = 0,
+    largest: Callable[[int], Box | None] = lambda _: None,
 ) -> FitnessRows:
-    """Frames of a masklet whose mask is the whole box."""
+    """Frames of a masklet whose mask is the whole box, or reaches to its corners with specks."""
     frames = []
     for number in range(count):
         where = box(number)
         x0, y0, x1, y1 = where or (0, 0, 0, 0)
-        at_border = where and (min(x0, y0) == 0 or x1 == size[0] or y1 == size[1])
         frames.append(
             MaskletFrame(
                 frame_index=first_frame + number,
                 pts_ns=round(number * 1e9 / fps),
                 rle="not read" if where else None,
                 box_xyxy=where,
+                largest_fragment_box_xyxy=largest(number) if where else None,
                 area_px=(x1 - x0) * (y1 - y0),
                 object_score=1.0,
                 predicted_iou=0.9,
                 fragments=1,
-                flags=("border",) if at_border else (),
             )
         )
     return FitnessRows.of(frames, width_px=size[0], height_px=size[1])
@@ -164,6 +166,66 @@ def test_another_rate_is_a_remedy_for_too_few_frames() -> None:
     # More than twice as fast or slow would be another motion.
     assert judge_fitness(VACE, rows(100, fps=7)).verdict == "unfit"
     assert judge_fitness(VACE, rows(100, fps=60)).verdict == "unfit"
+
+
+def with_specks(number: int) -> Box:
+    """A box around the still product and a speck, which is elsewhere on each frame."""
+    return (300, 200 - 100 * (number % 2), 400, 300 + 40 * (number % 3))
+
+
+def test_specks_are_no_motion_of_the_product() -> None:
+    judged = judge_fitness(VACE, rows(90, with_specks, largest=lambda _: STILL))
+    assert judged.verdict == "fit"
+    assert judged.measures["center_y_spread"] == pytest.approx(0)
+    # They are in the hole.
+    assert judged.measures["coverage_max"] == pytest.approx(140 * 320 / (832 * 480))
+    # Rows of before have one box for both.
+    judged = judge_fitness(VACE, rows(90, with_specks))
+    centers = [(box[1] + box[3]) / 2 / 480 for box in map(with_specks, range(81))]
+    assert judged.measures["center_y_spread"] == pytest.approx(pstdev(centers))
+    assert [reason.rule for reason in judged.reasons] == ["center_y_spread_high"]
+
+
+def test_motion_is_that_of_the_largest_fragment() -> None:
+    moving = rows(
+        81, lambda _: (300, 100, 400, 300), largest=lambda n: (300, 100 + n, 400, 200 + n)
+    )
+    judged = judge_fitness(VACE, moving)
+    centers = [(150 + n) / 480 for n in range(81)]
+    assert judged.measures["center_y_spread"] == pytest.approx(pstdev(centers))
+    # A static box is the hole, so it is around all of the mask.
+    assert (judged.verdict, judged.static_box_xyxy) == ("fixable", (300, 100, 400, 300))
+
+
+def test_specks_at_the_border_do_not_cut_the_product() -> None:
+    limits = {"border_contact": 0.5, "cutouts": 60}
+    touching = rows(81, lambda n: (0, 200, 400, 300) if n < 41 else STILL, largest=lambda _: STILL)
+    judged = judge_fitness(profile(fitness=limits), touching)
+    assert judged.measures["border_contact"] == 0
+    # A cut-out has them.
+    assert texts(judged) == ["frames for cut-outs must be at least 60, is 40"]
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 9, 400, 300), (300, 0, 400, 300), (300, 9, 832, 300), (300, 9, 400, 480)]
+)
+def test_a_product_that_the_border_of_the_video_cuts(box: Box) -> None:
+    measures = judge_fitness(VACE, rows(81, lambda _: box)).measures
+    assert (measures["border_contact"], measures["cutouts"]) == (1, 0)
+
+
+def test_a_picture_that_has_only_specks_of_the_product() -> None:
+    void = profile(load_profile("void"), fps=None, fitness={"center_y_spread": 0.5})
+    # The crop leaves rows 289.9 to 564.1.
+    largest = (100, 20, 200, 120)
+    reaching = rows(
+        85, lambda n: (100, 20, 200, 300 + n), largest=lambda _: largest, size=(480, 854)
+    )
+    measures = judge_fitness(void, reaching).measures
+    assert (measures["presence"], measures["border_contact"]) == (1, 1)
+    top = (854 - 384 / 1.4) / 2
+    centers = [(300 + n - top) / 2 * 1.4 / 384 for n in range(85)]
+    assert measures["center_y_spread"] == pytest.approx(pstdev(centers))
 
 
 def test_absence() -> None:

@@ -20,6 +20,7 @@ NUM_FRAMES = 190
 WIDTH_PX, HEIGHT_PX = 96, 64
 PERIOD_NS = 40_000_000
 ABSENT = range(160, 164)
+SPECKS = range(40, 60)
 # Left and top of the number, away from the border and the product.
 _CODE_X, _CODE_Y = 16, 16
 
@@ -33,11 +34,19 @@ class LongDataset:
 
 
 def mask_of(object_id: int, position: int) -> NDArray[np.bool_]:
-    """A ring that moves, mostly to the right, or nearly the whole picture for object 1."""
-    mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
+    """A ring with specks on some frames, or nearly the whole picture for object 1."""
+    mask = ring_of(position)
     if object_id == 1:
         mask[2:62, 2:94] = True
-    elif position not in ABSENT:
+    elif position in SPECKS:
+        mask[56:58, 70:72] = True
+    return mask
+
+
+def ring_of(position: int) -> NDArray[np.bool_]:
+    """It moves, mostly to the right."""
+    mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
+    if position not in ABSENT:
         left, top = 20 + position // 5, 30 + position // 60
         mask[top : top + 22, left : left + 24] = True
         mask[top + 6 : top + 14, left + 8 : left + 16] = False

@@ -61,12 +61,19 @@ def box_of(object_id: int, frame_index: int) -> tuple[int, int, int, int]:
     return left, top, left + 12, top + 8
 
 
+def largest_of(object_id: int, frame_index: int) -> tuple[int, int, int, int]:
+    """The box without its last three columns for object 1, of which the first is empty."""
+    left, top, right, bottom = box_of(object_id, frame_index)
+    return left, top, right - 3 * object_id, bottom
+
+
 def mask_of(object_id: int, frame_index: int) -> NDArray[np.bool_]:
-    """The whole box."""
+    """The whole box, or two pieces of it for object 1."""
     mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
     if frame_index != ABSENT:
         left, top, right, bottom = box_of(object_id, frame_index)
         mask[top:bottom, left:right] = True
+        mask[top:bottom, largest_of(object_id, frame_index)[2] : right - 2 * object_id] = False
     return mask
 
 
@@ -86,14 +93,16 @@ def _masklet(name: str, object_id: int, frames: list[Frame], presence: float) ->
 
 
 def _frame(object_id: int, frame: Frame) -> MaskletFrame:
-    there = frame.frame_index != ABSENT
+    mask = mask_of(object_id, frame.frame_index)
+    there = bool(mask.any())
     return MaskletFrame(
         frame_index=frame.frame_index,
         pts_ns=frame.pts_ns,
-        rle=rle.encode(mask_of(object_id, frame.frame_index)) if there else None,
+        rle=rle.encode(mask) if there else None,
         box_xyxy=box_of(object_id, frame.frame_index) if there else None,
-        area_px=96 if there else 0,
+        largest_fragment_box_xyxy=largest_of(object_id, frame.frame_index) if there else None,
+        area_px=int(np.count_nonzero(mask)),
         object_score=5.0 if there else -5.0,
         predicted_iou=0.9,
-        fragments=int(there),
+        fragments=(1 + object_id) * there,
     )

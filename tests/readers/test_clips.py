@@ -22,6 +22,7 @@ from tests.readers.sample_dataset import (
     STRIDE,
     Processed,
     box_of,
+    largest_of,
     mask_of,
     processed,
 )
@@ -44,8 +45,9 @@ def check(sample: Sample) -> None:
     masks = [mask_of(object_id, index) for index in indices]
     assert np.array_equal(sample["masks"].numpy(), masks)
     assert sample["present"].tolist() == [index != ABSENT for index in indices]
-    boxes = [box_of(object_id, i) if i != ABSENT else (0, 0, 0, 0) for i in indices]
-    assert sample["boxes_xyxy"].tolist() == [list(map(float, box)) for box in boxes]
+    for name, expected in (("boxes_xyxy", box_of), ("largest_fragment_box_xyxy", largest_of)):
+        boxes = [expected(object_id, i) if i != ABSENT else (0, 0, 0, 0) for i in indices]
+        assert sample[name].tolist() == [list(map(float, box)) for box in boxes]
 
 
 def names(samples: Iterable[Sample]) -> list[tuple[str, int]]:
@@ -148,7 +150,8 @@ def test_transforms_move_frames_masks_and_boxes_together(dataset: Processed) -> 
     clip = open_dataset(dataset.uri).clips(2, transform=halved)[0]
     assert clip["frames"].shape == (2, 3, HEIGHT_PX // 2, WIDTH_PX // 2)
     assert clip["masks"].shape == (2, HEIGHT_PX // 2, WIDTH_PX // 2)
-    assert clip["boxes_xyxy"][1].tolist() == [edge / 2 for edge in box_of(0, STRIDE)]
+    for name in ("boxes_xyxy", "largest_fragment_box_xyxy"):
+        assert clip[name][1].tolist() == [edge / 2 for edge in box_of(0, STRIDE)]
     top, left = 5, 1
     assert clip["masks"][1, top : top + 4, left : left + 6].all()
     assert clip["masks"][1].sum() == 24

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
-from pvtt_flow import open_dataset
+from pvtt_flow import load_profile, open_dataset
 from pvtt_flow.core import rle
+from pvtt_flow.core.fitness import judge_fitness
+from pvtt_flow.core.fitness_rows import FitnessRows
 from pvtt_flow.dataset import columns, delta, tables, transactions, upsert
 from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.check import check
@@ -30,7 +33,8 @@ from pvtt_flow.dataset.maintenance.vacuum import vacuum
 from pvtt_flow.dataset.snapshot import snapshot_at
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, VIDEOS
 from pvtt_flow.errors import PreflightError
-from pvtt_flow.types import Masklet, VideoRecord
+from pvtt_flow.readers.sample import MaskletRow
+from pvtt_flow.types import Frame, Masklet, VideoRecord
 from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import new_dataset
 
@@ -123,24 +127,51 @@ def test_an_older_dataset_is_not_written_before_an_upgrade(dataset: Dataset) -> 
     assert upgrade(dataset.uri) == 3, "once is enough"
 
 
+def with_a_speck(video_id: str) -> Masklet:
+    """Return a masklet of a product that stays, with a speck on the first frame; it is absent from
+    the second one."""
+    product = np.zeros((48, 64), np.bool_)
+    product[10:20, 30:50] = True
+    speck = product.copy()
+    speck[40, 3] = True
+    first, absent, last = with_one_box(masklet(video_id)).frames
+    first = replace(first, rle=rle.encode(speck), box_xyxy=(3, 10, 50, 41), fragments=2)
+    last = replace(last, rle=rle.encode(product), box_xyxy=(30, 10, 50, 20))
+    return masklet(video_id, frames=(first, absent, last))
+
+
+def test_readers_take_the_box_of_the_whole_mask_before_an_upgrade(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_older(dataset, monkeypatch, "b", with_a_speck("b"))
+    profile, of_b = load_profile("propainter"), ds.field("video_id") == "b"
+    frames = [Frame(n, n * 40_000_000, np.zeros((48, 64, 3), np.uint8)) for n in range(3)]
+    whole, none, largest = [3, 10, 50, 41], [0, 0, 0, 0], [30, 10, 50, 20]
+    for first, spread in ((whole, (25.5 - 15) / 2 / 48), (largest, 0)):
+        opened = open_dataset(dataset.uri)
+        (row,) = opened.fitness(profile, where=of_b)
+        assert row.fitness.measures["center_y_spread"] == pytest.approx(spread)
+        (stored,) = opened.masklets_of("b")
+        rows = FitnessRows.of(stored.frames, width_px=64, height_px=48)
+        assert row.fitness == judge_fitness(profile, rows)
+        index = opened.clips(3, where=of_b).index
+        sample = MaskletRow(index.root, index.row(0)).sample(range(3), frames)
+        assert sample["boxes_xyxy"].tolist() == [whole, none, largest]
+        assert sample["largest_fragment_box_xyxy"].tolist() == [first, none, largest]
+        upgrade(dataset.uri)
+
+
 def test_an_upgrade_finds_the_largest_fragments_in_the_stored_masks(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mask = np.zeros((48, 64), np.bool_)
-    mask[10:20, 30:50] = mask[40, 3] = True
-    frame = replace(
-        masklet("b").frames[0],
-        rle=rle.encode(mask),
-        box_xyxy=(3, 10, 50, 41),
-        largest_fragment_box_xyxy=None,
-        fragments=2,
-    )
-    absent = masklet("b").frames[1]
-    specks = masklet("b", frames=(frame, absent))
+    specks = with_a_speck("b")
+    first, absent, last = specks.frames
     add_older(dataset, monkeypatch, "b", specks)
     upgrade(dataset.uri)
-    found = replace(frame, largest_fragment_box_xyxy=(30, 10, 50, 20))
-    upgraded = [masklet("a"), replace(specks, frames=(found, absent))]
+    first, last = (
+        replace(frame, largest_fragment_box_xyxy=(30, 10, 50, 20)) for frame in (first, last)
+    )
+    upgraded = [masklet("a"), replace(specks, frames=(first, absent, last))]
     opened = open_dataset(dataset.uri)
     assert opened.masklets_of("a", "b") == upgraded
     boxes = "SELECT frames[1].largest_fragment_box_xyxy[3] FROM masklets ORDER BY video_id"

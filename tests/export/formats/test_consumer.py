@@ -31,11 +31,13 @@ from tests.export.long_dataset import (
     HEIGHT_PX,
     NUM_FRAMES,
     PERIOD_NS,
+    SPECKS,
     WIDTH_PX,
     LongDataset,
     make_long_dataset,
     mask_of,
     number_at,
+    ring_of,
 )
 
 CAPTION = "a mug, 茶壶, on a table"
@@ -244,12 +246,17 @@ def test_files_of_videoanydoor(bundle_of: BundleOf) -> None:
         rows, columns = np.nonzero(placed_mask(mask_of(0, position), placement, "nearest"))
         tight = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
         assert boxes["boxes_xyxy"]["tight"][number] == tight
+        ring = rle.box_of(placed_mask(ring_of(position), placement, "nearest"))
+        assert ring
+        assert boxes["boxes_xyxy"]["largest_fragment"][number] == list(ring)
+        assert (tight != list(ring)) == (position in SPECKS)
         grown = [tight[0] - 2, tight[1] - 2, tight[2] + 2, min(60, tight[3] + 2)]
         assert boxes["boxes_xyxy"]["grown"][number] == grown
         fractions = np.array(boxes["boxes_xyxy_fractions"]["grown"][number])
         assert np.allclose(fractions * [104, 60, 104, 60], grown, atol=1e-3)
     region = json.loads((home / "region.json").read_text())
-    assert region["boxes_xyxy"]["tight"] == boxes["boxes_xyxy"]["tight"][0]
+    for name, track in boxes["boxes_xyxy"].items():
+        assert region["boxes_xyxy"][name] == track[0]
     first = picture_of(home / "first_frame.png")[..., ::-1]
     assert first.shape == (60, 104, 3)
     assert number_at(np.ascontiguousarray(first), placement) == facts["frame_index"][0]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pvtt_flow.core import rle
 from pvtt_flow.core.fitness import Fitness, judge_fitness
 from pvtt_flow.core.fitness_rows import FitnessRows
+from pvtt_flow.core.fragments import fragments_of
 from pvtt_flow.core.growth import grow
 from pvtt_flow.core.placed_pixels import placed_mask, placed_picture
 from pvtt_flow.core.placement import Placement, place
@@ -78,9 +79,14 @@ class Take:
         rule = self.profile.mask
         return np.where(self.hole(position), np.uint8(rule.hole), np.uint8(rule.keep))
 
-    def boxes(self, position: int) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-        """Return the boxes of the product and of the hole in pixels of the output."""
-        return rle.box_of(self.product(position)), rle.box_of(self.hole(position))
+    def boxes(self, position: int) -> dict[str, tuple[int, ...] | None]:
+        """Return the boxes of the product, its largest fragment and the hole in output pixels."""
+        product = self.product(position)
+        return {
+            "tight": rle.box_of(product),
+            "largest_fragment": fragments_of(rle.encode(product), len(product)).largest_box_xyxy,
+            "grown": rle.box_of(self.hole(position)),
+        }
 
     def _placed(self, mask: Mask) -> Mask:
         return placed_mask(mask, self.placement, self.profile.mask.resize)

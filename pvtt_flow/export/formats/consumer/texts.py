@@ -10,16 +10,16 @@ from pvtt_flow.export.formats.consumer.take import Take
 
 
 def boxes_of(take: Take) -> dict[str, Any]:
-    """Return boxes of the product and of the hole on all frames; null where it is absent."""
+    """Return the boxes of `Take.boxes` on all frames; null where the product is absent."""
     width_px, height_px = take.size
-    tight, grown = zip(*map(take.boxes, take.positions), strict=True)
-    tracks = {"tight": tight, "grown": grown}
+    boxes = [take.boxes(position) for position in take.positions]
+    tracks = {name: [there[name] for there in boxes] for name in boxes[0]}
     return {
         "width_px": width_px,
         "height_px": height_px,
         "fps": [take.fps.numerator, take.fps.denominator],
         "growth": take.profile.growth.model_dump(mode="json", exclude={"consumer_growth"}),
-        "present": [box is not None for box in tight],
+        "present": [box is not None for box in tracks["tight"]],
         "boxes_xyxy": tracks,
         "boxes_xyxy_fractions": {
             name: [_fractions(box, take.size) for box in track] for name, track in tracks.items()
@@ -30,11 +30,10 @@ def boxes_of(take: Take) -> dict[str, Any]:
 def region_of(take: Take) -> dict[str, Any]:
     """Return the boxes on the first frame; null if the product is absent there."""
     width_px, height_px = take.size
-    tight, grown = take.boxes(take.positions[0])
     return {
         "width_px": width_px,
         "height_px": height_px,
-        "boxes_xyxy": {"tight": tight, "grown": grown},
+        "boxes_xyxy": take.boxes(take.positions[0]),
     }
 
 
