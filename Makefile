@@ -5,6 +5,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # Installs torch's 6 GB from a lock in a minute, where pip takes many.
 UV = uv==0.13.9
+COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header --upgrade
+FIFTYONE = tests/export/formats/fiftyone
 
 .PHONY: quickstart install test test-slow lint types format lock clean
 
@@ -41,9 +44,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock:  ## renew requirements.lock; needs uv
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --upgrade --output-file requirements.lock
+lock:  ## renew requirements.lock, and that of a reader with an environment of its own; needs uv
+	$(COMPILE) pyproject.toml --extra dev --output-file requirements.lock
+	$(COMPILE) $(FIFTYONE).in --no-emit-package fiftyone-db --output-file $(FIFTYONE).lock
 
 clean:
 	rm -rf $(VENV) runs previews debug

@@ -6,6 +6,7 @@ from pvtt_flow.errors import ConfigError
 from pvtt_flow.export.formats.coco import Coco
 from pvtt_flow.export.formats.consumer.format import Consumer
 from pvtt_flow.export.formats.davis import Davis, YouTubeVos
+from pvtt_flow.export.formats.fiftyone import FiftyOne
 from pvtt_flow.export.formats.format import Format
 from pvtt_flow.export.formats.mask_video import Ffv1, LosslessH264
 from pvtt_flow.export.formats.plain_parquet import PlainParquet
@@ -21,8 +22,8 @@ FORMATS: dict[str, type[Format]] = {
     kind.name: kind
     for kind in (
         *(PlainParquet, Davis, YouTubeVos, Sav, SavJson, Ffv1, LosslessH264, Coco, YouTubeVis),
-        *(SacoVeval, YoloSegment, YoloDetect, WebDataset, VideoFolder, Rerun),
-        *(Pvtt, Consumer),
+        *(SacoVeval, YoloSegment, YoloDetect, WebDataset, VideoFolder, FiftyOne),
+        *(Rerun, Pvtt, Consumer),
     )
 }
 
