@@ -19,7 +19,7 @@ class FitnessRows:
     box_xyxy: NDArray[np.float64]
     """Boxes of the whole masks, float64 (T, 4) in display pixels; 0 where the product is absent."""
     largest_fragment_box_xyxy: NDArray[np.float64]
-    """Those of their largest fragments; of the whole masks in older rows, which lack the column."""
+    """Boxes of their largest fragments, or of the whole masks in older rows, without the column."""
     area_px: NDArray[np.int64]
     width_px: int
     height_px: int

@@ -44,7 +44,7 @@ def mask_of(object_id: int, position: int) -> NDArray[np.bool_]:
 
 
 def ring_of(position: int) -> NDArray[np.bool_]:
-    """It moves, mostly to the right."""
+    """Return a ring that moves, mostly to the right."""
     mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
     if position not in ABSENT:
         left, top = 20 + position // 5, 30 + position // 60
