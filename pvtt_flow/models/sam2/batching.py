@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -10,6 +11,27 @@ from pvtt_flow.errors import ConfigError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class OutOfMemory(str):
+    """Message of a device whose memory ran out."""
+
+    __slots__ = ()
+
+
+def try_to_fit(run: Callable[[], Result]) -> Result | OutOfMemory:
+    """Return the result of `run`, or, if the device's memory runs out, why it did.
+
+    Memory that no tensor uses is then given back to the device.
+    """
+    try:
+        return run()
+    except torch.OutOfMemoryError as error:
+        message = OutOfMemory(error)
+    # Only now: the error's traceback held the tensors that did fit.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return message
 
 
 class BatchSizer:
@@ -25,8 +47,9 @@ class BatchSizer:
     ) -> list[Result]:
         """Run `run` over `items` in batches of at most `max_images`; return all results in order.
 
-        A batch that raises `torch.OutOfMemoryError` is repeated with half the size, so `run` must
-        have no side effects unless it returns. Raises ConfigError when one item does not fit.
+        A batch that raises `torch.OutOfMemoryError` is repeated with half the size, and a single
+        item once more, so `run` must have no side effects unless it returns. Raises ConfigError
+        when one item does not fit.
         """
         return self._run_in_batches(items, run, lambda: self.max_images)
 
@@ -46,26 +69,30 @@ class BatchSizer:
         num_done = 0
         while num_done < len(items):
             batch = items[num_done : num_done + max_size()]
-            try:
-                results += run(batch)
-            except torch.OutOfMemoryError as error:
-                self._halve(len(batch), error)
+            done = try_to_fit(partial(run, batch))
+            if isinstance(done, OutOfMemory) and len(batch) == 1:
+                # The first try has given back what no tensor uses.
+                done = try_to_fit(partial(run, batch))
+                if isinstance(done, OutOfMemory):
+                    raise self._too_large(done)
+            if isinstance(done, OutOfMemory):
+                self._halve(len(batch))
                 continue
+            results += done
             num_done += len(batch)
         return results
 
-    def _halve(self, failed_size: int, error: torch.OutOfMemoryError) -> None:
-        if failed_size == 1:
-            raise ConfigError(
-                "$.tracker.weights must fit the device's memory, got out of memory on a batch of "
-                f"one (batches were halved {self.num_halvings} times before); take a smaller "
-                f"model, lower tracker.max_concurrent_shots, or a device with more memory: {error}"
-            ) from error
+    def _too_large(self, reason: OutOfMemory) -> ConfigError:
+        return ConfigError(
+            "$.tracker.weights must fit the device's memory, got out of memory on a batch of "
+            f"one (batches were halved {self.num_halvings} times before); take a smaller "
+            f"model, lower tracker.max_concurrent_shots, or a device with more memory: {reason}"
+        )
+
+    def _halve(self, failed_size: int) -> None:
         self.max_images = max(1, min(self.max_images, failed_size) // 2)
         self.max_objects = max(1, min(self.max_objects, failed_size) // 2)
         self.num_halvings += 1
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
         warnings.warn(
             f"the device's memory ran out on a batch of {failed_size}: continuing with batches of "
             f"at most {self.max_images} images and {self.max_objects} objects, and half the "

@@ -12,6 +12,7 @@ from torch.nn import functional
 _BITS = 8
 # Just above the threshold (sam2/utils/misc.py, `fill_holes_in_mask_scores`).
 _FILLED_LOGIT = 0.1
+_MAX_PIXELS = 1 << 25
 
 
 class PendingMasks:
@@ -28,7 +29,7 @@ class PendingMasks:
         self._packed: Tensor | None = None
         self._copied: torch.cuda.Event | None = None
         if logits.is_cuda:
-            packed = pack(_resize_and_threshold(logits, display_px))
+            packed = packed_masks(logits, display_px)
             self._packed = torch.empty(packed.shape, dtype=torch.uint8, pin_memory=True)
             self._packed.copy_(packed, non_blocking=True)
             self._copied = torch.cuda.Event()
@@ -43,6 +44,19 @@ class PendingMasks:
         self._copied.synchronize()
         for bits in self._packed.numpy():
             yield unpack(bits, self._display_px)
+
+
+def packed_masks(
+    logits: Tensor, display_px: tuple[int, int], max_pixels: int = _MAX_PIXELS
+) -> Tensor:
+    """Return packed masks of display size from logits (N, 4h, 4w), as `pack` has them.
+
+    At most `max_pixels` are resized at a time, or one mask: in float32, many objects of a large
+    video do not fit into a GPU's memory.
+    """
+    height, width = display_px
+    parts = logits.split(max(1, max_pixels // (height * width)))
+    return torch.cat([pack(_resize_and_threshold(part, display_px)) for part in parts])
 
 
 def fill_holes(logits: Tensor, max_area_px: int) -> Tensor:

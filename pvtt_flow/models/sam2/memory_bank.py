@@ -59,7 +59,7 @@ class MemoryBank:
     def __init__(self, model: Sam2, num_conditioning: int, dtype: torch.dtype) -> None:
         """Make an empty bank; `dtype` is that of the stored memories."""
         self._model = model
-        self._num_conditioning = num_conditioning
+        self.num_conditioning = num_conditioning
         self._num_recent_memories = model.num_memories - 1
         self._num_recent_pointers = model.max_object_pointers - 1
         self._dtype = dtype
@@ -81,18 +81,21 @@ class MemoryBank:
     def __len__(self) -> int:
         return len(self._owners)
 
-    def add(self, owner: Hashable, conditioning: Sequence[Memory]) -> None:
-        """Allocate a row for a new object, with the memories of its P conditioning frames."""
-        if len(conditioning) != self._num_conditioning:
+    def add(
+        self, owner: Hashable, conditioning: Sequence[Memory], recent: Sequence[Memory] = ()
+    ) -> None:
+        """Allocate a row for an object, with its P conditioning frames and `recent`, oldest first.
+
+        Without a row if the device's memory runs out.
+        """
+        if len(conditioning) != self.num_conditioning:
             raise ValueError(
-                f"a row must have {self._num_conditioning} conditioning frames, "
+                f"a row must have {self.num_conditioning} conditioning frames, "
                 f"got {len(conditioning)}"
             )
         row = len(self)
         if row == len(self._memory_positions):
             self._grow(row)
-        self._owners.append(owner)
-        self._row_of[owner] = row
         self._memory_positions[row] = self._pointer_positions[row] = _EMPTY
         self._num_written[row] = 0
         for entry, memory in enumerate(conditioning):
@@ -100,6 +103,15 @@ class MemoryBank:
             self._pointers[row, entry] = memory.object_pointer
             self._memory_positions[row, entry] = memory.position
             self._pointer_positions[row, entry] = memory.position
+        self._owners.append(owner)
+        self._row_of[owner] = row
+        try:
+            for memory in recent:
+                features, pointer = memory.features[None], memory.object_pointer[None]
+                self.write([owner], [memory.position], features, pointer)
+        except torch.OutOfMemoryError:
+            self.remove(owner)
+            raise
 
     def remove(self, owner: Hashable) -> None:
         """Free the row of an object."""
@@ -121,9 +133,12 @@ class MemoryBank:
         memories: Tensor,
         pointers: Tensor,
     ) -> None:
-        """Write one frame for each owner: memories (b, T, Cm) and object pointers (b, C)."""
+        """Write one frame for each owner: memories (b, T, Cm) and object pointers (b, C).
+
+        If the device's memory runs out, the same frame can be written again.
+        """
         rows = np.array([self._row_of[owner] for owner in owners])
-        first, written = self._num_conditioning, self._num_written[rows]
+        first, written = self.num_conditioning, self._num_written[rows]
         memory_entries = first + written % self._num_recent_memories
         pointer_entries = first + written % self._num_recent_pointers
         device_rows = self._to_device(rows)
@@ -167,10 +182,10 @@ class MemoryBank:
     def recent(self, owner: Hashable) -> list[Memory]:
         """Return copies of an object's memories without conditioning frames, oldest first.
 
-        `write` restores them in another row.
+        `add` restores them in another row.
         """
         row = self._row_of[owner]
-        first, num_written = self._num_conditioning, int(self._num_written[row])
+        first, num_written = self.num_conditioning, int(self._num_written[row])
         return [
             self._copy(
                 row,
@@ -196,8 +211,8 @@ class MemoryBank:
         ages = _ages(queries, self._memory_positions[rows])
         has_memory = (ages >= 1) & (ages <= self._num_recent_memories)
         age_index = np.clip(ages, 1, self._num_recent_memories) - 1
-        has_memory[:, : self._num_conditioning] = True
-        age_index[:, : self._num_conditioning] = self._num_recent_memories
+        has_memory[:, : self.num_conditioning] = True
+        age_index[:, : self.num_conditioning] = self._num_recent_memories
         return age_index, has_memory
 
     def _pointer_distances(
@@ -209,7 +224,7 @@ class MemoryBank:
         longest = np.array([min(q.num_frames, max_pointers) - 1 for q in queries])
         has_pointer = (ages >= 1) & (ages <= longest[:, None])
         # Pointers of conditioning frames have no age limit, but must lie in the past.
-        has_pointer[:, : self._num_conditioning] = ages[:, : self._num_conditioning] >= 0
+        has_pointer[:, : self.num_conditioning] = ages[:, : self.num_conditioning] >= 0
         distances = np.where(has_pointer, ages / longest[:, None], 0).astype(np.float32)
         return distances, has_pointer
 
@@ -251,8 +266,8 @@ class MemoryBank:
     def _grow(self, num_rows: int) -> None:
         """Allocate twice the rows and copy the first `num_rows`."""
         model, capacity = self._model, max(_MIN_CAPACITY, 2 * num_rows)
-        num_memories = self._num_conditioning + self._num_recent_memories
-        num_pointers = self._num_conditioning + self._num_recent_pointers
+        num_memories = self.num_conditioning + self._num_recent_memories
+        num_pointers = self.num_conditioning + self._num_recent_pointers
         memory_shape = len(model.memory_encoder.grid_positions), model.memory_dim
         memories = torch.zeros(
             capacity, num_memories, *memory_shape, dtype=self._dtype, device=model.device

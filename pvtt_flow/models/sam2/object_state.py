@@ -32,6 +32,11 @@ class ObjectState:
     bank: MemoryBank | None = None
     """Bank that holds the object's row, while it has one."""
 
+    @property
+    def needs_row(self) -> bool:
+        """Return whether the object has no row with room for its conditioning frames."""
+        return self.bank is None or self.bank.num_conditioning != len(self.conditioning_memories)
+
 
 def make_object(
     object_id: int, prompts: Mapping[int, PromptTensors], params: TrackerParams

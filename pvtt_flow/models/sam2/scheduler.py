@@ -20,12 +20,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from pvtt_flow.models.sam2.batching import BatchSizer
+from pvtt_flow.errors import DataError
+from pvtt_flow.models.sam2.batching import BatchSizer, OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.conditioning import condition
-from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank
+from pvtt_flow.models.sam2.memory_bank import MemoryBank
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.object_state import ObjectState
-from pvtt_flow.models.sam2.shot_state import ShotState
+from pvtt_flow.models.sam2.shot_state import Phase, ShotState
 from pvtt_flow.models.sam2.tracking import ObjectResult, PendingFrame, TrackStep
 
 # Larger batches do not fit into a CPU's caches. Images are limited by pixels, objects by attention
@@ -79,6 +80,8 @@ class Scheduler:
         self._num_slots = max_concurrent_shots
         self._num_usable_slots = max_concurrent_shots
         """Lower than `_num_slots` after rows did not fit into memory."""
+        self._full: OutOfMemory | None = None
+        """Reason why a row did not fit, until a shot leaves."""
         self._waiting: deque[ShotState] = deque()
         self._running: list[ShotState] = []
         self._banks: dict[int, MemoryBank] = {}
@@ -103,13 +106,21 @@ class Scheduler:
     @property
     def has_work(self) -> bool:
         """Return whether a step would do anything."""
-        return self._can_admit or any(
-            shot.pass_finished or shot.next_frame() is not None for shot in self._running
-        )
+        return self._can_admit or self._is_stuck or any(map(self._can_advance, self._running))
 
     @property
     def _can_admit(self) -> bool:
-        return bool(self._waiting) and len(self._running) < self.max_concurrent_shots
+        has_slot = len(self._running) < self.max_concurrent_shots
+        return bool(self._waiting) and has_slot and self._full is None
+
+    @property
+    def _is_stuck(self) -> bool:
+        return self._full is not None and all(shot.needs_rows for shot in self._running)
+
+    def _can_advance(self, shot: ShotState) -> bool:
+        if shot.pass_finished:
+            return True
+        return self._full is None if shot.needs_rows else shot.next_frame() is not None
 
     def add_shot(self, shot: ShotState) -> None:
         """Queue a shot."""
@@ -124,20 +135,28 @@ class Scheduler:
             self._running.remove(shot)
             for object_state in shot.objects:
                 _free_row(object_state)
+            self._full = None
 
     def step(self) -> list[FrameResult | ShotFinished]:
         """Admit waiting shots, and advance each running shot that has a frame ready by one."""
         self._admit()
-        pending = [PendingFrame(s, frame) for s in self._running if (frame := s.next_frame())]
+        ended = self._place_rows()
+        pending = [
+            PendingFrame(shot, frame)
+            for shot in self._running
+            if not shot.needs_rows and (frame := shot.next_frame())
+        ]
         results = self._batch_sizer.run_images(pending, self._track_step)
         for result in results:
             if result.corrected_memory is not None:
-                self._migrate_row(result.object_state, result.corrected_memory)
+                result.object_state.conditioning_memories.append(result.corrected_memory)
         utilization = len(pending) / self._num_slots
-        frame_results = [_frame_result(p, results, utilization) for p in pending]
+        report = partial(_frame_results, results=results, slot_utilization=utilization)
+        frame_results = self._batch_sizer.run_images(pending, report)
         for p in pending:
+            p.shot.report_conditioning(p.frame.position)
             p.shot.advance()
-        return [*frame_results, *self._finish_passes()]
+        return [*frame_results, *ended, *self._finish_passes()]
 
     def _admit(self) -> None:
         """Move waiting shots into free slots and process their conditioning frames."""
@@ -153,30 +172,67 @@ class Scheduler:
             output.object_state.conditioning_memories.append(output.memory)
         for shot in admitted:
             shot.prompt_images.clear()
-            self._allocate_rows(shot)
 
-    def _allocate_rows(self, shot: ShotState) -> None:
-        """Start the forward pass, or return the shot to the queue if memory runs out."""
-        try:
-            for object_state in shot.objects:
-                self._allocate_row(object_state)
-        except torch.OutOfMemoryError:
-            if len(self._running) == 1:
-                raise
-            for object_state in shot.objects:
-                _free_row(object_state)
-            self._running.remove(shot)
-            shot.return_to_queue()
-            self._waiting.appendleft(shot)
-            self._num_usable_slots = len(self._running)
-            warnings.warn(
-                f"the device's memory ran out: continuing with {self.max_concurrent_shots} "
-                f"concurrent shots",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        else:
+    def _place_rows(self) -> list[ShotFinished]:
+        """Give rows to the objects that need one; their shots wait while memory is full.
+
+        Shots that end free memory. If all shots wait, the newest one ends with an error.
+        """
+        for shot in self._running:
+            if shot.needs_rows and self._full is None:
+                self._place_rows_of(shot)
+        if not self._is_stuck:
+            return []
+        newest = self._running[-1]
+        error = DataError(
+            "over_limit",
+            f"the memories of {len(newest.objects)} objects must fit the device's memory beside "
+            f"those of {len(self._running) - 1} other shots; lower tracker.max_concurrent_shots, "
+            f"take a smaller model, or a device with more memory: {self._full}",
+        )
+        self.remove_shot(newest)
+        return [ShotFinished(newest, error)]
+
+    def _place_rows_of(self, shot: ShotState) -> None:
+        for object_state in shot.objects:
+            if not object_state.needs_row:
+                continue
+            placed = try_to_fit(partial(self._place_row, object_state))
+            if isinstance(placed, OutOfMemory):
+                self._drop_empty_banks()
+                placed = try_to_fit(partial(self._place_row, object_state))
+            if isinstance(placed, OutOfMemory):
+                self._wait_for_memory(placed)
+                return
+        if shot.phase is Phase.CONDITIONING:
             shot.start_forward_pass()
+
+    def _place_row(self, object_state: ObjectState) -> None:
+        """Move an object into a row with room for its conditioning frames."""
+        old, conditioning = object_state.bank, object_state.conditioning_memories
+        recent = object_state.forward_memories if old is None else old.recent(object_state)
+        bank = self._banks.get(len(conditioning))
+        if bank is None:
+            bank = MemoryBank(self._model, len(conditioning), self._memory_dtype)
+            self._banks[len(conditioning)] = bank
+        bank.add(object_state, conditioning, recent)
+        _free_row(object_state)
+        object_state.bank = bank
+        if old is None:
+            object_state.forward_memories.clear()
+
+    def _drop_empty_banks(self) -> None:
+        self._banks = {number: bank for number, bank in self._banks.items() if len(bank)}
+
+    def _wait_for_memory(self, reason: OutOfMemory) -> None:
+        self._full = reason
+        self._num_usable_slots = max(1, sum(not shot.needs_rows for shot in self._running))
+        warnings.warn(
+            f"the device's memory ran out: continuing with {self.max_concurrent_shots} concurrent "
+            "shots",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def _finish_passes(self) -> list[ShotFinished]:
         """Start the backward pass of shots whose forward pass has ended, or remove them."""
@@ -189,39 +245,19 @@ class Scheduler:
             for object_state in shot.objects:
                 _free_row(object_state)
             shot.start_backward_pass()
-            for object_state in shot.objects:
-                memories = sorted(object_state.forward_memories, key=lambda m: -m.position)
-                self._allocate_row(object_state, memories)
-                object_state.forward_memories.clear()
         return finished
-
-    def _allocate_row(self, object_state: ObjectState, recent: Sequence[Memory] = ()) -> None:
-        """Give an object a row with its conditioning memories and `recent` ones, oldest first."""
-        conditioning = object_state.conditioning_memories
-        bank = self._banks.get(len(conditioning))
-        if bank is None:
-            bank = MemoryBank(self._model, len(conditioning), self._memory_dtype)
-            self._banks[len(conditioning)] = bank
-        bank.add(object_state, conditioning)
-        object_state.bank = bank
-        for memory in recent:
-            features, pointer = memory.features[None], memory.object_pointer[None]
-            bank.write([object_state], [memory.position], features, pointer)
-
-    def _migrate_row(self, object_state: ObjectState, corrected: Memory) -> None:
-        """Move a corrected object to the bank with room for one more conditioning frame."""
-        if object_state.bank is None:
-            return
-        recent = object_state.bank.recent(object_state)
-        _free_row(object_state)
-        object_state.conditioning_memories.append(corrected)
-        self._allocate_row(object_state, recent)
 
 
 def _free_row(object_state: ObjectState) -> None:
     if object_state.bank is not None:
         object_state.bank.remove(object_state)
         object_state.bank = None
+
+
+def _frame_results(
+    pending: Sequence[PendingFrame], results: Sequence[ObjectResult], slot_utilization: float
+) -> list[FrameResult]:
+    return [_frame_result(each, results, slot_utilization) for each in pending]
 
 
 def _frame_result(
@@ -231,8 +267,7 @@ def _frame_result(
     predictions = {r.object_state.object_id: r.prediction for r in results if r.pending is pending}
     position = pending.frame.position
     for object_state in pending.shot.conditioned_objects(position):
-        prediction = object_state.conditioning_outputs.pop(position)
-        predictions[object_state.object_id] = prediction
+        predictions[object_state.object_id] = object_state.conditioning_outputs[position]
     object_ids = tuple(sorted(predictions))
     ordered = [predictions[i] for i in object_ids]
     return FrameResult(

@@ -1,9 +1,9 @@
 """State machine of a shot and its objects.
 
     WAITING ──► CONDITIONING ──► FORWARD ──► BACKWARD ──► DONE
-       ▲             │              │                      ▲
-       └─────────────┘              └──────────────────────┘
-     no memory for its rows     no object has a backward pass
+                                    │                      ▲
+                                    └──────────────────────┘
+                                no object has a backward pass
 
     phase          frames that are processed         objects
     WAITING        none: the shot is queued
@@ -14,7 +14,8 @@
 
 Any phase may change to DONE. In a pass (FORWARD or BACKWARD) an object is not part of a frame
 before its start; on its prompted frames its conditioning output is the result; on the others it is
-tracked. The scheduler holds shots of the first phase in `waiting`, of the next three in `running`.
+tracked, for which it needs a row; while the device has no memory for one, the shot stands still.
+The scheduler holds shots of the first phase in `waiting`, of the next three in `running`.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -50,7 +51,7 @@ class Phase(Enum):
 
 _NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
     Phase.WAITING: frozenset({Phase.CONDITIONING, Phase.DONE}),
-    Phase.CONDITIONING: frozenset({Phase.WAITING, Phase.FORWARD, Phase.DONE}),
+    Phase.CONDITIONING: frozenset({Phase.FORWARD, Phase.DONE}),
     Phase.FORWARD: frozenset({Phase.BACKWARD, Phase.DONE}),
     Phase.BACKWARD: frozenset({Phase.DONE}),
     Phase.DONE: frozenset(),
@@ -106,10 +107,6 @@ class ShotState:
         self._enter(Phase.CONDITIONING)
         self._prefetcher.start()
 
-    def return_to_queue(self) -> None:
-        """Wait again, with conditioning outputs but without rows."""
-        self._enter(Phase.WAITING)
-
     def start_forward_pass(self) -> None:
         """Start to track; each object has its row."""
         self._enter(Phase.FORWARD)
@@ -119,6 +116,9 @@ class ShotState:
         self._enter(Phase.BACKWARD)
         self._total_frames = self._prefetcher.num_read
         self.objects = [o for o in self.objects if o.backward_start is not None]
+        for object_state in self.objects:
+            # Oldest first, as the backward pass sees them.
+            object_state.forward_memories.sort(key=lambda memory: -memory.position)
         stop = 1 + max(o.backward_start for o in self.objects if o.backward_start is not None)
         frames = partial(_read_backward, self._read, stop, self._size_px)
         self._prefetcher = FramePrefetcher(frames, self._size_px, self._notify)
@@ -140,6 +140,11 @@ class ShotState:
         """Return whether a backward pass follows the current one."""
         is_forward = self._phase is Phase.FORWARD and self.error is None
         return is_forward and any(o.backward_start is not None for o in self.objects)
+
+    @property
+    def needs_rows(self) -> bool:
+        """Return whether an object must get a row before the next frame is tracked."""
+        return any(object_state.needs_row for object_state in self.objects)
 
     @property
     def time_sign(self) -> int:
@@ -195,6 +200,11 @@ class ShotState:
             for o in self.objects
             if position not in o.conditioning_outputs and self._has_started(o, position)
         ]
+
+    def report_conditioning(self, position: int) -> None:
+        """Drop the conditioning outputs that were the result on this frame."""
+        for object_state in self.conditioned_objects(position):
+            del object_state.conditioning_outputs[position]
 
     def is_read_backward(self, object_state: ObjectState, position: int) -> bool:
         """Return whether the backward pass will read the object's memory of this frame."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ import torch
 from pvtt_flow.errors import MachineError
 from pvtt_flow.models.detector import device_name
 from pvtt_flow.models.device_errors import is_device_error
+from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
@@ -187,8 +189,10 @@ class ThreadedTracker:
             results.put(event)
             return
         try:
-            masks = PendingMasks(event.logits, event.shot.display_px)
-            results.put(_PendingResult(event, masks))
+            make = partial(PendingMasks, event.logits, event.shot.display_px)
+            masks = try_to_fit(make)
+            # The first try has given back what no tensor uses.
+            results.put(_PendingResult(event, make() if isinstance(masks, OutOfMemory) else masks))
         except Exception as error:  # noqa: BLE001 (an error of one shot must not end the others)
             self._scheduler.remove_shot(event.shot)
             results.put(ShotFinished(event.shot, error))

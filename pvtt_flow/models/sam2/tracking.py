@@ -132,11 +132,15 @@ class TrackStep:
         )
         pointers = prediction.object_pointer
         owners = [t.object_state for t in targets]
+        # Copied before anything is written: if memory runs out, the whole batch is repeated.
+        read_backward = [
+            (owner, Memory(target.position, memories[i].clone(), pointers[i].clone()))
+            for i, (owner, target) in enumerate(zip(owners, targets, strict=True))
+            if target.pending.shot.is_read_backward(owner, target.position)
+        ]
         bank.write(owners, [t.position for t in targets], memories, pointers)
-        for i, target in enumerate(targets):
-            if target.pending.shot.is_read_backward(target.object_state, target.position):
-                memory = Memory(target.position, memories[i].clone(), pointers[i].clone())
-                target.object_state.forward_memories.append(memory)
+        for owner, memory in read_backward:
+            owner.forward_memories.append(memory)
 
     def _correct(
         self,

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from pvtt_flow.models.sam2.mask_output import PendingMasks, pack, unpack
+from pvtt_flow.models.sam2.mask_output import PendingMasks, pack, packed_masks, unpack
 
 
 @settings(max_examples=60, derandomize=True)
@@ -39,6 +39,14 @@ def test_logits_are_resized_before_the_threshold(
         torch.from_numpy(logits)[None], size=(height, width), mode="bilinear", align_corners=False
     )
     assert np.array_equal(np.stack(masks), (resized[0] > 0).numpy())
+
+
+def test_masks_are_packed_a_few_at_a_time() -> None:
+    logits = torch.randn(5, 8, 8, generator=torch.Generator().manual_seed(0))
+    masks = np.stack(list(PendingMasks(logits, (31, 17)).read()))
+    for max_pixels in (1, 2 * 31 * 17, 1 << 20):
+        packed = packed_masks(logits, (31, 17), max_pixels)
+        assert torch.equal(packed, pack(torch.from_numpy(masks)))
 
 
 def test_no_objects_have_no_masks() -> None:
