@@ -15,7 +15,7 @@ from pvtt_flow.core.fitness_measures import PlacedFrames, broken, excess, place_
 from pvtt_flow.core.fitness_rows import FitnessRows
 from pvtt_flow.core.profile import Profile
 from pvtt_flow.core.retiming import Positions, runs_at, windows_at
-from pvtt_flow.core.timeline import NS_PER_S
+from pvtt_flow.core.timeline import NS_PER_S, rate_of
 
 FitnessVerdict: TypeAlias = Literal["fit", "fixable", "unfit"]
 # Motion that is more than twice as fast or slow is another motion.
@@ -143,7 +143,7 @@ def _rates(profile: Profile, rows: FitnessRows, longest: int) -> Iterator[float 
     if longest >= least:
         yield profile.fps
     elif profile.fps is not None and len(rows.pts_ns) >= least > 1:
-        own_fps = NS_PER_S / max(1.0, float(np.median(np.diff(rows.pts_ns))))
+        own_fps = float(rate_of(rows.pts_ns.tolist()) or profile.fps)
         needed_fps = (least - 1) * NS_PER_S / max(1.0, float(rows.pts_ns[-1] - rows.pts_ns[0]))
         # A source that is slower than the profile gives no more than its own rate.
         fps = min(own_fps, max(profile.fps, needed_fps))

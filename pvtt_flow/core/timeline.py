@@ -5,8 +5,10 @@ every machine. Frames are sampled by their times and not by a nominal rate, so v
 variable frame rate are sampled correctly.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
+from statistics import median
 from typing import Annotated, NamedTuple, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -18,6 +20,10 @@ NS_PER_S = 1_000_000_000
 ROUNDING_NS = 1_000_000
 """Largest error of the distance of two times in Matroska and WebM, which round to milliseconds.
 A frame that is at most this early still belongs to its grid time."""
+
+# A distance of more than so many medians is a pause. Those of sampled frames are n and n + 1 frames
+# of the source, so the larger is at most twice the smaller, which may be the median.
+_PAUSE = 2.5
 
 T = TypeVar("T")
 
@@ -64,6 +70,20 @@ def to_ticks(time_ns: int, time_base: Fraction) -> int:
     """
     doubled = 2 * time_ns * time_base.denominator + time_base.numerator * NS_PER_S
     return doubled // (2 * time_base.numerator * NS_PER_S)
+
+
+def rate_of(pts_ns: Sequence[int]) -> Fraction | None:
+    """Return the mean rate of frames in 1/s, without pauses; None if there are fewer than two.
+
+    The mean, since sampled frames have two distances: frames that are taken at 16 fps of 24 are
+    one and two apart, and the median is one or the other.
+    """
+    distances_ns = [after - before for before, after in pairwise(pts_ns)]
+    if not distances_ns:
+        return None
+    longest_ns = _PAUSE * median(distances_ns)
+    usual = [distance for distance in distances_ns if distance <= longest_ns]
+    return Fraction(len(usual) * NS_PER_S, sum(usual)) if sum(usual) > 0 else None
 
 
 def sample(

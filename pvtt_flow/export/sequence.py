@@ -7,15 +7,13 @@ from contextlib import closing
 from dataclasses import asdict
 from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core import rle
-from pvtt_flow.core.timeline import NS_PER_S, FrameTime
+from pvtt_flow.core.timeline import FrameTime, rate_of
 from pvtt_flow.errors import DataError
 from pvtt_flow.export.selection import SequenceRef
 from pvtt_flow.readers.source_frames import check_same
@@ -79,18 +77,22 @@ class Sequence:
 
     @cached_property
     def fps(self) -> Fraction:
-        """Frames per second of the processed frames: the median of their distances."""
-        times = [time.pts_ns for time in self.times]
-        gaps = [after - before for before, after in pairwise(times)]
+        """Frames per second of the processed frames: their mean rate without pauses.
+
+        A rate near the header's is the header's, or that of every n-th frame, since times are
+        rounded to ticks of the container. Else it is a whole number if it may be: the last one of
+        sampled frames can be late by a period.
+        """
+        exact = rate_of([time.pts_ns for time in self.times])
         header = Fraction(self.video.fps_num or 25, self.video.fps_den or 1)
-        if not gaps or median(gaps) <= 0:
+        if exact is None:
             return header
-        exact = Fraction(NS_PER_S) / Fraction(median(gaps))
-        # Times are rounded to whole ticks of the container; a rate near the header's is the
-        # header's, or that of every n-th frame.
         for step in range(1, 1 + round(header / exact) + 1):
             if abs(header / step - exact) < exact / 100:
                 return header / step
+        whole = Fraction(round(exact))
+        if whole and abs(whole - exact) <= exact / (len(self.times) - 1):
+            return whole
         return exact.limit_denominator(1001)
 
     def leave_out(self, masklet: Masklet, reason: str) -> None:

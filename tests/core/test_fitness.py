@@ -59,6 +59,10 @@ def rows(
     return FitnessRows.of(frames, width_px=size[0], height_px=size[1])
 
 
+def only(frames: FitnessRows, taken: slice | list[int]) -> FitnessRows:
+    return replace(frames, **{name: getattr(frames, name)[taken] for name in COLUMNS})
+
+
 def profile(base: Profile = VACE, **changes: object) -> Profile:
     return Profile.model_validate(base.model_dump() | changes)
 
@@ -93,7 +97,7 @@ def test_a_clip_that_was_sampled_at_the_rate_of_the_profile_has_all_its_frames(
     every = rows(round(10 * source_fps), fps=source_fps)
     params = SamplingParams(target_fps=16)
     taken = list(sample(range(len(every.pts_ns)), params, pts_ns=lambda at: int(every.pts_ns[at])))
-    sampled = replace(every, **{name: getattr(every, name)[taken] for name in COLUMNS})
+    sampled = only(every, taken)
     assert len(taken) == 160
     for found in (every, sampled):
         judged = judge_fitness(VACE, found)
@@ -159,6 +163,10 @@ def test_another_rate_is_a_remedy_for_too_few_frames() -> None:
     assert (judged.verdict, judged.window) == ("fixable", (0, 81))
     assert judged.fps == pytest.approx(12)
     assert judged.remedy == "take frames 0 to 80 at 12 fps instead of 16"
+    # Sampled at 10 of 15 fps, they are one or two frames apart.
+    judged = judge_fitness(VACE, only(rows(150, fps=15), [n for n in range(150) if n % 3 != 1]))
+    assert (judged.verdict, judged.window, judged.window_frames) == ("fixable", (0, 121), 81)
+    assert judged.fps == pytest.approx(10, rel=0.01)
     # Short, but with enough frames of its own: as fast as it must be, and no faster.
     judged = judge_fitness(VACE, rows(100, fps=30))
     assert (judged.verdict, judged.window, judged.window_frames) == ("fixable", (0, 100), 81)
@@ -347,8 +355,7 @@ def test_the_window_of_a_remedy_is_fit_by_itself(
     if judged.static_box_xyxy:
         still = np.array(judged.static_box_xyxy) * frames.is_present[:, None]
         frames = replace(frames, box_xyxy=still.astype(np.float64))
-    taken = slice(*judged.window)
-    alone = replace(frames, **{name: getattr(frames, name)[taken] for name in COLUMNS})
+    alone = only(frames, slice(*judged.window))
     again = judge_fitness(profile(asked, fps=judged.fps), alone)
     assert (again.verdict, again.window) == ("fit", judged.window)
     assert again.window_frames == judged.window_frames

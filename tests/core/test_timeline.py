@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pvtt_flow.core.timeline import SamplingParams, sample, to_ns, to_ticks
+from pvtt_flow.core.timeline import SamplingParams, rate_of, sample, to_ns, to_ticks
 
 MS = 1_000_000
 TIME_BASES = [Fraction(1, n) for n in (600, 1000, 11456, 12800, 15360, 30000, 90000, 10**9)]
@@ -86,3 +86,20 @@ def test_sampling_is_lazy() -> None:
 def test_bad_values_are_refused(values: dict[str, float], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SamplingParams.model_validate(values)
+
+
+@pytest.mark.parametrize("source_fps", [16, 17, 20, 24, 25, 30, 60])
+def test_the_rate_of_sampled_frames_is_that_of_the_sampling(source_fps: int) -> None:
+    sampled = chosen([round(n * 1e9 / source_fps) for n in range(10 * source_fps)], target_fps=16)
+    rate = rate_of(sampled)
+    assert len(sampled) == 160
+    # The last one may be late by a period.
+    assert rate
+    assert 16 * Fraction(159, 160) < rate < Fraction(16_000_001, 1_000_000)
+
+
+def test_a_rate_without_pauses() -> None:
+    assert rate_of([0, 40 * MS, 80 * MS, 60_000 * MS, 60_040 * MS]) == 25
+    assert rate_of([0, 40 * MS, 80 * MS, 160 * MS]) == Fraction(75, 4)
+    assert rate_of([7]) is None
+    assert rate_of([]) is None
