@@ -55,18 +55,18 @@ def pin_weights(config: RunConfig) -> RunConfig:
 
 
 def check_weights(config: RunConfig) -> None:
-    """Load weights of your own once; raise ConfigError or PreflightError if they cannot be used.
+    """Try weights of your own once; raise ConfigError or PreflightError if they cannot be used.
 
     Known checkpoints are left out: `make_lineage` has compared their hashes.
     """
-    from pvtt_flow.models.sam2.official import check_predictor
+    from pvtt_flow.models.sam2.try_tracker import try_tracker
 
     known, folder = checkpoints.known(), config.run.models
     if config.detector.weights not in known:
         try_detector(detector_weights(config.detector, folder, open_binary), config.detector)
     if config.tracker.weights not in known or config.tracker.config is not None:
         weights = tracker_weights(config.tracker, folder, open_binary)
-        check_predictor(weights, tracker_config(config.tracker))
+        try_tracker(weights, tracker_config(config.tracker))
 
 
 def check_class_filter(config: RunConfig) -> None:

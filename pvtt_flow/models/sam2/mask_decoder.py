@@ -39,7 +39,8 @@ class MaskDecoder:
         """Decode objects without prompts from memory-conditioned tokens (b, T, C)."""
         sparse = self._no_points.expand(len(tokens), -1, -1)
         dense = self._no_mask(len(tokens))
-        return self._decode(tokens, high_res_features, sparse, dense, num_points=0)
+        multimask = self._has_candidates(0, is_tracked=True)
+        return self._decode(tokens, high_res_features, sparse, dense, multimask=multimask)
 
     def decode_points(
         self,
@@ -60,7 +61,9 @@ class MaskDecoder:
             mask = previous_logits[:, None].clamp(-_PREVIOUS_LOGIT_LIMIT, _PREVIOUS_LOGIT_LIMIT)
             dense = self._predictor.sam_prompt_encoder.mask_downscaling(mask)
         sparse = self._embed_points(points, labels)
-        return self._decode(tokens, high_res_features, sparse, dense, num_points=points.shape[1])
+        is_tracked = previous_logits is not None
+        multimask = self._has_candidates(points.shape[1], is_tracked=is_tracked)
+        return self._decode(tokens, high_res_features, sparse, dense, multimask=multimask)
 
     def use_masks_as_output(
         self, tokens: Tensor, high_res_features: Sequence[Tensor], masks: Tensor
@@ -72,8 +75,7 @@ class MaskDecoder:
         sparse = self._no_points.expand(len(masks), -1, -1)
         prompt = self._predictor.mask_downsample(masks)
         dense = self._predictor.sam_prompt_encoder.mask_downscaling(prompt)
-        # With 2 points the decoder returns a single mask instead of several candidates.
-        decoded = self._decode(tokens, high_res_features, sparse, dense, num_points=2)
+        decoded = self._decode(tokens, high_res_features, sparse, dense, multimask=False)
         logits = functional.interpolate(
             masks * _MASK_SCALE + _MASK_BIAS,
             size=(self._grid_side * 4, self._grid_side * 4),
@@ -95,17 +97,17 @@ class MaskDecoder:
         high_res_features: Sequence[Tensor],
         sparse: Tensor,
         dense: Tensor,
-        num_points: int,
+        *,
+        multimask: bool,
     ) -> MaskPrediction:
         predictor = self._predictor
-        fewest, most = predictor.multimask_min_pt_num, predictor.multimask_max_pt_num
         masks, ious, sam_tokens, object_score = predictor.sam_mask_decoder(
             image_embeddings=tokens.transpose(1, 2).unflatten(2, (self._grid_side,) * 2),
             # Not cached at construction: under autocast its values differ, also officially.
             image_pe=predictor.sam_prompt_encoder.get_dense_pe(),
             sparse_prompt_embeddings=sparse,
             dense_prompt_embeddings=dense,
-            multimask_output=predictor.multimask_output_in_sam and fewest <= num_points <= most,
+            multimask_output=multimask,
             repeat_image=False,
             high_res_features=list(high_res_features),
         )
@@ -120,6 +122,13 @@ class MaskDecoder:
             predicted_iou=ious[rows, best].float(),
             object_pointer=self._pointer_or_absent(predictor.obj_ptr_proj(sam_token), present),
         )
+
+    def _has_candidates(self, num_points: int, *, is_tracked: bool) -> bool:
+        """Return whether the best of several masks is taken (sam2_base.py, `_use_multimask`)."""
+        predictor = self._predictor
+        fewest, most = predictor.multimask_min_pt_num, predictor.multimask_max_pt_num
+        wanted = predictor.multimask_output_in_sam and fewest <= num_points <= most
+        return bool(wanted and (predictor.multimask_output_for_tracking or not is_tracked))
 
     def _pointer_or_absent(self, pointer: Tensor, present: Tensor) -> Tensor:
         """Return pointers (b, C), or the embedding of "no object" where `present` (b, 1) is 0."""

@@ -70,34 +70,37 @@ class _Layer:
         self._linear2 = PackedLinear(official.linear2.weight, official.linear2.bias)
         side = math.isqrt(num_tokens)
         device = self_attn.q_proj.weight.device
-        self._freqs_cis: Tensor = self_attn.compute_cis(end_x=side, end_y=side).to(device)
+        self._self_freqs: Tensor = self_attn.compute_cis(end_x=side, end_y=side).to(device)
+        self._cross_freqs: Tensor = cross_attn.compute_cis(end_x=side, end_y=side).to(device)
 
     def self_attention(self, tokens: Tensor) -> Tensor:
         q, k, v = self._self_qkv(self._norms[0](tokens)).chunk(3, dim=-1)
-        attended = _attend(self._apply_rotary(q), self._apply_rotary(k), v, None)
-        return tokens + self._self_out(attended)
+        q, k = _apply_rotary(q, self._self_freqs), _apply_rotary(k, self._self_freqs)
+        return tokens + self._self_out(_attend(q, k, v, None))
 
     def cross_attention_queries(self, tokens: Tensor) -> Tensor:
-        return self._apply_rotary(self._cross_query(self._norms[1](tokens)))
+        return _apply_rotary(self._cross_query(self._norms[1](tokens)), self._cross_freqs)
 
     def cross_attention(self, tokens: Tensor, queries: Tensor, context: MemoryContext) -> Tensor:
-        keys = self._apply_rotary(self._cross_key(context.keys), context.num_rotated)
+        keys = self._cross_key(context.keys)
+        keys = _apply_rotary(keys, self._cross_freqs, context.num_rotated)
         return tokens + self._cross_out(_attend(queries, keys, context.values, context.bias))
 
     def mlp(self, tokens: Tensor) -> Tensor:
         return tokens + self._linear2(self._linear1(self._norms[2](tokens)))
 
-    def _apply_rotary(self, x: Tensor, num_rotated: int | None = None) -> Tensor:
-        """Rotate channel pairs (2i, 2i + 1) of (b, n, C) by the grid position of their token.
 
-        The first `num_rotated` of the n tokens (all when None) lie on the grid, T after T (sam2's
-        modeling/position_encoding.py, `apply_rotary_enc`). Overwrites a float32 `x`: keys are the
-        largest tensors here, and each pass over them takes time.
-        """
-        rotated = x.float()
-        grid = rotated[:, :num_rotated].unflatten(1, (-1, len(self._freqs_cis)))
-        torch.view_as_complex(grid.unflatten(-1, (-1, 2))).mul_(self._freqs_cis)
-        return rotated.to(x.dtype)
+def _apply_rotary(x: Tensor, freqs_cis: Tensor, num_rotated: int | None = None) -> Tensor:
+    """Rotate channel pairs (2i, 2i + 1) of (b, n, C) by the grid position of their token.
+
+    The first `num_rotated` of the n tokens (all when None) lie on the grid, T after T (sam2's
+    modeling/position_encoding.py, `apply_rotary_enc`). `freqs_cis` is complex64 (T, C / 2).
+    Overwrites a float32 `x`: keys are the largest tensors here, and each pass over them takes time.
+    """
+    rotated = x.float()
+    grid = rotated[:, :num_rotated].unflatten(1, (-1, len(freqs_cis)))
+    torch.view_as_complex(grid.unflatten(-1, (-1, 2))).mul_(freqs_cis)
+    return rotated.to(x.dtype)
 
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
@@ -133,10 +136,20 @@ def _absorb_value(value: nn.Linear, out: nn.Linear) -> PackedLinear:
 
 def _check(layer: Any, self_attn: Any, cross_attn: Any) -> None:
     """Raise ConfigError unless the layer is one that `_Layer` computes."""
-    num_heads = self_attn.num_heads, cross_attn.num_heads
-    other_encodings = layer.pos_enc_at_attn or layer.pos_enc_at_cross_attn_queries
-    if num_heads != (1, 1) or other_encodings or not layer.pos_enc_at_cross_attn_keys:
+    attentions = self_attn, cross_attn
+    required = {
+        "rotary attention": all(hasattr(attention, "compute_cis") for attention in attentions),
+        "one head": all(attention.num_heads == 1 for attention in attentions),
+        "downsample_rate=1": all(a.internal_dim == a.embedding_dim for a in attentions),
+        "rope_k_repeat=True": getattr(cross_attn, "rope_k_repeat", False),
+        "activation=relu": layer.activation_str == "relu",
+        "position encodings on the keys alone": layer.pos_enc_at_cross_attn_keys
+        and not layer.pos_enc_at_attn
+        and not layer.pos_enc_at_cross_attn_queries,
+    }
+    missing = [name for name, is_met in required.items() if not is_met]
+    if missing:
         raise ConfigError(
-            f"$.tracker.config must be a SAM 2 whose memory attention has one head and position "
-            f"encodings on the keys alone, as all official ones have, got {num_heads} heads"
+            f"$.tracker.config must be a SAM 2 whose memory attention has {missing[0]}, as all "
+            "official ones have"
         )

@@ -9,6 +9,7 @@ Weights and results are those of the official implementation (facebookresearch/s
 """
 
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -29,7 +30,13 @@ from pvtt_flow.models.sam2.tensors import (
 )
 
 # Settings that all official SAM 2 and SAM 2.1 configs have and this implementation relies on.
+# Others are honored, or an architecture with them cannot run (`try_tracker`).
 _REQUIRED_SETTINGS = {
+    "backbone_stride": 16,
+    "image_encoder.scalp": 1,
+    "memory_attention.batch_first": True,
+    "non_overlap_masks": False,
+    "clear_non_cond_mem_around_input": False,
     "use_high_res_features_in_sam": True,
     "use_obj_ptrs_in_encoder": True,
     "only_obj_ptrs_in_the_past_for_eval": True,
@@ -41,6 +48,8 @@ _REQUIRED_SETTINGS = {
     "memory_temporal_stride_for_eval": 1,
     "max_cond_frames_in_attn": -1,
 }
+# Without a recent memory or pointer there would be nothing to track by.
+_LEAST_SETTINGS = {"num_maskmem": 2, "max_obj_ptrs_in_encoder": 2}
 
 
 class Sam2:
@@ -199,9 +208,15 @@ def _leave_uncompiled(function: BatchedFunction) -> BatchedFunction:
 
 def _check(predictor: Any) -> None:
     for name, required in _REQUIRED_SETTINGS.items():
-        value = getattr(predictor, name)
+        value = attrgetter(name)(predictor)
         if value != required:
             raise ConfigError(
                 f"$.tracker.config must be a SAM 2 with {name}={required}, as all official ones "
                 f"have, got {value}"
+            )
+    for name, least in _LEAST_SETTINGS.items():
+        value = getattr(predictor, name)
+        if value < least:
+            raise ConfigError(
+                f"$.tracker.config must be a SAM 2 with {name} of at least {least}, got {value}"
             )

@@ -24,11 +24,6 @@ def build_predictor(weights: Path | None, config: Path, device: torch.device) ->
     return predictor.float().to(device).eval()
 
 
-def check_predictor(weights: Path, config: Path) -> None:
-    """Raise ConfigError if the predictor cannot be built; see `build_predictor`."""
-    build_predictor(weights, config, torch.device("cpu"))
-
-
 def _instantiate(config: Path) -> Any:
     import sam2.sam2_video_predictor as official
     from hydra.utils import instantiate
@@ -42,7 +37,7 @@ def _instantiate(config: Path) -> Any:
     except Exception as error:
         raise ConfigError(
             f"$.tracker.config must be the architecture of a SAM 2 in YAML, got {config} "
-            f"({_reason(error)})"
+            f"({shortened(error)})"
         ) from error
 
 
@@ -77,7 +72,7 @@ def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> No
     except RuntimeError as error:
         raise ConfigError(
             f"$.tracker.config must be the architecture of {weights}, got {config}: "
-            f"{_reason(str(error).splitlines()[1])}"
+            f"{shortened(str(error).splitlines()[1])}"
         ) from error
 
 
@@ -98,7 +93,8 @@ def _state_dict(weights: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def _reason(text: object) -> str:
+def shortened(text: object) -> str:
+    """Return a reason on one line that can be read."""
     return textwrap.shorten(str(text), _MAX_REASON_CHARS, placeholder=" ...")
 
 

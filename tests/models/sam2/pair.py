@@ -82,5 +82,6 @@ def perturb(predictor: Any, presence: float = 3.0) -> Any:
         for name, parameter in predictor.memory_attention.named_parameters():
             if "cross_attn" in name and parameter.dim() > 1:
                 parameter.mul_(2)
-        predictor.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.add_(presence)
+        *_, last_bias = predictor.sam_mask_decoder.pred_obj_score_head.parameters()
+        last_bias.add_(presence)
     return predictor

@@ -8,7 +8,8 @@ import torch
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.checkpoints import embedded_file
 from pvtt_flow.models.factory import tracker_config
-from pvtt_flow.models.sam2.official import build_predictor, check_predictor
+from pvtt_flow.models.sam2.official import build_predictor
+from pvtt_flow.models.sam2.try_tracker import try_tracker
 from pvtt_flow.models.tracker import TrackerParams
 
 CPU = torch.device("cpu")
@@ -58,7 +59,7 @@ def test_a_file_that_is_no_sam2_checkpoint(tmp_path: Path, config: Path, content
     else:
         torch.save(content, path)
     with pytest.raises(ConfigError) as caught:
-        check_predictor(path, config)
+        try_tracker(path, config)
     rule = "$.tracker.weights must be a SAM 2 checkpoint with its state dict under `model`"
     assert str(caught.value).startswith(f"{rule}, got {path}")
 
@@ -68,7 +69,7 @@ def test_a_config_that_is_no_architecture(tmp_path: Path, random_weights: Path, 
     config = tmp_path / "mine.yaml"
     config.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        check_predictor(random_weights, config)
+        try_tracker(random_weights, config)
     message = str(caught.value)
     assert message.startswith("$.tracker.config must be the architecture of a SAM 2 in YAML, got ")
     assert "\n" not in message
@@ -78,6 +79,6 @@ def test_a_config_that_is_no_architecture(tmp_path: Path, random_weights: Path, 
 def test_weights_of_another_architecture_are_told_in_one_sentence(random_weights: Path) -> None:
     other = tracker_config(TrackerParams(weights="sam2.1_hiera_tiny"))
     with pytest.raises(ConfigError) as caught:
-        check_predictor(random_weights, other)
+        try_tracker(random_weights, other)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
