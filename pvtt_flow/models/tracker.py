@@ -21,7 +21,7 @@ class TrackerParams(Params):
 
     weights: str = "embedded_tracker"
     """`embedded_tracker`, another name that `pvtt-flow models list` shows, or the path or uri of a
-    SAM 2 state dict (`.pt`)."""
+    SAM 2 state dict (`.pt` or `.safetensors`)."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
     which can run code when it is loaded."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.sam2.state_dict import read_state_dict
 
 _MAX_REASON_CHARS = 200
 
@@ -68,29 +69,18 @@ def _architecture(config: Path) -> Any:
 
 def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> None:
     try:
-        predictor.load_state_dict(_state_dict(weights))
+        predictor.load_state_dict(read_state_dict(weights))
     except RuntimeError as error:
+        # The first line names the class alone.
+        _, _, reasons = str(error).partition("\n")
         raise ConfigError(
             f"$.tracker.config must be the architecture of {weights}, got {config}: "
-            f"{shortened(str(error).splitlines()[1])}"
+            f"{shortened(reasons or error)}"
         ) from error
 
 
 def _no_progress_bar(steps: Iterable[int], **_: object) -> Iterable[int]:
     return steps
-
-
-def _state_dict(weights: Path) -> dict[str, torch.Tensor]:
-    rule = "$.tracker.weights must be a SAM 2 checkpoint with its state dict under `model`"
-    try:
-        saved = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Torch raises errors of any class at a file that is damaged, or that is of another format.
-        raise ConfigError(f"{rule}, got {weights} ({type(error).__name__})") from error
-    state = saved.get("model") if isinstance(saved, dict) else None
-    if not isinstance(state, dict):
-        raise ConfigError(f"{rule}, got {weights}")
-    return state
 
 
 def shortened(text: object) -> str:

@@ -36,7 +36,7 @@ def test_a_config_may_only_name_classes_of_sam2(tmp_path: Path, random_weights: 
 def test_weights_of_another_format_are_refused(tmp_path: Path, config: Path) -> None:
     path = tmp_path / "other.pt"
     torch.save({"weights": 1}, path)
-    with pytest.raises(ConfigError, match="state dict under `model`"):
+    with pytest.raises(ConfigError, match="a state dict or one under `model`"):
         build_predictor(path, config, CPU)
 
 
@@ -60,7 +60,7 @@ def test_a_file_that_is_no_sam2_checkpoint(tmp_path: Path, config: Path, content
         torch.save(content, path)
     with pytest.raises(ConfigError) as caught:
         try_tracker(path, config)
-    rule = "$.tracker.weights must be a SAM 2 checkpoint with its state dict under `model`"
+    rule = "$.tracker.weights must be a SAM 2 checkpoint, a state dict or one under `model`"
     assert str(caught.value).startswith(f"{rule}, got {path}")
 
 
