@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pycocotools import mask as coco
 
 from pvtt_flow.core import rle
 
@@ -14,6 +15,21 @@ def test_a_mask_survives_the_round_trip(mask: np.ndarray) -> None:
     counts = rle.encode(mask)
     assert (rle.decode(counts, *mask.shape) == mask).all()
     assert rle.fits(counts, *mask.shape)
+
+
+@given(masks)
+def test_it_decodes_as_coco_does(mask: np.ndarray) -> None:
+    counts = rle.encode(mask)
+    theirs = coco.decode({"size": list(mask.shape), "counts": counts.encode()})
+    ours = rle.decode(counts, *mask.shape)
+    assert ours.dtype == np.bool_
+    assert (ours == theirs).all()
+
+
+@pytest.mark.parametrize("counts", ["", "0", "T2", "nN"])
+def test_counts_of_another_size_are_refused(counts: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        rle.decode(counts, 8, 8)
 
 
 @given(masks)
