@@ -154,9 +154,14 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
 
 
 def _struct_decoder(cls: type) -> Callable[[Any], Any]:
-    hints = get_type_hints(cls)
+    hints = _hints_of(cls)
     decoders = [(f.name, _decoder(hints[f.name])) for f in _dataclass_fields(cls)]
     return lambda row: cls(**{name: decode(row[name]) for name, decode in decoders})
+
+
+@cache
+def _hints_of(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _same(value: Any) -> Any:

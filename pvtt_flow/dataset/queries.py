@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from pvtt_flow.dataset.arrow import Row, schema_of
 from pvtt_flow.dataset.damage import naming_damage
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.tables import BUCKET, bucket_of
@@ -89,16 +90,29 @@ def find_videos(
 
     At most `limit` of them, which then are not the first ones by uri.
     """
-    matches = both(ds.field("video_id") == part, where)
+    contains = pc.match_substring(ds.field("video_id"), part)
+    contains |= pc.match_substring(ds.field("uri"), part)
     with naming_damage(videos.get_fragments()):
-        if not videos.count_rows(filter=matches):
-            contains = pc.match_substring(ds.field("video_id"), part)
-            contains |= pc.match_substring(ds.field("uri"), part)
+        table = videos.to_table(filter=both(ds.field("video_id") == part, where))
+        if not table.num_rows:
             matches = both(contains, where)
-        table = (
-            videos.to_table(filter=matches) if limit is None else videos.head(limit, filter=matches)
-        )
+            table = (
+                videos.to_table(filter=matches)
+                if limit is None
+                else videos.head(limit, filter=matches)
+            )
     return sorted(rows_as(VideoRecord, table), key=lambda record: record.uri)
+
+
+def video_as(
+    cls: type[Row], videos: ds.Dataset, video_id: str, where: ds.Expression | None = None
+) -> Row | None:
+    """Return the video with an id as a dataclass that has some of its columns; None if none is."""
+    stored = set(videos.schema.names)  # fewer in a dataset of an older version
+    columns = [name for name in schema_of(cls).names if name in stored]
+    with naming_damage(videos.get_fragments()):
+        table = videos.to_table(columns, filter=both(ds.field("video_id") == video_id, where))
+    return next(iter(rows_as(cls, table)), None)
 
 
 def list_failed_or_gone_videos(
@@ -125,4 +139,6 @@ def masklets_of(
 
 def _is_one_of(column: str, texts: Sequence[str]) -> ds.Expression:
     """Return whether the column is one of the texts; typed, so that it also works for no texts."""
+    if len(texts) == 1:  # a scan of 48 files takes a third longer for a set of one
+        return ds.field(column) == texts[0]
     return ds.field(column).isin(pa.array(texts, pa.string()))

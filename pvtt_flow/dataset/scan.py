@@ -5,7 +5,7 @@ can be pickled to processes that have neither the log nor delta-rs.
 """
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import reduce
 from typing import Any
 
@@ -18,29 +18,35 @@ from pvtt_flow.dataset.stats import HIGH, LOW, NULLS
 from pvtt_flow.storage.arrow_files import arrow_filesystem
 
 
-def scan(table: DeltaTable, root: str) -> ds.FileSystemDataset:
-    """Return the rows of a table's version; reads only the log, rows are read on demand."""
+def scan(
+    table: DeltaTable, root: str, bounded: Collection[str] | None = None
+) -> ds.FileSystemDataset:
+    """Return the rows of a table's version; reads only the log, rows are read on demand.
+
+    Filters skip files by the columns `bounded` alone, by default by all. Each filter looks at all
+    bounds of all files, so few of them make small reads faster.
+    """
     files, folder = arrow_filesystem(root)
     # Column chunks that lie together are fetched together.
     options = ds.ParquetFragmentScanOptions(pre_buffer=True, page_checksum_verification=True)
     form = ds.ParquetFileFormat(default_fragment_scan_options=options)
     fragments = [
-        form.make_fragment(f"{folder}/{file['path']}", files, _known(file))
+        form.make_fragment(f"{folder}/{file['path']}", files, _known(file, bounded))
         for file in files_of(table).to_pylist()
     ]
     schema = pa.schema(table.schema().to_arrow())
     return ds.FileSystemDataset(fragments, schema, form, files)
 
 
-def _known(file: Mapping[str, Any]) -> ds.Expression:
+def _known(file: Mapping[str, Any], bounded: Collection[str] | None) -> ds.Expression:
     """Return an expression that holds for all rows of a file, by its statistics in the log."""
     everything = ds.scalar(value=True)
-    return reduce(operator.and_, _facts(file), everything)
+    return reduce(operator.and_, _facts(file, bounded), everything)
 
 
-def _facts(file: Mapping[str, Any]) -> Iterator[ds.Expression]:
+def _facts(file: Mapping[str, Any], bounded: Collection[str] | None) -> Iterator[ds.Expression]:
     for key, value in file.items():
-        if value is None:
+        if value is None or not (bounded is None or key.partition(".")[2] in bounded):
             continue
         if key.startswith(PARTITION):
             yield _column(key, PARTITION) == value

@@ -1,5 +1,6 @@
 """Snapshot: both tables of a dataset at versions that belong together."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow.dataset as ds
@@ -28,13 +29,13 @@ class Snapshot:
         """Return the log of `videos` or `masklets`."""
         return self.videos if name == VIDEOS else self.masklets
 
-    def scan_videos(self) -> ds.FileSystemDataset:
-        """Return the rows of `videos`, one for each input."""
-        return scan(self.videos, f"{self.uri}/{VIDEOS}")
+    def scan_videos(self, bounded: Collection[str] | None = None) -> ds.FileSystemDataset:
+        """Return the rows of `videos`, one for each input; `bounded` is that of `scan`."""
+        return scan(self.videos, f"{self.uri}/{VIDEOS}", bounded)
 
-    def scan_masklets(self) -> ds.FileSystemDataset:
-        """Return the rows of `masklets`."""
-        return scan(self.masklets, f"{self.uri}/{MASKLETS}")
+    def scan_masklets(self, bounded: Collection[str] | None = None) -> ds.FileSystemDataset:
+        """Return the rows of `masklets`; `bounded` is that of `scan`."""
+        return scan(self.masklets, f"{self.uri}/{MASKLETS}", bounded)
 
     def num_files(self) -> int:
         """Count the files of both tables."""

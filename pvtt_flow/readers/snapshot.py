@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow.dataset as ds
 
 from pvtt_flow.dataset import queries
+from pvtt_flow.dataset.arrow import Row
 from pvtt_flow.dataset.snapshot import Snapshot
-from pvtt_flow.dataset.tables import MASKLETS, VIDEOS
+from pvtt_flow.dataset.tables import BUCKET, MASKLETS, VIDEOS
 from pvtt_flow.types import Masklet, VideoRecord
 
 if TYPE_CHECKING:
@@ -44,7 +45,13 @@ class DatasetSnapshot:
         self.uri = snapshot.uri
         self.version = snapshot.version
         self._scans = {VIDEOS: snapshot.scan_videos(), MASKLETS: snapshot.scan_masklets()}
-        self._there = None if include_gone else queries.is_there(self._scans[VIDEOS])
+        by_id = "video_id", BUCKET, queries.GONE_AT
+        self._by_id = {
+            VIDEOS: snapshot.scan_videos(by_id),
+            MASKLETS: snapshot.scan_masklets(by_id),
+        }
+        """The same, to look up the rows of a few videos."""
+        self._there = None if include_gone else queries.is_there(self._by_id[VIDEOS])
         """Condition for rows of both tables whose videos are not left out; None if no video is."""
         if videos_where is not None:
             where = queries.both(videos_where, self._there)
@@ -71,7 +78,14 @@ class DatasetSnapshot:
 
     def find_videos(self, text: str, *, limit: int | None = None) -> list[VideoRecord]:
         """Return the video with id `text`, else the videos whose id or uri contains it, by uri."""
-        return queries.find_videos(self._scans[VIDEOS], text, limit=limit, where=self._there)
+        return queries.find_videos(self._by_id[VIDEOS], text, limit=limit, where=self._there)
+
+    def video_as(self, cls: type[Row], video_id: str) -> Row | None:
+        """Return a video as a dataclass that has some fields of `VideoRecord`; None if none is.
+
+        Reads only those columns.
+        """
+        return queries.video_as(cls, self._by_id[VIDEOS], video_id, self._there)
 
     def masklets_of(self, *video_ids: str, shot_id: str | None = None) -> list[Masklet]:
         """Return the masklets of some videos, or of one shot, by id.
@@ -80,7 +94,7 @@ class DatasetSnapshot:
         """
         of_shot = None if shot_id is None else ds.field("shot_id") == shot_id
         where = queries.both(of_shot, self._there)
-        return queries.masklets_of(self._scans[MASKLETS], video_ids, where)
+        return queries.masklets_of(self._by_id[MASKLETS], video_ids, where)
 
     def duckdb(self) -> "DuckDBPyConnection":
         """Return a new in-memory DuckDB connection with the views `videos` and `masklets`."""

@@ -12,6 +12,7 @@ import pytest
 from pvtt_flow import open_dataset
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.delta import open_table
+from pvtt_flow.dataset.scan import scan
 from tests.dataset.dataset_rows import masklet, measurements, video_record
 from tests.dataset.datasets import new_dataset, publish
 
@@ -53,6 +54,14 @@ def test_files_that_cannot_match_are_not_opened(
     assert len(candidates) == len(opened)
     found = rows.to_table(columns=["video_id"], filter=where)["video_id"].to_pylist()
     assert sorted(found) == opened
+
+
+def test_a_scan_skips_files_by_the_columns_it_is_told(dataset: Dataset) -> None:
+    rows = scan(open_table(dataset.uri, "masklets"), f"{dataset.uri}/masklets", ["video_id"])
+    (file,) = rows.get_fragments(filter=ds.field("video_id") == "bad")
+    assert file.to_table(columns=["video_id"])["video_id"].to_pylist() == ["bad"]
+    assert len(list(rows.get_fragments(filter=PRESENCE > 0.5))) == 2
+    assert rows.to_table(filter=PRESENCE > 0.5)["video_id"].to_pylist() == ["good"]
 
 
 def test_a_filter_finds_all_matching_rows(tmp_path: Path) -> None:

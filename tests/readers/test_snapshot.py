@@ -16,6 +16,7 @@ from pvtt_flow.core.fitness_rows import FitnessRows
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.errors import PreflightError
+from pvtt_flow.types import VideoRecord
 from tests.dataset.dataset_rows import masklet, measurements
 from tests.dataset.datasets import publish
 
@@ -85,6 +86,7 @@ def test_gone_videos_are_left_out(dataset: Dataset) -> None:
         assert view.masklets().to_table(filter=GOOD).num_rows == 0
         assert [record.video_id for record in view.list_videos()] == ["b", "c"]
         assert view.find_videos("a") == []
+        assert view.video_as(VideoRecord, "a") is None
         assert [m.video_id for m in view.masklets_of("a", "b")] == ["b"]
         assert view.clips(3).index.rows["video_id"].to_pylist() == ["b"]
         assert len(view.clips(3, where=GOOD)) == 0
@@ -93,7 +95,7 @@ def test_gone_videos_are_left_out(dataset: Dataset) -> None:
     for view in (before, open_dataset(dataset.uri, include_gone=True)):
         assert view.videos().count_rows() == view.masklets().count_rows() == 3
         assert len(view.clips(3, where=GOOD)) == 1
-        assert view.find_videos("a")[0].video_id == "a"
+        assert view.find_videos("a") == [view.video_as(VideoRecord, "a")]
     mark_gone(dataset.uri, gone=[], returned=["a"], at_ns=2, run_id="r3")
     assert len(open_dataset(dataset.uri).clips(3, where=GOOD)) == 1
 

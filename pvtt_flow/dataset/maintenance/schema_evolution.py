@@ -18,14 +18,17 @@ def conform(rows: pa.Table, cls: type) -> pa.Table:
 
     Other columns are dropped. Raises TypeError if a missing column has no default.
     """
-    if rows.schema.equals(schema_of(cls)):
+    schema = schema_of(cls)
+    if set(schema.names) < set(rows.column_names):
+        rows = rows.select(schema.names)
+    if rows.schema.equals(schema):
         return rows
     struct = rows.to_struct_array()
     if isinstance(struct, pa.ChunkedArray):
         struct = pa.concat_arrays(struct.chunks) if struct.num_chunks else pa.array([], struct.type)
     conformed = _struct(struct, cls)
     columns = [conformed.field(index) for index in range(conformed.type.num_fields)]
-    return pa.Table.from_arrays(columns, schema=schema_of(cls))
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def rows_as(cls: type[Row], table: pa.Table) -> list[Row]:

@@ -99,6 +99,7 @@ def test_an_older_dataset_is_read(dataset: Dataset) -> None:
     opened = open_dataset(dataset.uri)
     assert "gone_at_ns" not in opened.videos().schema.names
     assert opened.find_videos("a") == [video_record("a", input_uri="")]
+    assert opened.video_as(VideoRecord, "a") == video_record("a", input_uri="")
     assert opened.masklets_of("a") == [with_one_box(masklet("a"))]
     assert opened.duckdb().sql("SELECT count(*) FROM masklets WHERE frames[1].fragments = 1")
     assert opened.clips(3).index.rows["video_id"].to_pylist() == ["a"]
