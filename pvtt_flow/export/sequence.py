@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as List
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.export.selection import SequenceRef
 from pvtt_flow.readers.source_frames import check_same
 from pvtt_flow.storage.uris import redact_uri
-from pvtt_flow.types import Frame, Masklet, VideoRecord
+from pvtt_flow.types import Frame, Masklet
 from pvtt_flow.video.read import read_frames, read_frames_at_times
 from pvtt_flow.video.worker.decoder import IsolatedDecoder
 from pvtt_flow.video.worker.pool import SHARED_POOL
@@ -27,6 +27,22 @@ if TYPE_CHECKING:
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
 _HASH_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Columns of `videos` that exports need, as in `VideoRecord`."""
+
+    video_id: str
+    uri: str
+    etag: str
+    size_bytes: int
+    content_hash: str | None = None
+    width_px: int | None
+    height_px: int | None
+    fps_num: int | None
+    fps_den: int | None
+    attributes: dict[str, str] | None = None
 
 
 class Sequence:
@@ -39,7 +55,7 @@ class Sequence:
     def __init__(
         self,
         ref: SequenceRef,
-        video: VideoRecord,
+        video: Source,
         masklets: tuple[Masklet, ...],
         *,
         anonymous: bool = False,
@@ -152,10 +168,9 @@ class Sequence:
                 "over_limit",
                 f"a palette must have at most 255 objects, got {len(self.masklets)}",
             )
-        labels = np.zeros(self.size, np.uint8)
-        for number, masklet in enumerate(self.masklets, start=1):
-            if masklet.frames[position].rle is not None:
-                labels[self.mask(masklet, position)] = number
+        labels = self.mask(self.masklets[0], position).view(np.uint8)
+        for number, masklet in enumerate(self.masklets[1:], start=2):
+            np.copyto(labels, np.uint8(number), where=self.mask(masklet, position))
         return labels
 
     def facts(self) -> dict[str, object]:
@@ -206,7 +221,9 @@ def read_sequence(
     dataset: "DatasetSnapshot", ref: SequenceRef, *, anonymous: bool = False
 ) -> Sequence:
     """Read the rows of a sequence; `anonymous` reads its video without credentials."""
-    (video,) = dataset.find_videos(ref.video_id, limit=1)
+    video = dataset.video_as(Source, ref.video_id)
+    if video is None:
+        raise ValueError(f"the dataset must have the selected video {ref.video_id}, got none")
     wanted = set(ref.masklet_ids)
     rows = dataset.masklets_of(ref.video_id, shot_id=ref.shot_id) if wanted else []
     masklets = sorted(

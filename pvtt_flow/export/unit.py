@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +45,7 @@ class UnitRecord:
     """Sequence, kind and message of each that could not be."""
     unfit: tuple[dict[str, str], ...]
     """Sequence, masklet and message of each that the format cannot use, and left out."""
-    files: tuple[dict[str, Any], ...]
-    """Path, size and SHA-256 of each file."""
+    files: tuple[StoredFile, ...]
 
     @property
     def num_sequences(self) -> int:
@@ -118,7 +117,7 @@ class UnitWriter:
                 written=tuple(written),
                 skipped=tuple(skipped),
                 unfit=tuple(unfit),
-                files=tuple(map(asdict, files)),
+                files=tuple(files),
             )
             self._record(record, staging / "record", unit)
         return record
@@ -141,5 +140,9 @@ class UnitWriter:
     def _record(self, record: UnitRecord, folder: Path, unit: Unit) -> None:
         path = folder / RECORDS / record_name(unit, whole=not record.skipped)
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(asdict(record)))
+        path.write_text(json.dumps(record, default=_fields))
         self._to.publish(folder)
+
+
+def _fields(row: UnitRecord | StoredFile) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in fields(row)}

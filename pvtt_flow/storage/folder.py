@@ -4,6 +4,7 @@ A file appears under its name when it is complete: on a disk by a rename, in a b
 """
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe
 from pvtt_flow.storage.uris import local_path
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,16 @@ class OutputFolder:
 
     def publish(self, staging: Path) -> list[StoredFile]:
         """Move all files of a local folder to the same paths here; raises StoreError."""
-        paths = sorted(path for path in staging.rglob("*") if path.is_file())
-        return [self._publish(path, path.relative_to(staging).as_posix()) for path in paths]
+        root = local_path(self.uri)
+        stored: list[StoredFile] = []
+        for source, _, names in os.walk(staging):
+            home = Path(source).relative_to(staging)
+            if names and root is not None:
+                with self._explained(self.place(home.as_posix())):
+                    (root / home).mkdir(parents=True, exist_ok=True)
+            prefix = "" if source == str(staging) else f"{home.as_posix()}/"
+            stored += (self._publish(f"{source}/{name}", prefix + name, root) for name in names)
+        return sorted(stored, key=lambda file: file.path.split("/"))
 
     def is_empty(self) -> bool:
         """Return whether there is nothing in the folder; raises StoreError."""
@@ -88,16 +97,15 @@ class OutputFolder:
         with self._explained(self.place(path)), suppress(FileNotFoundError):
             with_retries(lambda: files.rm(place, recursive=True))
 
-    def _publish(self, source: Path, path: str) -> StoredFile:
-        stored = StoredFile(path, source.stat().st_size, sha256_of(source))
-        target = local_path(self.place(path))
+    def _publish(self, source: str, path: str, root: Path | None) -> StoredFile:
+        # Plain text: for small files, to build `Path`s takes as long as to read and move them.
+        stored = StoredFile(path, *_describe(source))
         with self._explained(self.place(path)):
-            if target is not None:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source.replace(target)
+            if root is not None:
+                os.replace(source, f"{root}/{path}")  # noqa: PTH105
             else:
                 files, place = filesystem(self.place(path))
-                with_retries(lambda: files.put_file(str(source), place))
+                with_retries(lambda: files.put_file(source, place))
         return stored
 
     @contextmanager
@@ -112,8 +120,18 @@ class OutputFolder:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a local file in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
+    return _describe(path)[1]
+
+
+def _describe(path: Path | str) -> tuple[int, str]:
+    """Return the size of a local file in bytes, and its SHA-256 in hex."""
+    digest, size_bytes = hashlib.sha256(), 0
+    # Python's file objects take as long again for a small file.
+    file = os.open(path, os.O_RDONLY)
+    try:
+        while chunk := os.read(file, _CHUNK_BYTES):
             digest.update(chunk)
-    return digest.hexdigest()
+            size_bytes += len(chunk)
+    finally:
+        os.close(file)
+    return size_bytes, digest.hexdigest()

@@ -6,9 +6,9 @@ import pytest
 
 from pvtt_flow.core.timeline import SamplingParams, sample
 from pvtt_flow.export.selection import SequenceRef
-from pvtt_flow.export.sequence import Sequence
+from pvtt_flow.export.sequence import Sequence, Source
 from pvtt_flow.types import MaskletFrame
-from tests.dataset.dataset_rows import masklet, video_record
+from tests.dataset.dataset_rows import masklet
 
 NTSC = Fraction(30000, 1001)
 
@@ -30,7 +30,16 @@ def sequence_at(pts_ns: list[int], header: Fraction = Fraction(25)) -> Sequence:
     ref = SequenceRef(
         name="a", video_id="a", shot_id="a/s0000@0", masklet_ids=("a/s0000@0/o000",), split=None
     )
-    video = video_record("a", fps_num=header.numerator, fps_den=header.denominator)
+    video = Source(
+        video_id="a",
+        uri="a.mp4",
+        etag="1",
+        size_bytes=1,
+        width_px=64,
+        height_px=48,
+        fps_num=header.numerator,
+        fps_den=header.denominator,
+    )
     return Sequence(ref, video, (masklet("a", frames=frames),))
 
 

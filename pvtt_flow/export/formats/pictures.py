@@ -1,5 +1,6 @@
 """Picture files."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -30,9 +31,20 @@ def write_jpegs(folder: Path, sequence: Sequence, quality: int) -> None:
         write_jpeg(folder / f"{position:05d}.jpg", frame.rgb, quality)
 
 
+def write_file(path: Path, data: bytes) -> None:
+    """Write a small file; Python's file objects take as long again for it."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
+
+
 def _write(path: Path, encoded: tuple[bool, NDArray[np.uint8]]) -> None:
     # `cv2.imwrite` would not say why it failed.
     is_encoded, data = encoded
     if not is_encoded:
         raise ValueError(f"OpenCV must encode {path.name}, but it does not")
-    path.write_bytes(data.tobytes())
+    write_file(path, data.tobytes())

@@ -40,8 +40,8 @@ class Sav(Format):
             masks = folder / f"Annotations_6fps/{sequence.name}/{masklet.object_id:03d}"
             masks.mkdir(parents=True)
             for position in range(len(sequence.times)):
-                labels = sequence.mask(masklet, position).astype(np.uint8)
-                write_palette_png(masks / f"{position:05d}.png", labels)
+                labels = sequence.mask(masklet, position).view(np.uint8)
+                write_palette_png(masks / f"{position:05d}.png", labels, num_objects=1)
         if self.options.pictures:
             pictures = folder / "JPEGImages_24fps" / sequence.name
             write_jpegs(pictures, sequence, self.options.jpeg_quality)

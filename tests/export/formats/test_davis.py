@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from pvtt_flow.export import export
-from pvtt_flow.export.formats.davis import davis_palette
+from pvtt_flow.export.formats.davis import davis_palette, write_palette_png
 from tests.readers.sample_dataset import NUM_FRAMES, STRIDE, Processed, mask_of
 from tests.video.clip_maker import number_of
 
@@ -35,6 +39,31 @@ def test_masks_and_pictures(dataset: Processed, tmp_path: Path, name: str, resol
             assert number_of(np.array(Image.open(picture))) == frame
     sets = "ImageSets/2017" if resolution else "ImageSets"
     assert (tmp_path / "to" / sets / "train.txt").read_text().split() == ["a", "b"]
+
+
+@given(data=st.data(), num_objects=st.sampled_from([1, 2, 255]), columns_first=st.booleans())
+def test_a_png_has_the_labels_and_colors(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    num_objects: int,
+    *,
+    columns_first: bool,
+) -> None:
+    """For PIL and OpenCV, in every width, and in both orders in memory."""
+    size = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20)))
+    labels = data.draw(arrays(np.uint8, size, elements=st.integers(0, num_objects)))
+    path = tmp_path_factory.getbasetemp() / "labels.png"
+    write_palette_png(path, np.asfortranarray(labels) if columns_first else labels, num_objects)
+    with Image.open(path) as image:
+        assert image.mode == "P"
+        assert np.array_equal(np.array(image), labels)
+        colors = bytes(image.getpalette() or ())
+    assert davis_palette().startswith(colors)
+    assert len(colors) == (3 * 2 if num_objects == 1 else 3 * 256)
+    bgr = cv2.imread(str(path))
+    assert bgr is not None
+    palette = np.frombuffer(davis_palette(), np.uint8).reshape(256, 3)
+    assert np.array_equal(bgr[..., ::-1], palette[labels])
 
 
 def test_palette() -> None:
