@@ -46,8 +46,8 @@ class TrackerParams(Params):
     """Precision of the model; `auto`: bfloat16 autocast on CUDA, as in SAM 2's examples, and
     float32 on CPU."""
     compile_steps: bool | None = None
-    """Compile the tracking step and replay it as a CUDA graph: starting an actor takes minutes
-    longer, each step is faster; null: only on CUDA."""
+    """Compile the model before the first frame and replay its steps as CUDA graphs: the first start
+    on a machine takes minutes longer, each step is faster; null: only on CUDA."""
 
 
 ReadFrames = Callable[[int, int | None], Iterator[Frame]]

@@ -127,7 +127,7 @@ def _products(bench: Bench) -> Saving:
     return _saving(
         "attention by oneDNN: one layer's",
         batched,
-        lambda: memory_attention._attend(queries, keys, values, None),
+        lambda: memory_attention._attend_by_object(queries, keys, values, None),
     )
 
 
@@ -142,9 +142,9 @@ def _absorbed(bench: Bench) -> Saving:
     context = bench.context
 
     def projected() -> Tensor:
-        keys = ours._apply_rotary(ours._cross_key(context.keys), context.num_rotated)
+        keys = _rotated(ours, ours._cross_key(context.keys), context.num_rotated)
         read: Tensor = tokens + out(
-            memory_attention._attend(queries, keys, value(context.values), None)
+            memory_attention._attend_by_object(queries, keys, value(context.values), None)
         )
         return read
 
@@ -158,13 +158,12 @@ def _absorbed(bench: Bench) -> Saving:
 def _rotary(bench: Bench) -> Saving:
     """Not in the engine: one layer's keys rotated in real numbers, pairs lying in two halves."""
     ours, _ = bench.layer()
-    num_rotated, turns = bench.context.num_rotated, ours._freqs_cis
+    num_rotated, turns = bench.context.num_rotated, ours._cross_freqs
     keys = ours._cross_key(bench.context.keys)
     cos, sin = turns.real.contiguous(), turns.imag.contiguous()
 
     def complex_numbers() -> Tensor:
-        turned: Tensor = ours._apply_rotary(keys, num_rotated)
-        return turned
+        return _rotated(ours, keys, num_rotated)
 
     def real_numbers() -> Tensor:
         turned = torch.empty_like(keys)
@@ -180,20 +179,24 @@ def _rotary(bench: Bench) -> Saving:
     )
 
 
+def _rotated(layer: Any, keys: Tensor, num_rotated: int) -> Tensor:
+    return memory_attention._apply_rotary(keys, layer._cross_freqs, num_rotated)
+
+
 def _keys(bench: Bench) -> Saving:
     """Not in the engine: one layer's read if its keys were cached, against making them."""
     ours, _ = bench.layer()
     context = bench.context
     tokens = torch.randn(NUM_OBJECTS, bench.sam2.grid_side**2, bench.sam2.hidden_dim)
     queries = ours.cross_attention_queries(tokens)
-    base = ours._apply_rotary(ours._cross_key(context.keys), context.num_rotated)
+    base = _rotated(ours, ours._cross_key(context.keys), context.num_rotated)
     aged = torch.zeros_like(base)
 
     def cached() -> Tensor:
         # A cached key still needs the term of its age, which changes on every frame.
         keys = base + aged
         read: Tensor = tokens + ours._cross_out(
-            memory_attention._attend(queries, keys, context.values, None)
+            memory_attention._attend_by_object(queries, keys, context.values, None)
         )
         return read
 

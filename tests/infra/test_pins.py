@@ -48,6 +48,18 @@ def test_the_pods_run_the_tagged_image_as_its_user() -> None:
         assert tags[ray_container(group)["image"]] == __version__
 
 
+def test_the_workers_keep_what_is_compiled() -> None:
+    (folder,) = re.findall(r"TORCHINDUCTOR_CACHE_DIR=(\S+)", DOCKERFILE)
+    workers = [group for name, group in groups(RAYJOB).items() if name != "head"]
+    assert workers
+    for group in workers:
+        mounts = {
+            mount["mountPath"]: mount["name"] for mount in ray_container(group)["volumeMounts"]
+        }
+        volumes = {volume["name"] for volume in group["template"]["spec"]["volumes"]}
+        assert mounts[folder] in volumes
+
+
 def test_the_entrypoint_runs_the_config_that_the_head_mounts() -> None:
     command, verb, config = shlex.split(RAYJOB["spec"]["entrypoint"])
     assert command in PROJECT["scripts"]

@@ -1,66 +1,126 @@
-"""Batched functions, compiled for a small number of batch sizes.
+"""Functions of the model, compiled once for all batch sizes, before the first frame.
 
-A compiled kernel and a CUDA graph are made for one shape. Batches are padded to the next power of
-two by repeating their last item, so that few shapes serve all sizes.
+Dimensions that change from call to call (objects, images, memory tokens) are dynamic, so a function
+has two graphs: one for a batch of one, since the compiler gives dimensions of size 1 code of their
+own, and one for all others. `warm_up` compiles both; then the compiler is sealed: nothing is
+compiled in the middle of a run. A call that would need another graph runs uncompiled, with a
+warning, and is counted.
+
+On CUDA each batch size is replayed as a graph of its own; batches are padded to one of a few sizes.
 """
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-BatchedFunction = Callable[..., tuple[Tensor, ...]]
+BatchedFunction: TypeAlias = Callable[..., tuple[Tensor, ...]]
 """Takes and returns tensors whose first dimension is the batch."""
 
 
-def compile_batched(function: BatchedFunction, device: torch.device) -> BatchedFunction:
-    """Compile `function`; on CUDA it is replayed as a graph.
+class Compiler:
+    """Compiles the functions of one model, and counts."""
 
-    Arguments that are not tensors are constants to the compiler. The first call with a new (padded)
-    batch size takes a minute or more. Where compilation fails, a warning is issued once and
-    `function` runs uncompiled.
+    def __init__(self, device: torch.device, backend: str = "inductor") -> None:
+        """Compile with a backend of Dynamo; tests take quicker ones than `inductor`."""
+        self.num_graphs = 0
+        """Graphs that were compiled."""
+        self.num_uncompiled_calls = 0
+        """Calls that ran uncompiled."""
+        self._uses_cuda_graphs = device.type == "cuda"
+        self._backend = backend
+        self._is_sealed = False
+
+    def seal(self) -> None:
+        """Compile nothing from now on."""
+        self._is_sealed = True
+
+    def sizes(self, largest: int) -> list[int]:
+        """Return the batch sizes to prepare, ascending, so that all up to `largest` are."""
+        if not self._uses_cuda_graphs:
+            return [1, 2]
+        return sorted({padded_size(size) for size in range(1, largest + 1)})
+
+    def compile(
+        self, function: BatchedFunction, dynamic_dims: Sequence[tuple[int, ...]] = ()
+    ) -> BatchedFunction:
+        """Return the compiled function of tensors.
+
+        `dynamic_dims` has the dynamic dimensions of each argument besides the first one.
+        """
+        compiled = torch.compile(function, backend=self._compile_graph, fullgraph=True)
+        failed: set[tuple[torch.Size, ...]] = set()
+
+        def run(*args: Tensor) -> tuple[Tensor, ...]:
+            shapes = tuple(arg.shape for arg in args)
+            if shapes in failed:
+                self.num_uncompiled_calls += 1
+                return function(*args)
+            size = len(args[0])
+            padded = [self._padded(arg) for arg in args]
+            if not self._is_sealed:
+                _mark_dynamic(padded, dynamic_dims)
+            try:
+                if self._uses_cuda_graphs:
+                    torch.compiler.cudagraph_mark_step_begin()
+                outputs: tuple[Tensor, ...] = compiled(*padded)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 (compilers fail in many ways; slow is better)
+                failed.add(shapes)
+                self.num_uncompiled_calls += 1
+                _warn(function, error)
+                return function(*args)
+            # The graph's next replay overwrites its outputs.
+            return tuple(o[:size].clone() if self._uses_cuda_graphs else o[:size] for o in outputs)
+
+        return run
+
+    def _compile_graph(self, graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        """Compile a graph that Dynamo has traced."""
+        if self._is_sealed:
+            raise RuntimeError("its shapes were not prepared before the first frame")
+        self.num_graphs += 1
+        if self._backend != "inductor":
+            return torch._dynamo.lookup_backend(self._backend)(graph, inputs)
+        from torch._inductor.compile_fx import compile_fx
+
+        # What `mode="reduce-overhead"` sets.
+        patches = {"triton.cudagraphs": True} if self._uses_cuda_graphs else None
+        return compile_fx(graph, inputs, config_patches=patches)
+
+    def _padded(self, arg: Tensor) -> Tensor:
+        missing = padded_size(len(arg)) - len(arg) if self._uses_cuda_graphs else 0
+        if not missing:
+            return arg.contiguous()
+        return torch.cat([arg, arg[-1:].expand(missing, *arg.shape[1:])])
+
+
+def padded_size(size: int) -> int:
+    """Return the batch size that serves `size`: 1 to 8, 10, 12, 14, 16, 20 and so on.
+
+    Four sizes between two powers of two waste at most a quarter.
     """
-    uses_cuda_graphs = device.type == "cuda"
-    compiled = torch.compile(
-        function, dynamic=False, mode="reduce-overhead" if uses_cuda_graphs else None
+    step = max(1, (1 << (size - 1).bit_length()) // 8)
+    return -(-size // step) * step
+
+
+def _mark_dynamic(args: Sequence[Tensor], dynamic_dims: Sequence[tuple[int, ...]]) -> None:
+    """Tell Dynamo which dimensions change, before it traces."""
+    for number, arg in enumerate(args):
+        dims = dynamic_dims[number] if number < len(dynamic_dims) else ()
+        for dim in (*((0,) if len(arg) > 1 else ()), *dims):
+            torch._dynamo.mark_dynamic(arg, dim)
+
+
+def _warn(function: BatchedFunction, error: Exception) -> None:
+    # Dynamo wraps what a backend raises.
+    reason = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]
+    warnings.warn(
+        f"{getattr(function, '__name__', function)} runs uncompiled, which is slower; set "
+        f"tracker.compile_steps to false to compile nothing: {reason}",
+        RuntimeWarning,
+        stacklevel=3,
     )
-    can_compile = True
-
-    def run(*args: Any) -> tuple[Tensor, ...]:
-        nonlocal can_compile
-        if not can_compile:
-            return function(*args)
-        size = next(len(a) for a in args if isinstance(a, Tensor))
-        try:
-            if uses_cuda_graphs:
-                torch.compiler.cudagraph_mark_step_begin()
-            outputs = compiled(*(_pad_to_power_of_two(a, size) for a in args))
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 (compilers fail in many ways; slow is better)
-            can_compile = False
-            warnings.warn(
-                f"{function.__name__} could not be compiled and runs uncompiled, which is slower; "
-                f"set tracker.compile_steps to false to skip the attempt: {error}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            return function(*args)
-        # The graph's next replay overwrites its outputs.
-        return tuple(o[:size].clone() if uses_cuda_graphs else o[:size] for o in outputs)
-
-    return run
-
-
-def next_power_of_two(size: int) -> int:
-    """Return the smallest power of two that is at least `size`."""
-    return 1 << (size - 1).bit_length()
-
-
-def _pad_to_power_of_two(arg: Any, size: int) -> Any:
-    missing = next_power_of_two(size) - size
-    if not isinstance(arg, Tensor) or not missing:
-        return arg.contiguous() if isinstance(arg, Tensor) else arg
-    return torch.cat([arg, arg[-1:].expand(missing, *arg.shape[1:])])

@@ -30,9 +30,13 @@ from pvtt_flow.models.sam2.tensors import FrameTokens, MemoryContext
 class MemoryAttention:
     """Official memory attention weights, rearranged."""
 
-    def __init__(self, official: Any, position: Tensor) -> None:
-        """Take the official module and the position encoding (T, C) of a frame's tokens."""
-        self._layers = [_Layer(layer, len(position)) for layer in official.layers]
+    def __init__(self, official: Any, position: Tensor, *, fused: bool = False) -> None:
+        """Take the official module and the position encoding (T, C) of a frame's tokens.
+
+        `fused` computes attention of all objects in one kernel of torch, as on CUDA.
+        """
+        fused = fused or position.is_cuda
+        self._layers = [_Layer(layer, len(position), fused=fused) for layer in official.layers]
         self._norm = official.norm
         self._position = 0.1 * position if official.pos_enc_at_input else torch.zeros_like(position)
 
@@ -57,9 +61,10 @@ class MemoryAttention:
 class _Layer:
     """`MemoryAttentionLayer` with one head; each part includes its norm and residual."""
 
-    def __init__(self, official: Any, num_tokens: int) -> None:
+    def __init__(self, official: Any, num_tokens: int, *, fused: bool) -> None:
         self_attn, cross_attn = official.self_attn, official.cross_attn_image
         _check(official, self_attn, cross_attn)
+        self._attend = _attend_fused if fused else _attend_by_object
         self._norms = official.norm1, official.norm2, official.norm3
         self._self_qkv = _concatenate(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj)
         self._self_out = PackedLinear(self_attn.out_proj.weight, self_attn.out_proj.bias)
@@ -76,7 +81,7 @@ class _Layer:
     def self_attention(self, tokens: Tensor) -> Tensor:
         q, k, v = self._self_qkv(self._norms[0](tokens)).chunk(3, dim=-1)
         q, k = _apply_rotary(q, self._self_freqs), _apply_rotary(k, self._self_freqs)
-        return tokens + self._self_out(_attend(q, k, v, None))
+        return tokens + self._self_out(self._attend(q, k, v, None))
 
     def cross_attention_queries(self, tokens: Tensor) -> Tensor:
         return _apply_rotary(self._cross_query(self._norms[1](tokens)), self._cross_freqs)
@@ -84,7 +89,7 @@ class _Layer:
     def cross_attention(self, tokens: Tensor, queries: Tensor, context: MemoryContext) -> Tensor:
         keys = self._cross_key(context.keys)
         keys = _apply_rotary(keys, self._cross_freqs, context.num_rotated)
-        return tokens + self._cross_out(_attend(queries, keys, context.values, context.bias))
+        return tokens + self._cross_out(self._attend(queries, keys, context.values, context.bias))
 
     def mlp(self, tokens: Tensor) -> Tensor:
         return tokens + self._linear2(self._linear1(self._norms[2](tokens)))
@@ -103,17 +108,21 @@ def _apply_rotary(x: Tensor, freqs_cis: Tensor, num_rotated: int | None = None) 
     return rotated.to(x.dtype)
 
 
-def _attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
     """Compute softmax(Q Kᵀ / √C + bias) V with one head.
 
     Takes (b, T, C), (b, L, C), (b, L, V) and (b, 1, L) or None; returns (b, T, V).
     """
-    if queries.is_cuda:
-        mask = None if bias is None else bias[:, None].to(queries.dtype)
-        q, k, v = queries[:, None], keys[:, None], values[:, None].to(queries.dtype)
-        return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)[:, 0]
-    # Object by object: the scores of one object fit into a CPU's cache, and torch's fused kernel is
-    # far slower.
+    mask = None if bias is None else bias[:, None].to(queries.dtype)
+    q, k, v = queries[:, None], keys[:, None], values[:, None].to(queries.dtype)
+    return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)[:, 0]
+
+
+def _attend_by_object(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+    """Compute what `_attend_fused` does, object by object.
+
+    The scores of one object fit into a CPU's cache, where torch's fused kernel is far slower.
+    """
     scaled = (queries / math.sqrt(queries.shape[-1])).contiguous()
     # With rows that are not contiguous the products would be hundreds of times slower.
     keys, values = keys.contiguous(), values.contiguous()

@@ -230,7 +230,7 @@ class MemoryBank:
 
     def _num_read(self, exists: NDArray[np.bool_]) -> int:
         """Return how many leading entries to read to include each entry that exists (b, n)."""
-        if self._model.has_fixed_shapes:
+        if self._model.has_full_context:
             return exists.shape[1]
         return int(np.flatnonzero(exists.any(0))[-1]) + 1
 
@@ -248,11 +248,16 @@ class MemoryBank:
         pointer_tokens: int,
     ) -> Tensor | None:
         """Return the attention bias float32 (b, 1, L), or None where all entries exist."""
-        if has_memory.all() and has_pointer.all():
+        if has_memory.all() and has_pointer.all() and not self._model.has_full_context:
             return None
-        has_token = [has_memory.repeat(memory_tokens, 1), has_pointer.repeat(pointer_tokens, 1)]
-        bias = np.where(np.concatenate(has_token, 1), 0, -np.inf).astype(np.float32)
-        return self._to_device(bias)[:, None]
+        # A number for each entry is copied to the device, and not one for each token.
+        parts = [
+            self._to_device(np.where(exists, 0, -np.inf).astype(np.float32)).repeat_interleave(
+                tokens, 1
+            )
+            for exists, tokens in ((has_memory, memory_tokens), (has_pointer, pointer_tokens))
+        ]
+        return torch.cat(parts, 1)[:, None]
 
     def _gather(self, entries: Tensor, rows: NDArray[np.int64]) -> Tensor:
         """Return the given rows, as a view where they are the first ones in order."""

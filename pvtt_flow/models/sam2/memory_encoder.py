@@ -35,7 +35,8 @@ class MemoryEncoder:
         pixel_features: Tensor,
         logits: Tensor,
         object_score: Tensor,
-        is_conditioning: bool,  # noqa: FBT001 (the compiler's wrapper passes positions)
+        *,
+        is_conditioning: bool,
     ) -> Tensor:
         """Encode masks, float32 logits (b, 4h, 4w), on pixel features (b, C, h, w) as memories.
 

@@ -8,7 +8,6 @@ Weights and results are those of the official implementation (facebookresearch/s
 1.1.0; sam2/modeling/sam2_base.py, `SAM2Base`).
 """
 
-from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.models.sam2.compile import BatchedFunction, compile_batched
+from pvtt_flow.models.sam2.compile import BatchedFunction, Compiler
 from pvtt_flow.models.sam2.image_encoder import ImageEncoder
 from pvtt_flow.models.sam2.mask_decoder import MaskDecoder
 from pvtt_flow.models.sam2.memory_attention import MemoryAttention
@@ -52,18 +51,25 @@ _REQUIRED_SETTINGS = {
 _LEAST_SETTINGS = {"num_maskmem": 2, "max_obj_ptrs_in_encoder": 2}
 
 
+# Dynamic dimensions of the arguments of `_compute_track_step` besides the batch: memory tokens,
+# whose number depends on the number of conditioning frames.
+_TRACK_STEP_DIMS = ((), (), (1,), (1,), (1,), (2,))
+
+
 class Sam2:
     """SAM 2 with its weights on one device."""
 
-    def __init__(self, predictor: Any, *, compile_steps: bool = False) -> None:
+    def __init__(self, predictor: Any, compiler: Compiler | None = None) -> None:
         """Take over an official `SAM2VideoPredictor` with its weights; it is modified.
 
-        Raises ConfigError for a config that differs from the official ones where that matters.
+        With a compiler, `warm_up` must follow. Raises ConfigError for a config that differs from
+        the official ones where that matters.
         """
         _check(predictor)
-        pack_linears(predictor.image_encoder)
-        pack_linears(predictor.memory_encoder)
-        pack_linears(predictor.sam_mask_decoder)
+        if compiler is None:
+            pack_linears(predictor.image_encoder)
+            pack_linears(predictor.memory_encoder)
+            pack_linears(predictor.sam_mask_decoder)
         self.device: torch.device = predictor.device
         self.size_px: int = predictor.image_size
         self.grid_side: int = self.size_px // predictor.backbone_stride
@@ -72,8 +78,9 @@ class Sam2:
         self.num_memories: int = predictor.num_maskmem
         """`num_maskmem`, 7: temporal positions of 6 recent memories and of conditioning frames."""
         self.max_object_pointers: int = predictor.max_obj_ptrs_in_encoder
-        self.has_fixed_shapes = compile_steps
-        """True if a `MemoryContext` always has its full size, because its shape is compiled."""
+        self.compiler = compiler
+        self.has_full_context = compiler is not None
+        """True if a `MemoryContext` always has all entries and a bias, as CUDA graphs need it."""
         self.memory_encoder = MemoryEncoder(predictor, self.grid_side)
         self._no_memory_embedding: Tensor = predictor.no_mem_embed[0].detach()
         self._sam_mask_decoder = predictor.sam_mask_decoder
@@ -82,15 +89,19 @@ class Sam2:
         self._memory_attention = MemoryAttention(
             predictor.memory_attention,
             encode_grid_positions(position_encoding, self.hidden_dim, self.grid_side, predictor),
+            fused=compiler is not None,
         )
         self._mask_decoder = MaskDecoder(predictor, self.grid_side)
         mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         self._mean = torch.tensor(mean, device=self.device)[:, None, None]
         self._std = torch.tensor(std, device=self.device)[:, None, None]
-        wrap = partial(compile_batched, device=self.device) if compile_steps else _leave_uncompiled
-        self._encode_images = wrap(self._compute_image_features)
-        self._track_step = wrap(self._compute_track_step)
-        self._encode_memory = wrap(self._compute_memory)
+        self._encode_images = self._compute_image_features
+        self._compiled_track_step: BatchedFunction | None = None
+        self._encode_tracked_memory = self._compute_tracked_memory
+        if compiler is not None:
+            self._encode_images = compiler.compile(self._compute_image_features)
+            self._compiled_track_step = compiler.compile(self._compute_track_step, _TRACK_STEP_DIMS)
+            self._encode_tracked_memory = compiler.compile(self._compute_tracked_memory)
 
     def encode_images(self, images: Tensor) -> ImageFeatures:
         """Encode RGB images, uint8 (F, S, S, 3)."""
@@ -129,12 +140,16 @@ class Sam2:
         Takes the tokens and features of each object's own frame, b of each. Also returns the
         memory-conditioned tokens (b, T, C), which `apply_corrections` needs.
         """
-        *prediction, tokens = self._track_step(
+        if self._compiled_track_step is None:
+            tokens = self._memory_attention(frame_tokens, context)
+            return self._mask_decoder.decode_tracked(tokens, features.high_res_features), tokens
+        *prediction, tokens = self._compiled_track_step(
             frame_tokens.tokens,
             frame_tokens.queries,
-            context.keys,
+            # Apart, since a number is a constant to the compiler, and a size is not.
+            context.keys[:, : context.num_rotated],
+            context.keys[:, context.num_rotated :],
             context.values,
-            context.num_rotated,
             context.bias,
             *features.high_res_features,
         )
@@ -163,9 +178,10 @@ class Sam2:
 
         Returns memories, bfloat16 (b, T, Cm).
         """
-        return self._encode_memory(
-            pixel_features, prediction.logits, prediction.object_score, is_conditioning
-        )[0]
+        masks = prediction.logits, prediction.object_score
+        if is_conditioning:
+            return self.memory_encoder(pixel_features, *masks, is_conditioning=True)
+        return self._encode_tracked_memory(pixel_features, *masks)[0]
 
     def _compute_image_features(self, images: Tensor) -> tuple[Tensor, ...]:
         pixels = images.permute(0, 3, 1, 2).float() / 255
@@ -181,13 +197,14 @@ class Sam2:
         self,
         tokens: Tensor,
         queries: Tensor,
-        keys: Tensor,
+        memory_keys: Tensor,
+        pointer_keys: Tensor,
         values: Tensor,
-        num_rotated: int,
-        bias: Tensor | None,
+        bias: Tensor,
         *high_res_features: Tensor,
     ) -> tuple[Tensor, ...]:
-        context = MemoryContext(keys, values, num_rotated, bias)
+        keys = torch.cat([memory_keys, pointer_keys], 1)
+        context = MemoryContext(keys, values, memory_keys.shape[1], bias)
         tokens = self._memory_attention(FrameTokens(tokens, queries), context)
         prediction = self._mask_decoder.decode_tracked(tokens, high_res_features)
         return (
@@ -198,12 +215,8 @@ class Sam2:
             tokens,
         )
 
-    def _compute_memory(self, *args: Any) -> tuple[Tensor, ...]:
-        return (self.memory_encoder(*args),)
-
-
-def _leave_uncompiled(function: BatchedFunction) -> BatchedFunction:
-    return function
+    def _compute_tracked_memory(self, *args: Tensor) -> tuple[Tensor, ...]:
+        return (self.memory_encoder(*args, is_conditioning=False),)
 
 
 def _check(predictor: Any) -> None:

@@ -99,6 +99,11 @@ class Scheduler:
         )
 
     @property
+    def max_objects(self) -> int:
+        """Largest batch of objects."""
+        return self._batch_sizer.max_objects
+
+    @property
     def running(self) -> Sequence[ShotState]:
         """Shots that occupy a slot."""
         return self._running

@@ -16,11 +16,13 @@ from pvtt_flow.errors import MachineError
 from pvtt_flow.models.detector import device_name
 from pvtt_flow.models.device_errors import is_device_error
 from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
+from pvtt_flow.models.sam2.compile import Compiler
 from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler, ShotFinished
 from pvtt_flow.models.sam2.shot_state import ShotState
+from pvtt_flow.models.sam2.warm_up import warm_up
 from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackedObject, TrackerParams
 
 # Results of a shot that may wait for their consumer; then the shot is backpressured.
@@ -68,15 +70,17 @@ class ThreadedTracker:
         self._uses_bfloat16 = params.precision == "bfloat16" or (
             params.precision == "auto" and device.type == "cuda"
         )
+        self._memory_dtype = torch.bfloat16 if self._uses_bfloat16 else torch.float32
         compile_steps = params.compile_steps
         if compile_steps is None:
             compile_steps = device.type == "cuda"
-        self._model = Sam2(build_predictor(weights, config, device), compile_steps=compile_steps)
+        compiler = Compiler(device) if compile_steps else None
+        self._model = Sam2(build_predictor(weights, config, device), compiler)
         self._scheduler = Scheduler(
             self._model,
             params.max_concurrent_shots,
             fill_holes_px=params.fill_holes_px,
-            memory_dtype=torch.bfloat16 if self._uses_bfloat16 else torch.float32,
+            memory_dtype=self._memory_dtype,
         )
         self._commands: deque[Callable[[], None]] = deque()
         self._results: dict[ShotState, _Results] = {}
@@ -147,6 +151,7 @@ class ThreadedTracker:
 
     def _run(self) -> None:
         with torch.inference_mode(), self._autocast():
+            self._warm_up()
             while self._closed is None:
                 with self._changed:
                     self._changed.wait_for(lambda: self._commands or self._scheduler.has_work)
@@ -154,6 +159,13 @@ class ThreadedTracker:
                 for event in self._step():
                     self._deliver(event)
         self._end_thread()
+
+    def _warm_up(self) -> None:
+        try:
+            warm_up(self._model, self._params.max_concurrent_shots, self._memory_dtype)
+        except Exception as error:  # noqa: BLE001 (the thread of each shot raises it)
+            is_broken = is_device_error(error)
+            self._close(_broken_device(self._model.device, error) if is_broken else error)
 
     def _end_thread(self) -> None:
         """Run what threads have submitted since; a later command starts a thread of its own."""

@@ -1,72 +1,151 @@
-"""Batch sizes that the compiler gets. The compiler itself is not tested."""
+"""Compilation of the engine: what is compiled, when, and that masks stay equal."""
 
 import copy
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from pvtt_flow.models.sam2.compile import compile_batched, next_power_of_two
+from pvtt_flow.models.sam2.compile import Compiler, padded_size
 from pvtt_flow.models.sam2.model import Sam2
+from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler
+from pvtt_flow.models.sam2.warm_up import warm_up
+from tests.models.sam2.compare import compare, outputs_by_object
+from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.pair import Pair
-from tests.models.sam2.test_equal_to_official import staggered
+from tests.models.sam2.run_scheduler import run
+from tests.models.sam2.shots import ON, Shot, box, clicks, shot, square_box
+
+CPU = torch.device("cpu")
+# Images, a step and its memories, each for a batch of one and for larger ones.
+NUM_GRAPHS = 6
 
 
-@pytest.fixture
-def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `torch.compile` return functions unchanged."""
+class OneCompiled(Compiler):
+    """Compiler that traces all graphs, and generates code for one: steps of several objects."""
 
-    def unchanged(function: Callable[..., Any], **_: object) -> Callable[..., Any]:
-        return function
+    def __init__(self) -> None:
+        super().__init__(CPU, "eager")
 
-    monkeypatch.setattr(torch, "compile", unchanged)
-
-
-def test_batch_sizes_are_powers_of_two() -> None:
-    assert [next_power_of_two(size) for size in range(1, 10)] == [1, 2, 4, 4, 8, 8, 8, 8, 16]
+    def _compile_graph(self, graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        # After the three of a batch of one, and images.
+        self._backend = "inductor" if self.num_graphs == 4 else "eager"
+        return super()._compile_graph(graph, inputs)
 
 
-def test_a_batch_is_padded_and_its_results_are_cut(no_compiler: None) -> None:
-    sizes: list[int] = []
-
-    def multiply(x: Tensor, factor: int, _none: None) -> tuple[Tensor, ...]:
-        sizes.append(len(x))
-        return factor * x, x[:, 0]
-
-    run = compile_batched(multiply, torch.device("cpu"))
-    for size in range(1, 6):
-        x = torch.randn(size, 3)
-        doubled, first = run(x, 2, None)
-        assert torch.equal(doubled, 2 * x)
-        assert torch.equal(first, x[:, 0])
-    assert sizes == [1, 2, 4, 4, 8]
-
-
-def test_fixed_shapes_give_equal_results(embedded: Pair, no_compiler: None) -> None:
-    """Each read has its full number of memories and pointers, and batches are padded."""
-    predictor = copy.deepcopy(embedded.official.predictor)
-    padded = Pair(Sam2(predictor, compile_steps=True), embedded.official)
-    padded.difference(staggered()[1:4], "both").check()
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", [Compiler(CPU, "eager"), OneCompiled()])
+def test_a_ragged_job_compiles_nothing_after_the_warm_up(
+    embedded: Pair, compiler: Compiler
+) -> None:
+    """Dynamo traces and guards for real."""
+    model = Sam2(copy.deepcopy(embedded.official.predictor), compiler)
+    shots = ragged()
+    with float32_memories():
+        with torch.inference_mode():
+            warm_up(model, 4, torch.float32)
+        assert compiler.num_graphs == NUM_GRAPHS
+        results = run(model, shots, "both", scheduler=Scheduler(model, 4))
+        for each, found in zip(shots, results, strict=True):
+            compare(outputs_by_object(each, found), embedded.expected(each, "both")).check()
+    assert (compiler.num_graphs, compiler.num_uncompiled_calls) == (NUM_GRAPHS, 0)
 
 
-def test_a_function_that_cannot_be_compiled_runs_uncompiled(
+def test_masks_are_equal_in_the_shapes_that_are_compiled(
+    embedded: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each read has its full number of memories and pointers, and one kernel attends for all."""
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    model = Sam2(copy.deepcopy(embedded.official.predictor), Compiler(CPU))
+    Pair(model, embedded.official).difference(ragged(), "both").check()
+
+
+def ragged() -> list[Shot]:
+    """Shots with 1 to 3 objects, late starts, up to 3 conditioning frames, and corrections."""
+    correction = (4, clicks(0, (30, 30, ON), correction=True))
+    return [
+        shot(20, square_box(0, 0)),
+        shot(6, square_box(0, 2), (3, box(1, 50, 40, 70, 70)), square_box(2, 5)),
+        shot(7, square_box(0, 0), square_box(0, 2), square_box(0, 5)),
+        shot(8, square_box(0, 1), correction),
+        shot(2, square_box(0, 0), (0, box(1, 50, 40, 70, 70))),
+    ]
+
+
+@pytest.mark.slow
+def test_compiled_masks_in_bfloat16(embedded: Pair) -> None:
+    """Compiled sums have another order: as close to eager ones as bfloat16 is to float32."""
+    models = [
+        Sam2(copy.deepcopy(embedded.official.predictor), compiler)
+        for compiler in (None, OneCompiled())
+    ]
+    shots = ragged()[:3]
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        warm_up(models[1], 4, torch.bfloat16)
+    eager, compiled = (run(model, shots, "both", bfloat16=True) for model in models)
+    ious = mask_ious(shots, eager, compiled)
+    assert len(ious) == 20 + 6 * 3 + 7
+    assert float(torch.tensor(ious).median()) > 0.98
+    compiler = models[1].compiler
+    assert compiler is not None
+    assert (compiler.num_graphs, compiler.num_uncompiled_calls) == (NUM_GRAPHS, 0)
+
+
+def mask_ious(shots: Sequence[Shot], *runs: Sequence[Sequence[FrameResult]]) -> list[float]:
+    ious: list[float] = []
+    for each, *results in zip(shots, *runs, strict=True):
+        first, second = (outputs_by_object(each, found) for found in results)
+        for key, output in first.items():
+            both = (output.mask & second[key].mask).sum()
+            either = (output.mask | second[key].mask).sum()
+            ious.append(float(both / either) if either else 1.0)
+    return ious
+
+
+def double(x: Tensor) -> tuple[Tensor, ...]:
+    return (2 * x,)
+
+
+def test_what_was_not_prepared_runs_uncompiled_and_is_counted() -> None:
+    compiler = Compiler(CPU, "eager")
+    run_double = compiler.compile(double)
+    assert torch.equal(run_double(torch.ones(1, 3))[0], torch.full((1, 3), 2.0))
+    assert torch.equal(run_double(torch.ones(2, 3))[0], torch.full((2, 3), 2.0))
+    compiler.seal()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(run_double(torch.ones(7, 3))[0], torch.full((7, 3), 2.0))
+    assert (compiler.num_graphs, compiler.num_uncompiled_calls) == (2, 0)
+    other = torch.ones(4, 5)
+    with pytest.warns(
+        RuntimeWarning, match="double runs uncompiled, which is slower; set .* not prepared"
+    ):
+        assert torch.equal(run_double(other)[0], 2 * other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(run_double(other)[0], 2 * other)
+    assert (compiler.num_graphs, compiler.num_uncompiled_calls) == (2, 2)
+
+
+def test_memory_that_runs_out_is_no_failure_of_the_compiler(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    attempts: list[int] = []
+    def full(_: Tensor) -> tuple[Tensor, ...]:
+        raise torch.OutOfMemoryError("no room")
 
-    def broken(*args: Any) -> Any:
-        attempts.append(len(args))
-        raise RuntimeError("no compiler here")
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: full)
+    compiler = Compiler(CPU, "eager")
+    with pytest.raises(torch.OutOfMemoryError, match="no room"):
+        compiler.compile(double)(torch.ones(1))
+    assert compiler.num_uncompiled_calls == 0
 
-    monkeypatch.setattr(torch, "compile", lambda *_, **__: broken)
 
-    def halve(x: Tensor) -> tuple[Tensor, ...]:
-        return (x / 2,)
-
-    run = compile_batched(halve, torch.device("cpu"))
-    with pytest.warns(RuntimeWarning, match="halve could not be compiled .* no compiler here"):
-        assert run(torch.ones(3))[0].tolist() == [0.5] * 3
-    assert run(torch.ones(3))[0].tolist() == [0.5] * 3
-    assert attempts == [1], "compilation is tried once"
+def test_padded_sizes_waste_at_most_a_quarter() -> None:
+    sizes = sorted({padded_size(size) for size in range(1, 65)})
+    assert sizes[:14] == [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24]
+    assert len(sizes) == 20
+    for size in range(1, 65):
+        assert 0 <= padded_size(size) - size <= size / 4

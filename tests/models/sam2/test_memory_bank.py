@@ -38,7 +38,7 @@ def fake_model() -> Any:
         memory_dim=MEMORY_DIM,
         hidden_dim=MEMORY_DIM,
         device=torch.device("cpu"),
-        has_fixed_shapes=False,
+        has_full_context=False,
     )
 
 
