@@ -180,7 +180,7 @@ def _rotary(bench: Bench) -> Saving:
 
 
 def _rotated(layer: Any, keys: Tensor, num_rotated: int) -> Tensor:
-    return memory_attention._apply_rotary(keys, layer._cross_freqs, num_rotated)
+    return memory_attention.apply_rotary(keys, layer._cross_freqs, num_rotated)
 
 
 def _keys(bench: Bench) -> Saving:

@@ -1,6 +1,6 @@
 """Mask logits to masks at display size, copied to the host while the next step runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -16,34 +16,50 @@ _MAX_PIXELS = 1 << 25
 
 
 class PendingMasks:
-    """Masks of a frame's objects, on their way to the host.
+    """Masks and numbers of a frame's objects, on their way to the host.
 
-    On a GPU they are resized, thresholded and packed to bits there, and copied asynchronously. On a
-    CPU the thread that calls `read` does the work.
+    On a GPU masks are resized, thresholded and packed to bits there, and all is copied while the
+    next step runs: nobody waits for the device but the thread that calls `read`. On a CPU that
+    thread does the work.
     """
 
-    def __init__(self, logits: Tensor, display_px: tuple[int, int]) -> None:
-        """Start to copy masks of (H, W) `display_px` from float32 logits (N, 4h, 4w)."""
+    def __init__(
+        self, logits: Tensor, numbers: Sequence[Tensor], display_px: tuple[int, int]
+    ) -> None:
+        """Start to copy masks of (H, W) `display_px` from float32 logits (N, 4h, 4w).
+
+        `numbers` are tensors (N,), as scores.
+        """
         self._display_px = display_px
         self._logits = logits
+        self._numbers = numbers
         self._packed: Tensor | None = None
         self._copied: torch.cuda.Event | None = None
         if logits.is_cuda:
-            packed = packed_masks(logits, display_px)
-            self._packed = torch.empty(packed.shape, dtype=torch.uint8, pin_memory=True)
-            self._packed.copy_(packed, non_blocking=True)
+            self._packed = _copied_to_host(packed_masks(logits, display_px))
+            self._numbers = [_copied_to_host(number) for number in numbers]
             self._copied = torch.cuda.Event()
             self._copied.record()
 
-    def read(self) -> Iterator[NDArray[np.bool_]]:
-        """Wait for the device and yield the mask of each object, bool (H, W)."""
-        if self._packed is None or self._copied is None:
+    def read(self) -> tuple[list[list[float]], Iterator[NDArray[np.bool_]]]:
+        """Wait for the device; return the numbers, and the mask of each object, bool (H, W)."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        return [number.tolist() for number in self._numbers], self._masks()
+
+    def _masks(self) -> Iterator[NDArray[np.bool_]]:
+        if self._packed is None:
             for logits in self._logits:
                 yield _resize_and_threshold(logits[None], self._display_px)[0].numpy()
             return
-        self._copied.synchronize()
         for bits in self._packed.numpy():
             yield unpack(bits, self._display_px)
+
+
+def _copied_to_host(tensor: Tensor) -> Tensor:
+    """Start to copy a tensor to page-locked memory."""
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return host.copy_(tensor, non_blocking=True)
 
 
 def packed_masks(

@@ -12,7 +12,8 @@ many objects at once:
 - First layer once a frame. Its self-attention and its cross-attention queries do not depend on
   memory, so the objects of a frame share them (`frame_tokens`).
 
-Rotary encoding uses complex numbers: real numbers are slower on a CPU (tests/bench/savings.json).
+Rotary encoding uses complex numbers on a CPU, where real ones are slower
+(tests/bench/savings.json).
 """
 
 import math
@@ -65,6 +66,7 @@ class _Layer:
         self_attn, cross_attn = official.self_attn, official.cross_attn_image
         _check(official, self_attn, cross_attn)
         self._attend = _attend_fused if fused else _attend_by_object
+        self._apply_rotary = apply_rotary_in_real_numbers if fused else apply_rotary
         self._norms = official.norm1, official.norm2, official.norm3
         self._self_qkv = _concatenate(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj)
         self._self_out = PackedLinear(self_attn.out_proj.weight, self_attn.out_proj.bias)
@@ -80,22 +82,22 @@ class _Layer:
 
     def self_attention(self, tokens: Tensor) -> Tensor:
         q, k, v = self._self_qkv(self._norms[0](tokens)).chunk(3, dim=-1)
-        q, k = _apply_rotary(q, self._self_freqs), _apply_rotary(k, self._self_freqs)
+        q, k = (self._apply_rotary(x, self._self_freqs) for x in (q, k))
         return tokens + self._self_out(self._attend(q, k, v, None))
 
     def cross_attention_queries(self, tokens: Tensor) -> Tensor:
-        return _apply_rotary(self._cross_query(self._norms[1](tokens)), self._cross_freqs)
+        return self._apply_rotary(self._cross_query(self._norms[1](tokens)), self._cross_freqs)
 
     def cross_attention(self, tokens: Tensor, queries: Tensor, context: MemoryContext) -> Tensor:
         keys = self._cross_key(context.keys)
-        keys = _apply_rotary(keys, self._cross_freqs, context.num_rotated)
+        keys = self._apply_rotary(keys, self._cross_freqs, context.num_rotated)
         return tokens + self._cross_out(self._attend(queries, keys, context.values, context.bias))
 
     def mlp(self, tokens: Tensor) -> Tensor:
         return tokens + self._linear2(self._linear1(self._norms[2](tokens)))
 
 
-def _apply_rotary(x: Tensor, freqs_cis: Tensor, num_rotated: int | None = None) -> Tensor:
+def apply_rotary(x: Tensor, freqs_cis: Tensor, num_rotated: int | None = None) -> Tensor:
     """Rotate channel pairs (2i, 2i + 1) of (b, n, C) by the grid position of their token.
 
     The first `num_rotated` of the n tokens (all when None) lie on the grid, T after T (sam2's
@@ -106,6 +108,19 @@ def _apply_rotary(x: Tensor, freqs_cis: Tensor, num_rotated: int | None = None) 
     grid = rotated[:, :num_rotated].unflatten(1, (-1, len(freqs_cis)))
     torch.view_as_complex(grid.unflatten(-1, (-1, 2))).mul_(freqs_cis)
     return rotated.to(x.dtype)
+
+
+def apply_rotary_in_real_numbers(
+    x: Tensor, freqs_cis: Tensor, num_rotated: int | None = None
+) -> Tensor:
+    """Compute what `apply_rotary` does, without complex numbers: compilers generate no code for
+    those. Leaves `x` as it is."""
+    cos, sin = freqs_cis.real, freqs_cis.imag
+    grid = x[:, :num_rotated].float().unflatten(1, (-1, len(freqs_cis))).unflatten(-1, (-1, 2))
+    a, b = grid.unbind(-1)
+    turned = torch.stack([a * cos - b * sin, a * sin + b * cos], -1)
+    rotated = turned.flatten(-2).flatten(1, 2).to(x.dtype)
+    return rotated if num_rotated is None else torch.cat([rotated, x[:, num_rotated:]], 1)
 
 
 def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:

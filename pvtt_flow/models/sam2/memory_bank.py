@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pvtt_flow.models.sam2.model import Sam2
-from pvtt_flow.models.sam2.tensors import MemoryContext
+from pvtt_flow.models.sam2.tensors import MemoryContext, to_device
 
 # Position of an empty entry: far from every frame in both directions, and safe to subtract.
 _EMPTY = np.int64(-(1 << 40))
@@ -266,7 +266,7 @@ class MemoryBank:
         return entries[self._to_device(rows)]
 
     def _to_device(self, values: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(values).to(self._model.device, non_blocking=True)
+        return to_device(torch.from_numpy(values), self._model.device)
 
     def _grow(self, num_rows: int) -> None:
         """Allocate twice the rows and copy the first `num_rows`."""

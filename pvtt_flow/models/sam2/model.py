@@ -26,6 +26,7 @@ from pvtt_flow.models.sam2.tensors import (
     ImageFeatures,
     MaskPrediction,
     MemoryContext,
+    to_device,
 )
 
 # Settings that all official SAM 2 and SAM 2.1 configs have and this implementation relies on.
@@ -106,7 +107,7 @@ class Sam2:
     def encode_images(self, images: Tensor) -> ImageFeatures:
         """Encode RGB images, uint8 (F, S, S, 3)."""
         vision_features, finest, finer, pixel_features = self._encode_images(
-            images.to(self.device, non_blocking=True)
+            to_device(images, self.device)
         )
         return ImageFeatures(vision_features, (finest, finer), pixel_features)
 

@@ -112,10 +112,20 @@ class MaskPrediction:
         return MaskPrediction(logits, self.object_score, self.predicted_iou, self.object_pointer)
 
 
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the host to the device.
+
+    From page-locked memory, so that the host does not wait for what the device has queued.
+    """
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def _selects_all(items: Sequence[int], tensor: Tensor) -> bool:
     """Return whether `items` are all rows in order, so that no copy is needed."""
     return list(items) == list(range(len(tensor)))
 
 
 def _index_tensor(items: Sequence[int], tensor: Tensor) -> Tensor:
-    return torch.tensor(items, device=tensor.device)
+    return to_device(torch.tensor(items), tensor.device)

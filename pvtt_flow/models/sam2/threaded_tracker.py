@@ -39,13 +39,8 @@ class _PendingResult:
     def read(self) -> TrackedFrame:
         """Wait for the masks; called by the consumer's thread."""
         result = self.result
-        objects = zip(
-            result.object_ids,
-            self.masks.read(),
-            result.object_scores.tolist(),
-            result.predicted_ious.tolist(),
-            strict=True,
-        )
+        (scores, ious), masks = self.masks.read()
+        objects = zip(result.object_ids, masks, scores, ious, strict=True)
         return TrackedFrame(
             frame_index=result.frame_index,
             pts_ns=result.pts_ns,
@@ -201,7 +196,8 @@ class ThreadedTracker:
             results.put(event)
             return
         try:
-            make = partial(PendingMasks, event.logits, event.shot.display_px)
+            numbers = event.object_scores, event.predicted_ious
+            make = partial(PendingMasks, event.logits, numbers, event.shot.display_px)
             masks = try_to_fit(make)
             # The first try has given back what no tensor uses.
             results.put(_PendingResult(event, make() if isinstance(masks, OutOfMemory) else masks))

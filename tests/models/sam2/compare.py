@@ -57,7 +57,7 @@ def outputs_by_object(
     for result in results:
         position = positions[result.frame_index]
         assert result.pts_ns == shot.frames[position].pts_ns
-        masks = PendingMasks(result.logits, shot.display_px).read()
+        _, masks = PendingMasks(result.logits, (), shot.display_px).read()
         for i, (object_id, mask) in enumerate(zip(result.object_ids, masks, strict=True)):
             assert (object_id, position) not in outputs, "no object comes twice on one frame"
             outputs[object_id, position] = ObjectOutput(

@@ -34,7 +34,7 @@ def test_an_unpacked_mask_is_column_major() -> None:
 def test_logits_are_resized_before_the_threshold(
     height: int, width: int, logits: NDArray[np.float32]
 ) -> None:
-    masks = list(PendingMasks(torch.from_numpy(logits), (height, width)).read())
+    masks = list(PendingMasks(torch.from_numpy(logits), (), (height, width)).read()[1])
     resized = functional.interpolate(
         torch.from_numpy(logits)[None], size=(height, width), mode="bilinear", align_corners=False
     )
@@ -43,11 +43,12 @@ def test_logits_are_resized_before_the_threshold(
 
 def test_masks_are_packed_a_few_at_a_time() -> None:
     logits = torch.randn(5, 8, 8, generator=torch.Generator().manual_seed(0))
-    masks = np.stack(list(PendingMasks(logits, (31, 17)).read()))
+    masks = np.stack(list(PendingMasks(logits, (), (31, 17)).read()[1]))
     for max_pixels in (1, 2 * 31 * 17, 1 << 20):
         packed = packed_masks(logits, (31, 17), max_pixels)
         assert torch.equal(packed, pack(torch.from_numpy(masks)))
 
 
 def test_no_objects_have_no_masks() -> None:
-    assert list(PendingMasks(torch.empty(0), (4, 4)).read()) == []
+    numbers, masks = PendingMasks(torch.empty(0), [torch.empty(0)], (4, 4)).read()
+    assert (numbers, list(masks)) == ([[]], [])

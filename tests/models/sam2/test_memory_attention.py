@@ -54,9 +54,12 @@ def official_tokens(
     return tokens[:, 0]
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize(("memories", "pointers"), [(1, 1), (3, 2), (7, 16), (2, 0)])
-def test_one_object(predictor: Any, position: Tensor, memories: int, pointers: int) -> None:
-    attention = MemoryAttention(predictor.memory_attention, position)
+def test_one_object(
+    predictor: Any, position: Tensor, memories: int, pointers: int, *, fused: bool
+) -> None:
+    attention = MemoryAttention(predictor.memory_attention, position, fused=fused)
     rotated = memories * len(position)
     length = rotated + pointers * POINTER_TOKENS
     features = random(*position.shape, seed=1)
@@ -70,9 +73,10 @@ def test_one_object(predictor: Any, position: Tensor, memories: int, pointers: i
     assert (tokens - expected).abs().max().item() <= TOLERANCE
 
 
-def test_objects_with_different_memories(predictor: Any, position: Tensor) -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_objects_with_different_memories(predictor: Any, position: Tensor, *, fused: bool) -> None:
     """Two objects of one frame and one of another; missing memories hold random numbers, not 0."""
-    attention = MemoryAttention(predictor.memory_attention, position)
+    attention = MemoryAttention(predictor.memory_attention, position, fused=fused)
     num_tokens, max_memories = len(position), 3
     existing = [({0, 1, 2}, {0, 1}), ({0}, {0}), ({0, 2}, {1})]
     frames, rotated = [0, 0, 1], max_memories * num_tokens
