@@ -42,7 +42,7 @@ from tests.video.clip_maker import read
 OUTPUT = Path(__file__).with_name("export.json")
 CLIP = "one_product.mp4"
 WIDTH_PX, HEIGHT_PX = 480, 270
-NUM_MASKLETS, MANY, NUM_ROUNDS = 12, 48, 5
+NUM_MASKLETS, MANY, NUM_ROUNDS = 12, 48, 7
 
 
 def make_dataset(folder: Path, num_videos: int) -> str:
