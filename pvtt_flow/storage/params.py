@@ -29,7 +29,8 @@ class InputParams(Params):
     """Read videos and manifests without credentials, as public buckets allow. The buckets of
     `output.uri`, `run.models` and the weights keep the credentials of the environment."""
     extensions: Annotated[tuple[FileExtension, ...], Field(strict=False)] = ()
-    """More file extensions that count as videos when a folder is searched, such as `webp`."""
+    """More file extensions that count as videos when a folder is searched, such as `webp`. With
+    `jpg` or `png`, each picture is a video of one frame; a manifest needs no extension for it."""
     frame_folders: bool = False
     """Read folders of numbered JPEG or PNG pictures (`00000.jpg`) as videos, too."""
     frames_fps: Annotated[float, Field(ge=MIN_FPS, le=MAX_FPS)] = 25.0
