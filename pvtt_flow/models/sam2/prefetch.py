@@ -76,6 +76,11 @@ class FramePrefetcher:
         with self._condition:
             return self._buffer[0] if self._buffer else None
 
+    def peek_after(self) -> list[ModelFrame]:
+        """Return the frames that are read after the next one, in order."""
+        with self._condition:
+            return list(self._buffer)[1:]
+
     def pop(self) -> None:
         """Remove the next frame, which must have been read."""
         with self._condition:

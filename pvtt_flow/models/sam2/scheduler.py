@@ -34,6 +34,7 @@ from pvtt_flow.models.sam2.tracking import ObjectResult, PendingFrame, TrackStep
 _CPU_PIXELS, _CPU_SCORES = 1 << 16, 1 << 22
 # Estimates, not yet measured on a GPU.
 _CUDA_IMAGES, _CUDA_OBJECTS = 32, 64
+_CUDA_ENCODE_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +75,13 @@ class Scheduler:
         *,
         fill_holes_px: int = 0,
         memory_dtype: torch.dtype = torch.float32,
+        encode_at_once: int | None = None,
     ) -> None:
-        """Start without shots. `memory_dtype` is float32, or bfloat16 under autocast."""
+        """Start without shots. `memory_dtype` is float32, or bfloat16 under autocast.
+
+        `encode_at_once` is the least number of images in a batch, filled up with frames that wait;
+        the default depends on the device.
+        """
         self._model = model
         self._num_slots = max_concurrent_shots
         self._num_usable_slots = max_concurrent_shots
@@ -88,7 +94,9 @@ class Scheduler:
         """Memory banks by their number of conditioning frames."""
         self._batch_sizer = BatchSizer(*_batch_sizes(model))
         self._condition = partial(condition, model, fill_holes_px=fill_holes_px)
-        self._track_step = TrackStep(model, self._batch_sizer, fill_holes_px)
+        if encode_at_once is None:
+            encode_at_once = _CUDA_ENCODE_AT_ONCE if model.device.type == "cuda" else 1
+        self._track_step = TrackStep(model, self._batch_sizer, fill_holes_px, encode_at_once)
         self._memory_dtype = memory_dtype
 
     @property

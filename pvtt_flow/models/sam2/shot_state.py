@@ -30,6 +30,7 @@ from pvtt_flow.models.sam2.prefetch import (
     resize_to_square,
 )
 from pvtt_flow.models.sam2.prompt_encoding import encode_prompts
+from pvtt_flow.models.sam2.tensors import EncodedFrames
 from pvtt_flow.models.tracker import PromptedShot, ReadFrames, TrackerParams
 from pvtt_flow.types import Frame
 
@@ -88,6 +89,8 @@ class ShotState:
             for object_id, by_position in prompts.items()
         ]
         """Objects of the current pass."""
+        self.encoded_frames: dict[int, EncodedFrames] = {}
+        """Frames of the pass that were encoded before they are tracked, each alone, by position."""
         self._phase = Phase.WAITING
         self._is_backpressured = is_backpressured
         # Not the whole shot: its prompted frames are large and no longer needed.
@@ -126,6 +129,7 @@ class ShotState:
 
     def finish(self) -> None:
         """Stop reading, in any phase."""
+        self.encoded_frames.clear()
         if self._phase is not Phase.DONE:
             self._enter(Phase.DONE)
             self._prefetcher.stop()
@@ -165,6 +169,10 @@ class ShotState:
             reader.finished or self.time_sign < 0 or reader.num_read >= PREFETCH_FRAMES
         )
         return reader.peek() if length_is_known else None
+
+    def frames_ahead(self) -> list[ModelFrame]:
+        """Return the frames after the next one that are read already."""
+        return self._prefetcher.peek_after()
 
     def advance(self) -> None:
         """Move on to the frame after `next_frame`."""

@@ -54,6 +54,38 @@ class FrameTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class EncodedFrames:
+    """Features and tokens of F frames, which tracking reads."""
+
+    features: ImageFeatures
+    tokens: FrameTokens
+
+    def row(self, frame: int) -> "EncodedFrames":
+        """Return a view of one frame, with F = 1."""
+        return self._of([tensor[frame : frame + 1] for tensor in self._tensors])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[EncodedFrames]") -> "EncodedFrames":
+        """Return the frames of all parts in order; one part is not copied."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls._of([torch.cat(same) for same in zip(*(p._tensors for p in parts), strict=True)])
+
+    @property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        features, tokens = self.features, self.tokens
+        return (
+            *(features.vision_features, features.pixel_features, *features.high_res_features),
+            *(tokens.tokens, tokens.queries),
+        )
+
+    @classmethod
+    def _of(cls, tensors: Sequence[Tensor]) -> "EncodedFrames":
+        vision, pixels, *high_res, tokens, queries = tensors
+        return cls(ImageFeatures(vision, tuple(high_res), pixels), FrameTokens(tokens, queries))
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryContext:
     """Memories and object pointers of b objects, ready for cross-attention.
 

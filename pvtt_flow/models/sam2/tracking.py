@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor
 
 from pvtt_flow.models.sam2.batching import BatchSizer
-from pvtt_flow.models.sam2.conditioning import stack_images
+from pvtt_flow.models.sam2.frame_encoder import FrameEncoder
 from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery
 from pvtt_flow.models.sam2.model import Sam2
@@ -64,8 +64,12 @@ class _Target:
 class TrackStep:
     """Tracks objects to the next frames of their shots and writes their memories."""
 
-    def __init__(self, model: Sam2, batch_sizer: BatchSizer, fill_holes_px: int) -> None:
+    def __init__(
+        self, model: Sam2, batch_sizer: BatchSizer, fill_holes_px: int, encode_at_once: int
+    ) -> None:
+        """Track in batches; images are encoded `encode_at_once`, if so many are decoded."""
         self._model = model
+        self._encode_frames = FrameEncoder(model, encode_at_once)
         self._batch_sizer = batch_sizer
         self._fill_holes_px = fill_holes_px
 
@@ -74,8 +78,7 @@ class TrackStep:
         frames = [p for p in pending_frames if p.shot.tracked_objects(p.frame.position)]
         if not frames:
             return []
-        features = self._model.encode_images(stack_images([p.frame.pixels for p in frames]))
-        frame_tokens = self._model.frame_tokens(features)
+        encoded = self._encode_frames([(p.shot, p.frame) for p in frames])
         targets = [
             _Target(pending, object_state, image)
             for image, pending in enumerate(frames)
@@ -83,7 +86,7 @@ class TrackStep:
         ]
         results: list[ObjectResult] = []
         for bank, bank_targets in _group_by_bank(targets).items():
-            track = partial(self._track, bank, frame_tokens, features)
+            track = partial(self._track, bank, encoded.tokens, encoded.features)
             results += self._batch_sizer.run_objects(bank_targets, track)
         return results
 
