@@ -148,10 +148,15 @@ class RunConfig(Params):
                 "detect": self.detect.model_dump(mode="json", exclude=self._ignored_detect_keys()),
                 "detector": {"image_size_px": self.detector.image_size_px},
                 "tracker": self.tracker.model_dump(
-                    mode="json", include={"direction", "fill_holes_px", "precision"}
+                    mode="json", include=self._hashed_tracker_keys()
                 ),
             }
         )
+
+    def _hashed_tracker_keys(self) -> set[str]:
+        """Return the keys of `tracker` that change masks; later ones unless they are defaults."""
+        keys = {"direction", "fill_holes_px", "precision"}
+        return keys if self.tracker.memory == "sam2" else keys | {"memory"}
 
     def _ignored_detect_keys(self) -> set[str]:
         """Return the keys of `detect` that have no effect.

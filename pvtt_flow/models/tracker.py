@@ -16,6 +16,10 @@ from pvtt_flow.types import Frame, Prompt
 MAX_PROMPTED_FRAMES = 64
 
 
+MemoryRule = Literal["sam2", "score_gated", "dam4sam", "samurai"]
+"""Rule for the frames that are remembered."""
+
+
 class TrackerParams(Params):
     """The SAM 2 model that tracks products."""
 
@@ -42,6 +46,11 @@ class TrackerParams(Params):
     fill_holes_px: Annotated[int, Field(ge=0)] = 0
     """Largest hole of a mask that is filled, in pixels of the model's mask, whose side is a quarter
     of the model's input; 0: none. SAM 2's predictor fills 8 if its CUDA extension was built."""
+    memory: MemoryRule = "sam2"
+    """Rule for the frames that are remembered beside the prompted ones. `sam2`: the latest;
+    `score_gated`: the latest with the object and a good mask, as in SAM 3; `samurai`: the same,
+    where the object also moves as predicted; `dam4sam`: each fifth with the object, and some on
+    which something similar was near. All but `sam2` make each step wait for the GPU."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the model; `auto`: bfloat16 autocast on CUDA, as in SAM 2's examples, and
     float32 on CPU."""

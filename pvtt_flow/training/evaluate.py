@@ -133,14 +133,24 @@ def measure_real(folder: Path) -> dict[str, float]:
     """Measure the mean J of each annotated sequence, from the true box on its first frame."""
     tracker = _open_tracker()
     mean_j = {}
+    for name, frames, masks in annotated_sequences(folder):
+        predicted = track_from_box(tracker, frames, first_box(masks))
+        mean_j[name] = _round(region_similarity(predicted, masks).mean())
+    return mean_j
+
+
+def annotated_sequences(
+    folder: Path,
+) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.bool_]]]:
+    """Yield name, frames (T, H, W, 3) RGB and masks (T, H, W) of one object of each sequence.
+
+    A sequence is a folder with images in `frames` and label images in `masks`.
+    """
     for sequence in sorted(path for path in folder.iterdir() if (path / "masks").is_dir()):
         frames = _read_images(sequence / "frames")[..., ::-1]
         labels = _read_images(sequence / "masks").max(-1)
         # One object: white in a binary mask, or the lowest of several numbers.
-        masks = labels == labels[0][labels[0] > 0].min()
-        predicted = track_from_box(tracker, frames, first_box(masks))
-        mean_j[sequence.name] = _round(region_similarity(predicted, masks).mean())
-    return mean_j
+        yield sequence.name, frames, labels == labels[0][labels[0] > 0].min()
 
 
 def _read_images(folder: Path) -> NDArray[np.uint8]:

@@ -45,6 +45,8 @@ CHANGES_RESULTS = {
     "tracker.direction=forward": True,
     "tracker.fill_holes_px=8": True,
     "tracker.precision=bfloat16": True,
+    "tracker.memory=sam2": False,
+    "tracker.memory=dam4sam": True,
     "tracker.max_concurrent_shots=2": False,
     "tracker.max_prompted_frames=2": False,
     "qc.presence_review=0.5": False,
@@ -85,6 +87,7 @@ def test_num_candidates_is_hashed_where_it_has_an_effect(path: Path, choice: str
     [
         ([], "d04d218bc72ac7d6"),
         (["detect.prompt_frame=sharp"], "7f9e90733ec8886b"),
+        (["tracker.memory=sam2"], "d04d218bc72ac7d6"),
     ],
 )
 def test_results_hash_is_stable(path: Path, overrides: list[str], digest: str) -> None:

@@ -3,8 +3,13 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 
-from pvtt_flow.training.measure import match_detections, region_similarity
+from pvtt_flow.training.measure import (
+    contour_accuracy,
+    match_detections,
+    region_similarity,
+)
 
 masks = arrays(bool, (2, 4, 5))
 
@@ -41,3 +46,26 @@ def test_a_detection_without_any_true_box_is_incorrect() -> None:
     matched = match_detections([(np.array([[0.0, 0, 1, 1]]), np.array([0.5]))], [no_boxes])
     assert matched.num_products == 0
     assert matched.is_correct.tolist() == [False]
+
+
+def squares(*lefts: int, side_px: int = 40) -> NDArray[np.bool_]:
+    """Draw a square on each frame of 100 x 100, where a contour may be 2 pixels off."""
+    masks = np.zeros((len(lefts), 100, 100), np.bool_)
+    for mask, left in zip(masks, lefts, strict=True):
+        mask[20 : 20 + side_px, left : left + side_px] = True
+    return masks
+
+
+def test_contours_match_within_the_tolerance() -> None:
+    truth = squares(20, 20, 20)
+    assert contour_accuracy(squares(20, 22, 23), truth)[:2].tolist() == [1, 1]
+    # The two sides of 41 pixels miss, all but 2 pixels at each of their ends.
+    third = contour_accuracy(squares(20, 22, 23), truth)[2]
+    assert 0.5 < third < 0.6
+
+
+def test_contours_of_nothing() -> None:
+    nothing, square = squares(0, side_px=0), squares(20)
+    assert contour_accuracy(nothing, nothing) == [1]
+    assert contour_accuracy(nothing, square) == contour_accuracy(square, nothing) == [0]
+    assert contour_accuracy(squares(5, side_px=10), squares(70, side_px=10)) == [0]

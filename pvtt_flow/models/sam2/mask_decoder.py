@@ -25,8 +25,9 @@ _PREVIOUS_LOGIT_LIMIT = 32.0
 class MaskDecoder:
     """Official `sam_mask_decoder` and `sam_prompt_encoder`; constant embeddings are cached."""
 
-    def __init__(self, predictor: Any, grid_side: int) -> None:
+    def __init__(self, predictor: Any, grid_side: int, *, keep_alternatives: bool = False) -> None:
         self._predictor = predictor
+        self._keep_alternatives = keep_alternatives
         self._grid_side = grid_side
         device = predictor.device
         # SAM 2 expresses "no prompt" as one point with label -1.
@@ -40,7 +41,14 @@ class MaskDecoder:
         sparse = self._no_points.expand(len(tokens), -1, -1)
         dense = self._no_mask(len(tokens))
         multimask = self._has_candidates(0, is_tracked=True)
-        return self._decode(tokens, high_res_features, sparse, dense, multimask=multimask)
+        return self._decode(
+            tokens,
+            high_res_features,
+            sparse,
+            dense,
+            multimask=multimask,
+            keep_alternatives=self._keep_alternatives,
+        )
 
     def decode_points(
         self,
@@ -99,6 +107,7 @@ class MaskDecoder:
         dense: Tensor,
         *,
         multimask: bool,
+        keep_alternatives: bool = False,
     ) -> MaskPrediction:
         predictor = self._predictor
         masks, ious, sam_tokens, object_score = predictor.sam_mask_decoder(
@@ -121,6 +130,7 @@ class MaskDecoder:
             object_score=object_score[:, 0].float(),
             predicted_iou=ious[rows, best].float(),
             object_pointer=self._pointer_or_absent(predictor.obj_ptr_proj(sam_token), present),
+            alternatives=_others(masks, best) > 0 if keep_alternatives else None,
         )
 
     def _has_candidates(self, num_points: int, *, is_tracked: bool) -> bool:
@@ -143,3 +153,10 @@ class MaskDecoder:
         embedding: Tensor = self._predictor.sam_prompt_encoder.no_mask_embed.weight
         grid = self._grid_side, self._grid_side
         return embedding.reshape(1, -1, 1, 1).expand(num_objects, -1, *grid)
+
+
+def _others(masks: Tensor, best: Tensor) -> Tensor:
+    """Return all masks (b, n, ...) but the best one (b,), (b, n - 1, ...)."""
+    count = masks.shape[1]
+    others = (best[:, None] + torch.arange(1, count, device=masks.device)) % count
+    return masks[torch.arange(len(masks), device=masks.device)[:, None], others]

@@ -1,20 +1,21 @@
-"""Memory bank: memories and object pointers of all objects, in ring buffers of a fixed size.
+"""Memory bank: memories and object pointers of all objects, in rows of a fixed size.
 
 Each object has a row of entries. With P conditioning frames, an object on any frame attends to
 (sam2/modeling/sam2_base.py, `SAM2Base._prepare_memory_conditioned_features`):
 
-    memories   entries 0 … P-1: conditioning frames   entries P … P+5:  6 most recent other frames
-    pointers   entries 0 … P-1: conditioning frames   entries P … P+14: 15 most recent other frames
+    memories   entries 0 … P-1: conditioning frames   entries P … P+5:  6 other frames
+    pointers   entries 0 … P-1: conditioning frames   entries P … P+14: 15 other frames
 
-Older entries are overwritten, so memory use does not grow with the length of a video. Each entry
-stores its frame's position; age and visibility follow from the frame that reads, so shots of
-different ages and directions are read in one batch.
+A memory policy chooses the other frames, by default the most recent ones. Memory use does not grow
+with the length of a video. Each entry stores its frame's position; age, rank and visibility follow
+from the frame that reads, so shots of different ages and directions are read in one batch.
 
 Rows stay packed in `[0, len(bank))`: the last row moves into a gap, so that a batch of all rows is
 read without a copy. Callers name objects (owners); row numbers are private.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pvtt_flow.models.sam2.memory_entries import EMPTY, MemoryEntries
+from pvtt_flow.models.sam2.memory_policy import MemoryPolicy, Remembered
 from pvtt_flow.models.sam2.model import Sam2
+from pvtt_flow.models.sam2.observation import UNSEEN, Observation
 from pvtt_flow.models.sam2.tensors import MemoryContext, to_device
 
-# Position of an empty entry: far from every frame in both directions, and safe to subtract.
-_EMPTY = np.int64(-(1 << 40))
-_MIN_CAPACITY = 8
+# Age of a frame that is not ranked: older than any.
+_UNRANKED = -EMPTY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +42,8 @@ class Memory:
     """(T, Cm)."""
     object_pointer: Tensor
     """(C,)."""
+    seen: Observation = UNSEEN
+    """Knowledge that the memory policy has of a frame that was tracked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,35 +61,37 @@ class MemoryQuery:
 class MemoryBank:
     """Rows of all objects with the same number P of conditioning frames."""
 
-    def __init__(self, model: Sam2, num_conditioning: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, model: Sam2, num_conditioning: int, dtype: torch.dtype, policy: MemoryPolicy
+    ) -> None:
         """Make an empty bank; `dtype` is that of the stored memories."""
         self._model = model
         self.num_conditioning = num_conditioning
-        self._num_recent_memories = model.num_memories - 1
-        self._num_recent_pointers = model.max_object_pointers - 1
+        self._policy = policy
         self._dtype = dtype
-        self._memories: Tensor
-        """(capacity, P + 6, T, Cm)."""
-        self._pointers: Tensor
-        """float32 (capacity, P + 15, C)."""
-        self._memory_positions: NDArray[np.int64]
-        """(capacity, P + 6)."""
-        self._pointer_positions: NDArray[np.int64]
-        """(capacity, P + 15)."""
-        self._num_written: NDArray[np.int64]
-        """(capacity,): frames that were written to each row, without conditioning frames."""
+        memory_shape = len(model.memory_encoder.grid_positions), model.memory_dim
+        self._memories = MemoryEntries(
+            num_conditioning,
+            policy.num_memories,
+            torch.empty(memory_shape, dtype=dtype, device=model.device),
+        )
+        self._pointers = MemoryEntries(
+            num_conditioning,
+            policy.num_pointers + policy.max_anchors,
+            torch.empty(model.hidden_dim, device=model.device),
+        )
         self._owners: list[Hashable] = []
         """Owner of each row."""
         self._row_of: dict[Hashable, int] = {}
-        self._grow(0)
+        self._remembered: dict[Hashable, Remembered] = {}
 
     def __len__(self) -> int:
         return len(self._owners)
 
     def add(
-        self, owner: Hashable, conditioning: Sequence[Memory], recent: Sequence[Memory] = ()
+        self, owner: Hashable, conditioning: Sequence[Memory], others: Sequence[Memory] = ()
     ) -> None:
-        """Allocate a row for an object, with its P conditioning frames and `recent`, oldest first.
+        """Allocate a row for an object, with its P conditioning frames and `others`, oldest first.
 
         Without a row if the device's memory runs out.
         """
@@ -93,22 +100,34 @@ class MemoryBank:
                 f"a row must have {self.num_conditioning} conditioning frames, "
                 f"got {len(conditioning)}"
             )
-        row = len(self)
-        if row == len(self._memory_positions):
-            self._grow(row)
-        self._memory_positions[row] = self._pointer_positions[row] = _EMPTY
-        self._num_written[row] = 0
-        for entry, memory in enumerate(conditioning):
-            self._memories[row, entry] = memory.features
-            self._pointers[row, entry] = memory.object_pointer
-            self._memory_positions[row, entry] = memory.position
-            self._pointer_positions[row, entry] = memory.position
+        row, positions = len(self), [memory.position for memory in conditioning]
+        self._memories.reserve(row + 1)
+        self._pointers.reserve(row + 1)
+        self._memories.start(row, positions, [memory.features for memory in conditioning])
+        self._pointers.start(row, positions, [memory.object_pointer for memory in conditioning])
         self._owners.append(owner)
         self._row_of[owner] = row
-        try:
-            for memory in recent:
+        self._remembered[owner] = self._policy.start
+        with self._removed_if_full(owner):
+            for memory in others:
                 features, pointer = memory.features[None], memory.object_pointer[None]
-                self.write([owner], [memory.position], features, pointer)
+                self.write([owner], [memory.position], features, pointer, [memory.seen])
+
+    def add_from(
+        self, source: "MemoryBank", owner: Hashable, conditioning: Sequence[Memory]
+    ) -> None:
+        """Allocate a row as `add` does, with what the object's row in another bank remembers."""
+        self.add(owner, conditioning)
+        row, source_row = self._row_of[owner], source._row_of[owner]
+        with self._removed_if_full(owner):
+            self._memories.copy_others(row, source._memories, source_row)
+            self._pointers.copy_others(row, source._pointers, source_row)
+        self._remembered[owner] = source._remembered[owner]
+
+    @contextmanager
+    def _removed_if_full(self, owner: Hashable) -> Iterator[None]:
+        try:
+            yield
         except torch.OutOfMemoryError:
             self.remove(owner)
             raise
@@ -116,13 +135,12 @@ class MemoryBank:
     def remove(self, owner: Hashable) -> None:
         """Free the row of an object."""
         row, last_owner = self._row_of.pop(owner), self._owners.pop()
+        del self._remembered[owner]
         if last_owner is owner:
             return
         last = len(self)
-        for tensor in (self._memories, self._pointers):
-            tensor[row] = tensor[last]
-        for array in (self._memory_positions, self._pointer_positions, self._num_written):
-            array[row] = array[last]
+        self._memories.move(last, row)
+        self._pointers.move(last, row)
         self._owners[row] = last_owner
         self._row_of[last_owner] = row
 
@@ -132,21 +150,28 @@ class MemoryBank:
         positions: Sequence[int],
         memories: Tensor,
         pointers: Tensor,
+        seen: Sequence[Observation],
     ) -> None:
         """Write one frame for each owner: memories (b, T, Cm) and object pointers (b, C).
 
-        If the device's memory runs out, the same frame can be written again.
+        Only what the policy keeps is written. If the device's memory runs out, the same frame can
+        be written again.
         """
-        rows = np.array([self._row_of[owner] for owner in owners])
-        first, written = self.num_conditioning, self._num_written[rows]
-        memory_entries = first + written % self._num_recent_memories
-        pointer_entries = first + written % self._num_recent_pointers
-        device_rows = self._to_device(rows)
-        self._memories[device_rows, self._to_device(memory_entries)] = memories.to(self._dtype)
-        self._pointers[device_rows, self._to_device(pointer_entries)] = pointers.float()
-        self._memory_positions[rows, memory_entries] = positions
-        self._pointer_positions[rows, pointer_entries] = positions
-        self._num_written[rows] += 1
+        rows = [self._row_of[owner] for owner in owners]
+        new = [
+            self._policy.remember(self._remembered[owner], position, each)
+            for owner, position, each in zip(owners, positions, seen, strict=True)
+        ]
+        placed_memories = self._memories.place(rows, positions, [r.memories for r in new])
+        placed_pointers = self._pointers.place(rows, positions, [r.pointers for r in new])
+        to_memories = self._memories.select(placed_memories, memories)
+        to_pointers = self._pointers.select(placed_pointers, pointers)
+        # Most of what needs memory is done, and nothing has changed yet.
+        self._memories.store(*to_memories)
+        self._pointers.store(*to_pointers)
+        self._memories.note(placed_memories)
+        self._pointers.note(placed_pointers)
+        self._remembered.update(zip(owners, new, strict=True))
 
     def read(self, queries: Sequence[MemoryQuery]) -> MemoryContext:
         """Return the memories that each query attends to, cut to the entries that any query has."""
@@ -156,8 +181,8 @@ class MemoryBank:
         num_memories = self._num_read(has_memory)
         num_pointers = self._num_read(has_pointer)
         has_memory, has_pointer = has_memory[:, :num_memories], has_pointer[:, :num_pointers]
-        memories = self._gather(self._memories, rows)[:, :num_memories]
-        pointers = self._gather(self._pointers, rows)[:, :num_pointers]
+        memories = self._memories.gather(rows)[:, :num_memories]
+        pointers = self._pointers.gather(rows)[:, :num_pointers]
         memory_encoding = self._encode_memory_positions(age_index[:, :num_memories])
         pointer_encoding = self._model.memory_encoder.encode_pointer_positions(
             self._to_device(distances[:, :num_pointers])
@@ -179,54 +204,47 @@ class MemoryBank:
             bias=self._bias(has_memory, has_pointer, memories.shape[2], pointers.shape[2]),
         )
 
-    def recent(self, owner: Hashable) -> list[Memory]:
-        """Return copies of an object's memories without conditioning frames, oldest first.
-
-        `add` restores them in another row.
-        """
-        row = self._row_of[owner]
-        first, num_written = self.num_conditioning, int(self._num_written[row])
-        return [
-            self._copy(
-                row,
-                first + nth % self._num_recent_memories,
-                first + nth % self._num_recent_pointers,
-            )
-            for nth in range(max(0, num_written - self._num_recent_pointers), num_written)
-        ]
-
-    def _copy(self, row: int, memory_entry: int, pointer_entry: int) -> Memory:
-        # A pointer outlives its memory, whose entry then holds a newer one. Restoring that under
-        # this older position does no harm: it is too old to be read, and later frames overwrite it.
-        return Memory(
-            position=int(self._pointer_positions[row, pointer_entry]),
-            features=self._memories[row, memory_entry].clone(),
-            object_pointer=self._pointers[row, pointer_entry].clone(),
-        )
-
     def _memory_ages(
         self, queries: Sequence[MemoryQuery], rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return indices into `temporal_positions`, and which memories exist, both (b, P + 6)."""
-        ages = _ages(queries, self._memory_positions[rows])
-        has_memory = (ages >= 1) & (ages <= self._num_recent_memories)
-        age_index = np.clip(ages, 1, self._num_recent_memories) - 1
-        has_memory[:, : self.num_conditioning] = True
-        age_index[:, : self.num_conditioning] = self._num_recent_memories
+        positions, oldest = self._memories.positions[rows], self._policy.num_memories
+        is_anchor = self._are_anchors(queries, positions)
+        ages = _ages(queries, positions)
+        if self._policy.ranks_memories:
+            ages = _ranks(ages, ~is_anchor & (positions != EMPTY))
+        has_memory = is_anchor | ((ages >= 1) & (ages <= oldest))
+        age_index = np.where(is_anchor, oldest, np.clip(ages, 1, oldest) - 1)
         return age_index, has_memory
 
     def _pointer_distances(
         self, queries: Sequence[MemoryQuery], rows: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return distances divided by the longest one, and which pointers exist, (b, P + 15)."""
-        ages = _ages(queries, self._pointer_positions[rows])
+        positions = self._pointers.positions[rows]
+        is_anchor = self._are_anchors(queries, positions)
+        ages = _ages(queries, positions)
+        if self._policy.ranks_pointers:
+            ranks = _ranks(ages, ~is_anchor & (positions != EMPTY))
+            ages = np.where(is_anchor, ages, ranks)
         max_pointers = self._model.max_object_pointers
         longest = np.array([min(q.num_frames, max_pointers) - 1 for q in queries])
-        has_pointer = (ages >= 1) & (ages <= longest[:, None])
         # Pointers of conditioning frames have no age limit, but must lie in the past.
-        has_pointer[:, : self.num_conditioning] = ages[:, : self.num_conditioning] >= 0
+        has_pointer = (ages >= 1) & (ages <= longest[:, None]) | is_anchor & (ages >= 0)
         distances = np.where(has_pointer, ages / longest[:, None], 0).astype(np.float32)
         return distances, has_pointer
+
+    def _are_anchors(
+        self, queries: Sequence[MemoryQuery], positions: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return which entries (b, n) are conditioning frames, or are read as these are."""
+        first = self.num_conditioning
+        are_anchors = np.zeros(positions.shape, np.bool_)
+        are_anchors[:, :first] = True
+        if self._policy.max_anchors:
+            for row, row_positions, query in zip(are_anchors, positions, queries, strict=True):
+                row[first:] = np.isin(row_positions[first:], self._remembered[query.owner].anchors)
+        return are_anchors
 
     def _num_read(self, exists: NDArray[np.bool_]) -> int:
         """Return how many leading entries to read to include each entry that exists (b, n)."""
@@ -259,36 +277,8 @@ class MemoryBank:
         ]
         return torch.cat(parts, 1)[:, None]
 
-    def _gather(self, entries: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        """Return the given rows, as a view where they are the first ones in order."""
-        if np.array_equal(rows, np.arange(len(rows))):
-            return entries[: len(rows)]
-        return entries[self._to_device(rows)]
-
     def _to_device(self, values: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
         return to_device(torch.from_numpy(values), self._model.device)
-
-    def _grow(self, num_rows: int) -> None:
-        """Allocate twice the rows and copy the first `num_rows`."""
-        model, capacity = self._model, max(_MIN_CAPACITY, 2 * num_rows)
-        num_memories = self.num_conditioning + self._num_recent_memories
-        num_pointers = self.num_conditioning + self._num_recent_pointers
-        memory_shape = len(model.memory_encoder.grid_positions), model.memory_dim
-        memories = torch.zeros(
-            capacity, num_memories, *memory_shape, dtype=self._dtype, device=model.device
-        )
-        pointers = torch.zeros(capacity, num_pointers, model.hidden_dim, device=model.device)
-        memory_positions = np.full((capacity, num_memories), _EMPTY)
-        pointer_positions = np.full((capacity, num_pointers), _EMPTY)
-        num_written = np.zeros(capacity, np.int64)
-        if num_rows:
-            memories[:num_rows], pointers[:num_rows] = self._memories, self._pointers
-            memory_positions[:num_rows] = self._memory_positions
-            pointer_positions[:num_rows] = self._pointer_positions
-            num_written[:num_rows] = self._num_written
-        self._memories, self._pointers = memories, pointers
-        self._memory_positions, self._pointer_positions = memory_positions, pointer_positions
-        self._num_written = num_written
 
 
 def _ages(queries: Sequence[MemoryQuery], positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -297,3 +287,9 @@ def _ages(queries: Sequence[MemoryQuery], positions: NDArray[np.int64]) -> NDArr
     time_sign = np.array([q.time_sign for q in queries])[:, None]
     ages: NDArray[np.int64] = (now - positions) * time_sign
     return ages
+
+
+def _ranks(ages: NDArray[np.int64], is_ranked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return 1 for the youngest of each row's ranked entries, 2 for the next one, …, (b, n)."""
+    ranks = np.where(is_ranked, ages, _UNRANKED).argsort(1).argsort(1) + 1
+    return np.where(is_ranked, ranks, _UNRANKED)

@@ -60,11 +60,14 @@ _TRACK_STEP_DIMS = ((), (), (1,), (1,), (1,), (2,))
 class Sam2:
     """SAM 2 with its weights on one device."""
 
-    def __init__(self, predictor: Any, compiler: Compiler | None = None) -> None:
+    def __init__(
+        self, predictor: Any, compiler: Compiler | None = None, *, keep_alternatives: bool = False
+    ) -> None:
         """Take over an official `SAM2VideoPredictor` with its weights; it is modified.
 
-        With a compiler, `warm_up` must follow. Raises ConfigError for a config that differs from
-        the official ones where that matters.
+        With a compiler, `warm_up` must follow. With `keep_alternatives`, `track_step` also returns
+        the masks that it did not choose. Raises ConfigError for a config that differs from the
+        official ones where that matters.
         """
         _check(predictor)
         if compiler is None:
@@ -92,7 +95,9 @@ class Sam2:
             encode_grid_positions(position_encoding, self.hidden_dim, self.grid_side, predictor),
             fused=compiler is not None,
         )
-        self._mask_decoder = MaskDecoder(predictor, self.grid_side)
+        self._mask_decoder = MaskDecoder(
+            predictor, self.grid_side, keep_alternatives=keep_alternatives
+        )
         mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         self._mean = torch.tensor(mean, device=self.device)[:, None, None]
         self._std = torch.tensor(std, device=self.device)[:, None, None]
@@ -144,7 +149,7 @@ class Sam2:
         if self._compiled_track_step is None:
             tokens = self._memory_attention(frame_tokens, context)
             return self._mask_decoder.decode_tracked(tokens, features.high_res_features), tokens
-        *prediction, tokens = self._compiled_track_step(
+        tokens, *prediction = self._compiled_track_step(
             frame_tokens.tokens,
             frame_tokens.queries,
             # Apart, since a number is a constant to the compiler, and a size is not.
@@ -208,12 +213,14 @@ class Sam2:
         context = MemoryContext(keys, values, memory_keys.shape[1], bias)
         tokens = self._memory_attention(FrameTokens(tokens, queries), context)
         prediction = self._mask_decoder.decode_tracked(tokens, high_res_features)
+        alternatives = prediction.alternatives
         return (
+            tokens,
             prediction.logits,
             prediction.object_score,
             prediction.predicted_iou,
             prediction.object_pointer,
-            tokens,
+            *(() if alternatives is None else (alternatives,)),
         )
 
     def _compute_tracked_memory(self, *args: Tensor) -> tuple[Tensor, ...]:

@@ -24,10 +24,12 @@ from pvtt_flow.errors import DataError
 from pvtt_flow.models.sam2.batching import BatchSizer, OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.conditioning import condition
 from pvtt_flow.models.sam2.memory_bank import MemoryBank
+from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.object_state import ObjectState
 from pvtt_flow.models.sam2.shot_state import Phase, ShotState
 from pvtt_flow.models.sam2.tracking import ObjectResult, PendingFrame, TrackStep
+from pvtt_flow.models.tracker import MemoryRule
 
 # Larger batches do not fit into a CPU's caches. Images are limited by pixels, objects by attention
 # scores.
@@ -76,11 +78,13 @@ class Scheduler:
         fill_holes_px: int = 0,
         memory_dtype: torch.dtype = torch.float32,
         encode_at_once: int | None = None,
+        memory: MemoryRule = "sam2",
     ) -> None:
         """Start without shots. `memory_dtype` is float32, or bfloat16 under autocast.
 
         `encode_at_once` is the least number of images in a batch, filled up with frames that wait;
-        the default depends on the device.
+        the default depends on the device. `memory` names the policy that chooses which frames are
+        remembered.
         """
         self._model = model
         self._num_slots = max_concurrent_shots
@@ -96,7 +100,10 @@ class Scheduler:
         self._condition = partial(condition, model, fill_holes_px=fill_holes_px)
         if encode_at_once is None:
             encode_at_once = _CUDA_ENCODE_AT_ONCE if model.device.type == "cuda" else 1
-        self._track_step = TrackStep(model, self._batch_sizer, fill_holes_px, encode_at_once)
+        self._policy = POLICIES[memory](model.num_memories - 1, model.max_object_pointers - 1)
+        self._track_step = TrackStep(
+            model, self._batch_sizer, fill_holes_px, encode_at_once, self._policy.reads
+        )
         self._memory_dtype = memory_dtype
 
     @property
@@ -223,16 +230,18 @@ class Scheduler:
     def _place_row(self, object_state: ObjectState) -> None:
         """Move an object into a row with room for its conditioning frames."""
         old, conditioning = object_state.bank, object_state.conditioning_memories
-        recent = object_state.forward_memories if old is None else old.recent(object_state)
-        bank = self._banks.get(len(conditioning))
+        number = len(conditioning)
+        bank = self._banks.get(number)
         if bank is None:
-            bank = MemoryBank(self._model, len(conditioning), self._memory_dtype)
-            self._banks[len(conditioning)] = bank
-        bank.add(object_state, conditioning, recent)
+            bank = MemoryBank(self._model, number, self._memory_dtype, self._policy)
+            self._banks[number] = bank
+        if old is None:
+            bank.add(object_state, conditioning, object_state.forward_memories)
+            object_state.forward_memories.clear()
+        else:
+            bank.add_from(old, object_state, conditioning)
         _free_row(object_state)
         object_state.bank = bank
-        if old is None:
-            object_state.forward_memories.clear()
 
     def _drop_empty_banks(self) -> None:
         self._banks = {number: bank for number, bank in self._banks.items() if len(bank)}

@@ -116,6 +116,9 @@ class MaskPrediction:
     """float32 (b,): the model's estimate for the mask; NaN where a mask prompt is the output."""
     object_pointer: Tensor
     """(b, C)."""
+    alternatives: Tensor | None = None
+    """bool (b, n, 4h, 4w): the masks of the other candidates of tracked objects; None where the
+    model does not keep them."""
 
     def select(self, objects: Sequence[int]) -> "MaskPrediction":
         """Return the predictions of the given objects."""
@@ -127,10 +130,11 @@ class MaskPrediction:
             self.object_score[index],
             self.predicted_iou[index],
             self.object_pointer[index],
+            None if self.alternatives is None else self.alternatives[index],
         )
 
     def row(self, i: int) -> "MaskPrediction":
-        """Return a view of object `i`, with b = 1."""
+        """Return a view of object `i`, with b = 1 and without alternatives."""
         row = slice(i, i + 1)
         return MaskPrediction(
             self.logits[row],
@@ -140,7 +144,7 @@ class MaskPrediction:
         )
 
     def with_logits(self, logits: Tensor) -> "MaskPrediction":
-        """Return the prediction with its masks replaced."""
+        """Return the prediction with its masks replaced and without alternatives."""
         return MaskPrediction(logits, self.object_score, self.predicted_iou, self.object_pointer)
 
 

@@ -18,7 +18,9 @@ from pvtt_flow.models.device_errors import is_device_error
 from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.compile import Compiler
 from pvtt_flow.models.sam2.mask_output import PendingMasks
+from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.model import Sam2
+from pvtt_flow.models.sam2.observation import Reads
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler, ShotFinished
 from pvtt_flow.models.sam2.shot_state import ShotState
@@ -70,12 +72,17 @@ class ThreadedTracker:
         if compile_steps is None:
             compile_steps = device.type == "cuda"
         compiler = Compiler(device) if compile_steps else None
-        self._model = Sam2(build_predictor(weights, config, device), compiler)
+        self._model = Sam2(
+            build_predictor(weights, config, device),
+            compiler,
+            keep_alternatives=POLICIES[params.memory].reads is Reads.ALTERNATIVES,
+        )
         self._scheduler = Scheduler(
             self._model,
             params.max_concurrent_shots,
             fill_holes_px=params.fill_holes_px,
             memory_dtype=self._memory_dtype,
+            memory=params.memory,
         )
         self._commands: deque[Callable[[], None]] = deque()
         self._results: dict[ShotState, _Results] = {}
@@ -157,7 +164,8 @@ class ThreadedTracker:
 
     def _warm_up(self) -> None:
         try:
-            warm_up(self._model, self._params.max_concurrent_shots, self._memory_dtype)
+            params = self._params
+            warm_up(self._model, params.max_concurrent_shots, self._memory_dtype, params.memory)
         except Exception as error:  # noqa: BLE001 (the thread of each shot raises it)
             is_broken = is_device_error(error)
             self._close(_broken_device(self._model.device, error) if is_broken else error)

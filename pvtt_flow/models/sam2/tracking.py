@@ -12,6 +12,7 @@ from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.object_state import ObjectState
+from pvtt_flow.models.sam2.observation import Reads, observe
 from pvtt_flow.models.sam2.prefetch import ModelFrame
 from pvtt_flow.models.sam2.prompt_encoding import PromptTensors
 from pvtt_flow.models.sam2.shot_state import ShotState
@@ -65,13 +66,22 @@ class TrackStep:
     """Tracks objects to the next frames of their shots and writes their memories."""
 
     def __init__(
-        self, model: Sam2, batch_sizer: BatchSizer, fill_holes_px: int, encode_at_once: int
+        self,
+        model: Sam2,
+        batch_sizer: BatchSizer,
+        fill_holes_px: int,
+        encode_at_once: int,
+        reads: Reads,
     ) -> None:
-        """Track in batches; images are encoded `encode_at_once`, if so many are decoded."""
+        """Track in batches; images are encoded `encode_at_once`, if so many are decoded.
+
+        The memory policy `reads` some of each prediction.
+        """
         self._model = model
         self._encode_frames = FrameEncoder(model, encode_at_once)
         self._batch_sizer = batch_sizer
         self._fill_holes_px = fill_holes_px
+        self._reads = reads
 
     def __call__(self, pending_frames: Sequence[PendingFrame]) -> list[ObjectResult]:
         """Track each object that is tracked on these frames."""
@@ -134,14 +144,15 @@ class TrackStep:
             features.pixel_features, prediction, is_conditioning=False
         )
         pointers = prediction.object_pointer
+        seen = observe(prediction, self._reads)
         owners = [t.object_state for t in targets]
         # Copied before anything is written: if memory runs out, the whole batch is repeated.
         read_backward = [
-            (owner, Memory(target.position, memories[i].clone(), pointers[i].clone()))
+            (owner, Memory(target.position, memories[i].clone(), pointers[i].clone(), seen[i]))
             for i, (owner, target) in enumerate(zip(owners, targets, strict=True))
             if target.pending.shot.is_read_backward(owner, target.position)
         ]
-        bank.write(owners, [t.position for t in targets], memories, pointers)
+        bank.write(owners, [t.position for t in targets], memories, pointers, seen)
         for owner, memory in read_backward:
             owner.forward_memories.append(memory)
 

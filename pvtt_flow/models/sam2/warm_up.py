@@ -10,14 +10,19 @@ from pvtt_flow.models.sam2.blank_shot import blank_shot
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.scheduler import Scheduler, ShotFinished
 from pvtt_flow.models.sam2.shot_state import Phase, ShotState
-from pvtt_flow.models.tracker import TrackerParams
+from pvtt_flow.models.tracker import MemoryRule, TrackerParams
 
 _LOG = logging.getLogger("pvtt_flow")
 # A graph is captured at its second call; the third one replays it.
 _NUM_FRAMES = 4
 
 
-def warm_up(model: Sam2, max_concurrent_shots: int, memory_dtype: torch.dtype) -> None:
+def warm_up(
+    model: Sam2,
+    max_concurrent_shots: int,
+    memory_dtype: torch.dtype,
+    memory: MemoryRule = "sam2",
+) -> None:
     """Track blank shots in batches of each size that is prepared, and seal the compiler.
 
     Runs on the thread, and in the autocast, of the later steps. Does nothing for a model that is
@@ -31,15 +36,15 @@ def warm_up(model: Sam2, max_concurrent_shots: int, memory_dtype: torch.dtype) -
         _LOG.info("preparing the tracker: batches of %d (%d of %d)", size, number, len(sizes))
         num_shots = min(size, max_concurrent_shots)
         parts = [size // num_shots + (shot < size % num_shots) for shot in range(num_shots)]
-        _track(model, parts, memory_dtype)
+        scheduler = Scheduler(model, num_shots, memory_dtype=memory_dtype, memory=memory)
+        _track(model, parts, scheduler)
     model.compiler.seal()
 
 
-def _track(model: Sam2, nums_objects: list[int], memory_dtype: torch.dtype) -> None:
+def _track(model: Sam2, nums_objects: list[int], scheduler: Scheduler) -> None:
     """Track shots with these numbers of objects together."""
     changed = threading.Event()
     params = TrackerParams(direction="forward")
-    scheduler = Scheduler(model, len(nums_objects), memory_dtype=memory_dtype)
     unfinished = {
         ShotState(blank_shot(_NUM_FRAMES, num_objects), params, model.size_px, changed.set)
         for num_objects in nums_objects

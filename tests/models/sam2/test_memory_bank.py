@@ -2,44 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery
+from pvtt_flow.models.sam2.memory_policy import Sam2Policy
+from pvtt_flow.models.sam2.observation import UNSEEN
+from tests.models.sam2.fake_model import (
+    MAX_POINTERS,
+    MEMORY_DIM,
+    NUM_MEMORIES,
+    PARTS,
+    TOKENS,
+    content_and_age,
+    fake_model,
+)
 
 NUM_CONDITIONING = 2
-NUM_MEMORIES, MAX_POINTERS = 7, 16
-TOKENS, MEMORY_DIM = 3, 2
 FAR = 100
-# Distances divided by the longest one (1, 2, 8 or 15) are multiples of 1 / PARTS.
-PARTS = 120
-
-
-def fake_model() -> Any:
-    """Make a model whose position encodings are the age or the distance itself."""
-    temporal = torch.arange(NUM_MEMORIES).float()[:, None].expand(-1, MEMORY_DIM)
-    memory_encoder = SimpleNamespace(
-        grid_positions=torch.zeros(TOKENS, MEMORY_DIM),
-        temporal_positions=temporal,
-        encode_pointer_positions=lambda distances: (
-            (PARTS * distances).round()[..., None].expand(-1, -1, 2)
-        ),
-    )
-    return SimpleNamespace(
-        memory_encoder=memory_encoder,
-        num_memories=NUM_MEMORIES,
-        max_object_pointers=MAX_POINTERS,
-        memory_dim=MEMORY_DIM,
-        hidden_dim=MEMORY_DIM,
-        device=torch.device("cpu"),
-        has_full_context=False,
-    )
 
 
 @dataclass(eq=False)
@@ -87,11 +71,16 @@ class Track:
         }
 
 
+def make_bank(num_conditioning: int = NUM_CONDITIONING) -> MemoryBank:
+    policy = Sam2Policy(NUM_MEMORIES - 1, MAX_POINTERS - 1)
+    return MemoryBank(fake_model(), num_conditioning, torch.float32, policy)
+
+
 class BankAndTracks:
     """Bank, and the tracks that it must hold."""
 
     def __init__(self) -> None:
-        self.bank = MemoryBank(fake_model(), NUM_CONDITIONING, torch.float32)
+        self.bank = make_bank()
         self.tracks: list[Track] = []
         self._numbers = 0
 
@@ -106,17 +95,14 @@ class BankAndTracks:
             self.bank.remove(self.tracks.pop(index % len(self.tracks)))
 
     def migrate(self, index: int) -> None:
-        """Move a track to another row with its memories."""
+        """Move a track to another row with its memories, by way of another bank."""
         if not self.tracks:
             return
         track = self.tracks[index % len(self.tracks)]
-        recent = self.bank.recent(track)
+        other = make_bank(num_conditioning=3)
+        other.add_from(self.bank, track, [track.memory(-frame) for frame in (7, 8, 9)])
         self.bank.remove(track)
-        self.bank.add(track, [track.memory(frame) for frame in track.conditioning])
-        for memory in recent:
-            self.bank.write(
-                [track], [memory.position], memory.features[None], memory.object_pointer[None]
-            )
+        self.bank.add_from(other, track, [track.memory(frame) for frame in track.conditioning])
 
     def advance(self, which: int) -> None:
         """Advance some tracks by one frame; on conditioning frames nothing is written."""
@@ -126,7 +112,8 @@ class BankAndTracks:
             memories = [t.memory(t.now) for t in writing]
             features = torch.stack([m.features for m in memories])
             pointers = torch.stack([m.object_pointer for m in memories])
-            self.bank.write(writing, [t.now for t in writing], features, pointers)
+            seen = [UNSEEN] * len(writing)
+            self.bank.write(writing, [t.now for t in writing], features, pointers, seen)
         for track in writing:
             track.written.append(track.now)
         for track in moving:
@@ -144,16 +131,10 @@ class BankAndTracks:
         exists = (no_bias if context.bias is None else context.bias[:, 0]) == 0
         for i, track in enumerate(tracks):
             keys, values, cut = context.keys[i], context.values[i], context.num_rotated
-            memories = _content_and_age(keys[:cut], values[:cut], exists[i, :cut])
-            pointers = _content_and_age(keys[cut:], values[cut:], exists[i, cut:])
+            memories = content_and_age(keys[:cut], values[:cut], exists[i, :cut])
+            pointers = content_and_age(keys[cut:], values[cut:], exists[i, cut:])
             assert sorted(memories) == sorted([*track.expected_memories()] * TOKENS)
             assert sorted(pointers) == sorted(track.expected_pointers())
-
-
-def _content_and_age(keys: Tensor, values: Tensor, exists: Tensor) -> list[tuple[float, float]]:
-    """Return the content of each token that exists, and its age or distance."""
-    ages = (keys - values)[exists, 0].tolist()
-    return list(zip(values[exists, 0].tolist(), ages, strict=True))
 
 
 ADD = st.tuples(st.just("add"), st.sampled_from([1, -1]), st.sampled_from([2, 3, 9, 16, 99]))
@@ -199,6 +180,6 @@ def test_the_bank_grows() -> None:
 
 
 def test_a_row_must_have_its_number_of_conditioning_frames() -> None:
-    bank = MemoryBank(fake_model(), NUM_CONDITIONING, torch.float32)
+    bank = make_bank()
     with pytest.raises(ValueError, match="must have 2 conditioning frames, got 1"):
         bank.add("a", [Track(1, 1, 9).memory(0)])
