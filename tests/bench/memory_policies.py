@@ -74,6 +74,8 @@ def main() -> None:
     parser.add_argument("--annotated", type=Path, help="folder of annotated sequences")
     options = parser.parse_args()
     machine = describe("tests.bench.memory_policies")
+    # A folder's place is of no use on another machine.
+    machine["command"] = str(machine["command"]).replace(str(options.annotated), "FOLDER")
     samples = list(_samples(options.clips, options.annotated))
     by_policy = {rule: _measure(rule, samples) for rule in POLICIES}
     kinds = {
