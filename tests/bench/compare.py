@@ -9,11 +9,13 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.bench.clips import MAX_OBJECTS, Filmed
+from tests.bench.clips import MAX_OBJECTS, Clip, Filmed
 from tests.bench.systems import Mask, System, ignore
 
 OBJECTS = (1, MAX_OBJECTS)
 """Numbers of prompted objects in a clip."""
+Masks = dict[tuple[int, int, int], NDArray[np.uint8]]
+"""Masks packed to bits, by clip, frame and object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,11 @@ def compare(
     """Checks, then measures in rounds."""
     systems = other, engine
     agreements = {
-        num_objects: _agreement(
-            systems, [c.prompting(num_objects) for c in clips[: plan.num_checked]]
+        num_objects: agreement_of(
+            *(
+                masks_of(system, [c.prompting(num_objects) for c in clips[: plan.num_checked]])
+                for system in systems
+            )
         )
         for num_objects in OBJECTS
     }
@@ -125,10 +130,13 @@ def _timed(system: System, clips: Sequence[Filmed]) -> float:
     return time.perf_counter() - started
 
 
-def _agreement(systems: Sequence[System], clips: Sequence[Filmed]) -> Agreement:
-    first, second = (_masks(system, clips) for system in systems)
+def agreement_of(first: Masks, second: Masks) -> Agreement:
+    """Compare the masks of two systems. Raises RuntimeError if they saw other objects."""
     if first.keys() != second.keys():
-        raise RuntimeError(f"{systems[0].name} and {systems[1].name} must see the same objects")
+        raise RuntimeError(
+            f"two systems must see the same objects, got {len(first)} and {len(second)} masks, "
+            f"of which {len(first.keys() ^ second.keys())} have no partner"
+        )
     ious = [overlap(first[key], second[key]) for key in first]
     empty = [not first[key].any() and not second[key].any() for key in first]
     return Agreement(
@@ -139,11 +147,9 @@ def _agreement(systems: Sequence[System], clips: Sequence[Filmed]) -> Agreement:
     )
 
 
-def _masks(
-    system: System, clips: Sequence[Filmed]
-) -> dict[tuple[int, int, int], NDArray[np.uint8]]:
-    """Every mask, packed to bits, by clip, frame and object."""
-    found: dict[tuple[int, int, int], NDArray[np.uint8]] = {}
+def masks_of(system: System, clips: Sequence[Clip]) -> Masks:
+    """Track the clips and return every mask."""
+    found: Masks = {}
 
     def see(clip: int, frame: int, masks: Sequence[Mask]) -> None:
         found.update({(clip, frame, i): np.packbits(mask) for i, mask in enumerate(masks)})

@@ -28,7 +28,36 @@ def describe(module: str) -> dict[str, object]:
         "torch_threads": torch.get_num_threads(),
         "load_before": os.getloadavg()[0],
         "versions": {name: _version(name) for name in _PACKAGES},
+        "gpu": gpu(),
     }
+
+
+def gpu() -> dict[str, object] | None:
+    """Return name, memory and library versions of the first CUDA device, or None without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    card = torch.cuda.get_device_properties(0)
+    return {
+        "name": card.name,
+        "memory_bytes": card.total_memory,
+        "multiprocessors": card.multi_processor_count,
+        "compute_capability": [card.major, card.minor],
+        "driver": _driver(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "triton": _version("triton"),
+    }
+
+
+def _driver() -> str | None:
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.splitlines()[0]
 
 
 def _cpu() -> str:

@@ -6,15 +6,21 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pvtt_flow.models.tracker import PromptedShot
+from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.types import Frame, Prompt
 from tests.bench.clips import FRAME_NS
+
+if TYPE_CHECKING:
+    # It imports torch, which only the measured processes need.
+    from tests.bench.systems import Model
 
 SHORT_FRAMES = 100
 _HEIGHT_PX, _WIDTH_PX = 270, 480
@@ -48,19 +54,26 @@ def _peak_of(num_frames: int) -> int:
     return int(done.stdout.split()[-1])
 
 
-def _track(num_frames: int) -> None:
-    from tests.bench.systems import embedded, tracker
+def track(num_frames: int, model: "Model", params: TrackerParams) -> None:
+    """Track a clip of this length in each slot of a tracker, all at once."""
+    from tests.bench.systems import tracker
 
-    first = next(_frames())
+    shots = params.max_concurrent_shots
+    made = tracker(model, params)
+    with ThreadPoolExecutor(shots) as pool:
+        seen = pool.map(lambda _: sum(1 for _ in made.track(_clip(num_frames))), range(shots))
+        if (lengths := set(seen)) != {num_frames}:
+            raise RuntimeError(f"expected {num_frames} tracked frames, got {lengths}")
+    made.close()
+
+
+def _clip(num_frames: int) -> PromptedShot:
     box = (0.0, 0.0, float(_SIDE_PX), float(_SIDE_PX))
-    clip = PromptedShot(
+    return PromptedShot(
         read=lambda start, stop: islice(_frames(), start, num_frames if stop is None else stop),
         prompts={0: [Prompt(object_id=0, frame_index=0, box_xyxy=box)]},
-        prompt_frames={0: first},
+        prompt_frames={0: next(_frames())},
     )
-    seen = sum(1 for _ in tracker(embedded(), max_concurrent_shots=1).track(clip))
-    if seen != num_frames:
-        raise RuntimeError(f"expected {num_frames} tracked frames, got {seen}")
 
 
 def _frames() -> Iterator[Frame]:
@@ -79,7 +92,7 @@ def _bounced(way: int, room: int) -> int:
     return min(there, 2 * room - there)
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the peak memory of this process; unlike `ru_maxrss`, without its parent's before
     `exec`."""
     status = Path("/proc/self/status").read_text()
@@ -88,5 +101,7 @@ def _peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    _track(int(sys.argv[1]))
-    print(_peak_bytes())
+    from tests.bench.systems import embedded
+
+    track(int(sys.argv[1]), embedded(), TrackerParams(device="cpu", max_concurrent_shots=1))
+    print(peak_bytes())

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from tests.bench.clips import Filmed
+from tests.bench.clips import Clip
 from tests.bench.systems import Mask, Model, See, System, loaded
 
 NOTES = {
@@ -52,14 +52,14 @@ class Ultralytics:
         predictor._bb_feat_sizes = [[size // stride] * 2 for stride in (4, 8, 16)]
         self._predictor = predictor
 
-    def track(self, clips: Sequence[Filmed], see: See) -> None:
+    def track(self, clips: Sequence[Clip], see: See) -> None:
         """See `System`."""
         for number, clip in enumerate(clips):
             for frame, masks in enumerate(self._masks(clip)):
                 see(number, frame, masks)
 
     @torch.inference_mode()
-    def _masks(self, clip: Filmed) -> Iterator[list[Mask]]:
+    def _masks(self, clip: Clip) -> Iterator[list[Mask]]:
         """The body of `stream_inference`: preprocess, inference, postprocess."""
         predictor = self._predictor
         boxes = np.array([p.box_xyxy for p in clip.prompts], np.float32)
@@ -99,7 +99,7 @@ class Transformers:
         self._size_px = size
 
     @torch.inference_mode()
-    def track(self, clips: Sequence[Filmed], see: See) -> None:
+    def track(self, clips: Sequence[Clip], see: See) -> None:
         """See `System`."""
         for number, clip in enumerate(clips):
             session = self._session(clip)
@@ -110,7 +110,7 @@ class Transformers:
                 )
                 see(number, step.frame_idx, list((logits[:, 0] > 0).numpy()))
 
-    def _session(self, clip: Filmed) -> Any:
+    def _session(self, clip: Clip) -> Any:
         """Return the inputs that `Sam2VideoProcessor` makes of a video and its boxes."""
         height, width = clip.size_px
         theirs = import_module("transformers.models.sam2_video.modeling_sam2_video")

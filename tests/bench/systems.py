@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from unittest.mock import patch
 
 import numpy as np
@@ -15,16 +16,20 @@ from PIL import Image
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
-from pvtt_flow.models.tracker import TrackerParams
-from tests.bench.clips import Filmed
+from pvtt_flow.models.tracker import Tracker, TrackerParams
+from tests.bench.clips import Clip, Filmed
 
 MAX_CONCURRENT_SHOTS = 8
 TINY_SIZE_PX = 256
 _CPU = torch.device("cpu")
+_ON_CPU = TrackerParams(device="cpu", max_concurrent_shots=MAX_CONCURRENT_SHOTS)
 _MEAN = torch.tensor((0.485, 0.456, 0.406))[:, None, None]
 _STD = torch.tensor((0.229, 0.224, 0.225))[:, None, None]
 
 Mask = NDArray[np.bool_]
+Precision = Literal["float32", "bfloat16"]
+Architecture = Literal["tiny", "small", "base+", "large"]
+_LETTERS: dict[Architecture, str] = {"tiny": "t", "small": "s", "base+": "b+", "large": "l"}
 See = Callable[[int, int, Sequence[Mask]], None]
 """Takes a clip's number, a frame's number, and each object's mask, bool (H, W) at display size."""
 
@@ -47,7 +52,7 @@ class System(Protocol):
         """In tables and results."""
         ...
 
-    def track(self, clips: Sequence[Filmed], see: See) -> None:
+    def track(self, clips: Sequence[Clip], see: See) -> None:
         """Tracks all clips from their prompts; every mask goes to `see`, from any thread."""
         ...
 
@@ -57,16 +62,22 @@ class Engine:
 
     name = "engine"
 
-    def __init__(self, model: Model) -> None:
-        self._tracker = tracker(model, MAX_CONCURRENT_SHOTS)
+    def __init__(self, model: Model, params: TrackerParams = _ON_CPU) -> None:
+        self._tracker = ThreadedTracker(model.weights, model.config, params)
+        self._num_threads = params.max_concurrent_shots
 
-    def track(self, clips: Sequence[Filmed], see: See) -> None:
+    @property
+    def tracker(self) -> Tracker:
+        """Tracker of the pipeline's stages."""
+        return self._tracker
+
+    def track(self, clips: Sequence[Clip], see: See) -> None:
         """See `System`."""
-        with ThreadPoolExecutor(MAX_CONCURRENT_SHOTS) as pool:
+        with ThreadPoolExecutor(self._num_threads) as pool:
             for _ in pool.map(self._track, range(len(clips)), clips, [see] * len(clips)):
                 pass
 
-    def _track(self, number: int, clip: Filmed, see: See) -> None:
+    def _track(self, number: int, clip: Clip, see: See) -> None:
         for tracked in self._tracker.track(clip.clip()):
             see(number, tracked.frame_index, [o.mask for o in tracked.objects])
 
@@ -76,45 +87,80 @@ class Official:
 
     name = "official"
 
-    def __init__(self, model: Model) -> None:
-        self._predictor = build_predictor(model.weights, model.config, _CPU)
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device = _CPU,
+        *,
+        precision: Precision = "float32",
+        vos_optimized: bool = False,
+        keeps_images: bool = False,
+    ) -> None:
+        """Load the model.
 
-    def track(self, clips: Sequence[Filmed], see: See) -> None:
+        `vos_optimized` compiles it as `build_sam2_video_predictor(vos_optimized=True)` does. With
+        `keeps_images`, a clip in memory is resized once: what follows is the model's time.
+        """
+        self._predictor = build_predictor(model.weights, model.config, device)
+        self._precision = precision
+        self._device = device
+        self._keeps_images = keeps_images
+        self._images: dict[int, tuple[Clip, torch.Tensor]] = {}
+        if vos_optimized:
+            _optimize(self._predictor)
+
+    def track(self, clips: Sequence[Clip], see: See) -> None:
         """See `System`."""
         for number, clip in enumerate(clips):
-            state = self._state(clip)
-            for prompt in clip.prompts:
-                box = np.array(prompt.box_xyxy, np.float32)
-                self._predictor.add_new_points_or_box(state, 0, prompt.object_id, box=box)
-            for frame, _, logits in self._predictor.propagate_in_video(state):
-                see(number, frame, list((logits[:, 0] > 0).cpu().numpy()))
+            with self._autocast():
+                self._track(number, clip, see)
 
-    def _state(self, clip: Filmed) -> Any:
+    def _track(self, number: int, clip: Clip, see: See) -> None:
+        state = self._state(clip)
+        for prompt in clip.prompts:
+            box = np.array(prompt.box_xyxy, np.float32)
+            self._predictor.add_new_points_or_box(state, 0, prompt.object_id, box=box)
+        for frame, _, logits in self._predictor.propagate_in_video(state):
+            see(number, frame, list((logits[:, 0] > 0).cpu().numpy()))
+
+    def _state(self, clip: Clip) -> Any:
         """`init_state`, whose loader finds the frames in memory instead of in a folder."""
 
         def load(**_: object) -> tuple[torch.Tensor, int, int]:
-            return loaded(clip, self._predictor.image_size), *clip.size_px
+            return self._loaded(clip), *clip.size_px
 
         with patch("sam2.sam2_video_predictor.load_video_frames", load):
             return self._predictor.init_state("in memory")
 
+    def _loaded(self, clip: Clip) -> torch.Tensor:
+        size_px = self._predictor.image_size
+        if not self._keeps_images or not isinstance(clip, Filmed):
+            return loaded(clip, size_px).to(self._device)
+        key = id(clip.frames)
+        if key not in self._images:
+            # With the clip, so that no other one takes its id.
+            self._images[key] = clip, loaded(clip, size_px).to(self._device)
+        return self._images[key][1]
 
-def tracker(model: Model, max_concurrent_shots: int) -> ThreadedTracker:
-    """The project's tracker on the CPU."""
-    return ThreadedTracker(
-        model.weights,
-        model.config,
-        TrackerParams(device="cpu", max_concurrent_shots=max_concurrent_shots),
-    )
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self._precision == "bfloat16":
+            return torch.autocast(self._device.type, torch.bfloat16)
+        return nullcontext()
 
 
-def loaded(clip: Filmed, size_px: int) -> torch.Tensor:
+def tracker(model: Model, params: TrackerParams) -> ThreadedTracker:
+    """The project's tracker."""
+    return ThreadedTracker(model.weights, model.config, params)
+
+
+def loaded(clip: Clip, size_px: int) -> torch.Tensor:
     """float32 (T, 3, S, S): resized and normalised by the official loader's own steps.
 
     `sam2/utils/misc.py:92-101,246-260`, less the reading of files.
     """
-    images = torch.zeros(len(clip.frames), 3, size_px, size_px)
-    for image, frame in zip(images, clip.frames, strict=True):
+    frames = clip.frames
+    images = torch.zeros(len(frames), 3, size_px, size_px)
+    for image, frame in zip(images, frames, strict=True):
         small = np.array(Image.fromarray(frame.rgb).convert("RGB").resize((size_px, size_px)))
         image.copy_(torch.from_numpy(small / 255.0).permute(2, 0, 1))
     images -= _MEAN
@@ -134,22 +180,43 @@ def embedded() -> Model:
 
 def tiny(folder: Path) -> Model:
     """SAM 2.1 tiny for small images, with random weights; written to `folder`."""
+    return random_model(folder, "tiny", TINY_SIZE_PX)
+
+
+def random_model(folder: Path, architecture: Architecture, size_px: int) -> Model:
+    """SAM 2.1 for images of this size, with random weights; written to `folder` once."""
     import sam2
     from omegaconf import OmegaConf
 
-    shipped = Path(str(sam2.__file__)).parent / "configs" / "sam2.1" / "sam2.1_hiera_t.yaml"
-    tree: Any = OmegaConf.load(shipped)
-    tree.model.image_size = TINY_SIZE_PX
+    letters = _LETTERS[architecture]
+    folder = folder / f"{architecture}-{size_px}"
+    # The name by which ultralytics knows the architecture.
+    weights, config = folder / f"sam2.1_{letters}.pt", folder / f"{architecture}.yaml"
+    model = Model(architecture, config, weights, size_px)
+    if weights.exists():
+        return model
+    folder.mkdir()
+    configs = Path(str(sam2.__file__)).parent / "configs" / "sam2.1"
+    tree: Any = OmegaConf.load(configs / f"sam2.1_hiera_{letters}.yaml")
+    tree.model.image_size = size_px
     layer = tree.model.memory_attention.layer
     for attention in (layer.self_attention, layer.cross_attention):
-        attention.feat_sizes = [TINY_SIZE_PX // 16] * 2
-    config = folder / "tiny.yaml"
+        attention.feat_sizes = [size_px // 16] * 2
     OmegaConf.save(tree, config)
     torch.manual_seed(0)
-    # The name by which ultralytics knows the architecture.
-    weights = folder / "sam2.1_t.pt"
     torch.save({"model": build_predictor(None, config, _CPU).state_dict()}, weights)
-    return Model("tiny", config, weights, TINY_SIZE_PX)
+    return model
+
+
+def _optimize(predictor: Any) -> None:
+    """Compile a predictor as `vos_optimized=True` does: `SAM2VideoPredictorVOS` and its encoder."""
+    from sam2.sam2_video_predictor import SAM2VideoPredictorVOS
+
+    predictor.__class__ = SAM2VideoPredictorVOS
+    predictor._compile_all_components()
+    predictor.image_encoder.forward = torch.compile(
+        predictor.image_encoder.forward, mode="max-autotune", fullgraph=True, dynamic=False
+    )
 
 
 def ignore(_clip: int, _frame: int, _masks: Iterable[Mask]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pvtt_flow.types import Frame, Prompt
-from tests.bench.clips import Filmed
+from tests.bench.clips import Clip, Filmed
 from tests.bench.compare import (
     OBJECTS,
     Agreement,
@@ -33,7 +33,7 @@ class Fake:
         self.name = name
         self._width_px = width_px
 
-    def track(self, clips: Sequence[Filmed], see: See) -> None:
+    def track(self, clips: Sequence[Clip], see: See) -> None:
         for number, clip in enumerate(clips):
             for frame in clip.frames:
                 see(number, frame.frame_index, [self._mask() for _ in clip.prompts])
