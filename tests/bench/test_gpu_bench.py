@@ -105,7 +105,13 @@ def test_the_summary_takes_the_median_of_each_rounds_ratio() -> None:
     }
     rows = [
         common
-        | {"system": system, "round": nth, "steady_frames_per_s": speed, "host_peak_bytes": 2e6}
+        | {
+            "system": system,
+            "round": nth,
+            "steady_frames_per_s": speed,
+            "host_peak_bytes": 2e6,
+            "warnings": (),
+        }
         for system, own in speeds.items()
         for nth, speed in enumerate(own)
     ]
@@ -115,7 +121,12 @@ def test_the_summary_takes_the_median_of_each_rounds_ratio() -> None:
         "tiny, 1 objects: engine@4 over official": {"in memory": pytest.approx(2)}
     }
     assert summary["frames_per_s"] == {
-        f"tiny, 1 objects {name}": {"in memory": s, "object-frames/s": s, "peak, MB": 2}
+        f"tiny, 1 objects {name}": {
+            "in memory": s,
+            "object-frames/s": s,
+            "peak, MB": 2,
+            "warnings": 0,
+        }
         for name, s in (("official", 10), ("engine@4", 30), ("engine@1", 5))
     }
     assert summary["errors"] == ["speed: tiny vos: Cause: x"]

@@ -70,6 +70,7 @@ class Contestant:
         self._reset_peak()
         stopwatch = Stopwatch()
         self._system.track(clips, stopwatch.see)
+        peaks = self._peaks()
         steady = steady_frames_per_s(stopwatch.events, min(_MAX_UNSTEADY_FRAMES, num_frames // 3))
         return {
             "num_objects": num_objects,
@@ -78,7 +79,8 @@ class Contestant:
             "seconds": stopwatch.seconds,
             "frames_per_s": len(stopwatch.events) / stopwatch.seconds,
             "steady_frames_per_s": steady,
-            **self._peaks(),
+            "warnings": self._compiler.report().warnings,
+            **peaks,
         }
 
     def warm_up(self, num_objects: int, num_frames: int) -> Row:
@@ -86,11 +88,7 @@ class Contestant:
         started = time.perf_counter()
         self._system.track(self._lanes(num_objects, num_frames), lambda *_: None)
         seconds = time.perf_counter() - started
-        return {"warm_up_s": seconds, **asdict(self._compiler.report())}
-
-    def warnings(self) -> Row:
-        """Return the warnings so far."""
-        return {"warnings": self._compiler.report().warnings}
+        return {"warm_up_s": seconds, **asdict(self._compiler.report()), **self._peaks()}
 
     def masks(self, num_objects: int, num_frames: int) -> Masks:
         """Track the first clip in every lane and return the masks of one."""
@@ -139,6 +137,8 @@ class Contestant:
         if self._device.type == "cuda":
             row["device_peak_bytes"] = torch.cuda.max_memory_allocated(self._device)
             row["device_reserved_bytes"] = torch.cuda.max_memory_reserved(self._device)
+            # The others that take turns on the device need room, too.
+            torch.cuda.empty_cache()
         return row
 
 

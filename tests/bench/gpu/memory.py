@@ -104,9 +104,7 @@ def _run(bench: Bench, worker: Worker) -> Row:
     race, plan = bench.plan.scarce, bench.plan
     frames = plan.frames_by_lanes[race.lanes[0]]
     row: Row = worker.call("run", race.num_objects, frames, timeout_s=bench.clock.remaining_s)
-    # Its report has the warnings.
-    report: Row = worker.call("warnings", timeout_s=bench.clock.remaining_s)
-    return row | report
+    return row
 
 
 @contextmanager

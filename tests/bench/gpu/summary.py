@@ -89,6 +89,7 @@ def _speeds(rows: Rows) -> dict[str, dict[str, object]]:
                 median(_speed(row) * row["num_objects"] for row in passes)
             )
             table[name]["peak, MB"] = max(map(_megabytes, passes))
+            table[name]["warnings"] = max(len(row["warnings"]) for row in passes)
     return dict(table)
 
 
