@@ -1,7 +1,7 @@
 """Plan, footage, clock and record, which every part of the benchmark has at hand."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench.clips import Encoded
@@ -21,6 +21,10 @@ class Bench:
     clips: tuple[Encoded, ...]
     clock: Clock
     record: Record
+
+    def within(self, share: float) -> "Bench":
+        """Return the part with this share of its remaining time."""
+        return replace(self, clock=self.clock.part(share))
 
     def add(self, row: Row) -> None:
         """Record a row."""

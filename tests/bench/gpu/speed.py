@@ -27,13 +27,7 @@ def measure(bench: Bench) -> None:
             continue
         # The first race may take half of the time, and the others what it leaves.
         share = 0.5 if index + 1 < len(bench.plan.races) else 1.0
-        _run(_with_clock(bench, share), race)
-
-
-def _with_clock(bench: Bench, share: float) -> Bench:
-    return Bench(
-        bench.part, bench.plan, bench.folder, bench.clips, bench.clock.part(share), bench.record
-    )
+        _run(bench.within(share), race)
 
 
 def _run(bench: Bench, race: Race) -> None:
@@ -48,7 +42,8 @@ def _run(bench: Bench, race: Race) -> None:
             spec: stack.enter_context(Worker(Contestant, spec, bench.clips)) for spec in specs
         }
         # The peers alone: autotuning measures kernels, and others on the device would disturb it.
-        field = {s: workers[s] for s in peers if _warm_up(bench, race, s, workers[s])}
+        # It may also take for ever.
+        field = {s: workers[s] for s in peers if _warm_up(bench.within(0.5), race, s, workers[s])}
         with ThreadPoolExecutor(len(engines)) as pool:
             ready = pool.map(lambda s: _warm_up(bench, race, s, workers[s]), engines)
             field |= {s: workers[s] for s, is_ready in zip(engines, ready, strict=True) if is_ready}

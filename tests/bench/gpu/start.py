@@ -33,18 +33,18 @@ _NUM_KERNELS = 10
 
 def measure(bench: Bench) -> None:
     """Try the models one after the other, all variants of a model at once."""
-    for name in bench.plan.tried:
-        variants = _variants(bench, bench.plan.model(name, bench.folder))
-        with ThreadPoolExecutor(len(variants)) as pool:
-            masks = dict(
-                zip(
-                    (spec.name for spec in variants),
-                    pool.map(lambda spec: _try(bench, name, spec), variants),  # noqa: B023
-                    strict=True,
-                )
-            )
-        for pair in _PAIRS:
-            _compare(bench, name, pair, masks)
+    names = bench.plan.tried
+    for index, name in enumerate(names):
+        _try_all(bench.within(1 / (len(names) - index)), name)
+
+
+def _try_all(bench: Bench, name: Name) -> None:
+    variants = _variants(bench, bench.plan.model(name, bench.folder))
+    with ThreadPoolExecutor(len(variants)) as pool:
+        found = pool.map(lambda spec: _try(bench, name, spec), variants)
+        masks = dict(zip((spec.name for spec in variants), found, strict=True))
+    for pair in _PAIRS:
+        _compare(bench, name, pair, masks)
 
 
 def _variants(bench: Bench, model: Model) -> list[Spec]:
