@@ -353,8 +353,8 @@ def test_the_window_of_a_remedy_is_fit_by_itself(
         assert judged.verdict == "unfit"
         return
     if judged.static_box_xyxy:
-        still = np.array(judged.static_box_xyxy) * frames.is_present[:, None]
-        frames = replace(frames, box_xyxy=still.astype(np.float64))
+        still = (np.array(judged.static_box_xyxy) * frames.is_present[:, None]).astype(np.float64)
+        frames = replace(frames, box_xyxy=still, largest_fragment_box_xyxy=still)
     alone = only(frames, slice(*judged.window))
     again = judge_fitness(profile(asked, fps=judged.fps), alone)
     assert (again.verdict, again.window) == ("fit", judged.window)

@@ -247,7 +247,7 @@ def test_weights_of_ones_own_are_tried() -> None:
     check_weights(config(**good))
     with pytest.raises(PreflightError, match=r"^\$\.detector\.weights must be a detector that "):
         check_weights(config(**{**good, "detector": own(tracker)}))
-    with pytest.raises(ConfigError, match=r"^\$\.tracker\.weights must be a SAM 2 checkpoint "):
+    with pytest.raises(ConfigError, match=r"^\$\.tracker\.weights must be a SAM 2 checkpoint, "):
         check_weights(config(tracker={**own(detector), "config": "embedded_tracker"}))
     with pytest.raises(ConfigError, match=r"^\$\.tracker\.config must be the architecture of "):
         check_weights(config(tracker={"config": "sam2.1_hiera_tiny"}))

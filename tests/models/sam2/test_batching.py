@@ -205,7 +205,7 @@ class SmallDevice(Scheduler):
             return super().step()
 
 
-@pytest.mark.parametrize("first", range(0, EVERY, 333))
+@pytest.mark.parametrize("first", range(0, EVERY, 666))
 def test_memory_may_run_out_at_any_operation(embedded: Pair, first: int) -> None:
     shots, model = corrected_shots(), embedded.model
     with float32_memories(), warnings.catch_warnings():

@@ -103,6 +103,7 @@ def prompted() -> Shot:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "value"), SETTINGS)
 def test_a_setting_is_honored_or_refused(
     config: Path, tmp_path: Path, setting: str, value: object
