@@ -30,6 +30,11 @@ def decode(rle: str, height_px: int, width_px: int) -> Mask:
     for counts of another number of pixels.
     """
     lengths = run_lengths(rle)
+    # Before memory is taken: damaged counts may claim any number.
+    if lengths.min() < 0 or lengths.sum() != height_px * width_px:
+        raise ValueError(
+            f"counts must be of a mask of {width_px}x{height_px} pixels, got {lengths.sum()} pixels"
+        )
     is_object = np.arange(len(lengths)) % 2 == 1
     return np.repeat(is_object, lengths).reshape(width_px, height_px).T
 

@@ -30,7 +30,7 @@ _HASH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class VideoColumns:
     """Columns of `videos` that exports need, as in `VideoRecord`."""
 
     video_id: str
@@ -55,7 +55,7 @@ class Sequence:
     def __init__(
         self,
         ref: SequenceRef,
-        video: Source,
+        video: VideoColumns,
         masklets: tuple[Masklet, ...],
         *,
         anonymous: bool = False,
@@ -221,7 +221,7 @@ def read_sequence(
     dataset: "DatasetSnapshot", ref: SequenceRef, *, anonymous: bool = False
 ) -> Sequence:
     """Read the rows of a sequence; `anonymous` reads its video without credentials."""
-    video = dataset.video_as(Source, ref.video_id)
+    video = dataset.video_as(VideoColumns, ref.video_id)
     if video is None:
         raise ValueError(f"the dataset must have the selected video {ref.video_id}, got none")
     wanted = set(ref.masklet_ids)

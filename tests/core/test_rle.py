@@ -88,3 +88,21 @@ def test_counts_that_fit_decode_to_as_many_pixels(counts: str) -> None:
 )
 def test_border(box: tuple[int, ...], *, touches: bool) -> None:
     assert rle.touches_border(box, 8, 10) is touches
+
+
+@pytest.mark.parametrize("num_pixels", [11, 13, 1 << 50])
+def test_counts_of_another_number_of_pixels_take_no_memory(num_pixels: int) -> None:
+    digits = []
+    rest = num_pixels
+    while True:
+        digit, rest = rest & 31, rest >> 5
+        is_last = not rest and not digit & 16
+        digits.append(chr(48 + digit + (0 if is_last else 32)))
+        if is_last:
+            break
+    counts = "".join(digits)
+    assert rle.run_lengths(counts).tolist() == [num_pixels]
+    with pytest.raises(
+        ValueError, match=f"must be of a mask of 4x3 pixels, got {num_pixels} pixels"
+    ):
+        rle.decode(counts, 3, 4)

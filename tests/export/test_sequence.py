@@ -6,7 +6,7 @@ import pytest
 
 from pvtt_flow.core.timeline import SamplingParams, sample
 from pvtt_flow.export.selection import SequenceRef
-from pvtt_flow.export.sequence import Sequence, Source
+from pvtt_flow.export.sequence import Sequence, VideoColumns
 from pvtt_flow.types import MaskletFrame
 from tests.dataset.dataset_rows import masklet
 
@@ -30,7 +30,7 @@ def sequence_at(pts_ns: list[int], header: Fraction = Fraction(25)) -> Sequence:
     ref = SequenceRef(
         name="a", video_id="a", shot_id="a/s0000@0", masklet_ids=("a/s0000@0/o000",), split=None
     )
-    video = Source(
+    video = VideoColumns(
         video_id="a",
         uri="a.mp4",
         etag="1",

@@ -52,10 +52,12 @@ class Compiler:
         """
         compiled = torch.compile(function, backend=self._compile_graph, fullgraph=True)
         failed: set[tuple[torch.Size, ...]] = set()
+        can_compile = True
 
         def run(*args: Tensor) -> tuple[Tensor, ...]:
+            nonlocal can_compile
             shapes = tuple(arg.shape for arg in args)
-            if shapes in failed:
+            if not can_compile or shapes in failed:
                 self.num_uncompiled_calls += 1
                 return function(*args)
             size = len(args[0])
@@ -70,6 +72,8 @@ class Compiler:
                 raise
             except Exception as error:  # noqa: BLE001 (compilers fail in many ways; slow is better)
                 failed.add(shapes)
+                # A function that fails while it is prepared would fail in all shapes.
+                can_compile = self._is_sealed
                 self.num_uncompiled_calls += 1
                 _warn(function, error)
                 return function(*args)

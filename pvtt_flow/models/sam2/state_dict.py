@@ -18,7 +18,7 @@ _TRANSFORMERS = "vision_encoder."
 
 
 def read_state_dict(weights: Path) -> StateDict:
-    """Read a `.safetensors` file, or a pickle whose hash was checked; values are float tensors.
+    """Read a `.safetensors` file, or a pickle whose hash was checked.
 
     Takes a bare state dict and one in a container, and drops prefixes that wrappers as
     `DistributedDataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before all names.

@@ -130,6 +130,26 @@ def test_what_was_not_prepared_runs_uncompiled_and_is_counted() -> None:
     assert (compiler.num_graphs, compiler.num_uncompiled_calls) == (2, 2)
 
 
+def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[int] = []
+
+    def broken(x: Tensor) -> tuple[Tensor, ...]:
+        attempts.append(len(x))
+        raise RuntimeError("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: broken)
+    compiler = Compiler(CPU)
+    run_double = compiler.compile(double)
+    with pytest.warns(RuntimeWarning, match="double runs uncompiled, .* no compiler here"):
+        assert torch.equal(run_double(torch.ones(1))[0], torch.full((1,), 2.0))
+    compiler.seal()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for size in (2, 3):
+            assert torch.equal(run_double(torch.ones(size))[0], torch.full((size,), 2.0))
+    assert (attempts, compiler.num_uncompiled_calls) == ([1], 3)
+
+
 def test_memory_that_runs_out_is_no_failure_of_the_compiler(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
