@@ -8,6 +8,7 @@ from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import Opener
 from pvtt_flow.models.detector import Detector, DetectorParams, YoloDetector
 from pvtt_flow.models.own_weights import own_weights
+from pvtt_flow.models.sam2.architectures.shipped_configs import shipped_configs
 from pvtt_flow.models.tracker import Tracker, TrackerParams
 
 
@@ -37,10 +38,14 @@ def tracker_config(params: TrackerParams) -> Path:
     checkpoint = checkpoints.known().get(name)
     if checkpoint is not None and checkpoint.config is not None:
         return _shipped_config(checkpoint.config)
+    shipped = shipped_configs()
+    if name in shipped:
+        return shipped[name]
     if params.config is None:
         raise ConfigError(
             f"$.tracker.config must name the architecture of {params.weights}, got null; set it to "
-            f"the name of a known checkpoint (see `pvtt-flow models list`) or a .yaml path"
+            f"the name of a known checkpoint (see `pvtt-flow models list`), one of "
+            f"{', '.join(shipped)} or a .yaml path"
         )
     path = Path(params.config)
     if not path.is_file():

@@ -34,7 +34,7 @@ class ImageEncoder:
         x = self._trunk.patch_embed(images) + self._pos_embed
         stages = []
         for index, block in enumerate(self._trunk.blocks):
-            x = _multi_scale_block(block, x)
+            x = multi_scale_block(block, x)
             if index in self._trunk.stage_ends:
                 stages.append(x.permute(0, 3, 1, 2))
         return self._fpn_neck(stages)
@@ -63,7 +63,7 @@ def _upsample(coarser: Tensor, mode: str) -> Tensor:
     )
 
 
-def _multi_scale_block(block: Any, x: Tensor) -> Tensor:
+def multi_scale_block(block: Any, x: Tensor) -> Tensor:
     """Apply a Hiera block to (F, H, W, C); with query pooling the result is (F, H/2, W/2, C')."""
     normed = block.norm1(x)
     shortcut = _pool(block.proj(normed), block.pool) if block.dim != block.dim_out else x

@@ -12,6 +12,9 @@ many objects at once:
 - First layer once a frame. Its self-attention and its cross-attention queries do not depend on
   memory, so the objects of a frame share them (`frame_tokens`).
 
+Where the architecture pools memories (EfficientTAM's variants), keys and values are pooled after
+the rotary encoding; pooling commutes with the value projection.
+
 Rotary encoding uses complex numbers on a CPU, where real ones are slower
 (tests/bench/savings.json).
 """
@@ -24,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.sam2.architectures.pooled_attention import PooledAttention
 from pvtt_flow.models.sam2.packed_linear import PackedLinear, linear
 from pvtt_flow.models.sam2.tensors import FrameTokens, MemoryContext
 
@@ -39,6 +43,8 @@ class MemoryAttention:
         fused = fused or position.is_cuda
         self._layers = [_Layer(layer, len(position), fused=fused) for layer in official.layers]
         self._norm = official.norm
+        self.pools_memories = any(layer.pools_memories for layer in self._layers)
+        """True if objects with several memories attend to pooled ones."""
         self._position = 0.1 * position if official.pos_enc_at_input else torch.zeros_like(position)
 
     def frame_tokens(self, vision_features: Tensor) -> FrameTokens:
@@ -64,9 +70,12 @@ class _Layer:
 
     def __init__(self, official: Any, num_tokens: int, *, fused: bool) -> None:
         self_attn, cross_attn = official.self_attn, official.cross_attn_image
-        _check(official, self_attn, cross_attn)
+        _check(official, self_attn, cross_attn, num_tokens)
         self._attend = _attend_fused if fused else _attend_by_object
         self._apply_rotary = apply_rotary_in_real_numbers if fused else apply_rotary
+        self.pools_memories = isinstance(cross_attn, PooledAttention)
+        self._pooled_key_bias: float = getattr(cross_attn, "key_bias", 0.0)
+        self._pooled_score_bias: float = getattr(cross_attn, "score_bias", 0.0)
         self._norms = official.norm1, official.norm2, official.norm3
         self._self_qkv = _concatenate(self_attn.q_proj, self_attn.k_proj, self_attn.v_proj)
         self._self_out = PackedLinear(self_attn.out_proj.weight, self_attn.out_proj.bias)
@@ -91,7 +100,27 @@ class _Layer:
     def cross_attention(self, tokens: Tensor, queries: Tensor, context: MemoryContext) -> Tensor:
         keys = self._cross_key(context.keys)
         keys = self._apply_rotary(keys, self._cross_freqs, context.num_rotated)
-        return tokens + self._cross_out(self._attend(queries, keys, context.values, context.bias))
+        values, bias = context.values, context.bias
+        if context.is_pooled:
+            keys, values, bias = self._pool(keys, values, bias, context.num_rotated)
+        return tokens + self._cross_out(self._attend(queries, keys, values, bias))
+
+    def _pool(
+        self, keys: Tensor, values: Tensor, bias: Tensor | None, num_rotated: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pool the leading tokens, which lie on the grid, 2 x 2, and leave the rest."""
+        side = math.isqrt(len(self._cross_freqs))
+        pooled_keys = _pool(keys[:, :num_rotated], side) + self._pooled_key_bias
+        pooled_values = _pool(values[:, :num_rotated], side)
+        if bias is None:
+            bias = keys.new_zeros(len(keys), 1, keys.shape[1], dtype=torch.float32)
+        # All tokens of a memory have one bias.
+        pooled_bias = bias[:, :, :num_rotated:4] + self._pooled_score_bias
+        return (
+            torch.cat([pooled_keys, keys[:, num_rotated:]], 1),
+            torch.cat([pooled_values, values[:, num_rotated:]], 1),
+            torch.cat([pooled_bias, bias[:, :, num_rotated:]], 2),
+        )
 
     def mlp(self, tokens: Tensor) -> Tensor:
         return tokens + self._linear2(self._linear1(self._norms[2](tokens)))
@@ -121,6 +150,13 @@ def apply_rotary_in_real_numbers(
     turned = torch.stack([a * cos - b * sin, a * sin + b * cos], -1)
     rotated = turned.flatten(-2).flatten(1, 2).to(x.dtype)
     return rotated if num_rotated is None else torch.cat([rotated, x[:, num_rotated:]], 1)
+
+
+def _pool(tokens: Tensor, side: int) -> Tensor:
+    """Average 2 x 2 tokens of grids (b, M * side * side, C); return (b, M * side * side / 4, C)."""
+    half = side // 2
+    grids = tokens.unflatten(1, (-1, half, 2, half, 2))
+    return grids.mean((3, 5)).flatten(1, 3)
 
 
 def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
@@ -158,7 +194,7 @@ def _absorb_value(value: nn.Linear, out: nn.Linear) -> PackedLinear:
     return PackedLinear(weight.float(), bias.float())
 
 
-def _check(layer: Any, self_attn: Any, cross_attn: Any) -> None:
+def _check(layer: Any, self_attn: Any, cross_attn: Any, num_tokens: int) -> None:
     """Raise ConfigError unless the layer is one that `_Layer` computes."""
     attentions = self_attn, cross_attn
     required = {
@@ -171,6 +207,8 @@ def _check(layer: Any, self_attn: Any, cross_attn: Any) -> None:
         and not layer.pos_enc_at_attn
         and not layer.pos_enc_at_cross_attn_queries,
     }
+    if isinstance(cross_attn, PooledAttention):
+        required["an even grid to pool"] = math.isqrt(num_tokens) % 2 == 0
     missing = [name for name, is_met in required.items() if not is_met]
     if missing:
         raise ConfigError(

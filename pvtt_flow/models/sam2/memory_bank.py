@@ -173,12 +173,19 @@ class MemoryBank:
         self._pointers.note(placed_pointers)
         self._remembered.update(zip(owners, new, strict=True))
 
+    def has_one_memory(self, query: MemoryQuery) -> bool:
+        """Return whether the query reads one memory; `read` takes such queries apart from others
+        where the model pools memories."""
+        _, has_memory = self._memory_ages([query], np.array([self._row_of[query.owner]]))
+        return int(has_memory.sum()) == 1
+
     def read(self, queries: Sequence[MemoryQuery]) -> MemoryContext:
         """Return the memories that each query attends to, cut to the entries that any query has."""
         rows = np.array([self._row_of[q.owner] for q in queries])
         distances, has_pointer = self._pointer_distances(queries, rows)
         age_index, has_memory = self._memory_ages(queries, rows)
-        num_memories = self._num_read(has_memory)
+        is_alone = self._model.pools_memories and bool((has_memory.sum(1) == 1).all())
+        num_memories = 1 if is_alone else self._num_read(has_memory)
         num_pointers = self._num_read(has_pointer)
         has_memory, has_pointer = has_memory[:, :num_memories], has_pointer[:, :num_pointers]
         memories = self._memories.gather(rows)[:, :num_memories]
@@ -201,6 +208,7 @@ class MemoryBank:
             keys=keys,
             values=values,
             num_rotated=num_memories * memories.shape[2],
+            is_pooled=self._model.pools_memories and num_memories > 1,
             bias=self._bias(has_memory, has_pointer, memories.shape[2], pointers.shape[2]),
         )
 

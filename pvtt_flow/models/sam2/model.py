@@ -5,9 +5,10 @@
                                    memories ◄─ encode_memory ◄─ MaskPrediction ◄────────┘
 
 Weights and results are those of the official implementation (facebookresearch/sam2, PyPI `sam2`
-1.1.0; sam2/modeling/sam2_base.py, `SAM2Base`).
+1.1.0; sam2/modeling/sam2_base.py, `SAM2Base`), or of another architecture (`architectures/`).
 """
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -15,8 +16,9 @@ import torch
 from torch import Tensor
 
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.sam2.architectures.architecture import Architecture
+from pvtt_flow.models.sam2.architectures.sam2 import SAM2
 from pvtt_flow.models.sam2.compile import BatchedFunction, Compiler
-from pvtt_flow.models.sam2.image_encoder import ImageEncoder
 from pvtt_flow.models.sam2.mask_decoder import MaskDecoder
 from pvtt_flow.models.sam2.memory_attention import MemoryAttention
 from pvtt_flow.models.sam2.memory_encoder import MemoryEncoder, encode_grid_positions
@@ -29,25 +31,6 @@ from pvtt_flow.models.sam2.tensors import (
     to_device,
 )
 
-# Settings that all official SAM 2 and SAM 2.1 configs have and this implementation relies on.
-# Others are honored, or an architecture with them cannot run (`try_tracker`).
-_REQUIRED_SETTINGS = {
-    "backbone_stride": 16,
-    "image_encoder.scalp": 1,
-    "memory_attention.batch_first": True,
-    "non_overlap_masks": False,
-    "clear_non_cond_mem_around_input": False,
-    "use_high_res_features_in_sam": True,
-    "use_obj_ptrs_in_encoder": True,
-    "only_obj_ptrs_in_the_past_for_eval": True,
-    "pred_obj_scores": True,
-    "soft_no_obj_ptr": False,
-    "directly_add_no_mem_embed": True,
-    "use_mask_input_as_output_without_sam": True,
-    "non_overlap_masks_for_mem_enc": False,
-    "memory_temporal_stride_for_eval": 1,
-    "max_cond_frames_in_attn": -1,
-}
 # Without a recent memory or pointer there would be nothing to track by.
 _LEAST_SETTINGS = {"num_maskmem": 2, "max_obj_ptrs_in_encoder": 2}
 
@@ -61,15 +44,20 @@ class Sam2:
     """SAM 2 with its weights on one device."""
 
     def __init__(
-        self, predictor: Any, compiler: Compiler | None = None, *, keep_alternatives: bool = False
+        self,
+        predictor: Any,
+        compiler: Compiler | None = None,
+        *,
+        architecture: Architecture = SAM2,
+        keep_alternatives: bool = False,
     ) -> None:
-        """Take over an official `SAM2VideoPredictor` with its weights; it is modified.
+        """Take over an official `SAM2VideoPredictor` of an architecture; it is modified.
 
         With a compiler, `warm_up` must follow. With `keep_alternatives`, `track_step` also returns
         the masks that it did not choose. Raises ConfigError for a config that differs from the
         official ones where that matters.
         """
-        _check(predictor)
+        _check(predictor, architecture)
         if compiler is None:
             pack_linears(predictor.image_encoder)
             pack_linears(predictor.memory_encoder)
@@ -88,19 +76,21 @@ class Sam2:
         self.memory_encoder = MemoryEncoder(predictor, self.grid_side)
         self._no_memory_embedding: Tensor = predictor.no_mem_embed[0].detach()
         self._sam_mask_decoder = predictor.sam_mask_decoder
-        self._image_encoder = ImageEncoder(predictor.image_encoder, self.size_px)
+        self._image_encoder = architecture.image_encoder(predictor.image_encoder, self.size_px)
+        self._has_high_res_features: bool = predictor.use_high_res_features_in_sam
         position_encoding = predictor.image_encoder.neck.position_encoding
         self._memory_attention = MemoryAttention(
             predictor.memory_attention,
             encode_grid_positions(position_encoding, self.hidden_dim, self.grid_side, predictor),
             fused=compiler is not None,
         )
+        self.pools_memories = self._memory_attention.pools_memories
+        """True if objects with several memories attend to pooled ones (EfficientTAM)."""
         self._mask_decoder = MaskDecoder(
             predictor, self.grid_side, keep_alternatives=keep_alternatives
         )
-        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-        self._mean = torch.tensor(mean, device=self.device)[:, None, None]
-        self._std = torch.tensor(std, device=self.device)[:, None, None]
+        self._mean = torch.tensor(architecture.mean, device=self.device)[:, None, None]
+        self._std = torch.tensor(architecture.std, device=self.device)[:, None, None]
         self._encode_images = self._compute_image_features
         self._compiled_track_step: BatchedFunction | None = None
         self._encode_tracked_memory = self._compute_tracked_memory
@@ -111,10 +101,10 @@ class Sam2:
 
     def encode_images(self, images: Tensor) -> ImageFeatures:
         """Encode RGB images, uint8 (F, S, S, 3)."""
-        vision_features, finest, finer, pixel_features = self._encode_images(
+        vision_features, pixel_features, *high_res_features = self._encode_images(
             to_device(images, self.device)
         )
-        return ImageFeatures(vision_features, (finest, finer), pixel_features)
+        return ImageFeatures(vision_features, tuple(high_res_features), pixel_features)
 
     def predict_at_points(
         self, features: ImageFeatures, points: Tensor, labels: Tensor
@@ -146,7 +136,9 @@ class Sam2:
         Takes the tokens and features of each object's own frame, b of each. Also returns the
         memory-conditioned tokens (b, T, C), which `apply_corrections` needs.
         """
-        if self._compiled_track_step is None:
+        # One memory, on the first tracked frame of a shot, is not pooled, and not worth a graph.
+        is_prepared = context.is_pooled == self.pools_memories
+        if self._compiled_track_step is None or not is_prepared:
             tokens = self._memory_attention(frame_tokens, context)
             return self._mask_decoder.decode_tracked(tokens, features.high_res_features), tokens
         tokens, *prediction = self._compiled_track_step(
@@ -191,13 +183,19 @@ class Sam2:
 
     def _compute_image_features(self, images: Tensor) -> tuple[Tensor, ...]:
         pixels = images.permute(0, 3, 1, 2).float() / 255
-        finest, finer, coarsest = self._image_encoder((pixels - self._mean) / self._std)
+        *finer_levels, coarsest = self._image_encoder((pixels - self._mean) / self._std)
         return (
             coarsest.flatten(2).transpose(1, 2),
-            self._sam_mask_decoder.conv_s0(finest),
-            self._sam_mask_decoder.conv_s1(finer),
             self.memory_encoder.project_pixels(coarsest),
+            *self._high_res_features(finer_levels),
         )
+
+    def _high_res_features(self, levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        if not self._has_high_res_features:
+            return ()
+        finest, finer = levels
+        decoder = self._sam_mask_decoder
+        return decoder.conv_s0(finest), decoder.conv_s1(finer)
 
     def _compute_track_step(
         self,
@@ -210,7 +208,9 @@ class Sam2:
         *high_res_features: Tensor,
     ) -> tuple[Tensor, ...]:
         keys = torch.cat([memory_keys, pointer_keys], 1)
-        context = MemoryContext(keys, values, memory_keys.shape[1], bias)
+        context = MemoryContext(
+            keys, values, memory_keys.shape[1], bias, is_pooled=self.pools_memories
+        )
         tokens = self._memory_attention(FrameTokens(tokens, queries), context)
         prediction = self._mask_decoder.decode_tracked(tokens, high_res_features)
         alternatives = prediction.alternatives
@@ -227,17 +227,13 @@ class Sam2:
         return (self.memory_encoder(*args, is_conditioning=False),)
 
 
-def _check(predictor: Any) -> None:
-    for name, required in _REQUIRED_SETTINGS.items():
+def _check(predictor: Any, architecture: Architecture) -> None:
+    rule = f"$.tracker.config must be {architecture.title} with"
+    for name, required in architecture.required.items():
         value = attrgetter(name)(predictor)
         if value != required:
-            raise ConfigError(
-                f"$.tracker.config must be a SAM 2 with {name}={required}, as all official ones "
-                f"have, got {value}"
-            )
+            raise ConfigError(f"{rule} {name}={required}, as all official ones have, got {value}")
     for name, least in _LEAST_SETTINGS.items():
         value = getattr(predictor, name)
         if value < least:
-            raise ConfigError(
-                f"$.tracker.config must be a SAM 2 with {name} of at least {least}, got {value}"
-            )
+            raise ConfigError(f"{rule} {name} of at least {least}, got {value}")

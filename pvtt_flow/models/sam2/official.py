@@ -1,4 +1,7 @@
-"""Official SAM 2 video predictor, built safely from a config file and a checkpoint."""
+"""Official SAM 2 video predictor, built safely from a config file and a checkpoint.
+
+Other architectures are the same predictor with modules of their own inside (`architectures/`).
+"""
 
 import textwrap
 from collections.abc import Iterable
@@ -8,16 +11,29 @@ from typing import Any
 import torch
 
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.sam2.architectures.architecture import Architecture
+from pvtt_flow.models.sam2.architectures.table import ARCHITECTURES
 from pvtt_flow.models.sam2.state_dict import read_state_dict
 
+_RULE = "$.tracker.config must be the architecture of a SAM 2 in YAML"
 _MAX_REASON_CHARS = 200
+
+
+def find_architecture(config: Path) -> Architecture:
+    """Return the architecture of a config file; raise ConfigError if there is none."""
+    model = _read_model(config)
+    for architecture in ARCHITECTURES:
+        if architecture.describes(model):
+            return architecture
+    packages = ", ".join(sorted({a.package for a in ARCHITECTURES}))
+    raise ConfigError(f"{_RULE}, got {config} (model._target_ is no class of {packages})")
 
 
 def build_predictor(weights: Path | None, config: Path, device: torch.device) -> Any:
     """Build an official `SAM2VideoPredictor` from a config file and a state dict.
 
     Without weights its parameters are random. Raises ConfigError for files of another format, for a
-    config that names classes outside the `sam2` package, and for weights of another config.
+    config that names classes of no architecture, and for weights of another config.
     """
     predictor = _instantiate(config)
     if weights is not None:
@@ -31,40 +47,68 @@ def _instantiate(config: Path) -> Any:
 
     # Callers report progress themselves.
     official.tqdm = _no_progress_bar
+    architecture = find_architecture(config)
+    model = _with_classes(_read_model(config), architecture, config)
     try:
-        return instantiate(_architecture(config), _recursive_=True)
-    except ConfigError:
-        raise
+        return instantiate(_with_common_settings(model), _recursive_=True)
     except Exception as error:
-        raise ConfigError(
-            f"$.tracker.config must be the architecture of a SAM 2 in YAML, got {config} "
-            f"({shortened(error)})"
-        ) from error
+        raise _unreadable(config, error) from error
 
 
-def _architecture(config: Path) -> Any:
-    """Return the config of a predictor with the settings that all of ours have."""
+def _read_model(config: Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
-    tree: Any = OmegaConf.load(config)
-    model = tree.model
-    _check_targets(OmegaConf.to_container(model), config)
-    model._target_ = "sam2.sam2_video_predictor.SAM2VideoPredictor"
-    # Settings of `build_sam2_video_predictor(apply_postprocessing=True)`, except hole filling: it
-    # runs only where sam2's CUDA extension was built, so masks would differ between hosts.
-    OmegaConf.update(
-        model,
-        "sam_mask_decoder_extra_args",
-        {
-            "dynamic_multimask_via_stability": True,
-            "dynamic_multimask_stability_delta": 0.05,
-            "dynamic_multimask_stability_thresh": 0.98,
-        },
-        force_add=True,
-    )
-    OmegaConf.update(model, "binarize_mask_from_pts_for_mem_enc", True, force_add=True)  # noqa: FBT003
-    OmegaConf.update(model, "fill_hole_area", 0, force_add=True)
-    return model
+    try:
+        tree: Any = OmegaConf.load(config)
+        model: Any = OmegaConf.to_container(tree.model, resolve=True)
+    except Exception as error:
+        # YAML, OmegaConf and files have errors of their own.
+        raise _unreadable(config, error) from error
+    if not isinstance(model, dict):
+        raise ConfigError(f"{_RULE}, got {config} (model is no mapping)")
+    return dict(model)
+
+
+def _with_classes(node: Any, architecture: Architecture, config: Path) -> Any:
+    """Return a part of a config with the classes to build; raise ConfigError for any others."""
+    if isinstance(node, list):
+        return [_with_classes(child, architecture, config) for child in node]
+    if not isinstance(node, dict):
+        return node
+    found = {key: _with_classes(child, architecture, config) for key, child in node.items()}
+    if "_target_" in node:
+        found["_target_"] = architecture.class_path(str(node["_target_"]))
+        if found["_target_"] is None:
+            raise ConfigError(
+                f"_target_ must be a class of {architecture.package}, got {node['_target_']} "
+                f"({config})"
+            )
+    return found
+
+
+def _with_common_settings(model: dict[str, Any]) -> dict[str, Any]:
+    """Return the config of a predictor with the settings that all of ours have.
+
+    They are those of `build_sam2_video_predictor(apply_postprocessing=True)`, except hole filling:
+    it runs only where sam2's CUDA extension was built, so masks would differ between hosts. The
+    engine compiles for itself.
+    """
+    decoder = dict(model.get("sam_mask_decoder_extra_args") or {})
+    decoder["dynamic_multimask_via_stability"] = True
+    decoder["dynamic_multimask_stability_delta"] = 0.05
+    decoder["dynamic_multimask_stability_thresh"] = 0.98
+    return {
+        **model,
+        "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor",
+        "sam_mask_decoder_extra_args": decoder,
+        "binarize_mask_from_pts_for_mem_enc": True,
+        "fill_hole_area": 0,
+        "compile_image_encoder": False,
+    }
+
+
+def _unreadable(config: Path, error: Exception) -> ConfigError:
+    return ConfigError(f"{_RULE}, got {config} ({shortened(error)})")
 
 
 def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> None:
@@ -86,16 +130,3 @@ def _no_progress_bar(steps: Iterable[int], **_: object) -> Iterable[int]:
 def shortened(text: object) -> str:
     """Return a reason on one line that can be read."""
     return textwrap.shorten(str(text), _MAX_REASON_CHARS, placeholder=" ...")
-
-
-def _check_targets(node: object, config: Path) -> None:
-    """Raise ConfigError if the config would call anything outside the `sam2` package."""
-    if isinstance(node, dict):
-        target = node.get("_target_", "sam2.")
-        if not str(target).startswith("sam2."):
-            raise ConfigError(f"_target_ must be a class of sam2, got {target} ({config})")
-        for child in node.values():
-            _check_targets(child, config)
-    elif isinstance(node, list):
-        for child in node:
-            _check_targets(child, config)

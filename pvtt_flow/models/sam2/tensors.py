@@ -20,7 +20,8 @@ class ImageFeatures:
     vision_features: Tensor
     """(F, T, C): the coarsest level, before memory attention."""
     high_res_features: tuple[Tensor, ...]
-    """(F, C/8, 4h, 4w) and (F, C/4, 2h, 2w), skip connections of the mask decoder."""
+    """(F, C/8, 4h, 4w) and (F, C/4, 2h, 2w), skip connections of the mask decoder; empty where the
+    architecture has none."""
     pixel_features: Tensor
     """(F, C, h, w): the coarsest level after the memory encoder's `pix_feat_proj`."""
 
@@ -102,6 +103,8 @@ class MemoryContext:
     bias: Tensor | None
     """float32 (b, 1, L): 0, or -inf where an object has no such token; None where no token is
     missing."""
+    is_pooled: bool = False
+    """True if the leading tokens are pooled before they are attended to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.observation import Reads
-from pvtt_flow.models.sam2.official import build_predictor
+from pvtt_flow.models.sam2.official import build_predictor, find_architecture
 from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler, ShotFinished
 from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.sam2.warm_up import warm_up
@@ -75,6 +75,7 @@ class ThreadedTracker:
         self._model = Sam2(
             build_predictor(weights, config, device),
             compiler,
+            architecture=find_architecture(config),
             keep_alternatives=POLICIES[params.memory].reads is Reads.ALTERNATIVES,
         )
         self._scheduler = Scheduler(

@@ -95,10 +95,21 @@ class TrackStep:
             for object_state in pending.shot.tracked_objects(pending.frame.position)
         ]
         results: list[ObjectResult] = []
-        for bank, bank_targets in _group_by_bank(targets).items():
+        for (bank, _), bank_targets in self._groups(targets).items():
             track = partial(self._track, bank, encoded.tokens, encoded.features)
             results += self._batch_sizer.run_objects(bank_targets, track)
         return results
+
+    def _groups(self, targets: Sequence[_Target]) -> dict[tuple[MemoryBank, bool], list[_Target]]:
+        """Return targets by bank and, where memories are pooled, by whether there is only one."""
+        groups: dict[tuple[MemoryBank, bool], list[_Target]] = {}
+        for target in targets:
+            bank = target.object_state.bank
+            if bank is None:
+                raise RuntimeError("an object must have a row before it is tracked")
+            is_alone = self._model.pools_memories and bank.has_one_memory(target.query)
+            groups.setdefault((bank, is_alone), []).append(target)
+        return groups
 
     def _track(
         self,
@@ -180,13 +191,3 @@ def _is_read(result: ObjectResult) -> bool:
     """Return whether a later frame can read this result's memory."""
     shot, position = result.pending.shot, result.pending.frame.position
     return not shot.next_is_last or shot.is_read_backward(result.object_state, position)
-
-
-def _group_by_bank(targets: Sequence[_Target]) -> dict[MemoryBank, list[_Target]]:
-    groups: dict[MemoryBank, list[_Target]] = {}
-    for target in targets:
-        bank = target.object_state.bank
-        if bank is None:
-            raise RuntimeError("an object must have a row before it is tracked")
-        groups.setdefault(bank, []).append(target)
-    return groups

@@ -30,6 +30,7 @@ def fake_model() -> Any:
         hidden_dim=MEMORY_DIM,
         device=torch.device("cpu"),
         has_full_context=False,
+        pools_memories=False,
     )
 
 

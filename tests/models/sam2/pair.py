@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from pvtt_flow.models.sam2.architectures.architecture import Architecture
+from pvtt_flow.models.sam2.architectures.sam2 import SAM2
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.scheduler import Scheduler
 from tests.models.sam2.compare import Difference, compare, outputs_by_object
@@ -52,9 +54,10 @@ class Pair:
             return self.official.track(shot, direction)
 
 
-def make_pair(predictor: Any) -> Pair:
+def make_pair(predictor: Any, architecture: Architecture = SAM2) -> Pair:
     """Make a pair; `Sam2` modifies its predictor, so it gets a copy."""
-    return Pair(Sam2(copy.deepcopy(predictor)), OfficialTracker(predictor))
+    model = Sam2(copy.deepcopy(predictor), architecture=architecture)
+    return Pair(model, OfficialTracker(predictor))
 
 
 def difference_without_copy(predictor: Any, shot: Shot, direction: Direction) -> Difference:

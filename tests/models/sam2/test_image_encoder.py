@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pvtt_flow.models.sam2.image_encoder import ImageEncoder
-from tests.models.sam2.architectures import small_predictor
 from tests.models.sam2.pair import perturb
+from tests.models.sam2.small_predictor import OFFICIAL_CONFIGS, small_predictor
 
 # Stages have sides of 32 to 4 tokens at 128 px and of 64 to 8 at 256 px, in windows of 8, 4, 14 and
 # 7 (large: 8, 4, 16 and 8), with global attention between them.
@@ -21,7 +21,9 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "size_px"), CASES)
 def test_features_equal_the_official_ones(name: str, size_px: int, tmp_path: Path) -> None:
-    encoder: Any = perturb(small_predictor(name, tmp_path, size_px)).image_encoder
+    encoder: Any = perturb(
+        small_predictor(OFFICIAL_CONFIGS / name, tmp_path, size_px)
+    ).image_encoder
     torch.manual_seed(1)
     images = torch.randn(1, 3, size_px, size_px)
     with torch.inference_mode():
@@ -34,6 +36,6 @@ def test_features_equal_the_official_ones(name: str, size_px: int, tmp_path: Pat
 
 
 def test_windows_need_padding_in_these_cases(tmp_path: Path) -> None:
-    trunk: Any = small_predictor(CASES[0][0], tmp_path, 128).image_encoder.trunk
+    trunk: Any = small_predictor(OFFICIAL_CONFIGS / CASES[0][0], tmp_path, 128).image_encoder.trunk
     windows = {block.window_size for block in trunk.blocks if block.window_size}
     assert windows == {8, 4, 14, 7}

@@ -1,4 +1,4 @@
-"""Official architectures for small images, with random weights."""
+"""Architectures for small images, with random weights."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,23 @@ import yaml
 
 from pvtt_flow.models.sam2.official import build_predictor
 
-_CONFIGS = Path(str(sam2.__file__)).parent / "configs"
+OFFICIAL_CONFIGS = Path(str(sam2.__file__)).parent / "configs"
 
 
-def small_predictor(name: str, folder: Path, size_px: int) -> Any:
-    """Build the predictor of an official config for images of `size_px`."""
-    tree = yaml.safe_load((_CONFIGS / name).read_text())
+def small_config(config: Path, folder: Path, size_px: int) -> Path:
+    """Write a config for images of `size_px`."""
+    tree = yaml.safe_load(config.read_text())
     model, grid = tree["model"], [size_px // 16] * 2
     model["image_size"] = size_px
     for attention in ("self_attention", "cross_attention"):
         model["memory_attention"]["layer"][attention]["feat_sizes"] = grid
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def small_predictor(config: Path, folder: Path, size_px: int) -> Any:
+    """Build the predictor of a config for images of `size_px`."""
+    path = small_config(config, folder, size_px)
     torch.manual_seed(0)
     return build_predictor(None, path, torch.device("cpu"))

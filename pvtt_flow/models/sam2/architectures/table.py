@@ -1,0 +1,7 @@
+"""Architectures that the engine runs."""
+
+from pvtt_flow.models.sam2.architectures.efficienttam import EFFICIENTTAM
+from pvtt_flow.models.sam2.architectures.sam2 import SAM2
+
+# Those that are told by keys of their own come before others of the same package.
+ARCHITECTURES = (EFFICIENTTAM, SAM2)
