@@ -10,22 +10,21 @@ from pvtt_flow.cli.options import ModelsFolder, console
 from pvtt_flow.errors import ConfigError, PreflightError
 
 if TYPE_CHECKING:
-    from pvtt_flow.models.checkpoints import Checkpoint
+    from pvtt_flow.models.published import Checkpoint
 
 app = typer.Typer(help="List, fetch and verify model weights.", no_args_is_help=True)
 
 
 @app.command("list")
 def models_list(folder: ModelsFolder = None) -> None:
-    """Print the names of known weights and where they are."""
+    """Print the names of known weights, their licenses and where they are."""
     from pvtt_flow.cli.output import checkpoints_table
     from pvtt_flow.models import checkpoints
 
     rows = []
     for name, checkpoint in checkpoints.known().items():
         path = _path_of(checkpoint, folder)
-        place = str(path) if path.is_file() else "not here; `pvtt-flow models fetch` downloads it"
-        rows.append((name, checkpoint.file_name, place))
+        rows.append((name, checkpoint.file_name, checkpoint.license, _place(checkpoint, path)))
     console().print(checkpoints_table(rows))
 
 
@@ -64,6 +63,14 @@ def models_verify(folder: ModelsFolder = None) -> None:
             out.print(f"{name}: {error}", style="red", soft_wrap=True)
     if not all_verified:
         raise typer.Exit(ExitCode.BAD)
+
+
+def _place(checkpoint: "Checkpoint", path: Path) -> str:
+    if path.is_file():
+        return str(path)
+    if checkpoint.gated:
+        return f"not here; accept the license at {checkpoint.url}, then put the file here"
+    return "not here; `pvtt-flow models fetch` downloads it"
 
 
 def _path_of(checkpoint: "Checkpoint", folder: str | None) -> Path:

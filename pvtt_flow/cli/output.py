@@ -91,11 +91,12 @@ def counts_table(title: str, counts: Mapping[str, object]) -> Table:
     return table
 
 
-def checkpoints_table(rows: Iterable[tuple[str, str, str]]) -> Table:
-    """Make a table of checkpoints from their names, file names and places."""
+def checkpoints_table(rows: Iterable[tuple[str, str, str, str]]) -> Table:
+    """Make a table of checkpoints from their names, file names, licenses and places."""
     table = Table(title="checkpoints", title_justify="left")
     table.add_column("name", no_wrap=True)
     table.add_column("file", no_wrap=True)
+    table.add_column("license", no_wrap=True)
     table.add_column("where", overflow="fold")
     for row in rows:
         table.add_row(*row)

@@ -13,61 +13,22 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
+from pvtt_flow.models.published import Checkpoint, published
 
 Opener = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a uri for reading. Callers pass the one of `storage`, which `models` does not import."""
 
-_META = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _EMBEDDED = "pvtt_flow.models.embedded"
 _DOWNLOAD_TIMEOUT_S = 60
 # Suffixes of files that cannot contain code; other files are treated as pickles.
 _PLAIN_DATA = {".onnx", ".safetensors"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """Published weights file."""
-
-    name: str
-    file_name: str
-    sha256: str
-    config: str | None = None
-    """Config of its architecture, in the `sam2` package or in this one; None for a detector."""
-    url: str | None = None
-    """Address at its publisher; None for a file of this package."""
-
-
-# Publication dates, which are part of the addresses.
-_DATES = {"sam2": "072824", "sam2.1": "092824"}
-_LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
-# Hashes of Meta's files (Apache-2.0), equal in several independent public projects.
-_SHA256 = {
-    ("sam2", "tiny"): "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
-    ("sam2", "small"): "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
-    ("sam2", "base_plus"): "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
-    ("sam2", "large"): "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
-    ("sam2.1", "tiny"): "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
-    ("sam2.1", "small"): "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
-    ("sam2.1", "base_plus"): "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
-    ("sam2.1", "large"): "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
-}
-
-
-def _official(version: str, size: str) -> Checkpoint:
-    file_name = f"{version}_hiera_{size}.pt"
-    return Checkpoint(
-        name=f"{version}_hiera_{size}",
-        file_name=file_name,
-        sha256=_SHA256[version, size],
-        config=f"configs/{version}/{version}_hiera_{_LETTERS[size]}.yaml",
-        url=f"{_META}/{_DATES[version]}/{file_name}",
-    )
+# The license of this project, whose training code made the embedded pair.
+_OWN_LICENSE = "AGPL-3.0-or-later"
 
 
 def known() -> dict[str, Checkpoint]:
@@ -77,16 +38,23 @@ def known() -> dict[str, Checkpoint]:
             name="embedded_tracker",
             file_name="sam2_embedded.pt",
             sha256=_shipped_sha256("sam2_embedded.pt"),
+            license=_OWN_LICENSE,
             config="sam2_embedded.yaml",
         ),
         Checkpoint(
             name="embedded_detector",
             file_name="detector.pt",
             sha256=_shipped_sha256("detector.pt"),
+            license=_OWN_LICENSE,
         ),
     )
-    official = tuple(_official(*key) for key in _SHA256)
-    return {c.name: c for c in embedded + official}
+    return {c.name: c for c in (*embedded, *published())}
+
+
+def license_of(weights: str) -> str | None:
+    """Return the license of named weights; None for others, whose license is not known."""
+    checkpoint = known().get(weights)
+    return None if checkpoint is None else checkpoint.license
 
 
 def embedded_file(file_name: str) -> Path:
@@ -104,8 +72,8 @@ def locate(checkpoint: Checkpoint, folder: str | None, open_uri: Opener) -> Path
     """Return a checkpoint as a verified local file.
 
     Looks in the package, then in `folder` (a path, or a bucket whose files are copied to the
-    default folder), then downloads from the publisher. Raises PreflightError, which says which file
-    to put where.
+    default folder), then downloads from the publisher, unless it is gated. Raises PreflightError,
+    which says which file to put where.
     """
     if checkpoint.url is None:
         return verify(embedded_file(checkpoint.file_name), checkpoint.sha256)
@@ -115,6 +83,13 @@ def locate(checkpoint: Checkpoint, folder: str | None, open_uri: Opener) -> Path
         if folder is not None and "://" in folder:
             source = f"{folder.rstrip('/')}/{checkpoint.file_name}"
             _copy(checkpoint, target, lambda: open_uri(source))
+        elif checkpoint.gated:
+            raise PreflightError(
+                f"{checkpoint.name}: {checkpoint.file_name} must be at {target}, and is not; its "
+                f"publisher gives it only to accounts that accepted its license, "
+                f"{checkpoint.license}: accept it at {checkpoint.url}, then put the file there "
+                f"(sha256 {checkpoint.sha256}), or set the models folder to one that has it"
+            )
         else:
             url = checkpoint.url
             _copy(checkpoint, target, lambda: _download(url))

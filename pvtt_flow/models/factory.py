@@ -18,7 +18,7 @@ def detector_weights(params: DetectorParams, folder: str | None, open_uri: Opene
     if checkpoint is None:
         return own_weights(params.weights, params.sha256, "detector", folder, open_uri)
     if checkpoint.config is not None:
-        raise ConfigError(f"$.detector.weights must be a detector, got {params.weights}, a SAM 2")
+        raise ConfigError(f"$.detector.weights must be a detector, got {params.weights}, a tracker")
     return checkpoints.locate(checkpoint, folder, open_uri)
 
 
@@ -33,7 +33,7 @@ def tracker_weights(params: TrackerParams, folder: str | None, open_uri: Opener)
 
 
 def tracker_config(params: TrackerParams) -> Path:
-    """Return the `sam2` config file of the tracker's weights; raise ConfigError if unknown."""
+    """Return the config file of the tracker's weights; raise ConfigError if unknown."""
     name = params.config or params.weights
     checkpoint = checkpoints.known().get(name)
     if checkpoint is not None and checkpoint.config is not None:
@@ -79,6 +79,9 @@ def _shipped_config(name: str) -> Path:
     embedded = checkpoints.embedded_file(name)
     if embedded.is_file():
         return embedded
+    shipped = shipped_configs().get(name.removesuffix(".yaml"))
+    if shipped is not None:
+        return shipped
     import sam2
 
     return Path(str(sam2.__file__)).parent / name

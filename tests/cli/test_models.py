@@ -24,14 +24,19 @@ def test_list_tells_names_and_places(folder: Path) -> None:
     ended = pvtt_flow("models", "list")
     assert ended.code == 0
     rows = {
-        cells[1].strip(): cells[3].strip()
+        cells[1].strip(): (cells[3].strip(), cells[4].strip())
         for line in ended.out.splitlines()
-        if len(cells := line.split("│")) == 5
+        if len(cells := line.split("│")) == 6
     }
     assert rows.keys() == checkpoints.known().keys()
-    assert rows["embedded_tracker"] == str(checkpoints.embedded_file("sam2_embedded.pt"))
-    assert rows[TINY.name] == str(folder / TINY.file_name)
-    assert rows["sam2.1_hiera_large"].startswith("not here; `pvtt-flow models fetch` downloads it")
+    assert rows["embedded_tracker"] == (
+        "AGPL-3.0-or-later",
+        str(checkpoints.embedded_file("sam2_embedded.pt")),
+    )
+    assert rows[TINY.name] == ("Apache-2.0", str(folder / TINY.file_name))
+    assert rows["sam2.1_hiera_large"][1].startswith(
+        "not here; `pvtt-flow models fetch` downloads it"
+    )
 
 
 def test_fetch_without_a_network_says_what_to_put_where(folder: Path) -> None:

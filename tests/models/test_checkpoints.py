@@ -15,8 +15,9 @@ import torch
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
 from pvtt_flow.models import checkpoints
-from pvtt_flow.models.checkpoints import Checkpoint, locate, sha256_of, trusted_file, verify
+from pvtt_flow.models.checkpoints import license_of, locate, sha256_of, trusted_file, verify
 from pvtt_flow.models.factory import tracker_config
+from pvtt_flow.models.published import Checkpoint
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.storage.streams import open_binary
@@ -27,6 +28,7 @@ WEIGHTS = Checkpoint(
     name="weights",
     file_name="weights.pt",
     sha256=SHA256,
+    license="Apache-2.0",
     url="https://publisher.invalid/weights.pt",
 )
 # Blocks and width of the image encoder, from the SAM 2 paper.
@@ -45,7 +47,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_table_of_checkpoints() -> None:
     known = checkpoints.known()
-    assert list(known) == ["embedded_tracker", "embedded_detector", *OFFICIAL]
+    embedded = ["embedded_tracker", "embedded_detector"]
+    assert list(known)[: 2 + len(OFFICIAL)] == embedded + OFFICIAL
     assert all(re.fullmatch("[0-9a-f]{64}", c.sha256) for c in known.values())
     official = [known[name] for name in OFFICIAL]
     assert len({c.sha256 for c in official} | {c.url for c in official}) == 16
@@ -53,6 +56,29 @@ def test_the_table_of_checkpoints() -> None:
     assert official[0].url == (
         "https://dl.fbaipublicfiles.com/segment_anything_2/072824/sam2_hiera_tiny.pt"
     )
+
+
+def test_each_tracker_has_a_config_and_each_checkpoint_a_license() -> None:
+    for name in checkpoints.known():
+        assert license_of(name)
+        if name != "embedded_detector":
+            assert tracker_config(TrackerParams(weights=name)).is_file()
+    assert license_of("mine.pt") is None
+
+
+def test_a_gated_file_is_not_downloaded(cache: Path) -> None:
+    gated = replace(WEIGHTS, gated=True, license="Their License", url="https://publisher.invalid")
+    with pytest.raises(PreflightError) as caught:
+        locate(gated, None, open_binary)
+    assert str(caught.value) == (
+        f"weights: weights.pt must be at {cache / 'weights.pt'}, and is not; its publisher gives "
+        "it only to accounts that accepted its license, Their License: accept it at "
+        f"https://publisher.invalid, then put the file there (sha256 {SHA256}), or set the models "
+        "folder to one that has it"
+    )
+    cache.mkdir()
+    (cache / "weights.pt").write_bytes(CONTENT)
+    assert locate(gated, None, open_binary) == cache / "weights.pt"
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

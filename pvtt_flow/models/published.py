@@ -1,0 +1,80 @@
+"""Published checkpoints: their names, files, hashes, licenses and publishers.
+
+A file is verified against its SHA-256 here before it is loaded. Hashes were compared with those of
+several independent public projects; those of the two EfficientTAMs at 512 px with one.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Published weights file."""
+
+    name: str
+    file_name: str
+    sha256: str
+    license: str
+    """SPDX identifier, or the name that the publisher gives."""
+    config: str | None = None
+    """Config of its architecture, in the `sam2` package or in this one; None for a detector."""
+    url: str | None = None
+    """Address at its publisher; None for a file of this package."""
+    gated: bool = False
+    """True if the publisher gives the file only to accounts that accepted its license."""
+
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything_2"
+_EFFICIENTTAM = "https://huggingface.co/yunyangx/efficient-track-anything/resolve/main"
+
+# Publication dates, which are part of the addresses.
+_DATES = {"sam2": "072824", "sam2.1": "092824"}
+_LETTERS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
+_SAM2_SHA256 = {
+    ("sam2", "tiny"): "65b50056e05bcb13694174f51bb6da89c894b57b75ccdf0ba6352c597c5d1125",
+    ("sam2", "small"): "95949964d4e548409021d47b22712d5f1abf2564cc0c3c765ba599a24ac7dce3",
+    ("sam2", "base_plus"): "d0bb7f236400a49669ffdd1be617959a8b1d1065081789d7bbff88eded3a8071",
+    ("sam2", "large"): "7442e4e9b732a508f80e141e7c2913437a3610ee0c77381a66658c3a445df87b",
+    ("sam2.1", "tiny"): "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69",
+    ("sam2.1", "small"): "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38",
+    ("sam2.1", "base_plus"): "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+    ("sam2.1", "large"): "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
+}
+_EFFICIENTTAM_SHA256 = {
+    "ti": "acbb17b28cca1f860acee09c9ecb6efdb732080dc7a85a07292c31813175fa7d",
+    "ti_512x512": "7d4d652a465f0081391050932f45d8a66768ccc99c8ea393ce8a5927e83f3b9b",
+    "s": "2b572be30d9e96ee29c8d785fe157c6b079ede7d56fbc8a3671d4120e63c89cd",
+    "s_512x512": "67b5840012737ed2c94a4cb8787c5c1b27b3a946045d2e602e65ef77230b6085",
+}
+
+
+def published() -> tuple[Checkpoint, ...]:
+    """Return the checkpoints of other publishers."""
+    return (
+        *(_sam2(version, size) for version, size in _SAM2_SHA256),
+        *(_efficienttam(variant) for variant in _EFFICIENTTAM_SHA256),
+    )
+
+
+def _sam2(version: str, size: str) -> Checkpoint:
+    file_name = f"{version}_hiera_{size}.pt"
+    return Checkpoint(
+        name=f"{version}_hiera_{size}",
+        file_name=file_name,
+        sha256=_SAM2_SHA256[version, size],
+        license="Apache-2.0",
+        config=f"configs/{version}/{version}_hiera_{_LETTERS[size]}.yaml",
+        url=f"{_META}/{_DATES[version]}/{file_name}",
+    )
+
+
+def _efficienttam(variant: str) -> Checkpoint:
+    name = f"efficienttam_{variant}"
+    return Checkpoint(
+        name=name,
+        file_name=f"{name}.pt",
+        sha256=_EFFICIENTTAM_SHA256[variant],
+        license="Apache-2.0",
+        config=f"{name}.yaml",
+        url=f"{_EFFICIENTTAM}/{name}.pt",
+    )
