@@ -251,6 +251,8 @@ class Masklet:
     config_hash: str = ""
     detector_hash: str = ""
     tracker_hash: str = ""
+    detector_license: str | None = None
+    tracker_license: str | None = None
     code_version: str = ""
 
 
@@ -312,6 +314,9 @@ class Lineage:
     detector_hash: str
     """SHA-256 of the weights; `tracker_hash` likewise."""
     tracker_hash: str
+    detector_license: str | None = None
+    """License of named weights; None for others, whose license is not known."""
+    tracker_license: str | None = None
     code_version: str
 
 
@@ -369,6 +374,8 @@ class VideoRecord:
     config_hash: str
     detector_hash: str
     tracker_hash: str
+    detector_license: str | None = None
+    tracker_license: str | None = None
     code_version: str
     finished_at_ns: int
     """Unix time, UTC."""

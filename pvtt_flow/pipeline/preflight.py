@@ -37,6 +37,8 @@ def make_lineage(config: RunConfig, run_id: str) -> Lineage:
         config_hash=hash_of(settings),
         detector_hash=sha256_of(detector),
         tracker_hash=sha256_of(tracker),
+        detector_license=checkpoints.license_of(config.detector.weights),
+        tracker_license=checkpoints.license_of(config.tracker.weights),
         code_version=__version__,
     )
 

@@ -45,6 +45,8 @@ run_id: string not null
 config_hash: string not null
 detector_hash: string not null
 tracker_hash: string not null
+detector_license: string
+tracker_license: string
 code_version: string not null"""
 
 VIDEOS = """\
@@ -89,6 +91,8 @@ run_id: string not null
 config_hash: string not null
 detector_hash: string not null
 tracker_hash: string not null
+detector_license: string
+tracker_license: string
 code_version: string not null
 finished_at_ns: int64 not null"""
 

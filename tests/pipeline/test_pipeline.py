@@ -123,6 +123,9 @@ def test_masklets_are_judged_and_say_where_they_come_from(
             record.config_hash,
         )
         assert masklet.code_version == __version__
+        for row in (masklet, record):
+            # That of the embedded pair.
+            assert (row.detector_license, row.tracker_license) == ("AGPL-3.0-or-later",) * 2
         (prompt,) = masklet.prompts
         assert prompt.score is not None
         assert (prompt.origin, prompt.object_id) == ("detector", masklet.object_id)

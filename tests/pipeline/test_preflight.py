@@ -189,7 +189,7 @@ def test_weights_of_another_hash(tmp_path: Path, section: str) -> None:
     [
         (
             {"detector": {"weights": "sam2.1_hiera_tiny"}},
-            "$.detector.weights must be a detector, got sam2.1_hiera_tiny, a SAM 2",
+            "$.detector.weights must be a detector, got sam2.1_hiera_tiny, a tracker",
         ),
         (
             {"tracker": {"weights": "embedded_detector"}},

@@ -16,7 +16,7 @@ Frame i of every file is frame i of the clip. An absent object has a black mask 
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from pvtt_flow.export.formats.json_lists import write_json
 from pvtt_flow.export.formats.pictures import write_png
 from pvtt_flow.export.sequence import Sequence
 from pvtt_flow.storage.folder import sha256_of
-from pvtt_flow.types import Frame, Masklet, MaskletFrame
+from pvtt_flow.types import Frame, Lineage, Masklet, MaskletFrame
 from pvtt_flow.video.encode import FFV1, write_video
 
 # Parameters of the variants, which bundle.json has too.
@@ -42,6 +42,7 @@ _LOOSENED_BY = 0.1
 _SIGMA_FRAMES = 2.0
 # 10 px at 480 lines, as VACE's users grow masks.
 _GROWN_BY = 1 / 48
+_LINEAGE = ("work_key", *(field.name for field in fields(Lineage)))
 
 
 class Pvtt(Format):
@@ -159,7 +160,6 @@ class _Picks:
 
 
 def _facts(sequence: Sequence, masklet: Masklet, home: Path) -> dict[str, Any]:
-    lineage = ("work_key", "run_id", "config_hash", "detector_hash", "tracker_hash", "code_version")
     facts = {name: value for name, value in sequence.facts().items() if name != "objects"}
     return facts | {
         "masklet_id": masklet.masklet_id,
@@ -168,7 +168,7 @@ def _facts(sequence: Sequence, masklet: Masklet, home: Path) -> dict[str, Any]:
         "verdict": masklet.verdict,
         "reasons": masklet.reasons,
         "qc": asdict(masklet.qc) if masklet.qc else None,
-        "lineage": {name: getattr(masklet, name) for name in lineage},
+        "lineage": {name: getattr(masklet, name) for name in _LINEAGE},
         "masks": {
             name: {"shape": shape, "radius_px": radius_px}
             for name, (shape, radius_px) in _variants(sequence).items()
