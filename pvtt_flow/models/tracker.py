@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,14 @@ class TrackerParams(Params):
     on a machine takes minutes longer, each step is faster; null: only on CUDA."""
 
 
+SavedState: TypeAlias = Mapping[str, NDArray[Any]]
+"""Tracker's state of a shot after one of its frames, as named arrays that are plain data."""
+
+
+class ForeignStateError(ValueError):
+    """Saved state that a tracker cannot go on from: of another shot, setting or version."""
+
+
 ReadFrames = Callable[[int, int | None], Iterator[Frame]]
 """Reads the frames at positions `[start, stop)` of a shot in order; to the end if stop is None."""
 
@@ -85,6 +93,8 @@ class TrackedFrame:
     objects: tuple[TrackedObject, ...]
     slot_utilization: float = 1.0
     """Share of the tracker's slots that were in use when this frame was tracked."""
+    state: Callable[[], SavedState] | None = None
+    """Copies the tracker's state after this frame from its device; where the shot wanted it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +106,11 @@ class PromptedShot:
     """Prompts by position."""
     prompt_frames: Mapping[int, Frame]
     """Prompted frames by position."""
+    saved: SavedState | None = None
+    """State to go on from; only frames after it are yielded."""
+    wants_state: Callable[[], bool] | None = None
+    """Returns whether the state after a frame is wanted; called once a frame by the tracker's
+    thread."""
 
 
 class Tracker(Protocol):
@@ -107,6 +122,7 @@ class Tracker(Protocol):
         The forward pass yields each position once. The backward pass yields positions again, in
         descending order, with the objects that the forward pass did not track there, so that no
         object comes twice on one frame. Holds only a few frames at a time. Raises what `shot.read`
-        raises, and DataError of kind `bad_prompt` for prompts that cannot be tracked.
+        raises, DataError of kind `bad_prompt` for prompts that cannot be tracked, and
+        ForeignStateError, before the first frame, if `shot.saved` is not a state of this shot.
         """
         ...

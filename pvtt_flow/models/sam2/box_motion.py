@@ -8,11 +8,19 @@ filters of two, a value and its velocity.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PlainSerializer, PlainValidator
 
-_Four = NDArray[np.float64]
+
+def _four(values: Any) -> NDArray[np.float64]:
+    return np.array(values, np.float64).reshape(4)
+
+
+# JSON keeps each digit of a float64.
+_Four = Annotated[NDArray[np.float64], PlainValidator(_four), PlainSerializer(np.ndarray.tolist)]
 # Standard deviations in heights of the box, and of the aspect ratio and of its velocity.
 _POSITION, _VELOCITY = 1 / 20, 1 / 160
 _ASPECT, _ASPECT_VELOCITY, _MEASURED_ASPECT = 1e-2, 1e-5, 1e-1

@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pvtt_flow.models.sam2.memory_entries import EMPTY, MemoryEntries
+from pvtt_flow.models.sam2.memory_entries import EMPTY, MemoryEntries, RowEntries
 from pvtt_flow.models.sam2.memory_policy import MemoryPolicy, Remembered
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.observation import UNSEEN, Observation
@@ -44,6 +44,20 @@ class Memory:
     """(C,)."""
     seen: Observation = UNSEEN
     """Knowledge that the memory policy has of a frame that was tracked."""
+
+    def to(self, device: torch.device) -> "Memory":
+        """Return the memory on a device."""
+        features, pointer = self.features.to(device), self.object_pointer.to(device)
+        return Memory(self.position, features, pointer, self.seen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SavedRow:
+    """Copy of an object's row without its conditioning frames."""
+
+    memories: RowEntries
+    pointers: RowEntries
+    remembered: Remembered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +137,21 @@ class MemoryBank:
             self._memories.copy_others(row, source._memories, source_row)
             self._pointers.copy_others(row, source._pointers, source_row)
         self._remembered[owner] = source._remembered[owner]
+
+    def add_saved(self, owner: Hashable, conditioning: Sequence[Memory], saved: SavedRow) -> None:
+        """Allocate a row as `add` does, with what `save` has returned."""
+        self.add(owner, conditioning)
+        row = self._row_of[owner]
+        with self._removed_if_full(owner):
+            self._memories.set_others(row, saved.memories)
+            self._pointers.set_others(row, saved.pointers)
+        self._remembered[owner] = saved.remembered
+
+    def save(self, owner: Hashable) -> SavedRow:
+        """Return a copy of an object's row; entries keep their places, and so sums their order."""
+        row = self._row_of[owner]
+        memories, pointers = self._memories.others(row), self._pointers.others(row)
+        return SavedRow(memories, pointers, self._remembered[owner])
 
     @contextmanager
     def _removed_if_full(self, owner: Hashable) -> Iterator[None]:

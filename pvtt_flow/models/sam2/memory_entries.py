@@ -32,6 +32,16 @@ class Placement:
     """Positions of the frames that each row no longer keeps."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RowEntries:
+    """Entries of a row but its conditioning frames, N of them."""
+
+    values: Tensor
+    """(N, ...)."""
+    positions: NDArray[np.int64]
+    """int64 (N,): position of each entry's frame, or `EMPTY`."""
+
+
 class MemoryEntries:
     """Entries of all rows."""
 
@@ -81,6 +91,25 @@ class MemoryEntries:
         self._entry_of[row] = {
             position: entry - source_first + first
             for position, entry in source._entry_of[source_row].items()
+        }
+
+    def others(self, row: int) -> "RowEntries":
+        """Return a copy of all but the conditioning frames of a row; empty entries are zeros."""
+        first = self._num_conditioning
+        values, positions = self.values[row, first:].clone(), self.positions[row, first:].copy()
+        for entry in np.flatnonzero(positions == EMPTY).tolist():
+            values[entry] = 0
+        return RowEntries(values, positions)
+
+    def set_others(self, row: int, entries: "RowEntries") -> None:
+        """Replace all but the conditioning frames of a row, each in its place."""
+        first = self._num_conditioning
+        self.values[row, first:] = entries.values
+        self.positions[row, first:] = entries.positions
+        self._entry_of[row] = {
+            position: entry
+            for entry, position in enumerate(entries.positions.tolist(), first)
+            if position != EMPTY
         }
 
     def place(

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pvtt_flow.errors import DataError
-from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank
+from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, SavedRow
 from pvtt_flow.models.sam2.prompt_encoding import PromptTensors
+from pvtt_flow.models.sam2.shot_snapshot import ObjectSnapshot
 from pvtt_flow.models.sam2.tensors import MaskPrediction
 from pvtt_flow.models.tracker import TrackerParams
 
@@ -31,11 +32,30 @@ class ObjectState:
     """Memories of the forward pass that the backward pass reads."""
     bank: MemoryBank | None = None
     """Bank that holds the object's row, while it has one."""
+    saved_row: SavedRow | None = None
+    """Row of a shot that goes on, until it is in a bank."""
 
     @property
     def needs_row(self) -> bool:
         """Return whether the object has no row with room for its conditioning frames."""
         return self.bank is None or self.bank.num_conditioning != len(self.conditioning_memories)
+
+    def snapshot(self) -> ObjectSnapshot:
+        """Return a copy of what changes while the object is tracked."""
+        return ObjectSnapshot(
+            object_id=self.object_id,
+            outputs=dict(self.conditioning_outputs),
+            conditioning=tuple(self.conditioning_memories),
+            forward=tuple(self.forward_memories),
+            row=None if self.bank is None else self.bank.save(self),
+        )
+
+    def resume(self, snapshot: ObjectSnapshot) -> None:
+        """Go on from a snapshot, without a row in a bank."""
+        self.conditioning_outputs = dict(snapshot.outputs)
+        self.conditioning_memories = list(snapshot.conditioning)
+        self.forward_memories = list(snapshot.forward)
+        self.saved_row = snapshot.row
 
 
 def make_object(

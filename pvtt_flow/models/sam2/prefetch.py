@@ -81,11 +81,11 @@ class FramePrefetcher:
         with self._condition:
             return list(self._buffer)[1:]
 
-    def pop(self) -> None:
-        """Remove the next frame, which must have been read."""
+    def pop(self) -> ModelFrame:
+        """Remove and return the next frame, which must have been read."""
         with self._condition:
-            self._buffer.popleft()
             self._condition.notify()
+            return self._buffer.popleft()
 
     @property
     def num_buffered(self) -> int:

@@ -100,9 +100,10 @@ class Scheduler:
         self._condition = partial(condition, model, fill_holes_px=fill_holes_px)
         if encode_at_once is None:
             encode_at_once = _CUDA_ENCODE_AT_ONCE if model.device.type == "cuda" else 1
-        self._policy = POLICIES[memory](model.num_memories - 1, model.max_object_pointers - 1)
+        self.policy = POLICIES[memory](model.num_memories - 1, model.max_object_pointers - 1)
+        """Chooses which frames are remembered."""
         self._track_step = TrackStep(
-            model, self._batch_sizer, fill_holes_px, encode_at_once, self._policy.reads
+            model, self._batch_sizer, fill_holes_px, encode_at_once, self.policy.reads
         )
         self._memory_dtype = memory_dtype
 
@@ -179,7 +180,10 @@ class Scheduler:
         return [*frame_results, *ended, *self._finish_passes()]
 
     def _admit(self) -> None:
-        """Move waiting shots into free slots and process their conditioning frames."""
+        """Move waiting shots into free slots and process their conditioning frames.
+
+        A shot that goes on from a snapshot has its memories from there.
+        """
         admitted: list[ShotState] = []
         while self._can_admit:
             shot = self._waiting.popleft()
@@ -192,6 +196,12 @@ class Scheduler:
             output.object_state.conditioning_memories.append(output.memory)
         for shot in admitted:
             shot.prompt_images.clear()
+        self._batch_sizer.run_images([s for s in admitted if s.resumes], self._resume)
+
+    def _resume(self, shots: Sequence[ShotState]) -> list[ShotState]:
+        for shot in shots:
+            shot.resume(self._model.device)
+        return list(shots)
 
     def _place_rows(self) -> list[ShotFinished]:
         """Give rows to the objects that need one; their shots wait while memory is full.
@@ -225,7 +235,7 @@ class Scheduler:
                 self._wait_for_memory(placed)
                 return
         if shot.phase is Phase.CONDITIONING:
-            shot.start_forward_pass()
+            shot.start_first_pass()
 
     def _place_row(self, object_state: ObjectState) -> None:
         """Move an object into a row with room for its conditioning frames."""
@@ -233,9 +243,12 @@ class Scheduler:
         number = len(conditioning)
         bank = self._banks.get(number)
         if bank is None:
-            bank = MemoryBank(self._model, number, self._memory_dtype, self._policy)
+            bank = MemoryBank(self._model, number, self._memory_dtype, self.policy)
             self._banks[number] = bank
-        if old is None:
+        if object_state.saved_row is not None:
+            bank.add_saved(object_state, conditioning, object_state.saved_row)
+            object_state.saved_row = None
+        elif old is None:
             bank.add(object_state, conditioning, object_state.forward_memories)
             object_state.forward_memories.clear()
         else:

@@ -12,7 +12,9 @@
     BACKWARD       from `backward_start` down to 0   tracked from `backward_start` down to 0
     DONE           none: finished, failed or removed
 
-Any phase may change to DONE. In a pass (FORWARD or BACKWARD) an object is not part of a frame
+Any phase may change to DONE. A shot that goes on from a snapshot (`shot_snapshot.py`) gets its
+conditioning outputs, and then rows, from there, and enters the pass of the snapshot at its next
+frame. In a pass (FORWARD or BACKWARD) an object is not part of a frame
 before its start; on its prompted frames its conditioning output is the result; on the others it is
 tracked, for which it needs a row; while the device has no memory for one, the shot stands still.
 The scheduler holds shots of the first phase in `waiting`, of the next three in `running`.
@@ -22,6 +24,8 @@ from collections.abc import Callable, Generator, Mapping
 from enum import Enum, auto
 from functools import partial
 
+import torch
+
 from pvtt_flow.models.sam2.object_state import ObjectState, make_object
 from pvtt_flow.models.sam2.prefetch import (
     PREFETCH_FRAMES,
@@ -30,8 +34,9 @@ from pvtt_flow.models.sam2.prefetch import (
     resize_to_square,
 )
 from pvtt_flow.models.sam2.prompt_encoding import encode_prompts
+from pvtt_flow.models.sam2.shot_snapshot import ShotSnapshot
 from pvtt_flow.models.sam2.tensors import EncodedFrames
-from pvtt_flow.models.tracker import PromptedShot, ReadFrames, TrackerParams
+from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, ReadFrames, TrackerParams
 from pvtt_flow.types import Frame
 
 # Frames that are read together in the backward pass: decoders only go forward.
@@ -52,7 +57,7 @@ class Phase(Enum):
 
 _NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
     Phase.WAITING: frozenset({Phase.CONDITIONING, Phase.DONE}),
-    Phase.CONDITIONING: frozenset({Phase.FORWARD, Phase.DONE}),
+    Phase.CONDITIONING: frozenset({Phase.FORWARD, Phase.BACKWARD, Phase.DONE}),
     Phase.FORWARD: frozenset({Phase.BACKWARD, Phase.DONE}),
     Phase.BACKWARD: frozenset({Phase.DONE}),
     Phase.DONE: frozenset(),
@@ -69,12 +74,14 @@ class ShotState:
         size_px: int,
         notify: Callable[[], None],
         is_backpressured: Callable[[], bool] = lambda: False,
+        snapshot: ShotSnapshot | None = None,
     ) -> None:
-        """Prepare a shot for a model with images of S = `size_px`.
+        """Prepare a shot for a model with images of S = `size_px`; it goes on from a snapshot.
 
         `notify` is called, from another thread, when the next frame may be ready. While
         `is_backpressured()`, no frame is ready: its result would wait too long for its consumer.
-        Raises DataError of kind `bad_prompt` for prompts that cannot be tracked.
+        Raises DataError of kind `bad_prompt` for prompts that cannot be tracked, and
+        ForeignStateError for a snapshot of another shot.
         """
         height, width, _ = next(iter(shot.prompt_frames.values())).rgb.shape
         self.display_px: tuple[int, int] = (height, width)
@@ -98,7 +105,31 @@ class ShotState:
         self._size_px = size_px
         self._notify = notify
         self._total_frames: int | None = None
-        self._prefetcher = FramePrefetcher(partial(_read_forward, shot.read), size_px, notify)
+        self._first_position = 0
+        """First frame that the forward pass reads."""
+        self._next_position = 0
+        self._snapshot = snapshot
+        """Until it is resumed from."""
+        if snapshot is not None:
+            self._prepare_to_resume(snapshot)
+        read = (
+            partial(_read_backward, shot.read, self._next_position + 1, size_px)
+            if self._resumes_backward
+            else partial(_read_forward, shot.read, self._first_position)
+        )
+        self._prefetcher = FramePrefetcher(read, size_px, notify)
+
+    def _prepare_to_resume(self, snapshot: ShotSnapshot) -> None:
+        self.prompt_images.clear()
+        if snapshot.is_backward:
+            self.objects = self._backward_objects()
+            self._total_frames = snapshot.num_frames
+        ids = [o.object_id for o in self.objects]
+        if ids != [each.object_id for each in snapshot.objects]:
+            got = [each.object_id for each in snapshot.objects]
+            raise ForeignStateError(f"its objects must be {ids}, got {got}")
+        self._next_position = snapshot.next_position
+        self._first_position = snapshot.next_position
 
     @property
     def phase(self) -> Phase:
@@ -110,19 +141,38 @@ class ShotState:
         self._enter(Phase.CONDITIONING)
         self._prefetcher.start()
 
-    def start_forward_pass(self) -> None:
+    @property
+    def resumes(self) -> bool:
+        """Return whether the shot is to go on from a snapshot."""
+        return self._snapshot is not None
+
+    def resume(self, device: torch.device) -> None:
+        """Take memories and outputs from the snapshot instead of conditioning on prompts."""
+        if self._snapshot is None:
+            raise RuntimeError("a shot must have a snapshot to go on from")
+        snapshot = self._snapshot.to(device)
+        for object_state, each in zip(self.objects, snapshot.objects, strict=True):
+            object_state.resume(each)
+
+    def start_first_pass(self) -> None:
         """Start to track; each object has its row."""
-        self._enter(Phase.FORWARD)
+        self._enter(Phase.BACKWARD if self._resumes_backward else Phase.FORWARD)
+        self._snapshot = None
+
+    @property
+    def _resumes_backward(self) -> bool:
+        return self._snapshot is not None and self._snapshot.is_backward
 
     def start_backward_pass(self) -> None:
         """Continue with the objects that have a backward pass, in descending order of frames."""
         self._enter(Phase.BACKWARD)
-        self._total_frames = self._prefetcher.num_read
-        self.objects = [o for o in self.objects if o.backward_start is not None]
+        self._total_frames = self.num_frames
+        self.objects = self._backward_objects()
         for object_state in self.objects:
             # Oldest first, as the backward pass sees them.
             object_state.forward_memories.sort(key=lambda memory: -memory.position)
         stop = 1 + max(o.backward_start for o in self.objects if o.backward_start is not None)
+        self._next_position = stop - 1
         frames = partial(_read_backward, self._read, stop, self._size_px)
         self._prefetcher = FramePrefetcher(frames, self._size_px, self._notify)
         self._prefetcher.start()
@@ -158,7 +208,9 @@ class ShotState:
     @property
     def num_frames(self) -> int:
         """Processed frames of the shot; exact where SAM 2 depends on it, below 16."""
-        return self._prefetcher.num_read if self._total_frames is None else self._total_frames
+        if self._total_frames is not None:
+            return self._total_frames
+        return self._first_position + self._prefetcher.num_read
 
     def next_frame(self) -> ModelFrame | None:
         """Return the next frame of the current pass, or None when it cannot be processed yet."""
@@ -166,7 +218,7 @@ class ShotState:
             return None
         reader = self._prefetcher
         length_is_known = (
-            reader.finished or self.time_sign < 0 or reader.num_read >= PREFETCH_FRAMES
+            reader.finished or self.time_sign < 0 or self.num_frames >= PREFETCH_FRAMES
         )
         return reader.peek() if length_is_known else None
 
@@ -176,7 +228,18 @@ class ShotState:
 
     def advance(self) -> None:
         """Move on to the frame after `next_frame`."""
-        self._prefetcher.pop()
+        self._next_position = self._prefetcher.pop().position + self.time_sign
+
+    def snapshot(self) -> ShotSnapshot:
+        """Return a copy of the state between two steps of a pass, on the model's device."""
+        if self._phase not in (Phase.FORWARD, Phase.BACKWARD):
+            raise RuntimeError(f"a snapshot must be of a pass, got {self._phase.name}")
+        return ShotSnapshot(
+            is_backward=self._phase is Phase.BACKWARD,
+            next_position=self._next_position,
+            num_frames=self._total_frames,
+            objects=[object_state.snapshot() for object_state in self.objects],
+        )
 
     @property
     def next_is_last(self) -> bool:
@@ -220,6 +283,9 @@ class ShotState:
             return False
         return position - min(object_state.prompts) <= _MAX_READ_BACKWARD
 
+    def _backward_objects(self) -> list[ObjectState]:
+        return [o for o in self.objects if o.backward_start is not None]
+
     def _has_started(self, object_state: ObjectState, position: int) -> bool:
         """Return whether the current pass has reached the object's start."""
         if self._phase is Phase.BACKWARD:
@@ -229,8 +295,8 @@ class ShotState:
         return start is not None and position >= start
 
 
-def _read_forward(read: ReadFrames) -> Generator[tuple[int, Frame]]:
-    yield from enumerate(read(0, None))
+def _read_forward(read: ReadFrames, start: int) -> Generator[tuple[int, Frame]]:
+    yield from enumerate(read(start, None), start)
 
 
 def _read_backward(read: ReadFrames, stop: int, size_px: int) -> Generator[tuple[int, Frame]]:

@@ -146,6 +146,15 @@ class MaskPrediction:
             self.object_pointer[row],
         )
 
+    def to(self, device: torch.device) -> "MaskPrediction":
+        """Return the predictions on a device, without alternatives."""
+        return MaskPrediction(
+            self.logits.to(device),
+            self.object_score.to(device),
+            self.predicted_iou.to(device),
+            self.object_pointer.to(device),
+        )
+
     def with_logits(self, logits: Tensor) -> "MaskPrediction":
         """Return the prediction with its masks replaced and without alternatives."""
         return MaskPrediction(logits, self.object_score, self.predicted_iou, self.object_pointer)

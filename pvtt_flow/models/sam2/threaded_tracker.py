@@ -23,9 +23,16 @@ from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.observation import Reads
 from pvtt_flow.models.sam2.official import build_predictor, find_architecture
 from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler, ShotFinished
-from pvtt_flow.models.sam2.shot_state import ShotState
+from pvtt_flow.models.sam2.shot_snapshot import SnapshotFormat
+from pvtt_flow.models.sam2.shot_state import Phase, ShotState
 from pvtt_flow.models.sam2.warm_up import warm_up
-from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackedObject, TrackerParams
+from pvtt_flow.models.tracker import (
+    PromptedShot,
+    SavedState,
+    TrackedFrame,
+    TrackedObject,
+    TrackerParams,
+)
 
 # Results of a shot that may wait for their consumer; then the shot is backpressured.
 _MAX_PENDING_RESULTS = 32
@@ -37,6 +44,7 @@ class _PendingResult:
 
     result: FrameResult
     masks: PendingMasks
+    state: Callable[[], SavedState] | None
 
     def read(self) -> TrackedFrame:
         """Wait for the masks; called by the consumer's thread."""
@@ -51,6 +59,7 @@ class _PendingResult:
                 for object_id, mask, score, iou in objects
             ),
             slot_utilization=result.slot_utilization,
+            state=self.state,
         )
 
 
@@ -85,6 +94,13 @@ class ThreadedTracker:
             memory_dtype=self._memory_dtype,
             memory=params.memory,
         )
+        self._format = SnapshotFormat(
+            self._model,
+            self._scheduler.policy,
+            engine=f"{device.type}, {self._memory_dtype}, memory {params.memory}, "
+            f"torch {torch.__version__}, {'compiled' if compiler else 'not compiled'}",
+        )
+        self._wants_state: dict[ShotState, Callable[[], bool]] = {}
         self._commands: deque[Callable[[], None]] = deque()
         self._results: dict[ShotState, _Results] = {}
         self._changed = threading.Condition()
@@ -107,7 +123,10 @@ class ThreadedTracker:
             self._model.size_px,
             notify=self._notify,
             is_backpressured=lambda: results.qsize() >= _MAX_PENDING_RESULTS,
+            snapshot=None if shot.saved is None else self._format.load(shot.saved),
         )
+        if shot.wants_state is not None:
+            self._wants_state[shot_state] = shot.wants_state
         # The shot holds its prompted frames, which are large.
         del shot
         self._submit(lambda: self._add(shot_state, results))
@@ -136,6 +155,7 @@ class ThreadedTracker:
 
     def _remove(self, shot: ShotState) -> None:
         self._results.pop(shot, None)
+        self._wants_state.pop(shot, None)
         if self._closed is None:
             self._scheduler.remove_shot(shot)
 
@@ -209,10 +229,20 @@ class ThreadedTracker:
             make = partial(PendingMasks, event.logits, numbers, event.shot.display_px)
             masks = try_to_fit(make)
             # The first try has given back what no tensor uses.
-            results.put(_PendingResult(event, make() if isinstance(masks, OutOfMemory) else masks))
+            masks = make() if isinstance(masks, OutOfMemory) else masks
+            results.put(_PendingResult(event, masks, self._state_after(event.shot)))
         except Exception as error:  # noqa: BLE001 (an error of one shot must not end the others)
             self._scheduler.remove_shot(event.shot)
             results.put(ShotFinished(event.shot, error))
+
+    def _state_after(self, shot: ShotState) -> Callable[[], SavedState] | None:
+        """Return how to read the shot's state, if it is wanted; None if it has no room."""
+        wants_state = self._wants_state.get(shot)
+        if wants_state is None or shot.phase is Phase.DONE or not wants_state():
+            return None
+        snapshot = try_to_fit(shot.snapshot)
+        # The consumer's thread copies it from the device: the other shots do not wait for that.
+        return None if isinstance(snapshot, OutOfMemory) else partial(self._format.dump, snapshot)
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self._uses_bfloat16:

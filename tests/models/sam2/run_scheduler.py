@@ -35,7 +35,7 @@ def run(
         scheduler.add_shot(state)
     results: dict[ShotState, list[FrameResult]] = {state: [] for state in states}
     with torch.inference_mode(), autocast(bfloat16=bfloat16):
-        for event in _events(scheduler, states, notifier):
+        for event in events(scheduler, states, notifier):
             if isinstance(event, FrameResult):
                 results[event.shot].append(event)
             elif event.error is not None:
@@ -47,7 +47,7 @@ def autocast(*, bfloat16: bool) -> AbstractContextManager[object]:
     return torch.autocast("cpu", torch.bfloat16) if bfloat16 else nullcontext()
 
 
-def _events(
+def events(
     scheduler: Scheduler, shots: Sequence[ShotState], notifier: Notifier
 ) -> Iterator[FrameResult | ShotFinished]:
     """Step only when each shot is ready, so that batches do not depend on timing."""

@@ -41,7 +41,7 @@ def start(shot: PromptedShot, notifier: Notifier, direction: Direction = "both")
     """Return the shot in its forward pass."""
     state = ShotState(shot, TrackerParams(direction=direction), 8, notifier)
     state.start_conditioning()
-    state.start_forward_pass()
+    state.start_first_pass()
     return state
 
 
@@ -61,7 +61,7 @@ def test_phases_of_a_shot(long_shot: PromptedShot) -> None:
     notifier = Notifier()
     state = ShotState(long_shot, TrackerParams(direction="both"), 8, notifier)
     phases = [state.phase]
-    for change in (state.start_conditioning, state.start_forward_pass):
+    for change in (state.start_conditioning, state.start_first_pass):
         change()
         phases.append(state.phase)
     assert len(list(drain(state, notifier))) == NUM_FRAMES
@@ -79,7 +79,7 @@ def test_phases_of_a_shot(long_shot: PromptedShot) -> None:
 def test_a_phase_cannot_be_skipped(long_shot: PromptedShot) -> None:
     state = ShotState(long_shot, TrackerParams(), 8, Notifier())
     with pytest.raises(RuntimeError, match="must not change from WAITING to FORWARD"):
-        state.start_forward_pass()
+        state.start_first_pass()
     state.finish()
     with pytest.raises(RuntimeError, match="must not change from DONE to CONDITIONING"):
         state.start_conditioning()

@@ -1,9 +1,11 @@
 """`Tracker` protocol on top of the scheduler, used from several threads."""
 
 import gc
+import itertools
 import weakref
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from pvtt_flow.errors import DataError, MachineError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
-from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackerParams
+from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, TrackedFrame, TrackerParams
 from pvtt_flow.types import Frame, Prompt
 from tests.models.sam2.shots import (
     ON,
@@ -273,6 +275,46 @@ def test_prompts_that_cannot_be_tracked(tracker: ThreadedTracker) -> None:
     with pytest.raises(DataError, match="at most one box") as caught:
         list(tracker.track(two_boxes.prompted))
     assert caught.value.kind == "bad_prompt"
+
+
+@pytest.mark.parametrize("number", [3, 20])
+def test_a_shot_goes_on_in_another_process(config: Path, number: int) -> None:
+    """In its forward and in its backward pass; the first tracker is gone."""
+    prompted = shot(18, square_box(0, 6), square_box(1, 2)).prompted
+    tracker, other = make_tracker(config), make_tracker(config)
+    expected = list(tracker.track(prompted))
+    assert {tracked.state for tracked in expected} == {None}, "nobody wanted it"
+    frames = tracker.track(replace(prompted, wants_state=once_after(number)))
+    tracked, state = list[TrackedFrame](), None
+    while state is None:
+        tracked.append(next(frames))
+        state = tracked[-1].state
+    saved = state()
+    assert len(tracked) == number + 1
+    close(frames)
+    tracker.close()
+    tracked += other.track(replace(prompted, saved=saved))
+    assert [t.frame_index for t in tracked] == [t.frame_index for t in expected]
+    for actual, usual in zip(tracked, expected, strict=True):
+        for ours, theirs in zip(actual.objects, usual.objects, strict=True):
+            numbers = ours.object_id, ours.object_score, ours.predicted_iou
+            assert numbers == (theirs.object_id, theirs.object_score, theirs.predicted_iou)
+            np.testing.assert_array_equal(ours.mask, theirs.mask)
+
+
+def test_a_state_of_other_settings_is_refused(config: Path, tracker: ThreadedTracker) -> None:
+    prompted = shot(5, square_box(0, 0)).prompted
+    [first, *_] = tracker.track(replace(prompted, wants_state=lambda: True))
+    assert first.state is not None
+    samurai = make_tracker(config, memory="samurai")
+    with pytest.raises(ForeignStateError, match=r"memory samurai.*got .*memory sam2"):
+        next(samurai.track(replace(prompted, saved=first.state())))
+
+
+def once_after(number: int) -> Callable[[], bool]:
+    """Return a function that is true at its call after so many others, and never again."""
+    calls = itertools.count()
+    return lambda: next(calls) == number
 
 
 def close(tracked: Iterator[TrackedFrame]) -> None:
