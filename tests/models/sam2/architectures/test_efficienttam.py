@@ -1,5 +1,6 @@
 """EfficientTAM: the engine gives the masks of a plain run of its modules, and of its package."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -14,12 +15,15 @@ from pvtt_flow.models.factory import tracker_config
 from pvtt_flow.models.sam2.architectures.efficienttam import EFFICIENTTAM
 from pvtt_flow.models.sam2.architectures.pooled_attention import PooledAttention
 from pvtt_flow.models.sam2.architectures.shipped_configs import shipped_configs
+from pvtt_flow.models.sam2.compile import Compiler
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor, find_architecture
+from pvtt_flow.models.sam2.warm_up import warm_up
 from pvtt_flow.models.tracker import TrackerParams
 from tests.models.sam2.architectures import pooled_forward
 from tests.models.sam2.compare import Difference, compare, outputs_by_object
 from tests.models.sam2.float32_memories import float32_memories
+from tests.models.sam2.official import OfficialTracker
 from tests.models.sam2.pair import make_pair, perturb
 from tests.models.sam2.run_scheduler import run
 from tests.models.sam2.shots import OFF, ON, Shot, clicks, mask_of, shot, square_box
@@ -51,6 +55,25 @@ def test_ragged_shots_have_the_masks_of_each_alone(
     assert pair.model.pools_memories == (name != "efficienttam_ti")
     difference = pair.difference(ragged_shots(), "both").check()
     assert difference.num_outputs == 8 + 12 + 3 + 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["efficienttam_ti", "efficienttam_ti_1"])
+def test_nothing_is_compiled_after_the_warm_up(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PooledAttention, "forward", pooled_forward.forward)
+    predictor = perturb(small_predictor(shipped_configs()[name], tmp_path, SIZE_PX))
+    compiler = Compiler(torch.device("cpu"), "eager")
+    model = Sam2(copy.deepcopy(predictor), compiler, architecture=EFFICIENTTAM)
+    official, shots = OfficialTracker(predictor), ragged_shots()
+    with float32_memories(), torch.inference_mode():
+        warm_up(model, 4, torch.float32)
+        # Images, a step and its memories, each for a batch of one and for larger ones.
+        assert compiler.num_graphs == 6
+        for each, results in zip(shots, run(model, shots, "both"), strict=True):
+            compare(outputs_by_object(each, results), official.track(each, "both")).check()
+    assert (compiler.num_graphs, compiler.num_uncompiled_calls) == (6, 0)
 
 
 def test_each_config_is_found_by_its_name_and_architecture() -> None:
