@@ -55,11 +55,11 @@ FULL = Plans(
     memory_frames=5_000,
     job=JobPlan(few=2, many=12, num_rounds=3),
 )
-# Tiny's 4 frames fill no memory, which is where the engine gains.
+# Fewer rounds of the same clips: in shorter ones memories do not fill, and the ratios are lower.
 QUICK = Plans(
-    embedded=Plan(NUM_CLIPS, num_frames=12, num_rounds=2, num_checked=2),
-    tiny=Plan(NUM_CLIPS, num_frames=4, num_rounds=2, num_checked=1),
-    peers=Plan(NUM_CLIPS, num_frames=4, num_rounds=1, num_checked=1),
+    embedded=Plan(NUM_CLIPS, num_frames=32, num_rounds=1, num_checked=1),
+    tiny=Plan(NUM_CLIPS, num_frames=10, num_rounds=1, num_checked=1),
+    peers=Plan(NUM_CLIPS, num_frames=12, num_rounds=1, num_checked=1),
     memory_frames=1_000,
     job=JobPlan(few=1, many=4, num_rounds=1),
 )
