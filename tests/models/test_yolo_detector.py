@@ -148,6 +148,7 @@ def test_one_picture_that_does_not_fit_into_memory(
         detector.detect([picture, picture])
 
 
+@pytest.mark.slow
 def test_ultralytics_writes_no_file_and_opens_no_connection(tmp_path: Path) -> None:
     home, folder = tmp_path / "home", tmp_path / "folder"
     home.mkdir()

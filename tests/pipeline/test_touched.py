@@ -60,6 +60,7 @@ def test_only_files_of_equal_size_are_read(
     assert found(source, known, content) == expected
 
 
+@pytest.mark.slow
 def test_a_touched_or_copied_file_is_not_processed_again(tmp_path: Path) -> None:
     video = tmp_path / "videos" / "mug.mp4"
     video.parent.mkdir()

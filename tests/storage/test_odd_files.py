@@ -123,6 +123,7 @@ def test_a_folder_with_files_of_any_name(names: list[bytes]) -> None:
         assert contents == {b"good", *names}
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(name=st.text(st.characters(codec="utf-8", exclude_characters="/\0"), max_size=40))
 def test_a_bucket_with_objects_of_any_name(s3: "S3Server", name: str) -> None:

@@ -13,6 +13,9 @@ from pvtt_flow.video.container import open_container
 from pvtt_flow.video.limits import DEFAULT_LIMITS, NO_TIMER, FrameTimer, Limits
 from pvtt_flow.video.read import read_frames
 
+# Longer than any test.
+HANG_S = 1000
+
 
 def crash(file: BinaryIO, *args: Any, **kwargs: Any) -> Any:
     """Crash instead of any function that decodes."""
@@ -24,7 +27,7 @@ def hang(
 ) -> Any:
     """Hang in C instead of any function that decodes."""
     with open_container(file, limits, timer):
-        ctypes.CDLL(None).sleep(1000)
+        ctypes.CDLL(None).sleep(HANG_S)
 
 
 def crash_after(
@@ -51,7 +54,7 @@ def hang_after(
     """Sleep in C after some frames; with `lock`, no Python thread can run meanwhile."""
     yield from islice(read_frames(file, limits=limits, timer=timer), num_frames)
     with open_container(file, limits, timer):
-        (ctypes.PyDLL if lock else ctypes.CDLL)(None).sleep(1000)
+        (ctypes.PyDLL if lock else ctypes.CDLL)(None).sleep(HANG_S)
 
 
 class _SlowFile:

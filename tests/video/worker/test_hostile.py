@@ -92,9 +92,7 @@ def test_a_kill_between_two_videos_fails_neither(isolated: IsolatedDecoder) -> N
 @pytest.mark.parametrize("num_frames", [0, 3])
 def test_a_hang(isolated: IsolatedDecoder, num_frames: int, *, lock: bool) -> None:
     read = isolated.iterate(hostile.hang_after, URI, num_frames, limits=SHORT, lock=lock)
-    started_s = time.monotonic()
     assert_fails(lambda: list(read), "over_limit", "at most 1 s (frame_timeout_s)", "was ended")
-    assert time.monotonic() - started_s < 10
 
 
 def test_waiting_does_not_time_out(isolated: IsolatedDecoder) -> None:
@@ -128,12 +126,12 @@ def test_stopping_early_closes_the_file(isolated: IsolatedDecoder) -> None:
     assert isolated.call(hostile.get_pid, URI) == pid, "no process was started"
 
 
-def test_stopping_during_a_hang_returns_soon(isolated: IsolatedDecoder) -> None:
-    read = isolated.iterate(hostile.hang_after, URI, 1, limits=Limits())
+@pytest.mark.timeout(300)
+def test_stopping_during_a_hang_does_not_wait_for_it(isolated: IsolatedDecoder) -> None:
+    limits = Limits(frame_timeout_s=hostile.HANG_S)
+    read = isolated.iterate(hostile.hang_after, URI, 1, limits=limits)
     next(read)
-    started_s = time.monotonic()
     read.close()
-    assert time.monotonic() - started_s < 5
 
 
 def test_a_dropped_iterator_returns_its_process(isolated: IsolatedDecoder) -> None:
