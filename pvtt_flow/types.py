@@ -299,6 +299,8 @@ class ShotRecord:
     masklets: tuple[Masklet, ...] = ()
     num_frames: int = 0
     """Number of processed frames: those of the shot that sampling takes."""
+    num_resumed_frames: int = 0
+    """Number of them that were tracked before an interruption."""
     flags: tuple[VideoFlag, ...] = ()
     failure: Failure | None = None
     timings: Timings = field(default_factory=Timings)

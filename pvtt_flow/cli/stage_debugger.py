@@ -32,8 +32,8 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> b
     sources = list_sources(config.input)
     if len(sources) != 1:
         raise ConfigError(f"VIDEO must be one video, got {len(sources)} at {video}")
-    # Breakpoints work in this process only.
-    run = config.run.model_copy(update={"isolate_decoders": False})
+    # Breakpoints work in this process only, and the dataset is left alone.
+    run = config.run.model_copy(update={"isolate_decoders": False, "checkpoint_every_s": None})
     config = config.model_copy(update={"run": run})
     try:
         out.mkdir(parents=True, exist_ok=True)

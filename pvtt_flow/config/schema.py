@@ -75,6 +75,10 @@ class RunParams(Params):
     commit_interval_s: Annotated[float, Field(gt=0, le=86_400)] = 5.0
     """Time between two commits, in seconds. A killed run loses the results since its last
     commit."""
+    checkpoint_every_s: Annotated[float, Field(ge=0, le=86_400)] | None = 300.0
+    """Time between two saved states of a shot that is tracked, in seconds; null or 0: none is
+    saved. An interrupted run goes on from the last one, with the same masks; a shot without one
+    starts anew. At 1024 px a state has 11 to 15 MB per object, and the masks so far."""
     isolate_decoders: bool = True
     """Decode in separate processes, so that a crash or hang of FFmpeg fails only the video that
     caused it."""

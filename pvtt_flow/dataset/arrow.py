@@ -13,7 +13,9 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 Row = TypeVar("Row")
 Table: TypeAlias = pa.Table
@@ -51,6 +53,24 @@ def from_table(cls: type[Row], table: pa.Table) -> list[Row]:
     names = [field.name for field in _dataclass_fields(cls)]
     decode = _struct_decoder(cls)
     return [decode(row) for row in table.select(names).to_pylist()]
+
+
+def to_bytes(cls: type[Row], rows: Sequence[Row]) -> NDArray[np.uint8]:
+    """Return rows as an Arrow stream, uint8 (n,)."""
+    table = to_table(cls, rows)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return np.frombuffer(sink.getvalue(), np.uint8)
+
+
+def from_bytes(cls: type[Row], data: NDArray[np.uint8]) -> list[Row]:
+    """Return the rows of `to_bytes`.
+
+    Raises KeyError if a column is missing, and ValueError if it is no Arrow stream.
+    """
+    with pa.ipc.open_stream(pa.py_buffer(data)) as stream:
+        return from_table(cls, stream.read_all())
 
 
 def _dataclass_fields(cls: object) -> tuple["dataclasses.Field[Any]", ...]:

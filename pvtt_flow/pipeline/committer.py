@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from pvtt_flow.config.schema import RunParams
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.compact import INCREMENTAL, compact
 from pvtt_flow.dataset.tables import MaskletFile
+from pvtt_flow.dataset.unfinished import UnfinishedShots, video_folder
 from pvtt_flow.errors import ClusterError, StoreError
 from pvtt_flow.pipeline.assemble import VideoAssembler
 from pvtt_flow.pipeline.summary import Summary
@@ -82,6 +83,13 @@ class Committer:
             raise ClusterError(failure.message)
         self.summary.add_shot(shot_result)
         source = shot_result.source
+        if shot_result.num_resumed_frames:
+            _LOG.info(
+                "%s: a shot went on at frame %d of %d, with what an interrupted run had saved",
+                source.video_id,
+                shot_result.num_resumed_frames,
+                shot_result.num_frames,
+            )
         if failure is not None and failure.node_id is not None:
             self._failed_on[source.video_id] = failure.node_id
         assembled = self._assembler.add(shot_result, finished_at_ns=time.time_ns())
@@ -113,11 +121,17 @@ class Committer:
             self.summary.version = result.version
             self.summary.num_committed += len(self._finished)
             self._warn_superseded(result.superseded)
+            self._remove_saved_states([video.record for video in self._finished])
             self._num_commits += 1
             if self._num_commits % INCREMENTAL.fanout == 0:
                 self.compact()
         self._finished = []
         self._committed_at_s = time.monotonic()
+
+    def _remove_saved_states(self, records: Sequence[VideoRecord]) -> None:
+        if self.params.checkpoint_every_s:
+            videos = {video_folder(record.video_id, record.work_key) for record in records}
+            UnfinishedShots(self.dataset.uri).remove(videos)
 
     def commit_all(self) -> None:
         """Commit what is finished, failures of machines that were not left out included."""

@@ -23,6 +23,8 @@ class Summary:
     num_shots: int = 0
     num_masklets: int = 0
     num_frames: int = 0
+    num_resumed_frames: int = 0
+    """Number of frames that an earlier run had tracked before it was interrupted."""
     num_tracked_frames: int = 0
     """Number of frames of shots with a product."""
     wall_s: float = 0.0
@@ -46,6 +48,7 @@ class Summary:
         """Count a finished shot."""
         self.num_shots += 1
         self.num_frames += shot_result.num_frames
+        self.num_resumed_frames += shot_result.num_resumed_frames
         self._add_slot_utilization(shot_result.num_frames, shot_result.timings.slot_utilization)
         self.propagate_s += shot_result.timings.propagate_s
         if shot_result.failure is None:
@@ -85,4 +88,5 @@ class Summary:
     @property
     def frames_per_s(self) -> float:
         """Processed frames per second of the whole run."""
-        return self.num_frames / self.wall_s if self.wall_s else 0.0
+        num_frames = self.num_frames - self.num_resumed_frames
+        return num_frames / self.wall_s if self.wall_s else 0.0

@@ -21,14 +21,14 @@ class MaskletBuilder:
     prompts: Sequence[Prompt]
     times: dict[int, int] = field(default_factory=dict)
     """`pts_ns` of every processed frame by its `frame_index`, in order."""
-    _frames: dict[tuple[int, int], MaskletFrame] = field(default_factory=dict)
-    """By object id and `frame_index`, where the object was tracked."""
+    frames: dict[tuple[int, int], MaskletFrame] = field(default_factory=dict)
+    """By object id and `frame_index`, where the object was tracked, in order of tracking."""
+    num_tracked: int = 0
+    sum_of_inverse_utilization: float = 0.0
     _prompted: set[tuple[int, int]] = field(init=False)
     """Object id and `frame_index` of every prompt."""
     _text_bytes: Counter[int] = field(default_factory=Counter)
     """Length of an object's masks as RLE."""
-    _num_tracked: int = 0
-    _sum_of_inverse_utilization: float = 0.0
 
     def __post_init__(self) -> None:
         self._prompted = {(p.object_id, p.frame_index) for p in self.prompts}
@@ -39,20 +39,24 @@ class MaskletBuilder:
         Raises DataError of kind `over_limit` if the masks of an object do not fit into a row.
         """
         self.times.setdefault(tracked.frame_index, tracked.pts_ns)
-        self._num_tracked += 1
-        self._sum_of_inverse_utilization += 1 / tracked.slot_utilization
+        self.num_tracked += 1
+        self.sum_of_inverse_utilization += 1 / tracked.slot_utilization
         for tracked_object in tracked.objects:
             object_id = tracked_object.object_id
             frame = self._make_frame(object_id, tracked.frame_index, tracked_object)
-            self._frames[object_id, tracked.frame_index] = frame
-            self._text_bytes[object_id] += len(frame.rle or "")
-            if self._text_bytes[object_id] > MAX_TEXT_BYTES:
-                raise DataError(
-                    "over_limit",
-                    f"the masks of an object in a shot must have at most {MAX_TEXT_BYTES} bytes of "
-                    f"RLE, got more after {len(self.times)} frames; set shots.max_length_s to "
-                    "split the shot",
-                )
+            self.add_frame(object_id, frame)
+
+    def add_frame(self, object_id: int, frame: MaskletFrame) -> None:
+        """Add a frame of an object, as `add` does; its time is known."""
+        self.frames[object_id, frame.frame_index] = frame
+        self._text_bytes[object_id] += len(frame.rle or "")
+        if self._text_bytes[object_id] > MAX_TEXT_BYTES:
+            raise DataError(
+                "over_limit",
+                f"the masks of an object in a shot must have at most {MAX_TEXT_BYTES} bytes of "
+                f"RLE, got more after {len(self.times)} frames; set shots.max_length_s to "
+                "split the shot",
+            )
 
     @property
     def slot_utilization(self) -> float:
@@ -60,7 +64,7 @@ class MaskletBuilder:
 
         A step that uses more slots processes more frames: this is the harmonic mean over frames.
         """
-        return self._num_tracked / self._sum_of_inverse_utilization if self._num_tracked else 0.0
+        return self.num_tracked / self.sum_of_inverse_utilization if self.num_tracked else 0.0
 
     def masklets(self, video_id: str, video: Video, shot: Shot) -> tuple[Masklet, ...]:
         """Return one masklet for each prompted object, by object id."""
@@ -88,7 +92,7 @@ class MaskletBuilder:
     def _frames_of(self, object_id: int) -> tuple[MaskletFrame, ...]:
         """Return one frame for every processed frame."""
         return tuple(
-            self._frames.get((object_id, frame_index))
+            self.frames.get((object_id, frame_index))
             or self._make_frame(object_id, frame_index, None)
             for frame_index in self.times
         )

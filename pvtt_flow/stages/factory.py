@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.models.factory import build_detector, build_tracker
+from pvtt_flow.stages._shot_checkpoint import Checkpoints
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.judge import Judge
@@ -43,7 +44,10 @@ def detect(config: RunConfig) -> Detect:
 def propagate(config: RunConfig) -> Propagate:
     """Make the stage that tracks; load its SAM 2."""
     tracker = build_tracker(config.tracker, config.run.models, open_binary)
-    return Propagate(tracker, config.sampling, config.limits, make_decoder(config))
+    every_s = config.run.checkpoint_every_s
+    checkpoints = Checkpoints(Dataset(config.output.uri).uri, every_s) if every_s else None
+    decoder = make_decoder(config)
+    return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints)
 
 
 def judge(config: RunConfig) -> Judge:

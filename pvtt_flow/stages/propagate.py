@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pvtt_flow.core.timeline import SamplingParams
-from pvtt_flow.models.tracker import Tracker
+from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, Tracker
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
+from pvtt_flow.stages._shot_checkpoint import Checkpoints, Progress, ShotCheckpoint
 from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot, sampled_times
-from pvtt_flow.types import Shot, ShotRecord, Video
+from pvtt_flow.types import Prompt, Shot, ShotRecord, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
@@ -26,11 +27,14 @@ class Propagate:
         sampling: SamplingParams,
         limits: Limits,
         decoder: Decoder | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
+        """Track shots; with checkpoints, those that take long go on after an interruption."""
         self._tracker = tracker
         self._sampling = sampling
         self._limits = limits
         self._decoder = decoder or InProcessDecoder()
+        self._checkpoints = checkpoints
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """Track the shots one after the other; of a shot without prompts, count the frames."""
@@ -48,20 +52,60 @@ class Propagate:
         return [self._track(record, record.shot, record.video)]
 
     def _track(self, record: ShotRecord, shot: Shot, video: Video) -> ShotRecord:
-        started = time.perf_counter()
         frames = ShotFrames(
             record.source.uri, video, shot, self._sampling, self._limits, self._decoder
         )
-        builder = MaskletBuilder(record.prompts)
-        for tracked in self._tracker.track(make_prompted_shot(frames, record.prompts)):
-            builder.add(tracked)
+        if self._checkpoints is None:
+            progress = self._follow(frames, Progress(MaskletBuilder(record.prompts)), None)
+        else:
+            checkpoint = self._checkpoints.of_shot(record.source, shot, video)
+            progress = self._resume(frames, record.prompts, checkpoint)
+        builder = progress.builder
         return replace(
             record,
+            prompts=tuple(builder.prompts),
             masklets=builder.masklets(record.source.video_id, video, shot),
             num_frames=len(builder.times),
+            num_resumed_frames=progress.num_resumed_frames,
             timings=replace(
                 record.timings,
-                propagate_s=time.perf_counter() - started,
+                propagate_s=progress.propagate_s,
                 slot_utilization=builder.slot_utilization,
             ),
         )
+
+    def _resume(
+        self, frames: ShotFrames, prompts: Sequence[Prompt], checkpoint: ShotCheckpoint
+    ) -> Progress:
+        """Track from the checkpoint on, if there is one that fits, else from the first frame."""
+        saved = checkpoint.load()
+        if saved is not None:
+            try:
+                return self._follow(frames, saved, checkpoint)
+            except ForeignStateError as error:  # before the first frame
+                checkpoint.ignore(error)
+        return self._follow(frames, Progress(MaskletBuilder(prompts)), checkpoint)
+
+    def _follow(
+        self, frames: ShotFrames, progress: Progress, checkpoint: ShotCheckpoint | None
+    ) -> Progress:
+        """Track to the end of the shot; return its progress."""
+        started = time.perf_counter() - progress.propagate_s
+        builder = progress.builder
+        for tracked in self._tracker.track(_shot_to_track(frames, progress, checkpoint)):
+            builder.add(tracked)
+            progress.propagate_s = time.perf_counter() - started
+            if checkpoint is not None:
+                checkpoint.save(progress, tracked.state)
+        progress.propagate_s = time.perf_counter() - started
+        return progress
+
+
+def _shot_to_track(
+    frames: ShotFrames, progress: Progress, checkpoint: ShotCheckpoint | None
+) -> PromptedShot:
+    prompted = make_prompted_shot(frames, progress.builder.prompts)
+    if checkpoint is None:
+        return prompted
+    saved, progress.state = progress.state, None  # large
+    return replace(prompted, saved=saved, wants_state=checkpoint.is_due)

@@ -17,6 +17,7 @@ class ShotResult:
     video: Video | None
     num_shots: int
     num_frames: int
+    num_resumed_frames: int = 0
     verdicts: tuple[str, ...]
     """Verdict of each masklet."""
     files: tuple[MaskletFile, ...]
@@ -49,6 +50,7 @@ class Write:
             video=record.video,
             num_shots=record.num_shots,
             num_frames=record.num_frames,
+            num_resumed_frames=record.num_resumed_frames,
             verdicts=tuple(m.verdict or "review" for m in record.masklets),
             files=files,
             flags=record.flags,

@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from pvtt_flow.errors import StoreError
@@ -116,6 +118,25 @@ class OutputFolder:
             raise StoreError(
                 f"{self._key}: files must be written, but {describe(error, uri)}"
             ) from error
+
+
+def remove_old_files(uri: str, before: datetime, key: str, *, dry_run: bool) -> int:
+    """Delete the files in a folder that were modified before an instant; return their number.
+
+    A file that is gone by then is none of them. Raises StoreError, which names `key`.
+    """
+    files, place = filesystem(uri)
+    num_old = 0
+    try:
+        for path in with_retries(lambda: files.find(place)):
+            with suppress(FileNotFoundError):
+                if with_retries(partial(files.modified, path)) < before:
+                    num_old += 1
+                    if not dry_run:
+                        with_retries(partial(files.rm_file, path))
+    except Exception as error:
+        raise StoreError(f"{key}: files must be deleted, but {describe(error, uri)}") from error
+    return num_old
 
 
 def sha256_of(path: Path) -> str:

@@ -1,13 +1,16 @@
 """Failures that a machine may have caused, until it is known whether it did."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pvtt_flow import open_dataset
 from pvtt_flow.config.schema import RunParams
 from pvtt_flow.dataset.dataset import Dataset
+from pvtt_flow.dataset.unfinished import UnfinishedShots, video_folder
 from pvtt_flow.errors import ClusterError, FailureKind, StoreError
 from pvtt_flow.pipeline.committer import Committer
 from pvtt_flow.pipeline.summary import Summary
@@ -73,6 +76,34 @@ def test_shots_of_unfinished_videos_are_processed_again(committer: Committer) ->
         committer.add(shot("a", num_shots=2))
     committer.commit()
     assert statuses(committer) == {"a": "empty"}
+
+
+@pytest.mark.parametrize(("every_s", "left"), [(300.0, ["b"]), (None, ["a", "b"])])
+def test_saved_states_of_committed_videos_are_deleted(
+    committer: Committer, every_s: float | None, left: list[str]
+) -> None:
+    committer.params = RunParams(checkpoint_every_s=every_s)
+    states = UnfinishedShots(committer.dataset.uri)
+    paths = {
+        video_id: f"{video_folder(video_id, SHOT.source.work_key)}/0000-x.safetensors"
+        for video_id in "ab"
+    }
+    for path in paths.values():
+        states.save(path, {"state": np.zeros(3)})
+    committer.add(shot("a"))
+    committer.add(shot("b", num_shots=2))
+    committer.commit()
+    assert [video_id for video_id, path in paths.items() if states.load(path)] == left
+
+
+def test_frames_from_before_an_interruption_are_told(
+    committer: Committer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    committer.add(replace(shot("a"), num_frames=90, num_resumed_frames=60))
+    assert "a: a shot went on at frame 60 of 90, with what an interrupted run" in caplog.text
+    committer.summary.wall_s = 2.0
+    assert committer.summary.frames_per_s == 15, "of this run"
 
 
 @pytest.mark.parametrize(("kind", "error"), [("store", StoreError), ("machine", ClusterError)])

@@ -12,6 +12,7 @@ from pvtt_flow.dataset.history import history, times_of
 from pvtt_flow.dataset.snapshot import Snapshot, masklets_version
 from pvtt_flow.dataset.tables import KEY, MASKLETS, VIDEOS
 from pvtt_flow.dataset.transactions import Transaction, commit, oldest_version
+from pvtt_flow.dataset.unfinished import UnfinishedShots
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.store_errors import describe
@@ -27,7 +28,8 @@ class Vacuumed:
 
 
 def vacuum(uri: str, *, keep: timedelta, dry_run: bool = False) -> Vacuumed:
-    """Delete files that only versions older than `keep` need, and files that were never committed.
+    """Delete files that only versions older than `keep` need, and files that were never committed:
+    rows of killed runs, and saved states of shots that no run went on with.
 
     Readers are safe if they opened their version less than `keep` ago, and so are runs whose shots
     take less than that. The oldest readable version is committed before files are deleted.
@@ -38,6 +40,7 @@ def vacuum(uri: str, *, keep: timedelta, dry_run: bool = False) -> Vacuumed:
     first = {VIDEOS: oldest, MASKLETS: masklets_version(open_table(uri, VIDEOS, oldest))}
     hours = math.ceil(keep / timedelta(hours=1))
     num_files = sum(_delete(uri, name, first[name], hours, dry_run=dry_run) for name in first)
+    num_files += UnfinishedShots(uri).remove_old(keep, dry_run=dry_run)
     return Vacuumed(num_files, oldest)
 
 
