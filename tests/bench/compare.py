@@ -105,7 +105,7 @@ def compare(
     for nth in range(plan.num_rounds):
         for system, num_objects in in_turn(systems, nth):
             asked = [clip.prompting(num_objects) for clip in clips]
-            seconds[system.name][num_objects].append(_timed(system, asked))
+            seconds[system.name][num_objects].append(timed(system, asked))
     return Comparison(model, other.name, plan, agreements, seconds)
 
 
@@ -123,7 +123,7 @@ def overlap(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     return int(np.bitwise_count(first & second).sum()) / either if either else 1.0
 
 
-def _timed(system: System, clips: Sequence[Filmed]) -> float:
+def timed(system: System, clips: Sequence[Filmed]) -> float:
     gc.collect()
     started = time.perf_counter()
     system.track(clips, ignore)
