@@ -29,7 +29,7 @@ class Member:
     name: str
     """Name of its config."""
     reference: str
-    """What the reference is."""
+    """Description of the reference implementation."""
     size_px: int
     """Side of the images for which it was trained."""
     compared_px: int = 256

@@ -35,8 +35,8 @@ def test_every_part_is_measured_without_an_error(record: dict[str, Any]) -> None
     assert not errors
     assert not [part for part in PARTS if record["parts"][part]["left_out"]]
     assert record["last_line"] == record["summary"]
-    assert all(record["summary"][key] for key in ("start", "frames_per_s", "ratios", "iou"))
-    assert all(record["summary"][key] for key in ("roofline", "memory", "job"))
+    assert all(record["summary"][key] for key in ("start", "attention", "ratios", "iou"))
+    assert all(record["summary"][key] for key in ("frames_per_s", "roofline", "memory", "job"))
     assert record["machine"]["versions"]["torch"]
     assert record["plan"]["device"] == "cpu"
 
@@ -54,6 +54,14 @@ def test_the_engine_starts_and_is_the_official_predictor(record: dict[str, Any])
     assert exact["iou_p1"] > 0.99
     assert exact["num_masks"] == ON_CPU.num_checked_frames * 5
     assert all(row["iou_median"] > 0.9 for row in pairs.values())
+
+
+def test_kernels_of_attention_give_the_same(record: dict[str, Any]) -> None:
+    found = rows(record, "attention")
+    loads = {(row["kernel"], row["is_ragged"]) for row in found}
+    ragged = {(kernel, True) for kernel in ON_CPU.kernels if kernel != "Flash"}
+    assert loads == {(kernel, False) for kernel in ON_CPU.kernels} | ragged
+    assert all(row["ms"] > 0 and row["max_difference"] < 1e-5 for row in found)
 
 
 def test_systems_take_turns(record: dict[str, Any]) -> None:

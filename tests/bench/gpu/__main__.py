@@ -1,6 +1,7 @@
 """The benchmark on a GPU: `python -m tests.bench.gpu [--minutes 25] [--only …] [--cpu]`.
 
     start      does the engine run, compiled and eager, and are its masks the official ones
+    attention  each kernel that can compute the attention to memories
     speed      the engine at 1, 4, 16 and 64 lanes against the official predictor, eager and
                `vos_optimized`: sizes, objects, with and without decoding
     roofline   kernels of the steady state, idle share, share of the peak

@@ -8,7 +8,7 @@ from tests.bench.clips import MAX_OBJECTS
 from tests.bench.gpu.contestant import Spec
 from tests.bench.systems import Architecture, Model, Precision, embedded, random_model
 
-PARTS = {"start": 4, "speed": 11, "roofline": 3, "memory": 4, "job": 3}
+PARTS = {"start": 4, "attention": 1, "speed": 10, "roofline": 3, "memory": 4, "job": 3}
 """Parts, the most wanted first, with the minutes of 25 that each may take."""
 Name = Literal["embedded"] | Architecture
 
@@ -33,6 +33,16 @@ class Race:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Attention to memories of one layer in one step."""
+
+    num_objects: int
+    num_memories: int
+    is_ragged: bool
+    """True: half of the objects lack half of the memories."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Sizes of all parts, the most wanted first, because time may end."""
 
@@ -52,6 +62,10 @@ class Plan:
     num_rounds: int
     tried: tuple[Name, ...]
     races: tuple[Race, ...]
+    kernels: tuple[str, ...]
+    """Kernels for the attention to memories."""
+    attended: tuple[Load, ...]
+    """Loads of that attention."""
     profiled: tuple[Name, ...]
     profiled_lanes: int
     profiled_frames: int
@@ -123,6 +137,14 @@ ON_GPU = Plan(
         Race("base+", MAX_OBJECTS, _LANES),
         Race("small", MAX_OBJECTS, _LANES),
     ),
+    kernels=("torch's choice", "cuDNN", "memory-efficient", "Flash", "flex"),
+    attended=(
+        Load(1, 7, is_ragged=False),
+        Load(16, 7, is_ragged=False),
+        Load(16, 7, is_ragged=True),
+        Load(64, 7, is_ragged=False),
+        Load(64, 7, is_ragged=True),
+    ),
     profiled=("tiny", "large"),
     profiled_lanes=16,
     profiled_frames=40,
@@ -150,6 +172,9 @@ ON_CPU = Plan(
     num_rounds=2,
     tried=("embedded",),
     races=(Race("tiny", 2, (1, 2)),),
+    # Those that there are without a GPU.
+    kernels=("torch's choice", "Flash", "flex"),
+    attended=(Load(2, 2, is_ragged=False), Load(2, 2, is_ragged=True)),
     profiled=("embedded",),
     profiled_lanes=2,
     profiled_frames=6,

@@ -13,6 +13,7 @@ from tests.bench.gpu.record import Part
 Parts = Mapping[str, Part]
 Rows = list[dict[str, Any]]
 _HOUR_S = 3_600
+_TABLES = "start", "attention", "frames_per_s", "ratios", "iou", "roofline", "memory", "job"
 
 
 def summarize(parts: Parts, dollars_an_hour: float) -> dict[str, object]:
@@ -20,6 +21,7 @@ def summarize(parts: Parts, dollars_an_hour: float) -> dict[str, object]:
     found = {name: [row for row in part.rows if "error" not in row] for name, part in parts.items()}
     return {
         "start": _start(found.get("start", [])),
+        "attention": _attention(found.get("attention", [])),
         "frames_per_s": _speeds(found.get("speed", [])),
         "ratios": _ratios(found.get("speed", [])),
         "iou": _ious([*found.get("start", []), *found.get("speed", [])]),
@@ -39,7 +41,16 @@ def summarize(parts: Parts, dollars_an_hour: float) -> dict[str, object]:
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
     """Print the summary."""
-    for part in ("start", "frames_per_s", "ratios", "iou", "roofline", "memory", "job"):
+    for part in (
+        "start",
+        "attention",
+        "frames_per_s",
+        "ratios",
+        "iou",
+        "roofline",
+        "memory",
+        "job",
+    ):
         if summary[part]:
             console.print(_table(part, summary[part]))
     for kind in ("errors", "left_out"):
@@ -75,6 +86,19 @@ def _start(rows: Rows) -> dict[str, dict[str, object]]:
         }
         for row in rows
         if "warm_up_s" in row
+    }
+
+
+def _attention(rows: Rows) -> dict[str, dict[str, object]]:
+    """Return milliseconds, TFLOP/s and the largest difference, by load and kernel."""
+    return {
+        f"{row['num_objects']} objects, {row['num_memories']} memories, "
+        f"{'ragged' if row['is_ragged'] else 'full'}: {row['kernel']}": {
+            "ms": _rounded(row["ms"]),
+            "TFLOP/s": _rounded(row["tflops_per_s"]),
+            "difference": _rounded(row["max_difference"]),
+        }
+        for row in rows
     }
 
 
