@@ -40,6 +40,7 @@ _SAM2_SHA256 = {
     ("sam2.1", "base_plus"): "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
     ("sam2.1", "large"): "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318",
 }
+_SAM3_SHA256 = "9999e2341ceef5e136daa386eecb55cb414446a00ac2b55eb2dfd2f7c3cf8c9e"
 _EFFICIENTTAM_SHA256 = {
     "ti": "acbb17b28cca1f860acee09c9ecb6efdb732080dc7a85a07292c31813175fa7d",
     "ti_512x512": "7d4d652a465f0081391050932f45d8a66768ccc99c8ea393ce8a5927e83f3b9b",
@@ -53,6 +54,7 @@ def published() -> tuple[Checkpoint, ...]:
     return (
         *(_sam2(version, size) for version, size in _SAM2_SHA256),
         *(_efficienttam(variant) for variant in _EFFICIENTTAM_SHA256),
+        _sam3_tracker(),
     )
 
 
@@ -77,4 +79,16 @@ def _efficienttam(variant: str) -> Checkpoint:
         license="Apache-2.0",
         config=f"{name}.yaml",
         url=f"{_EFFICIENTTAM}/{name}.pt",
+    )
+
+
+def _sam3_tracker() -> Checkpoint:
+    return Checkpoint(
+        name="sam3_tracker",
+        file_name="sam3.pt",
+        sha256=_SAM3_SHA256,
+        license="SAM License",
+        config="sam3_tracker.yaml",
+        url="https://huggingface.co/facebook/sam3",
+        gated=True,
     )

@@ -76,7 +76,7 @@ class MaskDecoder:
     def use_masks_as_output(
         self, tokens: Tensor, high_res_features: Sequence[Tensor], masks: Tensor
     ) -> MaskPrediction:
-        """Return mask prompts, float32 (b, 1, S, S) of 0 and 1, as the predicted masks.
+        """Return mask prompts, float32 (b, 1, 16h, 16w) of 0 and 1, as the predicted masks.
 
         The decoder only computes their object pointers.
         """

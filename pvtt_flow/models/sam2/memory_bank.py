@@ -10,6 +10,10 @@ A memory policy chooses the other frames, by default the most recent ones. Memor
 with the length of a video. Each entry stores its frame's position; age, rank and visibility follow
 from the frame that reads, so shots of different ages and directions are read in one batch.
 
+Of more conditioning frames than `max_cond_frames_in_attn`, the closest ones are read as such, and
+the rest as frames that were tracked (sam2/modeling/sam2_utils.py, `select_closest_cond_frames`).
+A policy that ranks memories reads them not at all.
+
 Rows stay packed in `[0, len(bank))`: the last row moves into a gap, so that a batch of all rows is
 read without a copy. Callers name objects (owners); row numbers are private.
 """
@@ -249,7 +253,7 @@ class MemoryBank:
         is_anchor = self._are_anchors(queries, positions)
         ages = _ages(queries, positions)
         if self._policy.ranks_memories:
-            ages = _ranks(ages, ~is_anchor & (positions != EMPTY))
+            ages = _ranks(ages, self._are_ranked(is_anchor, positions))
         has_memory = is_anchor | ((ages >= 1) & (ages <= oldest))
         age_index = np.where(is_anchor, oldest, np.clip(ages, 1, oldest) - 1)
         return age_index, has_memory
@@ -262,7 +266,7 @@ class MemoryBank:
         is_anchor = self._are_anchors(queries, positions)
         ages = _ages(queries, positions)
         if self._policy.ranks_pointers:
-            ranks = _ranks(ages, ~is_anchor & (positions != EMPTY))
+            ranks = _ranks(ages, self._are_ranked(is_anchor, positions))
             ages = np.where(is_anchor, ages, ranks)
         max_pointers = self._model.max_object_pointers
         longest = np.array([min(q.num_frames, max_pointers) - 1 for q in queries])
@@ -274,14 +278,25 @@ class MemoryBank:
     def _are_anchors(
         self, queries: Sequence[MemoryQuery], positions: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Return which entries (b, n) are conditioning frames, or are read as these are."""
-        first = self.num_conditioning
+        """Return which entries (b, n) are read as conditioning frames."""
+        first, most = self.num_conditioning, self._model.max_conditioning
         are_anchors = np.zeros(positions.shape, np.bool_)
         are_anchors[:, :first] = True
+        if most is not None and first > most:
+            now = np.array([q.position for q in queries])[:, None]
+            are_anchors[:, :first] = are_closest(positions[:, :first], now, most)
         if self._policy.max_anchors:
             for row, row_positions, query in zip(are_anchors, positions, queries, strict=True):
                 row[first:] = np.isin(row_positions[first:], self._remembered[query.owner].anchors)
         return are_anchors
+
+    def _are_ranked(
+        self, is_anchor: NDArray[np.bool_], positions: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Return which entries (b, n) are frames that were tracked, and are not read as anchors."""
+        are_ranked = ~is_anchor & (positions != EMPTY)
+        are_ranked[:, : self.num_conditioning] = False
+        return are_ranked
 
     def _num_read(self, exists: NDArray[np.bool_]) -> int:
         """Return how many leading entries to read to include each entry that exists (b, n)."""
@@ -324,6 +339,23 @@ def _ages(queries: Sequence[MemoryQuery], positions: NDArray[np.int64]) -> NDArr
     time_sign = np.array([q.time_sign for q in queries])[:, None]
     ages: NDArray[np.int64] = (now - positions) * time_sign
     return ages
+
+
+def are_closest(
+    positions: NDArray[np.int64], now: NDArray[np.int64], most: int
+) -> NDArray[np.bool_]:
+    """Return which `most` frames (b, P) to read on the frames `now` (b, 1).
+
+    The last one before it, the first one not before it, and the closest of the others.
+    """
+    is_before = positions < now
+    last_before = np.where(is_before, positions, EMPTY).max(1, keepdims=True)
+    first_after = np.where(is_before, -EMPTY, positions).min(1, keepdims=True)
+    distances = np.abs(positions - now)
+    distances[(positions == last_before) | (positions == first_after)] = -1
+    ranks = distances.argsort(1, kind="stable").argsort(1)
+    are_closest: NDArray[np.bool_] = ranks < most
+    return are_closest
 
 
 def _ranks(ages: NDArray[np.int64], is_ranked: NDArray[np.bool_]) -> NDArray[np.int64]:

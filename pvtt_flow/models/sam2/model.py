@@ -31,8 +31,12 @@ from pvtt_flow.models.sam2.tensors import (
     to_device,
 )
 
+# A mask prompt has 4 x 4 pixels for each one of a mask's 4h x 4w.
+_MASK_STRIDE = 16
 # Without a recent memory or pointer there would be nothing to track by.
 _LEAST_SETTINGS = {"num_maskmem": 2, "max_obj_ptrs_in_encoder": 2}
+# One conditioning frame before and one after a frame.
+_LEAST_CONDITIONING = 2
 
 
 # Dynamic dimensions of the arguments of `_compute_track_step` besides the batch: memory tokens,
@@ -65,16 +69,22 @@ class Sam2:
         self.device: torch.device = predictor.device
         self.size_px: int = predictor.image_size
         self.grid_side: int = self.size_px // predictor.backbone_stride
+        self.mask_px: int = self.grid_side * _MASK_STRIDE
+        """Side of mask prompts, which the mask decoder divides by 16; S where the stride is 16."""
         self.hidden_dim: int = predictor.hidden_dim
         self.memory_dim: int = predictor.mem_dim
         self.num_memories: int = predictor.num_maskmem
         """`num_maskmem`, 7: temporal positions of 6 recent memories and of conditioning frames."""
         self.max_object_pointers: int = predictor.max_obj_ptrs_in_encoder
+        self.max_conditioning: int | None = _limit(predictor.max_cond_frames_in_attn)
+        """Largest number of conditioning frames that a frame reads, the closest; None without a
+        limit."""
         self.compiler = compiler
         self.has_full_context = compiler is not None
         """True if a `MemoryContext` always has all entries and a bias, as CUDA graphs need it."""
         self.memory_encoder = MemoryEncoder(predictor, self.grid_side)
         self._no_memory_embedding: Tensor = predictor.no_mem_embed[0].detach()
+        self._corrects_by_memory = architecture.corrects_by_memory
         self._sam_mask_decoder = predictor.sam_mask_decoder
         self._image_encoder = architecture.image_encoder(predictor.image_encoder, self.size_px)
         self._has_high_res_features: bool = predictor.use_high_res_features_in_sam
@@ -119,7 +129,7 @@ class Sam2:
         return self._mask_decoder.decode_points(tokens, features.high_res_features, points, labels)
 
     def use_masks_as_output(self, features: ImageFeatures, masks: Tensor) -> MaskPrediction:
-        """Return mask prompts, float32 (b, 1, S, S) of 0 and 1, as predictions."""
+        """Return mask prompts, float32 (b, 1, 16h, 16w) of 0 and 1, as predictions."""
         return self._mask_decoder.use_masks_as_output(
             features.vision_features, features.high_res_features, masks
         )
@@ -165,6 +175,8 @@ class Sam2:
 
         `tokens` (b, T, C) and `previous_logits` (b, 4h, 4w) are those of `track_step`.
         """
+        if not self._corrects_by_memory:
+            tokens = features.vision_features + self._no_memory_embedding
         return self._mask_decoder.decode_points(
             tokens, features.high_res_features, points, labels, previous_logits
         )
@@ -237,3 +249,12 @@ def _check(predictor: Any, architecture: Architecture) -> None:
         value = getattr(predictor, name)
         if value < least:
             raise ConfigError(f"{rule} {name} of at least {least}, got {value}")
+    most = predictor.max_cond_frames_in_attn
+    if most != -1 and most < _LEAST_CONDITIONING:
+        raise ConfigError(
+            f"{rule} max_cond_frames_in_attn of -1 or at least {_LEAST_CONDITIONING}, got {most}"
+        )
+
+
+def _limit(max_frames: int) -> int | None:
+    return None if max_frames == -1 else max_frames

@@ -112,8 +112,10 @@ def _unreadable(config: Path, error: Exception) -> ConfigError:
 
 
 def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> None:
+    own_weights = find_architecture(config).own_weights
+    state = read_state_dict(weights)
     try:
-        predictor.load_state_dict(read_state_dict(weights))
+        predictor.load_state_dict(state if own_weights is None else own_weights(state))
     except RuntimeError as error:
         # The first line names the class alone.
         _, _, reasons = str(error).partition("\n")

@@ -25,24 +25,31 @@ class PromptTensors:
     labels: Tensor
     """int32 (P,): 0 background, 1 object, 2 and 3 the corners of a box."""
     mask: Tensor | None
-    """float32 (1, S, S) of 0 and 1."""
+    """float32 (1, 16h, 16w) of 0 and 1."""
     is_correction: bool
     """True if the points refine the mask that is tracked to this frame."""
 
 
 def encode_prompts(
-    prompts: Mapping[int, Sequence[Prompt]], display_px: tuple[int, int], size_px: int
+    prompts: Mapping[int, Sequence[Prompt]],
+    display_px: tuple[int, int],
+    size_px: int,
+    mask_px: int | None = None,
 ) -> dict[int, dict[int, PromptTensors]]:
     """Convert prompts, by position, to tensors, by object id and position.
 
-    `display_px` is (H, W), `size_px` is S. Object ids ascend. Raises DataError of kind `bad_prompt`
+    `display_px` is (H, W), `size_px` is S, `mask_px` the side of masks, S if None. Object ids
+    ascend. Raises DataError of kind `bad_prompt`
     when an object has several boxes or masks on a frame, only corrections, or a mask that vanishes.
     """
     by_object: dict[int, dict[int, PromptTensors]] = {}
     for position, frame_prompts in prompts.items():
         for object_id in {p.object_id for p in frame_prompts}:
             by_object.setdefault(object_id, {})[position] = _combine(
-                [p for p in frame_prompts if p.object_id == object_id], display_px, size_px
+                [p for p in frame_prompts if p.object_id == object_id],
+                display_px,
+                size_px,
+                size_px if mask_px is None else mask_px,
             )
     for object_id, by_position in by_object.items():
         if all(prompt.is_correction for prompt in by_position.values()):
@@ -54,7 +61,9 @@ def encode_prompts(
     return dict(sorted(by_object.items()))
 
 
-def _combine(prompts: Sequence[Prompt], display_px: tuple[int, int], size_px: int) -> PromptTensors:
+def _combine(
+    prompts: Sequence[Prompt], display_px: tuple[int, int], size_px: int, mask_px: int
+) -> PromptTensors:
     """Combine the prompts for one object on one frame: points are joined, a mask replaces them."""
     boxes = [p.box_xyxy for p in prompts if p.box_xyxy is not None]
     masks = [p.mask_rle for p in prompts if p.mask_rle is not None]
@@ -70,12 +79,12 @@ def _combine(prompts: Sequence[Prompt], display_px: tuple[int, int], size_px: in
     height, width = display_px
     relative = torch.tensor(points, dtype=torch.float32).view(-1, 2) / torch.tensor([width, height])
     shown = torch.from_numpy(rle.decode(masks[0], *display_px)) if masks else None
-    mask = None if shown is None else _resize_mask(shown, size_px)
+    mask = None if shown is None else _resize_mask(shown, mask_px)
     if shown is not None and mask is not None and shown.any() and _vanishes(mask):
         raise DataError(
             "bad_prompt",
             f"the mask of object {prompts[0].object_id} on frame {prompts[0].frame_index} must be "
-            f"visible in the model's masks of {size_px // 4}x{size_px // 4} pixels, got a speck; "
+            f"visible in the model's masks of {mask_px // 4}x{mask_px // 4} pixels, got a speck; "
             "give a box, points or a larger mask",
         )
     return PromptTensors(
@@ -91,7 +100,7 @@ def _corners(boxes: Iterable[tuple[float, ...]]) -> list[tuple[float, float]]:
 
 
 def _vanishes(mask: Tensor) -> bool:
-    """Return whether no pixel is left of a mask (1, S, S) at the size of predicted masks, S / 4.
+    """Return whether no pixel is left of a mask (1, 16h, 16w) at the size of predicted ones.
 
     The model would remember an object that its own mask does not show (see
     `MaskDecoder.use_masks_as_output`), and would track another thing.
@@ -102,15 +111,15 @@ def _vanishes(mask: Tensor) -> bool:
     return not bool((small > 0.5).any())
 
 
-def _resize_mask(shown: Tensor, size_px: int) -> Tensor:
-    """Resize a bool (H, W) mask to float32 (1, S, S).
+def _resize_mask(shown: Tensor, mask_px: int) -> Tensor:
+    """Resize a bool (H, W) mask to float32 (1, 16h, 16w).
 
     Follows sam2/sam2_video_predictor.py, `SAM2VideoPredictor.add_new_mask`.
     """
     mask = shown.float()[None, None]
-    if shown.shape != (size_px, size_px):
+    if shown.shape != (mask_px, mask_px):
         mask = functional.interpolate(
-            mask, size=(size_px, size_px), mode="bilinear", align_corners=False, antialias=True
+            mask, size=(mask_px, mask_px), mode="bilinear", align_corners=False, antialias=True
         )
         mask = (mask >= 0.5).float()
     return mask[0]

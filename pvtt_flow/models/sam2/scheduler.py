@@ -196,6 +196,9 @@ class Scheduler:
             output.object_state.conditioning_memories.append(output.memory)
         for shot in admitted:
             shot.prompt_images.clear()
+            for object_state in shot.objects:
+                # Of frames that are equally close, the first ones are read.
+                object_state.conditioning_memories.sort(key=lambda memory: memory.position)
         self._batch_sizer.run_images([s for s in admitted if s.resumes], self._resume)
 
     def _resume(self, shots: Sequence[ShotState]) -> list[ShotState]:

@@ -75,9 +75,11 @@ class ShotState:
         notify: Callable[[], None],
         is_backpressured: Callable[[], bool] = lambda: False,
         snapshot: ShotSnapshot | None = None,
+        mask_px: int | None = None,
     ) -> None:
         """Prepare a shot for a model with images of S = `size_px`; it goes on from a snapshot.
 
+        `mask_px` is the side of the model's mask prompts, None for that of its images.
         `notify` is called, from another thread, when the next frame may be ready. While
         `is_backpressured()`, no frame is ready: its result would wait too long for its consumer.
         Raises DataError of kind `bad_prompt` for prompts that cannot be tracked, and
@@ -90,7 +92,7 @@ class ShotState:
             for position, frame in shot.prompt_frames.items()
         }
         """uint8 (S, S, 3) by prompted position, until they are conditioned on."""
-        prompts = encode_prompts(shot.prompts, self.display_px, size_px)
+        prompts = encode_prompts(shot.prompts, self.display_px, size_px, mask_px)
         self.objects = [
             make_object(object_id, by_position, params)
             for object_id, by_position in prompts.items()

@@ -124,6 +124,7 @@ class ThreadedTracker:
             notify=self._notify,
             is_backpressured=lambda: results.qsize() >= _MAX_PENDING_RESULTS,
             snapshot=None if shot.saved is None else self._format.load(shot.saved),
+            mask_px=self._model.mask_px,
         )
         if shot.wants_state is not None:
             self._wants_state[shot_state] = shot.wants_state

@@ -46,7 +46,13 @@ def _track(model: Sam2, nums_objects: list[int], scheduler: Scheduler) -> None:
     changed = threading.Event()
     params = TrackerParams(direction="forward")
     unfinished = {
-        ShotState(blank_shot(_NUM_FRAMES, num_objects), params, model.size_px, changed.set)
+        ShotState(
+            blank_shot(_NUM_FRAMES, num_objects),
+            params,
+            model.size_px,
+            changed.set,
+            mask_px=model.mask_px,
+        )
         for num_objects in nums_objects
     }
     for shot in unfinished:

@@ -31,6 +31,7 @@ def fake_model() -> Any:
         device=torch.device("cpu"),
         has_full_context=False,
         pools_memories=False,
+        max_conditioning=None,
     )
 
 

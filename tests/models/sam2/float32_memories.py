@@ -17,10 +17,11 @@ from pvtt_flow.models.sam2 import memory_encoder
 
 
 @contextmanager
-def float32_memories() -> Iterator[None]:
+def float32_memories(*others: ModuleType) -> Iterator[None]:
+    """Apply to SAM 2's predictor, to the engine and to `others`."""
     torch_without_bfloat16 = ModuleType("torch")
     vars(torch_without_bfloat16).update(vars(torch), bfloat16=torch.float32)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (official, memory_encoder):
+        for module in (official, memory_encoder, *others):
             patch.setattr(module, "torch", torch_without_bfloat16)
         yield

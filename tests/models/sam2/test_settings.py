@@ -47,6 +47,7 @@ SETTINGS: list[tuple[str, object]] = [
     ("non_overlap_masks", True),
     ("clear_non_cond_mem_around_input", True),
     ("max_cond_frames_in_attn", 1),
+    ("max_cond_frames_in_attn", 2),
     ("backbone_stride", 8),
     ("image_encoder.scalp", 0),
     ("image_encoder.trunk.q_stride", [1, 1]),
@@ -100,6 +101,7 @@ def prompted() -> Shot:
         (1, clicks(2, (26, 30, ON))),
         (3, clicks(2, (26, 30, ON), (80, 60, OFF))),
         (3, clicks(1, (30, 30, ON), correction=True)),
+        square_box(2, 4),
     )
 
 

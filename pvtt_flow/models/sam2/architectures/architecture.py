@@ -39,6 +39,11 @@ class Architecture:
     mean: Triple = (0.485, 0.456, 0.406)
     std: Triple = (0.229, 0.224, 0.225)
     """Mean and standard deviation that normalize RGB values in [0, 1]."""
+    own_weights: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
+    """Returns the state dict of a predictor from a published one; None where they are the same."""
+    corrects_by_memory: bool = True
+    """True if corrections are decoded from the memory-conditioned tokens of their frame, False if
+    from its features, as the first prompts are; both read the tracked mask."""
 
     def describes(self, model: Mapping[str, Any]) -> bool:
         """Return whether a config's `model` is of this architecture."""

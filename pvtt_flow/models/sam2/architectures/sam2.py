@@ -22,7 +22,6 @@ SAM2 = Architecture(
         "use_mask_input_as_output_without_sam": True,
         "non_overlap_masks_for_mem_enc": False,
         "memory_temporal_stride_for_eval": 1,
-        "max_cond_frames_in_attn": -1,
     },
     image_encoder=ImageEncoder,
 )
