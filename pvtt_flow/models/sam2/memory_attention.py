@@ -35,13 +35,23 @@ from pvtt_flow.models.sam2.tensors import FrameTokens, MemoryContext
 class MemoryAttention:
     """Official memory attention weights, rearranged."""
 
-    def __init__(self, official: Any, position: Tensor, *, fused: bool = False) -> None:
+    def __init__(
+        self,
+        official: Any,
+        position: Tensor,
+        memory_side: int | None = None,
+        *,
+        fused: bool = False,
+    ) -> None:
         """Take the official module and the position encoding (T, C) of a frame's tokens.
 
-        `fused` computes attention of all objects in one kernel of torch, as on CUDA.
+        `memory_side` is the side of the memories' grid where it is not the frame's. `fused`
+        computes attention of all objects in one kernel of torch, as on CUDA.
         """
         fused = fused or position.is_cuda
-        self._layers = [_Layer(layer, len(position), fused=fused) for layer in official.layers]
+        side = math.isqrt(len(position))
+        sides = side, memory_side or side
+        self._layers = [_Layer(layer, *sides, fused=fused) for layer in official.layers]
         self._norm = official.norm
         self.pools_memories = any(layer.pools_memories for layer in self._layers)
         """True if objects with several memories attend to pooled ones."""
@@ -68,9 +78,9 @@ class MemoryAttention:
 class _Layer:
     """`MemoryAttentionLayer` with one head; each part includes its norm and residual."""
 
-    def __init__(self, official: Any, num_tokens: int, *, fused: bool) -> None:
+    def __init__(self, official: Any, side: int, memory_side: int, *, fused: bool) -> None:
         self_attn, cross_attn = official.self_attn, official.cross_attn_image
-        _check(official, self_attn, cross_attn, num_tokens)
+        _check(official, self_attn, cross_attn, memory_side)
         self._attend = _attend_fused if fused else _attend_by_object
         self._apply_rotary = apply_rotary_in_real_numbers if fused else apply_rotary
         self.pools_memories = isinstance(cross_attn, PooledAttention)
@@ -84,10 +94,9 @@ class _Layer:
         self._cross_out = _absorb_value(cross_attn.v_proj, cross_attn.out_proj)
         self._linear1 = PackedLinear(official.linear1.weight, official.linear1.bias, "relu")
         self._linear2 = PackedLinear(official.linear2.weight, official.linear2.bias)
-        side = math.isqrt(num_tokens)
-        device = self_attn.q_proj.weight.device
-        self._self_freqs: Tensor = self_attn.compute_cis(end_x=side, end_y=side).to(device)
-        self._cross_freqs: Tensor = cross_attn.compute_cis(end_x=side, end_y=side).to(device)
+        self._self_freqs = _frequencies(self_attn, side)
+        self._query_freqs = _frequencies(cross_attn, side)
+        self._key_freqs = _frequencies(cross_attn, memory_side)
 
     def self_attention(self, tokens: Tensor) -> Tensor:
         q, k, v = self._self_qkv(self._norms[0](tokens)).chunk(3, dim=-1)
@@ -95,11 +104,11 @@ class _Layer:
         return tokens + self._self_out(self._attend(q, k, v, None))
 
     def cross_attention_queries(self, tokens: Tensor) -> Tensor:
-        return self._apply_rotary(self._cross_query(self._norms[1](tokens)), self._cross_freqs)
+        return self._apply_rotary(self._cross_query(self._norms[1](tokens)), self._query_freqs)
 
     def cross_attention(self, tokens: Tensor, queries: Tensor, context: MemoryContext) -> Tensor:
         keys = self._cross_key(context.keys)
-        keys = self._apply_rotary(keys, self._cross_freqs, context.num_rotated)
+        keys = self._apply_rotary(keys, self._key_freqs, context.num_rotated)
         values, bias = context.values, context.bias
         if context.is_pooled:
             keys, values, bias = self._pool(keys, values, bias, context.num_rotated)
@@ -109,7 +118,7 @@ class _Layer:
         self, keys: Tensor, values: Tensor, bias: Tensor | None, num_rotated: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Pool the leading tokens, which lie on the grid, 2 x 2, and leave the rest."""
-        side = math.isqrt(len(self._cross_freqs))
+        side = math.isqrt(len(self._key_freqs))
         pooled_keys = _pool(keys[:, :num_rotated], side) + self._pooled_key_bias
         pooled_values = _pool(values[:, :num_rotated], side)
         if bias is None:
@@ -129,8 +138,8 @@ class _Layer:
 def apply_rotary(x: Tensor, freqs_cis: Tensor, num_rotated: int | None = None) -> Tensor:
     """Rotate channel pairs (2i, 2i + 1) of (b, n, C) by the grid position of their token.
 
-    The first `num_rotated` of the n tokens (all when None) lie on the grid, T after T (sam2's
-    modeling/position_encoding.py, `apply_rotary_enc`). `freqs_cis` is complex64 (T, C / 2).
+    The first `num_rotated` of the n tokens (all when None) lie on the grid, R after R (sam2's
+    modeling/position_encoding.py, `apply_rotary_enc`). `freqs_cis` is complex64 (R, C / 2).
     Overwrites a float32 `x`: keys are the largest tensors here, and each pass over them takes time.
     """
     rotated = x.float()
@@ -182,6 +191,12 @@ def _attend_by_object(queries: Tensor, keys: Tensor, values: Tensor, bias: Tenso
     return torch.stack([linear(linear(q, k, b).softmax(-1), v.T) for q, k, v, b in objects])
 
 
+def _frequencies(attention: Any, side: int) -> Tensor:
+    """Return the rotary frequencies of a square grid, complex64 (side * side, C / 2)."""
+    freqs_cis: Tensor = attention.compute_cis(end_x=side, end_y=side)
+    return freqs_cis.to(attention.q_proj.weight.device)
+
+
 def _concatenate(*linears: nn.Linear) -> PackedLinear:
     weight = torch.cat([linear.weight for linear in linears])
     return PackedLinear(weight, torch.cat([linear.bias for linear in linears]))
@@ -194,21 +209,23 @@ def _absorb_value(value: nn.Linear, out: nn.Linear) -> PackedLinear:
     return PackedLinear(weight.float(), bias.float())
 
 
-def _check(layer: Any, self_attn: Any, cross_attn: Any, num_tokens: int) -> None:
+def _check(layer: Any, self_attn: Any, cross_attn: Any, memory_side: int) -> None:
     """Raise ConfigError unless the layer is one that `_Layer` computes."""
-    attentions = self_attn, cross_attn
+    attentions, grid = (self_attn, cross_attn), (memory_side, memory_side)
+    key_grid = getattr(cross_attn, "key_grid", grid)
     required = {
         "rotary attention": all(hasattr(attention, "compute_cis") for attention in attentions),
         "one head": all(attention.num_heads == 1 for attention in attentions),
         "downsample_rate=1": all(a.internal_dim == a.embedding_dim for a in attentions),
         "rope_k_repeat=True": getattr(cross_attn, "rope_k_repeat", False),
+        f"k_sizes={list(grid)}, the grid of its memories": key_grid == grid,
         "activation=relu": layer.activation_str == "relu",
         "position encodings on the keys alone": layer.pos_enc_at_cross_attn_keys
         and not layer.pos_enc_at_attn
         and not layer.pos_enc_at_cross_attn_queries,
     }
     if isinstance(cross_attn, PooledAttention):
-        required["an even grid to pool"] = math.isqrt(num_tokens) % 2 == 0
+        required["an even grid to pool"] = memory_side % 2 == 0
     missing = [name for name, is_met in required.items() if not is_met]
     if missing:
         raise ConfigError(

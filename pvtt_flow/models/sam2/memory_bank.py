@@ -43,7 +43,7 @@ class Memory:
 
     position: int
     features: Tensor
-    """(T, Cm)."""
+    """(M, Cm)."""
     object_pointer: Tensor
     """(C,)."""
     seen: Observation = UNSEEN
@@ -87,7 +87,7 @@ class MemoryBank:
         self.num_conditioning = num_conditioning
         self._policy = policy
         self._dtype = dtype
-        memory_shape = len(model.memory_encoder.grid_positions), model.memory_dim
+        memory_shape = len(model.memory_encoder.token_positions), model.memory_dim
         self._memories = MemoryEntries(
             num_conditioning,
             policy.num_memories,
@@ -185,7 +185,7 @@ class MemoryBank:
         pointers: Tensor,
         seen: Sequence[Observation],
     ) -> None:
-        """Write one frame for each owner: memories (b, T, Cm) and object pointers (b, C).
+        """Write one frame for each owner: memories (b, M, Cm) and object pointers (b, C).
 
         Only what the policy keeps is written. If the device's memory runs out, the same frame can
         be written again.
@@ -229,20 +229,20 @@ class MemoryBank:
         )
         # SAM 2 splits a pointer of C channels into C / Cm tokens.
         pointers = pointers.unflatten(2, (-1, self._model.memory_dim)).to(memories.dtype)
-        values = torch.cat([memories.flatten(1, 2), pointers.flatten(1, 2)], 1)
-        keys = torch.cat(
-            [
-                (memories + memory_encoding).flatten(1, 2),
-                (pointers + pointer_encoding[:, :, None]).flatten(1, 2),
-            ],
-            1,
+        on_grid = self._model.memory_encoder.memory_side**2
+        keys = _in_order(
+            memories + memory_encoding, pointers + pointer_encoding[:, :, None], on_grid
         )
         return MemoryContext(
             keys=keys,
-            values=values,
-            num_rotated=num_memories * memories.shape[2],
+            values=_in_order(memories, pointers, on_grid),
+            num_rotated=num_memories * on_grid,
             is_pooled=self._model.pools_memories and num_memories > 1,
-            bias=self._bias(has_memory, has_pointer, memories.shape[2], pointers.shape[2]),
+            bias=self._bias(
+                (has_memory, on_grid),
+                (has_memory, memories.shape[2] - on_grid),
+                (has_pointer, pointers.shape[2]),
+            ),
         )
 
     def _memory_ages(
@@ -305,32 +305,39 @@ class MemoryBank:
         return int(np.flatnonzero(exists.any(0))[-1]) + 1
 
     def _encode_memory_positions(self, age_index: NDArray[np.int64]) -> Tensor:
-        """Return spatial plus temporal position encodings, (b, n, T, Cm)."""
+        """Return spatial plus temporal position encodings, (b, n, M, Cm)."""
         encoder = self._model.memory_encoder
         temporal = encoder.temporal_positions[self._to_device(age_index)]
-        return (encoder.grid_positions + temporal[:, :, None]).to(self._dtype)
+        return (encoder.token_positions + temporal[:, :, None]).to(self._dtype)
 
-    def _bias(
-        self,
-        has_memory: NDArray[np.bool_],
-        has_pointer: NDArray[np.bool_],
-        memory_tokens: int,
-        pointer_tokens: int,
-    ) -> Tensor | None:
-        """Return the attention bias float32 (b, 1, L), or None where all entries exist."""
-        if has_memory.all() and has_pointer.all() and not self._model.has_full_context:
+    def _bias(self, *parts: tuple[NDArray[np.bool_], int]) -> Tensor | None:
+        """Return the attention bias float32 (b, 1, L), or None where all entries exist.
+
+        Takes the parts of the keys in order: which entries exist (b, n), and their tokens.
+        """
+        if all(exists.all() for exists, _ in parts) and not self._model.has_full_context:
             return None
         # A number for each entry is copied to the device, and not one for each token.
-        parts = [
+        biases = [
             self._to_device(np.where(exists, 0, -np.inf).astype(np.float32)).repeat_interleave(
                 tokens, 1
             )
-            for exists, tokens in ((has_memory, memory_tokens), (has_pointer, pointer_tokens))
+            for exists, tokens in parts
+            if tokens
         ]
-        return torch.cat(parts, 1)[:, None]
+        return torch.cat(biases, 1)[:, None]
 
     def _to_device(self, values: NDArray[np.int64] | NDArray[np.float32]) -> Tensor:
         return to_device(torch.from_numpy(values), self._model.device)
+
+
+def _in_order(memories: Tensor, pointers: Tensor, on_grid: int) -> Tensor:
+    """Return all tokens (b, L, Cm) of memories (b, n, M, Cm) and pointers (b, k, p, Cm).
+
+    The first `on_grid` tokens of each memory come first, then the others, then the pointers.
+    """
+    parts = memories[:, :, :on_grid], memories[:, :, on_grid:], pointers
+    return torch.cat([part.flatten(1, 2) for part in parts], 1)
 
 
 def _ages(queries: Sequence[MemoryQuery], positions: NDArray[np.int64]) -> NDArray[np.int64]:

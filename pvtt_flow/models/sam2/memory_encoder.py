@@ -1,5 +1,6 @@
 """Memory encoder, and the position encodings of memories and object pointers.
 
+EdgeTAM's has a perceiver behind it, whose tokens are the memory (`architectures/perceiver.py`).
 Follows sam2/modeling/memory_encoder.py, `MemoryEncoder`, and sam2/modeling/sam2_base.py,
 `SAM2Base._encode_new_memory` and `_prepare_memory_conditioned_features`.
 """
@@ -18,10 +19,16 @@ class MemoryEncoder:
         self._predictor = predictor
         self._official = predictor.memory_encoder
         self._image_size = (predictor.image_size, predictor.image_size)
-        self.grid_positions = encode_grid_positions(
+        self._cell_positions = encode_grid_positions(
             self._official.position_encoding, predictor.mem_dim, grid_side, predictor
         )
-        """(T, Cm): spatial position encoding of a memory's tokens."""
+        self._perceiver = getattr(predictor, "spatial_perceiver", None)
+        self.memory_side: int = getattr(self._perceiver, "grid_side", grid_side)
+        """Side of the grid on which the first tokens of a memory lie."""
+        self.token_positions = self._cell_positions
+        """(M, Cm): spatial position encoding of a memory's tokens."""
+        if self._perceiver is not None:
+            self.token_positions = self._perceiver.token_positions()
         self.temporal_positions: Tensor = predictor.maskmem_tpos_enc[:, 0, 0].detach()
         """(7, Cm): temporal position encoding (`maskmem_tpos_enc`); rows 0 to 5 are for memories
         of 1 to 6 frames ago, row 6 is for conditioning frames."""
@@ -41,7 +48,7 @@ class MemoryEncoder:
         """Encode masks, float32 logits (b, 4h, 4w), on pixel features (b, C, h, w) as memories.
 
         `object_score` is float32 (b,). Masks of conditioning frames are binarized first. Returns
-        (b, T, Cm), rounded to bfloat16 as the official predictor stores memories
+        (b, M, Cm), rounded to bfloat16 as the official predictor stores memories
         (sam2_video_predictor.py, `_run_single_frame_inference`).
         """
         predictor = self._predictor
@@ -56,6 +63,8 @@ class MemoryEncoder:
         if predictor.no_obj_embed_spatial is not None:
             absent = (object_score <= 0).float()[:, None, None, None]
             memory = memory + absent * predictor.no_obj_embed_spatial[..., None, None]
+        if self._perceiver is not None:
+            return self._perceiver(memory, self._cell_positions).to(torch.bfloat16)
         return memory.to(torch.bfloat16).flatten(2).transpose(1, 2)
 
     def encode_pointer_positions(self, distances: Tensor) -> Tensor:

@@ -92,6 +92,7 @@ class Sam2:
         self._memory_attention = MemoryAttention(
             predictor.memory_attention,
             encode_grid_positions(position_encoding, self.hidden_dim, self.grid_side, predictor),
+            self.memory_encoder.memory_side,
             fused=compiler is not None,
         )
         self.pools_memories = self._memory_attention.pools_memories
@@ -186,7 +187,7 @@ class Sam2:
     ) -> Tensor:
         """Encode predictions on frames with these pixel features (b, C, h, w).
 
-        Returns memories, bfloat16 (b, T, Cm).
+        Returns memories, bfloat16 (b, M, Cm).
         """
         masks = prediction.logits, prediction.object_score
         if is_conditioning:
@@ -213,15 +214,15 @@ class Sam2:
         self,
         tokens: Tensor,
         queries: Tensor,
-        memory_keys: Tensor,
-        pointer_keys: Tensor,
+        rotated_keys: Tensor,
+        other_keys: Tensor,
         values: Tensor,
         bias: Tensor,
         *high_res_features: Tensor,
     ) -> tuple[Tensor, ...]:
-        keys = torch.cat([memory_keys, pointer_keys], 1)
+        keys = torch.cat([rotated_keys, other_keys], 1)
         context = MemoryContext(
-            keys, values, memory_keys.shape[1], bias, is_pooled=self.pools_memories
+            keys, values, rotated_keys.shape[1], bias, is_pooled=self.pools_memories
         )
         tokens = self._memory_attention(FrameTokens(tokens, queries), context)
         prediction = self._mask_decoder.decode_tracked(tokens, high_res_features)

@@ -220,7 +220,7 @@ class SnapshotFormat:
 
     @property
     def _memory_shape(self) -> tuple[int, int]:
-        return len(self.model.memory_encoder.grid_positions), self.model.memory_dim
+        return len(self.model.memory_encoder.token_positions), self.model.memory_dim
 
     def _to_json(self, remembered: Remembered) -> dict[str, Any]:
         values: dict[str, Any] = self._remembered_type.dump_python(remembered, mode="json")

@@ -2,7 +2,8 @@
 
 Shapes here and in the whole folder: F frames, b objects, S side of the model's square image in
 pixels, h = w = S / 16 side of the feature grid, T = h * w tokens, C hidden channels, Cm memory
-channels, L memory tokens. Masks are logits on a grid of 4h x 4w; above 0 is the object. Tensors are
+channels, M tokens of a memory (T in SAM 2), of which the first R lie on a grid, L tokens that are
+attended to. Masks are logits on a grid of 4h x 4w; above 0 is the object. Tensors are
 float32 (bfloat16 where autocast makes them so) unless a dtype is given.
 """
 
@@ -98,8 +99,8 @@ class MemoryContext:
     values: Tensor
     """(b, L, Cm): memory and pointer tokens."""
     num_rotated: int
-    """Number of leading tokens that lie on the grid and get rotary encoding; the rest are object
-    pointers (`num_k_exclude_rope` counts those)."""
+    """Number of leading tokens that lie on a grid and get rotary encoding, R of each memory; the
+    rest are M - R of each memory and the object pointers (`num_k_exclude_rope` counts those)."""
     bias: Tensor | None
     """float32 (b, 1, L): 0, or -inf where an object has no such token; None where no token is
     missing."""

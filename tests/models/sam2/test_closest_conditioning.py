@@ -19,7 +19,7 @@ from tests.models.sam2.fake_model import (
     MEMORY_DIM,
     NUM_MEMORIES,
     TOKENS,
-    content_and_age,
+    contents,
     fake_model,
 )
 from tests.models.sam2.pair import Pair, make_pair, perturb
@@ -77,14 +77,10 @@ def test_other_conditioning_frames_are_read_as_tracked_ones_or_not_at_all(
     bank = MemoryBank(model, 4, torch.float32, policy(NUM_MEMORIES - 1, MAX_POINTERS - 1))
     bank.add("object", [memory(frame) for frame in (0, 5, 6, 20)], [memory(8), memory(9)])
     context = bank.read([MemoryQuery("object", 10, 1, 99)])
-    assert context.bias is not None
-    exists, cut = context.bias[0, 0] == 0, context.num_rotated
-    keys, values = context.keys[0], context.values[0]
-    memories = dict(content_and_age(keys[:cut], values[:cut], exists[:cut]))
-    pointers = {frame for frame, _ in content_and_age(keys[cut:], values[cut:], exists[cut:])}
+    on_grid, others, pointers = contents(context, 0)
     read = {frame: 10 - frame - 1 for frame in expected if frame >= 4}
-    assert memories == {6: 6, 20: 6, 8: 1, 9: 0, **read}
-    assert pointers == {6, 8, 9, *expected}
+    assert dict(on_grid) == dict(others) == {6: 6, 20: 6, 8: 1, 9: 0, **read}
+    assert {frame for frame, _ in pointers} == {6, 8, 9, *expected}
 
 
 def memory(frame: int) -> Memory:

@@ -16,9 +16,10 @@ from tests.models.sam2.fake_model import (
     MAX_POINTERS,
     MEMORY_DIM,
     NUM_MEMORIES,
+    ON_GRID,
     PARTS,
     TOKENS,
-    content_and_age,
+    contents,
     fake_model,
 )
 
@@ -127,13 +128,11 @@ class BankAndTracks:
             return
         queries = [MemoryQuery(t, t.now, t.time_sign, t.num_frames) for t in tracks]
         context = self.bank.read(queries)
-        no_bias = torch.zeros(len(tracks), context.keys.shape[1])
-        exists = (no_bias if context.bias is None else context.bias[:, 0]) == 0
-        for i, track in enumerate(tracks):
-            keys, values, cut = context.keys[i], context.values[i], context.num_rotated
-            memories = content_and_age(keys[:cut], values[:cut], exists[i, :cut])
-            pointers = content_and_age(keys[cut:], values[cut:], exists[i, cut:])
-            assert sorted(memories) == sorted([*track.expected_memories()] * TOKENS)
+        for row, track in enumerate(tracks):
+            on_grid, others, pointers = contents(context, row)
+            expected = track.expected_memories()
+            assert sorted(on_grid) == sorted([*expected] * ON_GRID)
+            assert sorted(others) == sorted([*expected] * (TOKENS - ON_GRID))
             assert sorted(pointers) == sorted(track.expected_pointers())
 
 

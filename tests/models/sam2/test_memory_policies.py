@@ -25,9 +25,10 @@ from tests.models.sam2.fake_model import (
     MAX_POINTERS,
     MEMORY_DIM,
     NUM_MEMORIES,
+    ON_GRID,
     PARTS,
     TOKENS,
-    content_and_age,
+    contents,
     fake_model,
 )
 from tests.models.sam2.float32_memories import float32_memories
@@ -177,15 +178,11 @@ def test_a_bank_reads_what_its_policy_remembers(memory: MemoryRule) -> None:
             bank.add_from(other, moved, [moved.memory(100 - moved.time_sign)])
             other.remove(moved)
         context = bank.read([MemoryQuery(t, t.now, t.time_sign, 99) for t in tracks])
-        no_bias = torch.zeros(len(tracks), context.keys.shape[1])
-        exists = (no_bias if context.bias is None else context.bias[:, 0]) == 0
-        cut = context.num_rotated
-        for i, each in enumerate(tracks):
-            keys, values = context.keys[i], context.values[i]
-            memories = content_and_age(keys[:cut], values[:cut], exists[i, :cut])
-            pointers = content_and_age(keys[cut:], values[cut:], exists[i, cut:])
-            assert (set(memories), set(pointers)) == expected(each, policy)
-            assert len(memories) == TOKENS * len(set(memories))
+        for row, each in enumerate(tracks):
+            on_grid, others, pointers = contents(context, row)
+            assert (set(on_grid), set(pointers)) == expected(each, policy)
+            assert sorted(others) == sorted([*set(on_grid)] * (TOKENS - ON_GRID))
+            assert len(on_grid) == ON_GRID * len(set(on_grid))
         observations = [kinds[kind] for kind in rng.integers(0, len(kinds), len(tracks))]
         written = [each.memory(each.now) for each in tracks]
         bank.write(
