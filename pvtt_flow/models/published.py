@@ -26,6 +26,9 @@ class Checkpoint:
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _EFFICIENTTAM = "https://huggingface.co/yunyangx/efficient-track-anything/resolve/main"
+_EDGETAM = (
+    "https://github.com/facebookresearch/EdgeTAM/raw/7711e012a30a2402c4eaab637bdb00a521302c91"
+)
 
 # Publication dates, which are part of the addresses.
 _DATES = {"sam2": "072824", "sam2.1": "092824"}
@@ -54,6 +57,14 @@ def published() -> tuple[Checkpoint, ...]:
     return (
         *(_sam2(version, size) for version, size in _SAM2_SHA256),
         *(_efficienttam(variant) for variant in _EFFICIENTTAM_SHA256),
+        Checkpoint(
+            name="edgetam",
+            file_name="edgetam.pt",
+            sha256="ed2d4850b8792c239689b043c47046ec239b6e808a3d9b6ae676c803fd8780df",
+            license="Apache-2.0",
+            config="edgetam.yaml",
+            url=f"{_EDGETAM}/checkpoints/edgetam.pt",
+        ),
         _sam3_tracker(),
     )
 

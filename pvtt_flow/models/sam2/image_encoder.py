@@ -37,23 +37,27 @@ class ImageEncoder:
             x = multi_scale_block(block, x)
             if index in self._trunk.stage_ends:
                 stages.append(x.permute(0, 3, 1, 2))
-        return self._fpn_neck(stages)
+        return fpn_neck(self._official, stages)
 
-    def _fpn_neck(self, stages: list[Tensor]) -> list[Tensor]:
-        """Compute `FpnNeck.forward` without position encodings (backbones/image_encoder.py)."""
-        neck = self._official.neck
-        last = len(stages) - 1
-        levels: list[Tensor] = []
-        coarser: Tensor | None = None
-        for i in range(last, -1, -1):
-            level = neck.convs[last - i](stages[i])
-            if coarser is not None and i in neck.fpn_top_down_levels:
-                level = level + _upsample(coarser, neck.fpn_interp_model)
-                if neck.fuse_type == "avg":
-                    level = level / 2
-            coarser = level
-            levels.insert(0, level)
-        return levels[: len(levels) - self._official.scalp]
+
+def fpn_neck(official: Any, stages: list[Tensor]) -> list[Tensor]:
+    """Compute `FpnNeck.forward` without position encodings (backbones/image_encoder.py).
+
+    Takes an `ImageEncoder` of sam2 and the feature maps (F, C, H, W) of its trunk, finest first.
+    """
+    neck = official.neck
+    last = len(stages) - 1
+    levels: list[Tensor] = []
+    coarser: Tensor | None = None
+    for i in range(last, -1, -1):
+        level = neck.convs[last - i](stages[i])
+        if coarser is not None and i in neck.fpn_top_down_levels:
+            level = level + _upsample(coarser, neck.fpn_interp_model)
+            if neck.fuse_type == "avg":
+                level = level / 2
+        coarser = level
+        levels.insert(0, level)
+    return levels[: len(levels) - official.scalp]
 
 
 def _upsample(coarser: Tensor, mode: str) -> Tensor:

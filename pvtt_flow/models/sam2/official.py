@@ -50,8 +50,11 @@ def _instantiate(config: Path) -> Any:
     architecture = find_architecture(config)
     model = _with_classes(_read_model(config), architecture, config)
     try:
-        return instantiate(_with_common_settings(model), _recursive_=True)
+        return instantiate(_with_common_settings(model, architecture.predictor), _recursive_=True)
     except Exception as error:
+        # Hydra wraps what a class raises.
+        if isinstance(error.__cause__, ConfigError):
+            raise error.__cause__ from error
         raise _unreadable(config, error) from error
 
 
@@ -86,8 +89,8 @@ def _with_classes(node: Any, architecture: Architecture, config: Path) -> Any:
     return found
 
 
-def _with_common_settings(model: dict[str, Any]) -> dict[str, Any]:
-    """Return the config of a predictor with the settings that all of ours have.
+def _with_common_settings(model: dict[str, Any], predictor: str) -> dict[str, Any]:
+    """Return the config of a `predictor` with the settings that all of ours have.
 
     They are those of `build_sam2_video_predictor(apply_postprocessing=True)`, except hole filling:
     it runs only where sam2's CUDA extension was built, so masks would differ between hosts. The
@@ -99,7 +102,7 @@ def _with_common_settings(model: dict[str, Any]) -> dict[str, Any]:
     decoder["dynamic_multimask_stability_thresh"] = 0.98
     return {
         **model,
-        "_target_": "sam2.sam2_video_predictor.SAM2VideoPredictor",
+        "_target_": predictor,
         "sam_mask_decoder_extra_args": decoder,
         "binarize_mask_from_pts_for_mem_enc": True,
         "fill_hole_area": 0,

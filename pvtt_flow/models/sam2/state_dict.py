@@ -30,8 +30,8 @@ def read_state_dict(weights: Path) -> StateDict:
     state = _without_prefix(state)
     if any(name.startswith(_TRANSFORMERS) for name in state):
         raise ConfigError(
-            f"{_RULE}, got {weights} with the names of transformers; take the checkpoint of "
-            "facebookresearch/sam2"
+            f"{_RULE}, got {weights} with the names of transformers; take the checkpoint "
+            "that its authors published"
         )
     for name, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():

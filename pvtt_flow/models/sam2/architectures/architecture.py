@@ -30,6 +30,8 @@ class Architecture:
     classes: Mapping[str, str] = field(default_factory=dict)
     """Classes of `package`, without its name, that are not `sam2`'s of the same name: theirs to
     paths of ours."""
+    predictor: str = "sam2.sam2_video_predictor.SAM2VideoPredictor"
+    """Class to build from a config's `model`."""
     required: Mapping[str, object]
     """Settings that all of its published configs have and the engine relies on. Others are honored,
     or an architecture with them cannot run (`try_tracker`)."""
