@@ -57,6 +57,8 @@ class TrackerParams(Params):
     compile_steps: bool | None = None
     """Compile the model before the first frame and replay its steps as CUDA graphs: the first start
     on a machine takes minutes longer, each step is faster; null: only on CUDA."""
+    resize_on_device: bool | None = None
+    """Resize frames on the device, to the same bytes as on the CPU; null: only on CUDA."""
 
 
 SavedState: TypeAlias = Mapping[str, NDArray[Any]]

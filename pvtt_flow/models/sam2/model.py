@@ -22,6 +22,7 @@ from pvtt_flow.models.sam2.compile import BatchedFunction, Compiler
 from pvtt_flow.models.sam2.mask_decoder import MaskDecoder
 from pvtt_flow.models.sam2.memory_attention import MemoryAttention
 from pvtt_flow.models.sam2.memory_encoder import MemoryEncoder, encode_grid_positions
+from pvtt_flow.models.sam2.model_input import ModelInput
 from pvtt_flow.models.sam2.packed_linear import pack_linears
 from pvtt_flow.models.sam2.tensors import (
     FrameTokens,
@@ -69,8 +70,8 @@ class Sam2:
         self.device: torch.device = predictor.device
         self.size_px: int = predictor.image_size
         self.grid_side: int = self.size_px // predictor.backbone_stride
-        self.mask_px: int = self.grid_side * _MASK_STRIDE
-        """Side of mask prompts, which the mask decoder divides by 16; S where the stride is 16."""
+        self.input = ModelInput(self.size_px, self.grid_side * _MASK_STRIDE)
+        """Images of S, and mask prompts, whose side the decoder divides by 16 for the grid's."""
         self.hidden_dim: int = predictor.hidden_dim
         self.memory_dim: int = predictor.mem_dim
         self.num_memories: int = predictor.num_maskmem

@@ -1,8 +1,7 @@
 """Frames of one shot, decoded and resized by a thread ahead of the scheduler.
 
 A frame is resized to the model's square image, uint8, as soon as it is decoded, so buffered frames
-are small. The resize is PIL's bicubic with antialiasing, which the official loader uses
-(sam2/utils/misc.py, `_load_img_as_tensor`).
+are small.
 """
 
 import threading
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pvtt_flow.types import Frame
 
@@ -35,26 +33,22 @@ class ModelFrame:
     """uint8 (S, S, 3) RGB."""
 
 
-def resize_to_square(rgb: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """Stretch uint8 (H, W, 3) to (S, S, 3), as the official loader does."""
-    return np.asarray(Image.fromarray(rgb).resize((size_px, size_px)))
-
-
 class FramePrefetcher:
     """Thread that reads at most `PREFETCH_FRAMES` frames ahead of its consumer."""
 
     def __init__(
         self,
         frames: Callable[[], Generator[tuple[int, Frame]]],
-        size_px: int,
+        to_image: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
         notify: Callable[[], None],
     ) -> None:
         """Prepare to read `frames()`, which yields (position, frame).
 
+        `to_image` makes the model's image, uint8 (S, S, 3), of a frame, uint8 (H, W, 3).
         `notify` is called, from the thread, after each new frame and at the end.
         """
         self._frames = frames
-        self._size_px = size_px
+        self._to_image = to_image
         self._notify = notify
         self._buffer: deque[ModelFrame] = deque()
         self._condition = threading.Condition()
@@ -110,7 +104,7 @@ class FramePrefetcher:
         try:
             with closing(self._frames()) as frames:
                 for position, frame in frames:
-                    pixels = resize_to_square(frame.rgb, self._size_px)
+                    pixels = self._to_image(frame.rgb)
                     model_frame = ModelFrame(position, frame.frame_index, frame.pts_ns, pixels)
                     # A decoded frame is large; it must not live until the next one is there.
                     del frame

@@ -26,12 +26,12 @@ from functools import partial
 
 import torch
 
+from pvtt_flow.models.sam2.model_input import ModelInput
 from pvtt_flow.models.sam2.object_state import ObjectState, make_object
 from pvtt_flow.models.sam2.prefetch import (
     PREFETCH_FRAMES,
     FramePrefetcher,
     ModelFrame,
-    resize_to_square,
 )
 from pvtt_flow.models.sam2.prompt_encoding import encode_prompts
 from pvtt_flow.models.sam2.shot_snapshot import ShotSnapshot
@@ -71,15 +71,13 @@ class ShotState:
         self,
         shot: PromptedShot,
         params: TrackerParams,
-        size_px: int,
+        model_input: ModelInput,
         notify: Callable[[], None],
         is_backpressured: Callable[[], bool] = lambda: False,
         snapshot: ShotSnapshot | None = None,
-        mask_px: int | None = None,
     ) -> None:
-        """Prepare a shot for a model with images of S = `size_px`; it goes on from a snapshot.
+        """Prepare a shot for a model that takes `model_input`; it goes on from a snapshot.
 
-        `mask_px` is the side of the model's mask prompts, None for that of its images.
         `notify` is called, from another thread, when the next frame may be ready. While
         `is_backpressured()`, no frame is ready: its result would wait too long for its consumer.
         Raises DataError of kind `bad_prompt` for prompts that cannot be tracked, and
@@ -88,11 +86,12 @@ class ShotState:
         height, width, _ = next(iter(shot.prompt_frames.values())).rgb.shape
         self.display_px: tuple[int, int] = (height, width)
         self.prompt_images = {
-            position: resize_to_square(frame.rgb, size_px)
-            for position, frame in shot.prompt_frames.items()
+            position: model_input.image(frame.rgb) for position, frame in shot.prompt_frames.items()
         }
         """uint8 (S, S, 3) by prompted position, until they are conditioned on."""
-        prompts = encode_prompts(shot.prompts, self.display_px, size_px, mask_px)
+        prompts = encode_prompts(
+            shot.prompts, self.display_px, model_input.size_px, model_input.mask_px
+        )
         self.objects = [
             make_object(object_id, by_position, params)
             for object_id, by_position in prompts.items()
@@ -104,7 +103,7 @@ class ShotState:
         self._is_backpressured = is_backpressured
         # Not the whole shot: its prompted frames are large and no longer needed.
         self._read = shot.read
-        self._size_px = size_px
+        self._input = model_input
         self._notify = notify
         self._total_frames: int | None = None
         self._first_position = 0
@@ -115,11 +114,11 @@ class ShotState:
         if snapshot is not None:
             self._prepare_to_resume(snapshot)
         read = (
-            partial(_read_backward, shot.read, self._next_position + 1, size_px)
+            partial(_read_backward, shot.read, self._next_position + 1, model_input)
             if self._resumes_backward
             else partial(_read_forward, shot.read, self._first_position)
         )
-        self._prefetcher = FramePrefetcher(read, size_px, notify)
+        self._prefetcher = FramePrefetcher(read, model_input.image, notify)
 
     def _prepare_to_resume(self, snapshot: ShotSnapshot) -> None:
         self.prompt_images.clear()
@@ -175,8 +174,8 @@ class ShotState:
             object_state.forward_memories.sort(key=lambda memory: -memory.position)
         stop = 1 + max(o.backward_start for o in self.objects if o.backward_start is not None)
         self._next_position = stop - 1
-        frames = partial(_read_backward, self._read, stop, self._size_px)
-        self._prefetcher = FramePrefetcher(frames, self._size_px, self._notify)
+        frames = partial(_read_backward, self._read, stop, self._input)
+        self._prefetcher = FramePrefetcher(frames, self._input.image, self._notify)
         self._prefetcher.start()
 
     def finish(self) -> None:
@@ -301,15 +300,17 @@ def _read_forward(read: ReadFrames, start: int) -> Generator[tuple[int, Frame]]:
     yield from enumerate(read(start, None), start)
 
 
-def _read_backward(read: ReadFrames, stop: int, size_px: int) -> Generator[tuple[int, Frame]]:
+def _read_backward(
+    read: ReadFrames, stop: int, model_input: ModelInput
+) -> Generator[tuple[int, Frame]]:
     """Yield frames `stop` - 1 down to 0, resized, from chunks that are read forward."""
     while stop > 0:
         start = max(0, stop - _CHUNK_FRAMES)
         chunk = zip(range(start, stop), read(start, stop), strict=True)
-        resized = [(position, _resize(frame, size_px)) for position, frame in chunk]
+        resized = [(position, _resized(frame, model_input)) for position, frame in chunk]
         yield from reversed(resized)
         stop = start
 
 
-def _resize(frame: Frame, size_px: int) -> Frame:
-    return Frame(frame.frame_index, frame.pts_ns, resize_to_square(frame.rgb, size_px))
+def _resized(frame: Frame, model_input: ModelInput) -> Frame:
+    return Frame(frame.frame_index, frame.pts_ns, model_input.image(frame.rgb))

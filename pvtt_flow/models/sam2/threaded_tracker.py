@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pvtt_flow.models.detector import device_name
 from pvtt_flow.models.device_errors import is_device_error
 from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.compile import Compiler
+from pvtt_flow.models.sam2.device_resize import DeviceResize
 from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.model import Sam2
@@ -87,6 +88,12 @@ class ThreadedTracker:
             architecture=find_architecture(config),
             keep_alternatives=POLICIES[params.memory].reads is Reads.ALTERNATIVES,
         )
+        resize_on_device = params.resize_on_device
+        if resize_on_device is None:
+            resize_on_device = device.type == "cuda"
+        self._input = self._model.input
+        if resize_on_device:
+            self._input = replace(self._input, resize=DeviceResize(device))
         self._scheduler = Scheduler(
             self._model,
             params.max_concurrent_shots,
@@ -120,11 +127,10 @@ class ThreadedTracker:
         shot_state = ShotState(
             shot,
             self._params,
-            self._model.size_px,
+            self._input,
             notify=self._notify,
             is_backpressured=lambda: results.qsize() >= _MAX_PENDING_RESULTS,
             snapshot=None if shot.saved is None else self._format.load(shot.saved),
-            mask_px=self._model.mask_px,
         )
         if shot.wants_state is not None:
             self._wants_state[shot_state] = shot.wants_state

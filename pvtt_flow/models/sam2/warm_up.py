@@ -49,9 +49,8 @@ def _track(model: Sam2, nums_objects: list[int], scheduler: Scheduler) -> None:
         ShotState(
             blank_shot(_NUM_FRAMES, num_objects),
             params,
-            model.size_px,
+            model.input,
             changed.set,
-            mask_px=model.mask_px,
         )
         for num_objects in nums_objects
     }

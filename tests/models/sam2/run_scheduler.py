@@ -30,10 +30,7 @@ def run(
     scheduler = scheduler or Scheduler(model, max_concurrent_shots=4, memory_dtype=dtype)
     notifier = Notifier()
     params = TrackerParams(direction=direction)
-    states = [
-        ShotState(shot.prompted, params, model.size_px, notifier, mask_px=model.mask_px)
-        for shot in shots
-    ]
+    states = [ShotState(shot.prompted, params, model.input, notifier) for shot in shots]
     for state in states:
         scheduler.add_shot(state)
     results: dict[ShotState, list[FrameResult]] = {state: [] for state in states}

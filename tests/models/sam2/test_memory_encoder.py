@@ -6,7 +6,7 @@ from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
 from pvtt_flow.models.sam2.conditioning import stack_images
-from pvtt_flow.models.sam2.prefetch import resize_to_square
+from pvtt_flow.models.sam2.model_input import resize_to_square
 from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.official import official_images
 from tests.models.sam2.pair import Pair

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pvtt_flow.models.sam2.prefetch import PREFETCH_FRAMES, FramePrefetcher, resize_to_square
+from pvtt_flow.models.sam2.model_input import ModelInput, resize_to_square
+from pvtt_flow.models.sam2.prefetch import PREFETCH_FRAMES, FramePrefetcher
 from pvtt_flow.types import Frame
 from tests.models.sam2.official import official_image
 from tests.models.sam2.shots import frame, shot
 from tests.models.sam2.wait_until import Notifier
 
 SIZE_PX = 32
+TO_IMAGE = ModelInput(SIZE_PX, SIZE_PX).image
 Frames = Callable[[], Generator[tuple[int, Frame]]]
 
 
@@ -41,7 +43,7 @@ class Source:
 
 
 def started(frames: Frames, notifier: Notifier) -> FramePrefetcher:
-    prefetcher = FramePrefetcher(frames, SIZE_PX, notifier)
+    prefetcher = FramePrefetcher(frames, TO_IMAGE, notifier)
     prefetcher.start()
     return prefetcher
 
@@ -73,7 +75,7 @@ def test_frames_come_in_order_with_their_times() -> None:
 
 def test_nothing_is_read_before_the_start() -> None:
     source = Source(3)
-    prefetcher = FramePrefetcher(source, SIZE_PX, Notifier())
+    prefetcher = FramePrefetcher(source, TO_IMAGE, Notifier())
     assert prefetcher.peek() is None
     assert not prefetcher.exhausted
     assert not source.alive

@@ -82,7 +82,7 @@ class Engine:
         saved = prompted.saved
         snapshot = None if saved is None else self.format.load(saved)
         params = TrackerParams(direction="both")
-        state = ShotState(prompted, params, self.model.size_px, self.notifier, snapshot=snapshot)
+        state = ShotState(prompted, params, self.model.input, self.notifier, snapshot=snapshot)
         self.scheduler.add_shot(state)
         return state
 

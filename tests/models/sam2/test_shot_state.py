@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pvtt_flow.errors import DataError
+from pvtt_flow.models.sam2.model_input import ModelInput
 from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.types import Frame, Prompt
@@ -16,6 +17,7 @@ from tests.models.sam2.wait_until import Notifier
 
 NUM_FRAMES = 150
 PROMPTED = 140
+INPUT = ModelInput(8, 8)
 
 
 def make_frame(position: int) -> Frame:
@@ -39,7 +41,7 @@ def long_shot(reads: list[tuple[int, int | None]]) -> PromptedShot:
 
 def start(shot: PromptedShot, notifier: Notifier, direction: Direction = "both") -> ShotState:
     """Return the shot in its forward pass."""
-    state = ShotState(shot, TrackerParams(direction=direction), 8, notifier)
+    state = ShotState(shot, TrackerParams(direction=direction), INPUT, notifier)
     state.start_conditioning()
     state.start_first_pass()
     return state
@@ -59,7 +61,7 @@ def drain(state: ShotState, notifier: Notifier) -> Iterator[int]:
 
 def test_phases_of_a_shot(long_shot: PromptedShot) -> None:
     notifier = Notifier()
-    state = ShotState(long_shot, TrackerParams(direction="both"), 8, notifier)
+    state = ShotState(long_shot, TrackerParams(direction="both"), INPUT, notifier)
     phases = [state.phase]
     for change in (state.start_conditioning, state.start_first_pass):
         change()
@@ -77,7 +79,7 @@ def test_phases_of_a_shot(long_shot: PromptedShot) -> None:
 
 
 def test_a_phase_cannot_be_skipped(long_shot: PromptedShot) -> None:
-    state = ShotState(long_shot, TrackerParams(), 8, Notifier())
+    state = ShotState(long_shot, TrackerParams(), INPUT, Notifier())
     with pytest.raises(RuntimeError, match="must not change from WAITING to FORWARD"):
         state.start_first_pass()
     state.finish()
@@ -88,7 +90,7 @@ def test_a_phase_cannot_be_skipped(long_shot: PromptedShot) -> None:
 def test_a_waiting_shot_reads_nothing(
     long_shot: PromptedShot, reads: list[tuple[int, int | None]]
 ) -> None:
-    state = ShotState(long_shot, TrackerParams(), 8, Notifier())
+    state = ShotState(long_shot, TrackerParams(), INPUT, Notifier())
     assert state.next_frame() is None
     assert not state.pass_finished
     assert state.num_frames == 0
@@ -128,7 +130,7 @@ def test_direction_forward_has_no_backward_pass(long_shot: PromptedShot) -> None
 def test_a_backpressured_shot_has_no_next_frame(long_shot: PromptedShot) -> None:
     notifier, is_backpressured = Notifier(), True
     state = ShotState(
-        long_shot, TrackerParams(), 8, notifier, is_backpressured=lambda: is_backpressured
+        long_shot, TrackerParams(), INPUT, notifier, is_backpressured=lambda: is_backpressured
     )
     state.start_conditioning()
     notifier.wait_until(lambda: state.num_frames >= 16)
@@ -177,11 +179,11 @@ def test_prompts_that_cannot_be_tracked(
 ) -> None:
     params = TrackerParams(direction=direction, max_prompted_frames=4)
     with pytest.raises(DataError, match=message) as caught:
-        ShotState(shot(8, *placed).prompted, params, 8, Notifier())
+        ShotState(shot(8, *placed).prompted, params, INPUT, Notifier())
     assert caught.value.kind == "bad_prompt"
 
 
 def test_both_directions_reach_corrections_on_both_sides() -> None:
     placed = [square_box(0, 3), (1, CORRECTION), (5, CORRECTION)]
-    state = ShotState(shot(8, *placed).prompted, TrackerParams(direction="both"), 8, Notifier())
+    state = ShotState(shot(8, *placed).prompted, TrackerParams(direction="both"), INPUT, Notifier())
     assert set(state.objects[0].corrections) == {1, 5}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from numpy.typing import NDArray
 
 from pvtt_flow.errors import DataError, MachineError
 from pvtt_flow.models import checkpoints
+from pvtt_flow.models.sam2 import device_resize
 from pvtt_flow.models.sam2.model import Sam2
+from pvtt_flow.models.sam2.model_input import resize_to_square
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, TrackedFrame, TrackerParams
 from pvtt_flow.types import Frame, Prompt
@@ -140,6 +143,18 @@ def test_a_forward_pass_has_no_objects_before_their_prompts(forward: ThreadedTra
     tracked = list(forward.track(shot(6, square_box(4, 2), square_box(1, 4)).prompted))
     ids = [[o.object_id for o in t.objects] for t in tracked]
     assert ids == [[], [], [4], [4], [1, 4], [1, 4]]
+
+
+def test_resizing_on_the_device_changes_nothing(
+    config: Path, tracker: ThreadedTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames of both passes and prompted ones, of a size that the model does not have."""
+    plain = list(tracker.track(shot(4, square_box(0, 1)).prompted))
+    trials = Mock(wraps=resize_to_square)
+    monkeypatch.setattr(device_resize, "resize_to_square", trials)
+    on_device = make_tracker(config, resize_on_device=True)
+    assert_equal_masks(plain, list(on_device.track(shot(4, square_box(0, 1)).prompted)))
+    assert 1 <= trials.call_count <= 2, "the shot's thread and that which reads ahead"
 
 
 def test_scores_are_reported_where_the_model_has_them(tracker: ThreadedTracker) -> None:
