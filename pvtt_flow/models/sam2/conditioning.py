@@ -90,8 +90,10 @@ def _predict(
     model: Sam2, features: ImageFeatures, prompts: Sequence[PromptTensors]
 ) -> MaskPrediction:
     masks = [prompt.mask for prompt in prompts if prompt.mask is not None]
+    small_masks = [prompt.small_mask for prompt in prompts if prompt.small_mask is not None]
     if masks:
-        return model.use_masks_as_output(features, torch.stack(masks).to(model.device))
+        both = torch.stack(masks).to(model.device), torch.stack(small_masks).to(model.device)
+        return model.use_masks_as_output(features, *both)
     points = torch.stack([prompt.points for prompt in prompts]).to(model.device)
     labels = torch.stack([prompt.labels for prompt in prompts]).to(model.device)
     return model.predict_at_points(features, points, labels)

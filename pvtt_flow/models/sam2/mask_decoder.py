@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pvtt_flow.models.sam2.tensors import MaskPrediction
 
@@ -74,26 +73,24 @@ class MaskDecoder:
         return self._decode(tokens, high_res_features, sparse, dense, multimask=multimask)
 
     def use_masks_as_output(
-        self, tokens: Tensor, high_res_features: Sequence[Tensor], masks: Tensor
+        self,
+        tokens: Tensor,
+        high_res_features: Sequence[Tensor],
+        masks: Tensor,
+        small_masks: Tensor,
     ) -> MaskPrediction:
-        """Return mask prompts, float32 (b, 1, 16h, 16w) of 0 and 1, as the predicted masks.
+        """Return mask prompts as the predicted masks.
 
-        The decoder only computes their object pointers.
+        They are float32 (b, 1, 16h, 16w) and, as small masks, (b, 1, 4h, 4w), as in
+        `PromptTensors`. The decoder only computes their object pointers.
         """
         sparse = self._no_points.expand(len(masks), -1, -1)
         prompt = self._predictor.mask_downsample(masks)
         dense = self._predictor.sam_prompt_encoder.mask_downscaling(prompt)
         decoded = self._decode(tokens, high_res_features, sparse, dense, multimask=False)
-        logits = functional.interpolate(
-            masks * _MASK_SCALE + _MASK_BIAS,
-            size=(self._grid_side * 4, self._grid_side * 4),
-            mode="bilinear",
-            align_corners=False,
-            antialias=True,
-        )
         present = (masks > 0).flatten(1).any(1, keepdim=True).float()
         return MaskPrediction(
-            logits=logits[:, 0].float(),
+            logits=small_masks[:, 0] * _MASK_SCALE + _MASK_BIAS,
             object_score=_MASK_SCALE * present[:, 0] + _MASK_BIAS,
             predicted_iou=torch.full_like(present[:, 0], torch.nan),
             object_pointer=self._pointer_or_absent(decoded.object_pointer, present),

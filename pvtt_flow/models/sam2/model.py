@@ -24,6 +24,7 @@ from pvtt_flow.models.sam2.memory_attention import MemoryAttention
 from pvtt_flow.models.sam2.memory_encoder import MemoryEncoder, encode_grid_positions
 from pvtt_flow.models.sam2.model_input import ModelInput
 from pvtt_flow.models.sam2.packed_linear import pack_linears
+from pvtt_flow.models.sam2.prompt_encoding import MaskFormat
 from pvtt_flow.models.sam2.tensors import (
     FrameTokens,
     ImageFeatures,
@@ -70,7 +71,10 @@ class Sam2:
         self.device: torch.device = predictor.device
         self.size_px: int = predictor.image_size
         self.grid_side: int = self.size_px // predictor.backbone_stride
-        self.input = ModelInput(self.size_px, self.grid_side * _MASK_STRIDE)
+        masks = MaskFormat(
+            self.grid_side * _MASK_STRIDE, keeps_soft_edges=architecture.keeps_soft_edges
+        )
+        self.input = ModelInput(self.size_px, masks)
         """Images of S, and mask prompts, whose side the decoder divides by 16 for the grid's."""
         self.hidden_dim: int = predictor.hidden_dim
         self.memory_dim: int = predictor.mem_dim
@@ -130,10 +134,15 @@ class Sam2:
         tokens = features.vision_features + self._no_memory_embedding
         return self._mask_decoder.decode_points(tokens, features.high_res_features, points, labels)
 
-    def use_masks_as_output(self, features: ImageFeatures, masks: Tensor) -> MaskPrediction:
-        """Return mask prompts, float32 (b, 1, 16h, 16w) of 0 and 1, as predictions."""
+    def use_masks_as_output(
+        self, features: ImageFeatures, masks: Tensor, small_masks: Tensor
+    ) -> MaskPrediction:
+        """Return mask prompts, (b, 1, 16h, 16w) and small (b, 1, 4h, 4w), as predictions.
+
+        Both are as in `PromptTensors`.
+        """
         return self._mask_decoder.use_masks_as_output(
-            features.vision_features, features.high_res_features, masks
+            features.vision_features, features.high_res_features, masks, small_masks
         )
 
     def frame_tokens(self, features: ImageFeatures) -> FrameTokens:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pvtt_flow.models.sam2.prompt_encoding import MaskFormat
+
 Resize: TypeAlias = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 """Stretches uint8 (H, W, 3) to (S, S, 3) for a side S."""
 
@@ -27,8 +29,7 @@ class ModelInput:
 
     size_px: int
     """Side S of its square images."""
-    mask_px: int
-    """Side of its mask prompts."""
+    masks: MaskFormat
     resize: Resize = resize_to_square
 
     def image(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

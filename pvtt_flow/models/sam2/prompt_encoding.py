@@ -1,4 +1,4 @@
-"""Prompts as tensors: points in pixels of the model's square image, masks at its size."""
+"""Prompts as tensors: points in pixels of the model's square image, masks of square sizes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,16 @@ from pvtt_flow.types import Prompt
 _BOX_LABELS = (2, 3)
 
 
+@dataclass(frozen=True, slots=True)
+class MaskFormat:
+    """Form of a model's mask prompts."""
+
+    side_px: int
+    """16h, four times that of predicted masks."""
+    keeps_soft_edges: bool = False
+    """True if a resized mask is not thresholded (SAM 3)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptTensors:
     """Prompt for one object on one frame: a mask, or else points."""
@@ -25,7 +35,9 @@ class PromptTensors:
     labels: Tensor
     """int32 (P,): 0 background, 1 object, 2 and 3 the corners of a box."""
     mask: Tensor | None
-    """float32 (1, 16h, 16w) of 0 and 1."""
+    """float32 (1, 16h, 16w) in [0, 1], of 0 and 1 unless the model keeps soft edges."""
+    small_mask: Tensor | None
+    """float32 (1, 4h, 4w) in [0, 1]: the mask at the size of predicted ones."""
     is_correction: bool
     """True if the points refine the mask that is tracked to this frame."""
 
@@ -34,13 +46,13 @@ def encode_prompts(
     prompts: Mapping[int, Sequence[Prompt]],
     display_px: tuple[int, int],
     size_px: int,
-    mask_px: int | None = None,
+    masks: MaskFormat | None = None,
 ) -> dict[int, dict[int, PromptTensors]]:
     """Convert prompts, by position, to tensors, by object id and position.
 
-    `display_px` is (H, W), `size_px` is S, `mask_px` the side of masks, S if None. Object ids
-    ascend. Raises DataError of kind `bad_prompt`
-    when an object has several boxes or masks on a frame, only corrections, or a mask that vanishes.
+    `display_px` is (H, W), `size_px` is S; masks have that side by default. Object ids ascend.
+    Raises DataError of kind `bad_prompt` when an object has several boxes or masks on a frame, only
+    corrections, or a mask that vanishes.
     """
     by_object: dict[int, dict[int, PromptTensors]] = {}
     for position, frame_prompts in prompts.items():
@@ -49,7 +61,7 @@ def encode_prompts(
                 [p for p in frame_prompts if p.object_id == object_id],
                 display_px,
                 size_px,
-                size_px if mask_px is None else mask_px,
+                masks or MaskFormat(size_px),
             )
     for object_id, by_position in by_object.items():
         if all(prompt.is_correction for prompt in by_position.values()):
@@ -62,7 +74,7 @@ def encode_prompts(
 
 
 def _combine(
-    prompts: Sequence[Prompt], display_px: tuple[int, int], size_px: int, mask_px: int
+    prompts: Sequence[Prompt], display_px: tuple[int, int], size_px: int, form: MaskFormat
 ) -> PromptTensors:
     """Combine the prompts for one object on one frame: points are joined, a mask replaces them."""
     boxes = [p.box_xyxy for p in prompts if p.box_xyxy is not None]
@@ -78,19 +90,22 @@ def _combine(
     labels = [*(_BOX_LABELS * len(boxes)), *(n for p in prompts for n in p.point_labels)]
     height, width = display_px
     relative = torch.tensor(points, dtype=torch.float32).view(-1, 2) / torch.tensor([width, height])
-    shown = torch.from_numpy(rle.decode(masks[0], *display_px)) if masks else None
-    mask = None if shown is None else _resize_mask(shown, mask_px)
-    if shown is not None and mask is not None and shown.any() and _vanishes(mask):
+    mask, small_mask = _resize(masks[0], display_px, form) if masks else (None, None)
+    if mask is not None and small_mask is not None and mask.any() and not (small_mask > 0.5).any():
+        # The model would remember an object that its own mask does not show, and would track
+        # another thing.
+        small_px = small_mask.shape[-1]
         raise DataError(
             "bad_prompt",
             f"the mask of object {prompts[0].object_id} on frame {prompts[0].frame_index} must be "
-            f"visible in the model's masks of {mask_px // 4}x{mask_px // 4} pixels, got a speck; "
-            "give a box, points or a larger mask",
+            f"visible in the model's masks of {small_px}x{small_px} pixels, got a speck; give a "
+            "box, points or a larger mask",
         )
     return PromptTensors(
         points=relative * size_px,
         labels=torch.tensor(labels, dtype=torch.int32),
         mask=mask,
+        small_mask=small_mask,
         is_correction=all(p.correction for p in prompts) and not masks,
     )
 
@@ -99,27 +114,25 @@ def _corners(boxes: Iterable[tuple[float, ...]]) -> list[tuple[float, float]]:
     return [corner for x0, y0, x1, y1 in boxes for corner in ((x0, y0), (x1, y1))]
 
 
-def _vanishes(mask: Tensor) -> bool:
-    """Return whether no pixel is left of a mask (1, 16h, 16w) at the size of predicted ones.
+def _resize(mask: str, display_px: tuple[int, int], form: MaskFormat) -> tuple[Tensor, Tensor]:
+    """Return a mask prompt at its own size and at that of predicted masks.
 
-    The model would remember an object that its own mask does not show (see
-    `MaskDecoder.use_masks_as_output`), and would track another thing.
+    Follows sam2/sam2_video_predictor.py, `add_new_mask`, and sam2/modeling/sam2_base.py,
+    `_use_mask_as_output`; with soft edges sam3/model/sam3_tracking_predictor.py, `add_new_mask` and
+    `_consolidate_temp_output_across_obj`, where the small mask is of the one that is shown.
     """
-    small = functional.interpolate(
-        mask[None], scale_factor=0.25, mode="bilinear", align_corners=False, antialias=True
+    shown = torch.from_numpy(rle.decode(mask, *display_px)).float()[None, None]
+    large = _resize_mask(shown, form.side_px)
+    if form.keeps_soft_edges:
+        return large[0], _resize_mask(shown, form.side_px // 4)[0]
+    large = (large >= 0.5).float()
+    return large[0], _resize_mask(large, form.side_px // 4)[0]
+
+
+def _resize_mask(mask: Tensor, side_px: int) -> Tensor:
+    """Resize a mask of 0 and 1, float32 (1, 1, H, W), to values in [0, 1], (1, 1, side, side)."""
+    if mask.shape[-2:] == (side_px, side_px):
+        return mask
+    return functional.interpolate(
+        mask, size=(side_px, side_px), mode="bilinear", align_corners=False, antialias=True
     )
-    return not bool((small > 0.5).any())
-
-
-def _resize_mask(shown: Tensor, mask_px: int) -> Tensor:
-    """Resize a bool (H, W) mask to float32 (1, 16h, 16w).
-
-    Follows sam2/sam2_video_predictor.py, `SAM2VideoPredictor.add_new_mask`.
-    """
-    mask = shown.float()[None, None]
-    if shown.shape != (mask_px, mask_px):
-        mask = functional.interpolate(
-            mask, size=(mask_px, mask_px), mode="bilinear", align_corners=False, antialias=True
-        )
-        mask = (mask >= 0.5).float()
-    return mask[0]

@@ -90,7 +90,7 @@ class ShotState:
         }
         """uint8 (S, S, 3) by prompted position, until they are conditioned on."""
         prompts = encode_prompts(
-            shot.prompts, self.display_px, model_input.size_px, model_input.mask_px
+            shot.prompts, self.display_px, model_input.size_px, model_input.masks
         )
         self.objects = [
             make_object(object_id, by_position, params)

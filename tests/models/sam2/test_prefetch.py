@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from pvtt_flow.models.sam2.model_input import ModelInput, resize_to_square
 from pvtt_flow.models.sam2.prefetch import PREFETCH_FRAMES, FramePrefetcher
+from pvtt_flow.models.sam2.prompt_encoding import MaskFormat
 from pvtt_flow.types import Frame
 from tests.models.sam2.official import official_image
 from tests.models.sam2.shots import frame, shot
 from tests.models.sam2.wait_until import Notifier
 
 SIZE_PX = 32
-TO_IMAGE = ModelInput(SIZE_PX, SIZE_PX).image
+TO_IMAGE = ModelInput(SIZE_PX, MaskFormat(SIZE_PX)).image
 Frames = Callable[[], Generator[tuple[int, Frame]]]
 
 

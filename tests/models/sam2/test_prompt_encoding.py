@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from pvtt_flow.core import rle
 from pvtt_flow.errors import DataError
-from pvtt_flow.models.sam2.prompt_encoding import encode_prompts
+from pvtt_flow.models.sam2.prompt_encoding import MaskFormat, encode_prompts
 from pvtt_flow.types import Prompt
 from tests.models.sam2.shots import HEIGHT_PX, OFF, ON, WIDTH_PX, box, clicks, mask_of
 
@@ -69,6 +69,26 @@ def test_a_correction_has_only_correction_prompts() -> None:
         SIZE_PX,
     )
     assert [encoded[0][k].is_correction for k in range(3)] == [False, True, False]
+
+
+def test_a_mask_may_keep_soft_edges() -> None:
+    """SAM 3 thresholds no mask, and resizes the one that is shown to each size."""
+    shown = np.zeros((40, 40), np.bool_)
+    shown[:21, :21] = True
+    prompts = {0: [Prompt(object_id=0, frame_index=0, mask_rle=rle.encode(shown))]}
+    hard = encode_prompts(prompts, (40, 40), 14, MaskFormat(16))[0][0]
+    soft = encode_prompts(prompts, (40, 40), 14, MaskFormat(16, keeps_soft_edges=True))[0][0]
+    assert hard.mask is not None
+    assert soft.mask is not None
+    assert soft.small_mask is not None
+    assert (hard.mask.shape, soft.small_mask.shape) == ((1, 16, 16), (1, 4, 4))
+    assert {*hard.mask.flatten().tolist()} == {0.0, 1.0}
+    assert 0 < soft.mask[0, 0, 8] < 0.5
+    assert torch.equal(hard.mask, (soft.mask >= 0.5).float())
+    wanted = functional.interpolate(
+        torch.from_numpy(shown).float()[None, None], (4, 4), mode="bilinear", antialias=True
+    )
+    assert torch.equal(soft.small_mask, wanted[0])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.models.sam2.model_input import ModelInput
+from pvtt_flow.models.sam2.prompt_encoding import MaskFormat
 from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.tracker import PromptedShot, TrackerParams
 from pvtt_flow.types import Frame, Prompt
@@ -17,7 +18,7 @@ from tests.models.sam2.wait_until import Notifier
 
 NUM_FRAMES = 150
 PROMPTED = 140
-INPUT = ModelInput(8, 8)
+INPUT = ModelInput(8, MaskFormat(8))
 
 
 def make_frame(position: int) -> Frame:

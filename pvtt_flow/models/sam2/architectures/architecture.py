@@ -43,6 +43,8 @@ class Architecture:
     """Mean and standard deviation that normalize RGB values in [0, 1]."""
     own_weights: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
     """Returns the state dict of a predictor from a published one; None where they are the same."""
+    keeps_soft_edges: bool = False
+    """True if mask prompts are not thresholded after they are resized."""
     corrects_by_memory: bool = True
     """True if corrections are decoded from the memory-conditioned tokens of their frame, False if
     from its features, as the first prompts are; both read the tracked mask."""

@@ -50,5 +50,6 @@ SAM3_TRACKER = Architecture(
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
     own_weights=sam3_tracker_weights,
+    keeps_soft_edges=True,
     corrects_by_memory=False,
 )

@@ -28,9 +28,10 @@ _WINDOW, _PRETRAINED_GRID = 5, 3
 class FollowingModel(Sam3TrackerVideoModel):  # type: ignore[misc]
     """transformers' model, but where it computes other results than facebookresearch/sam3.
 
-    - A mask prompt has 16 pixels for a token, not the size of the image. Its pointer is that of the
-      single mask, not of the best candidate, and its memory that of the mask at a quarter of the
-      size (sam3_tracking_predictor.py, `add_new_mask` and `_consolidate_temp_output_across_obj`).
+    - A mask prompt has 16 pixels for a token, not the size of the image, and soft edges. Its
+      pointer is that of the single mask, not of the best candidate, and its memory that of the
+      shown mask at a quarter of that size (sam3_tracking_predictor.py, `add_new_mask` and
+      `_consolidate_temp_output_across_obj`).
     - Masks are resized for the memory encoder after the sigmoid (memory.py,
       `SimpleMaskDownSampler`), not before.
     - Pointers are of the same conditioning frames as memories (sam3_tracker_base.py,
@@ -42,15 +43,16 @@ class FollowingModel(Sam3TrackerVideoModel):  # type: ignore[misc]
     def _use_mask_as_output(
         self, backbone_features: Tensor, high_res_features: list[Tensor], mask_inputs: Tensor
     ) -> Any:
+        mask = functional.interpolate(
+            mask_inputs, (16 * GRID, 16 * GRID), mode="bilinear", antialias=True
+        )
         prompted = self._single_frame_forward(
-            input_masks=self.mask_downsample(mask_inputs),
+            input_masks=self.mask_downsample(mask),
             image_embeddings=[*high_res_features, backbone_features],
             multimask_output=False,
         )
         size = self.prompt_encoder.mask_input_size
-        masks = functional.interpolate(
-            20 * mask_inputs - 10, size, mode="bilinear", align_corners=False, antialias=True
-        )
+        masks = functional.interpolate(20 * mask_inputs - 10, size, mode="bilinear", antialias=True)
         assert mask_inputs.any(), "the object is visible"
         return Sam3TrackerVideoImageSegmentationOutput(
             pred_masks=masks,
@@ -249,11 +251,7 @@ class _ObjectTracker:
         masks = [p.mask_rle for p in prompts if p.mask_rle is not None]
         if masks:
             shown = torch.from_numpy(rle.decode(masks[0], *self._shot.display_px))
-            size = 16 * GRID, 16 * GRID
-            mask = functional.interpolate(
-                shown[None, None].float(), size, mode="bilinear", antialias=True
-            )
-            self._session.add_mask_inputs(self._index, position, (mask >= 0.5).float())
+            self._session.add_mask_inputs(self._index, position, shown[None, None].float())
         else:
             self._session.add_point_inputs(self._index, position, self._points(prompts))
         self._session.obj_with_new_inputs = [0]
