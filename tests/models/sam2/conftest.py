@@ -1,3 +1,5 @@
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,14 @@ from tests.models.sam2.pair import Pair, make_pair, perturb
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread(one_thread: None) -> None:
     """Run each test of this folder on one thread."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_graphs() -> Iterator[None]:
+    """Forget the graphs of a file: a process has at most eight of one function, of all models."""
+    yield
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
 
 
 @pytest.fixture(scope="session")
