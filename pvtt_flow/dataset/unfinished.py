@@ -20,6 +20,7 @@ from pvtt_flow.core.ids import hash_of
 from pvtt_flow.errors import StoreError
 from pvtt_flow.storage.files import KEY, read_bytes
 from pvtt_flow.storage.folder import OutputFolder, remove_old_files
+from pvtt_flow.storage.store_errors import describe
 
 _LOG = logging.getLogger("pvtt_flow")
 _FOLDER = "unfinished"
@@ -46,14 +47,22 @@ class UnfinishedShots:
 
     def save(self, path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Replace a saved state; raises StoreError."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        folder = OutputFolder(self.uri, KEY)
-        with folder.staged(f"{_FOLDER}/staged") as staging:
-            file = staging / _FOLDER / path
-            file.parent.mkdir(parents=True)
-            save_file({**arrays, _DIGEST: _digest(arrays)}, file)
-            folder.publish(staging)
+        data = save({**arrays, _DIGEST: _digest(arrays)})
+        folder, video = OutputFolder(self.uri, KEY), path.partition("/")[0]
+        try:
+            # What a killed process leaves there is deleted with the states of the video.
+            with folder.staged(f"{_FOLDER}/{video}") as staging:
+                file = staging / _FOLDER / path
+                file.parent.mkdir(parents=True)
+                file.write_bytes(data)
+                folder.publish(staging)
+        except OSError as error:
+            uri = f"{self.uri}/{_FOLDER}/{path}"
+            raise StoreError(
+                f"{KEY}: a file must be written, but {describe(error, uri)}"
+            ) from error
 
     def remove(self, videos: AbstractSet[str]) -> None:
         """Delete the states of videos, by their folders. What cannot be deleted is left, with a

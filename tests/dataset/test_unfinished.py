@@ -1,6 +1,9 @@
 """Saved states of shots in the folder of a dataset."""
 
+import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +17,8 @@ from safetensors.numpy import load, save
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.vacuum import vacuum
 from pvtt_flow.dataset.unfinished import DamagedStateError, UnfinishedShots, video_folder
+from pvtt_flow.errors import StoreError
+from pvtt_flow.storage.folder import OutputFolder
 
 if TYPE_CHECKING:
     from tests.conftest import S3Server
@@ -136,6 +141,38 @@ def test_vacuum_deletes_old_states(tmp_path: Path) -> None:
         assert vacuum(dataset.uri, keep=timedelta(days=7), dry_run=dry_run).num_files == 1
     assert not old.exists()
     assert shots.load("young/0000-a.safetensors") is not None
+
+
+def test_what_a_killed_process_leaves_goes_with_its_video(
+    shots: UnfinishedShots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shots.save(PATH, ARRAYS)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr(OutputFolder, "publish", kill)
+        with pytest.raises(KeyboardInterrupt):
+            shots.save(PATH, {"newer": np.zeros(3)})
+    files = [path for path in Path(shots.uri).rglob("*") if path.is_file()]
+    assert len(files) == 2
+    assert_equal(shots.load(PATH))
+    shots.remove({"video"})
+    assert not [path for path in files if path.exists()]
+
+
+def kill(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("what", ["mkdtemp", "write_bytes"])
+def test_a_disk_that_refuses_is_a_store_error(
+    shots: UnfinishedShots, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile if what == "mkdtemp" else Path, what, refuse)
+    with pytest.raises(StoreError, match="a file must be written, but"):
+        shots.save(PATH, ARRAYS)
 
 
 def test_states_that_cannot_be_deleted_stay(
