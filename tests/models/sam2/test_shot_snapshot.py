@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from pvtt_flow.models import checkpoints
-from pvtt_flow.models.sam2.memory_policies import POLICIES
+from pvtt_flow.models.sam2.architectures.edgetam import EDGETAM
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler, ShotFinished
@@ -33,12 +33,13 @@ from pvtt_flow.models.tracker import (
     TrackerParams,
 )
 from pvtt_flow.types import Frame
+from tests.models.sam2.architectures.test_edgetam import small_config
 from tests.models.sam2.compare import compare, outputs_by_object
+from tests.models.sam2.pair import perturb
 from tests.models.sam2.run_scheduler import autocast, events, run
 from tests.models.sam2.shots import OFF, ON, Shot, clicks, mask_of, shot, square_box
 from tests.models.sam2.wait_until import Notifier
 
-RULES: tuple[MemoryRule, ...] = tuple(POLICIES)
 NUM_FRAMES = 19
 Step = tuple[FrameResult, SavedState | None]
 ENGINE = "the engine of the tests"
@@ -126,7 +127,15 @@ def assert_same_state(actual: SavedState | None, expected: SavedState | None) ->
 
 
 @pytest.mark.parametrize(
-    ("memory", "bfloat16"), [*((rule, False) for rule in RULES), ("sam2", True)]
+    ("memory", "bfloat16"),
+    [
+        ("sam2", True),
+        ("samurai", False),
+        ("dam4sam", False),
+        # The first one is what other tests use, the second one knows less than the others.
+        pytest.param("sam2", False, marks=pytest.mark.slow),
+        pytest.param("score_gated", False, marks=pytest.mark.slow),
+    ],
 )
 def test_each_step_is_that_of_a_shot_without_interruption(
     model: Sam2,
@@ -159,6 +168,21 @@ def test_a_shot_goes_on_to_its_end(model: Sam2, whole: list[Step], number: int) 
     rest = list(engine.steps(engine.add(prompted)))
     for (actual, _), (expected, _) in zip(rest, whole[number + 1 :], strict=True):
         assert_equal(actual, expected)
+
+
+@pytest.mark.slow
+def test_memories_of_another_shape(tmp_path: Path) -> None:
+    """EdgeTAM's have other tokens than the grid's."""
+    predictor = build_predictor(None, small_config(tmp_path), torch.device("cpu"))
+    model = Sam2(perturb(predictor), architecture=EDGETAM)
+    prompted = shot(6, square_box(0, 2), square_box(1, 0)).prompted
+    engine = Engine(model)
+    whole = list(engine.steps(engine.add(prompted)))
+    for number in (3, 6):
+        other = Engine(model)
+        rest = list(other.steps(other.add(replace(prompted, saved=whole[number][1]))))
+        for (actual, _), (expected, _) in zip(rest, whole[number + 1 :], strict=True):
+            assert_equal(actual, expected)
 
 
 def test_a_pass_whose_end_is_not_known_yet(model: Sam2, whole: list[Step]) -> None:
