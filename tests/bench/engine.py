@@ -26,7 +26,7 @@ from tests.bench.clips import render
 from tests.bench.compare import Comparison, Plan, compare
 from tests.bench.job import JobPlan
 from tests.bench.machine import describe
-from tests.bench.peers import INSTALL, NOTES, PEERS
+from tests.bench.peers import NOTES, PEERS
 from tests.bench.results import Results
 from tests.bench.systems import Engine, Model, Official, embedded, tiny
 
@@ -125,12 +125,7 @@ def _against_peers(model: Model, plan: Plan, log: Console) -> Iterator[Compariso
     engine, clips = Engine(model), render(plan.num_clips, plan.num_frames)
     for name, make in PEERS.items():
         log.print(f"{name}: {NOTES[name]}")
-        try:
-            peer = make(model)
-        except ImportError as error:
-            log.print(f"{name} is left out ({error}); to have it: {INSTALL[name]}")
-            continue
-        yield compare(model.name, peer, engine, clips, plan)
+        yield compare(model.name, make(model), engine, clips, plan)
 
 
 def _options() -> argparse.Namespace:

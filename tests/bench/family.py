@@ -84,7 +84,7 @@ def measure(member: Member, folder: Path, *, quick: bool = False) -> Found:
         own_size_ms=_own_size_ms(member, size_px, own_frames, folder),
         compared_px=member.quick_px if quick else member.compared_px,
         reference=member.reference,
-        logit_difference=member.logit_difference(folder),
+        logit_difference=member.compare_logits(member, folder),
     )
     found.seconds.update(_compare(member, found.compared_px, plan, folder))
     return found

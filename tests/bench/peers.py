@@ -75,28 +75,14 @@ class Ultralytics:
 
 
 class Transformers:
-    """transformers' Sam2VideoModel, of SAM 2.1 tiny's architecture."""
+    """Video model of transformers, of SAM 2 or a descendant of it, with random weights."""
 
     name = "transformers"
 
-    def __init__(self, model: Model) -> None:
-        size = model.size_px
-        torch.manual_seed(0)
-        config = import_module("transformers").Sam2VideoConfig(
-            image_size=size,
-            vision_config={
-                "model_type": "sam2_vision_model",
-                "backbone_config": {
-                    "model_type": "sam2_hiera_det_model",
-                    "image_size": [size, size],
-                },
-                "backbone_feature_sizes": [[size // stride] * 2 for stride in (4, 8, 16)],
-            },
-            prompt_encoder_config={"image_size": size},
-            memory_attention_rope_feat_sizes=[size // 16] * 2,
-        )
-        self._model: Any = import_module("transformers").Sam2VideoModel(config).eval()
-        self._size_px = size
+    def __init__(self, model: Any, size_px: int) -> None:
+        """Take a model for images of `size_px`."""
+        self._model = model.eval()
+        self._size_px = size_px
 
     @torch.inference_mode()
     def track(self, clips: Sequence[Clip], see: See) -> None:
@@ -113,6 +99,7 @@ class Transformers:
     def _session(self, clip: Clip) -> Any:
         """Return the inputs that `Sam2VideoProcessor` makes of a video and its boxes."""
         height, width = clip.size_px
+        # That of SAM 2, of which all others are copies.
         theirs = import_module("transformers.models.sam2_video.modeling_sam2_video")
         session = theirs.Sam2VideoInferenceSession(
             video=loaded(clip, self._size_px),
@@ -132,14 +119,29 @@ class Transformers:
         return session
 
 
+def sam2_of_transformers(model: Model) -> Transformers:
+    """Make transformers' Sam2VideoModel, of SAM 2.1 tiny's architecture."""
+    size = model.size_px
+    torch.manual_seed(0)
+    config = import_module("transformers").Sam2VideoConfig(
+        image_size=size,
+        vision_config={
+            "model_type": "sam2_vision_model",
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
+                "image_size": [size, size],
+            },
+            "backbone_feature_sizes": [[size // stride] * 2 for stride in (4, 8, 16)],
+        },
+        prompt_encoder_config={"image_size": size},
+        memory_attention_rope_feat_sizes=[size // 16] * 2,
+    )
+    return Transformers(import_module("transformers").Sam2VideoModel(config), size)
+
+
 PEERS: dict[str, Callable[[Model], System]] = {
     "ultralytics": Ultralytics,
-    "transformers": Transformers,
-}
-INSTALL = {
-    "ultralytics": "pip install ultralytics",
-    "transformers": "pip install --no-deps transformers huggingface_hub tokenizers safetensors "
-    "regex httpx2 httpcore2 truststore hf-xet",
+    "transformers": sam2_of_transformers,
 }
 
 

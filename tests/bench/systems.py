@@ -36,11 +36,12 @@ See = Callable[[int, int, Sequence[Mask]], None]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An architecture and its weights, on disk, where every system loads them from."""
+    """Architecture and its weights, on disk, where every system loads them from."""
 
     name: str
     config: Path
-    weights: Path
+    weights: Path | None
+    """None: random ones."""
     size_px: int
 
 

@@ -83,7 +83,7 @@ class TransformersTracker:
     def __init__(self, predictor: Any) -> None:
         """Take the weights and sizes of a predictor of ours, which is left as it is."""
         self._size_px: int = predictor.image_size
-        self._model = _empty_model(predictor).eval()
+        self._model = empty_model(predictor).eval()
         self._model.load_state_dict(_renamed(predictor.state_dict()))
 
     def track(self, shot: Shot, direction: Direction) -> dict[tuple[int, int], ObjectOutput]:
@@ -148,7 +148,7 @@ class TransformersTracker:
             self._model(session, frame_idx=position)
 
 
-def _empty_model(predictor: Any) -> Any:
+def empty_model(predictor: Any) -> Any:
     """Build a model with the published settings and the sizes of a predictor."""
     from transformers import (
         EdgeTamVideoConfig,
