@@ -21,17 +21,17 @@ MemoryRule = Literal["sam2", "score_gated", "dam4sam", "samurai"]
 
 
 class TrackerParams(Params):
-    """The SAM 2 model that tracks products."""
+    """The SAM 2 model, or a descendant of it, that tracks products."""
 
     weights: str = "embedded_tracker"
     """`embedded_tracker`, another name that `pvtt-flow models list` shows, or the path or uri of a
-    SAM 2 state dict (`.pt` or `.safetensors`)."""
+    state dict (`.pt` or `.safetensors`)."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
     which can run code when it is loaded."""
     config: str | None = None
-    """Architecture of a weights path: the path of a SAM 2 `.yaml` file, or the name of a known
-    checkpoint with the same architecture."""
+    """Architecture of a weights path: the path of a `.yaml` file of SAM 2, EfficientTAM, EdgeTAM or
+    SAM 3's tracker, or the name of a known checkpoint with the same architecture."""
     device: Device = "auto"
     """Device of the model; `auto`: CUDA if available, else CPU."""
     direction: Literal["forward", "backward", "both"] = "both"
