@@ -2,7 +2,7 @@
 
     own size   milliseconds a frame of the engine, at the size of images that each was trained for,
                one object
-    compared   the engine's speed over a reference implementation's, on small images, 8 clips, 1 and
+    compared   the engine's speed over a reference implementation's, on small images, 4 clips, 1 and
                5 boxed objects a clip; and the largest difference of logits from it, with other
                weights and prompts, as the tests compare them
 

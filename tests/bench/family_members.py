@@ -31,9 +31,9 @@ from tests.models.sam2.pair import make_pair, perturb
 from tests.models.sam2.shots import OFF, ON, Shot, clicks, mask_of, shot, square_box
 
 _CPU = torch.device("cpu")
-_PLAN = Plan(8, num_frames=10, num_rounds=3, num_checked=0)
-# As many as fill the memories of an object, twice.
-_OWN_FRAMES = 12
+_PLAN = Plan(4, num_frames=10, num_rounds=3, num_checked=0)
+# As many as fill the memories of an object, and one more.
+_OWN_FRAMES = 8
 _SAM3_TRIAL_PX = 112
 
 
@@ -189,7 +189,7 @@ MEMBERS = (
         compared_px=252,
         quick_px=_SAM3_TRIAL_PX,
         own_frames=2,
-        plan=Plan(2, num_frames=10, num_rounds=2, num_checked=0),
+        plan=Plan(2, num_frames=6, num_rounds=3, num_checked=0),
         make_reference=_sam3_of_transformers,
         resize=_resize_sam3,
         compare_logits=_compare_sam3,
