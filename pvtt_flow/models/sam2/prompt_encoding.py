@@ -90,8 +90,9 @@ def _combine(
     labels = [*(_BOX_LABELS * len(boxes)), *(n for p in prompts for n in p.point_labels)]
     height, width = display_px
     relative = torch.tensor(points, dtype=torch.float32).view(-1, 2) / torch.tensor([width, height])
-    mask, small_mask = _resize(masks[0], display_px, form) if masks else (None, None)
-    if mask is not None and small_mask is not None and mask.any() and not (small_mask > 0.5).any():
+    shown = torch.from_numpy(rle.decode(masks[0], *display_px)) if masks else None
+    mask, small_mask = (None, None) if shown is None else _resize(shown, form)
+    if shown is not None and small_mask is not None and shown.any() and _is_empty(small_mask):
         # The model would remember an object that its own mask does not show, and would track
         # another thing.
         small_px = small_mask.shape[-1]
@@ -114,17 +115,21 @@ def _corners(boxes: Iterable[tuple[float, ...]]) -> list[tuple[float, float]]:
     return [corner for x0, y0, x1, y1 in boxes for corner in ((x0, y0), (x1, y1))]
 
 
-def _resize(mask: str, display_px: tuple[int, int], form: MaskFormat) -> tuple[Tensor, Tensor]:
-    """Return a mask prompt at its own size and at that of predicted masks.
+def _is_empty(mask: Tensor) -> bool:
+    return not bool((mask > 0.5).any())
+
+
+def _resize(shown: Tensor, form: MaskFormat) -> tuple[Tensor, Tensor]:
+    """Return a mask prompt, bool (H, W), at the prompts' size and at that of predicted masks.
 
     Follows sam2/sam2_video_predictor.py, `add_new_mask`, and sam2/modeling/sam2_base.py,
     `_use_mask_as_output`; with soft edges sam3/model/sam3_tracking_predictor.py, `add_new_mask` and
     `_consolidate_temp_output_across_obj`, where the small mask is of the one that is shown.
     """
-    shown = torch.from_numpy(rle.decode(mask, *display_px)).float()[None, None]
-    large = _resize_mask(shown, form.side_px)
+    given = shown.float()[None, None]
+    large = _resize_mask(given, form.side_px)
     if form.keeps_soft_edges:
-        return large[0], _resize_mask(shown, form.side_px // 4)[0]
+        return large[0], _resize_mask(given, form.side_px // 4)[0]
     large = (large >= 0.5).float()
     return large[0], _resize_mask(large, form.side_px // 4)[0]
 

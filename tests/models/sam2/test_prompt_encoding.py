@@ -116,3 +116,18 @@ def test_a_mask_that_vanishes_at_the_model_s_size(side_px: int, survives: bool) 
     with pytest.raises(DataError, match="mask of object 3 on frame 5 must be visible") as caught:
         encode_prompts(speck, (SIZE_PX, SIZE_PX), SIZE_PX)
     assert caught.value.kind == "bad_prompt"
+
+
+def test_a_speck_of_a_large_video_is_no_empty_mask() -> None:
+    """Refusal, though nothing is left at the size of prompts; an empty mask says "not there"."""
+    display_px = (20 * SIZE_PX, 20 * SIZE_PX)
+    mask = np.zeros(display_px, np.bool_)
+    empty = {0: [Prompt(object_id=0, frame_index=0, mask_rle=rle.encode(mask))]}
+    encoded = encode_prompts(empty, display_px, SIZE_PX)[0][0].mask
+    assert encoded is not None
+    assert not encoded.any()
+    mask[100:103, 100:103] = True
+    speck = {0: [Prompt(object_id=0, frame_index=0, mask_rle=rle.encode(mask))]}
+    for form in (MaskFormat(SIZE_PX), MaskFormat(SIZE_PX, keeps_soft_edges=True)):
+        with pytest.raises(DataError, match="got a speck"):
+            encode_prompts(speck, display_px, SIZE_PX, form)
