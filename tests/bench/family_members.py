@@ -23,12 +23,12 @@ from tests.bench.systems import Model, Official, System
 from tests.models.sam2.architectures import (
     sam3_reference,
     test_edgetam,
+    test_efficienttam,
     test_sam3_tracker,
     transformers_edgetam,
 )
 from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.pair import make_pair, perturb
-from tests.models.sam2.shots import OFF, ON, Shot, clicks, mask_of, shot, square_box
 
 _CPU = torch.device("cpu")
 _PLAN = Plan(4, num_frames=10, num_rounds=3, num_checked=0)
@@ -82,17 +82,7 @@ def _compare_logits(member: Member, folder: Path) -> float:
     torch.manual_seed(0)
     predictor = perturb(build_predictor(None, config, _CPU))
     pair = make_pair(predictor, find_architecture(config))
-    return pair.difference(ragged_shots(), "both").check().logit
-
-
-def ragged_shots() -> list[Shot]:
-    """Make shots of different lengths, with each kind of prompt, corrected and prompted late."""
-    return [
-        shot(4, square_box(0, 0), (0, mask_of(1, 0))),
-        shot(6, square_box(0, 0), (2, clicks(1, (26, 30, ON), (80, 60, OFF)))),
-        shot(3, square_box(0, 0), (2, clicks(0, (30, 30, ON), correction=True))),
-        shot(9, square_box(0, 0), square_box(0, 3)),
-    ]
+    return pair.difference(test_efficienttam.ragged_shots(), "both").check().logit
 
 
 def _official(name: str, size_px: int = 1024) -> Member:
@@ -162,7 +152,7 @@ def _compare_sam3(_: Member, folder: Path) -> float:
     state = sam3_reference.published_state(reference)
     config = test_sam3_tracker.written_config(folder, 14)
     engine = test_sam3_tracker.engine_with(state, folder, config)
-    shots = ragged_shots()
+    shots = test_efficienttam.ragged_shots()
     return test_sam3_tracker.difference(reference, engine, shots).check().logit
 
 
