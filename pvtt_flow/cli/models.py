@@ -17,7 +17,7 @@ app = typer.Typer(help="List, fetch and verify model weights.", no_args_is_help=
 
 @app.command("list")
 def models_list(folder: ModelsFolder = None) -> None:
-    """Print the names of known weights, their licenses and where they are."""
+    """Print known weights: names, licenses and places."""
     from pvtt_flow.cli.output import checkpoints_table
     from pvtt_flow.models import checkpoints
 

@@ -5,6 +5,7 @@ Other architectures are the same predictor with modules of their own inside (`ar
 
 import textwrap
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,25 @@ def _with_classes(node: Any, architecture: Architecture, config: Path) -> Any:
         return node
     found = {key: _with_classes(child, architecture, config) for key, child in node.items()}
     if "_target_" in node:
-        found["_target_"] = architecture.class_path(str(node["_target_"]))
-        if found["_target_"] is None:
+        target = str(node["_target_"])
+        path = architecture.class_path(target)
+        if path is None or not _is_network(path):
             raise ConfigError(
-                f"_target_ must be a class of {architecture.package}, got {node['_target_']} "
-                f"({config})"
+                f"_target_ must be a class of {architecture.package} that is a torch.nn.Module, "
+                f"got {target} ({config})"
             )
+        found["_target_"] = path
     return found
+
+
+def _is_network(path: str) -> bool:
+    """Return whether a path names a class of networks: others may open files or run commands."""
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name, None)
+    except ImportError:
+        return False
+    return isinstance(found, type) and issubclass(found, torch.nn.Module)
 
 
 def _with_common_settings(model: dict[str, Any], predictor: str) -> dict[str, Any]:

@@ -26,11 +26,35 @@ def test_a_predictor_has_the_weights_and_is_in_eval_mode(
     assert predictor.binarize_mask_from_pts_for_mem_enc
 
 
-def test_a_config_may_only_name_classes_of_sam2(tmp_path: Path, random_weights: Path) -> None:
-    evil = tmp_path / "evil.yaml"
-    evil.write_text("model:\n  _target_: sam2.x\n  inner:\n    - {_target_: os.system}\n")
-    with pytest.raises(ConfigError, match=r"_target_ must be a class of sam2, got os\.system"):
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        # What modules of sam2 import is no part of it.
+        "sam2.build_sam.logging.FileHandler",
+        "sam2.build_sam.os.system",
+        "sam2.build_sam.torch.load",
+        "sam2.build_sam.build_sam2",
+        "sam2.build_sam",
+        "sam2.missing.Class",
+        "sam2.modeling.sam2_base.Missing",
+        "sam2.modeling.sam2_base.",
+        "sam2",
+        "",
+    ],
+)
+def test_a_config_may_only_name_networks_of_sam2(
+    tmp_path: Path, random_weights: Path, target: str
+) -> None:
+    evil, opened = tmp_path / "evil.yaml", tmp_path / "opened"
+    inner = f"{{_target_: '{target}', filename: {opened}, command: 'touch {opened}'}}"
+    evil.write_text(f"model:\n  _target_: sam2.modeling.sam2_base.SAM2Base\n  a: [{inner}]\n")
+    with pytest.raises(ConfigError) as caught:
         build_predictor(random_weights, evil, CPU)
+    assert str(caught.value) == (
+        f"_target_ must be a class of sam2 that is a torch.nn.Module, got {target} ({evil})"
+    )
+    assert not opened.exists()
 
 
 def test_weights_of_another_format_are_refused(tmp_path: Path, config: Path) -> None:
