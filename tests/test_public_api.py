@@ -54,6 +54,7 @@ def test_readme_and_notebook_import_only_the_package() -> None:
     assert used == {"pvtt_flow"}
 
 
+@pytest.mark.slow
 def test_a_run_from_python_makes_a_dataset_that_can_be_looked_at(tmp_path: Path) -> None:
     path = write_config(tmp_path / "config.yaml", sample("one_product.mp4"), tmp_path / "dataset")
     config = load_config(path, ["sampling.stride=12"])
