@@ -5,6 +5,7 @@ branches and batch norms of a block are one convolution, which gives the same su
 their channels last: on a CPU the image encoder then takes two thirds of the time.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.sam2.image_encoder import fpn_neck
+
+_NAME = re.compile(r"[\w.]+")
 
 
 class TimmTrunk(nn.Module):
@@ -52,6 +55,9 @@ class TimmEncoder:
 
 
 def _create(name: str, indices: tuple[int, ...]) -> Any:
+    if not _NAME.fullmatch(name):
+        # With a colon timm would read a folder, or a page of a hub.
+        raise ValueError(f"a network must have a name of timm, got {name}")
     try:
         from timm.models import create_model
     except ImportError as error:

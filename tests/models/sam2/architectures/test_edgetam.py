@@ -269,3 +269,16 @@ def test_without_timm(monkeypatch: pytest.MonkeyPatch) -> None:
         ConfigError, match=r"repvit_m1\.dist_in1k, which .* pip install 'pvtt_flow\[edgetam\]'"
     ):
         build_predictor(None, shipped_configs()["edgetam"], CPU)
+
+
+@pytest.mark.parametrize("name", ["hf-hub:a/b", "local-dir:/tmp", "hf_hub:a", "", "../a"])
+def test_a_network_comes_from_timm_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that make timm ask a hub, or read a folder."""
+    monkeypatch.setattr("timm.models.create_model", None)
+    text = shipped_configs()["edgetam"].read_text()
+    config = tmp_path / "config.yaml"
+    config.write_text(text.replace("repvit_m1.dist_in1k", f"'{name}'"))
+    with pytest.raises(ConfigError, match="a network must have a name of timm, got "):
+        build_predictor(None, config, CPU)
