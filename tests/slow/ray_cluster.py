@@ -32,11 +32,14 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(num_cpus: int = 2) -> Iterator[Cluster]:
-    """Start a cluster of one node on free ports, in a folder that is removed with it."""
+def running_cluster(num_cpus: int = 2, **env: str) -> Iterator[Cluster]:
+    """Start a cluster of one node on free ports, in a folder that is removed with it.
+
+    `env` is added to the environment of its nodes and of what uses it.
+    """
     # Ray's sockets are in it, whose paths may have 107 characters: pytest's folders are too deep.
     home = Path(tempfile.mkdtemp(prefix="ray-"))
-    shell, stranger = _with_token(home / "token"), _with_token(home / "other")
+    shell, stranger = _with_token(home / "token", env), _with_token(home / "other", env)
     join_port, port = _free_port(), _free_port()
     address = f"http://127.0.0.1:{port}"
     command = _start_head(home, num_cpus, join_port, port)
@@ -56,13 +59,14 @@ def running_cluster(num_cpus: int = 2) -> Iterator[Cluster]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _with_token(path: Path) -> Shell:
+def _with_token(path: Path, env: Mapping[str, str]) -> Shell:
     path.write_text(secrets.token_hex(32))
     return Shell.new(
         RAY_AUTH_MODE="token",
         RAY_AUTH_TOKEN_PATH=str(path),
         # A head has nowhere to drain to, and would wait for that.
         RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="1",
+        **env,
     )
 
 
