@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,9 +40,9 @@ class Found:
     """Milliseconds a frame at its own size; the first, prompted one is left out."""
     compared_px: int
     reference: str
-    seconds: dict[str, dict[int, list[float]]] = field(default_factory=dict)
-    """Seconds of each round, by system and number of objects."""
-    logit_difference: float = 0.0
+    logit_difference: float
+    seconds: dict[str, dict[int, list[float]]]
+    """Seconds of each round, by `reference` or `engine` and number of objects."""
 
     def speedup(self, num_objects: int) -> Spread:
         """Return the engine's speed over the reference's, by rounds."""
@@ -79,15 +79,15 @@ def measure(member: Member, folder: Path, *, quick: bool = False) -> Found:
     size_px = member.quick_px if quick else member.size_px
     plan = Plan(2, num_frames=3, num_rounds=1, num_checked=0) if quick else member.plan
     own_frames = 2 if quick else member.own_frames
-    found = Found(
+    compared_px = member.quick_px if quick else member.compared_px
+    return Found(
         size_px=size_px,
         own_size_ms=_own_size_ms(member, size_px, own_frames, folder),
-        compared_px=member.quick_px if quick else member.compared_px,
+        compared_px=compared_px,
         reference=member.reference,
         logit_difference=member.compare_logits(member, folder),
+        seconds=_compare(member, compared_px, plan, folder),
     )
-    found.seconds.update(_compare(member, found.compared_px, plan, folder))
-    return found
 
 
 def summary(found: dict[str, Found]) -> dict[str, dict[str, object]]:
@@ -114,16 +114,18 @@ def _compare(
     member: Member, size_px: int, plan: Plan, folder: Path
 ) -> dict[str, dict[int, list[float]]]:
     model = member.model(size_px, folder)
-    systems = {"reference": member.make_reference(model), "engine": Engine(model)}
-    names = {id(system): name for name, system in systems.items()}
+    reference, engine = member.make_reference(model), Engine(model)
     clips = render(plan.num_clips, plan.num_frames)
-    for system in systems.values():
+    for system in (reference, engine):
         system.track([clips[0].prompting(1)], ignore)
-    seconds: dict[str, dict[int, list[float]]] = {n: {k: [] for k in OBJECTS} for n in systems}
+    seconds: dict[str, dict[int, list[float]]] = {
+        name: {number: [] for number in OBJECTS} for name in ("reference", "engine")
+    }
     for nth in range(plan.num_rounds):
-        for system, num_objects in in_turn(tuple(systems.values()), nth):
+        for system, num_objects in in_turn((reference, engine), nth):
             asked = [clip.prompting(num_objects) for clip in clips]
-            seconds[names[id(system)]][num_objects].append(timed(system, asked))
+            name = "engine" if system is engine else "reference"
+            seconds[name][num_objects].append(timed(system, asked))
     return seconds
 
 

@@ -9,6 +9,7 @@ Pillow, that resizes.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -56,9 +57,14 @@ class DeviceResize:
             order = self._order(*rgb.shape[:2], size_px)
             if order is not None:
                 return self._resize(rgb, size_px, order)
-        except RuntimeError:
+        except RuntimeError as error:
             # Full or broken, which is for the tracking step to find; the frame is good.
-            pass
+            warnings.warn(
+                f"frames are resized on the CPU, which is slower, since {self._device} failed: "
+                f"{str(error).partition(chr(10))[0]}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         return resize_to_square(rgb, size_px)
 
     def _find_order(self, height: int, width: int, size_px: int) -> _Order | None:

@@ -27,14 +27,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pvtt_flow.models.sam2.memory_ages import ages_of, are_closest, ranks_of
 from pvtt_flow.models.sam2.memory_entries import EMPTY, MemoryEntries, RowEntries
 from pvtt_flow.models.sam2.memory_policy import MemoryPolicy, Remembered
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.observation import UNSEEN, Observation
 from pvtt_flow.models.sam2.tensors import MemoryContext, to_device
-
-# Age of a frame that is not ranked: older than any.
-_UNRANKED = -EMPTY
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,17 +128,6 @@ class MemoryBank:
             for memory in others:
                 features, pointer = memory.features[None], memory.object_pointer[None]
                 self.write([owner], [memory.position], features, pointer, [memory.seen])
-
-    def add_from(
-        self, source: "MemoryBank", owner: Hashable, conditioning: Sequence[Memory]
-    ) -> None:
-        """Allocate a row as `add` does, with what the object's row in another bank remembers."""
-        self.add(owner, conditioning)
-        row, source_row = self._row_of[owner], source._row_of[owner]
-        with self._removed_if_full(owner):
-            self._memories.copy_others(row, source._memories, source_row)
-            self._pointers.copy_others(row, source._pointers, source_row)
-        self._remembered[owner] = source._remembered[owner]
 
     def add_saved(self, owner: Hashable, conditioning: Sequence[Memory], saved: SavedRow) -> None:
         """Allocate a row as `add` does, with what `save` has returned."""
@@ -251,9 +238,9 @@ class MemoryBank:
         """Return indices into `temporal_positions`, and which memories exist, both (b, P + 6)."""
         positions, oldest = self._memories.positions[rows], self._policy.num_memories
         is_anchor = self._are_anchors(queries, positions)
-        ages = _ages(queries, positions)
+        ages = ages_of(positions, _now(queries), _time_signs(queries))
         if self._policy.ranks_memories:
-            ages = _ranks(ages, self._are_ranked(is_anchor, positions))
+            ages = ranks_of(ages, self._are_ranked(is_anchor, positions))
         has_memory = is_anchor | ((ages >= 1) & (ages <= oldest))
         age_index = np.where(is_anchor, oldest, np.clip(ages, 1, oldest) - 1)
         return age_index, has_memory
@@ -264,9 +251,9 @@ class MemoryBank:
         """Return distances divided by the longest one, and which pointers exist, (b, P + 15)."""
         positions = self._pointers.positions[rows]
         is_anchor = self._are_anchors(queries, positions)
-        ages = _ages(queries, positions)
+        ages = ages_of(positions, _now(queries), _time_signs(queries))
         if self._policy.ranks_pointers:
-            ranks = _ranks(ages, self._are_ranked(is_anchor, positions))
+            ranks = ranks_of(ages, self._are_ranked(is_anchor, positions))
             ages = np.where(is_anchor, ages, ranks)
         max_pointers = self._model.max_object_pointers
         longest = np.array([min(q.num_frames, max_pointers) - 1 for q in queries])
@@ -283,8 +270,7 @@ class MemoryBank:
         are_anchors = np.zeros(positions.shape, np.bool_)
         are_anchors[:, :first] = True
         if most is not None and first > most:
-            now = np.array([q.position for q in queries])[:, None]
-            are_anchors[:, :first] = are_closest(positions[:, :first], now, most)
+            are_anchors[:, :first] = are_closest(positions[:, :first], _now(queries), most)
         if self._policy.max_anchors:
             for row, row_positions, query in zip(are_anchors, positions, queries, strict=True):
                 row[first:] = np.isin(row_positions[first:], self._remembered[query.owner].anchors)
@@ -340,32 +326,11 @@ def _in_order(memories: Tensor, pointers: Tensor, on_grid: int) -> Tensor:
     return torch.cat([part.flatten(1, 2) for part in parts], 1)
 
 
-def _ages(queries: Sequence[MemoryQuery], positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return how many frames ago each entry's frame was for its query, (b, n)."""
-    now = np.array([q.position for q in queries])[:, None]
-    time_sign = np.array([q.time_sign for q in queries])[:, None]
-    ages: NDArray[np.int64] = (now - positions) * time_sign
-    return ages
+def _now(queries: Sequence[MemoryQuery]) -> NDArray[np.int64]:
+    """Return the frame that each query reads for, (b, 1)."""
+    return np.array([q.position for q in queries])[:, None]
 
 
-def are_closest(
-    positions: NDArray[np.int64], now: NDArray[np.int64], most: int
-) -> NDArray[np.bool_]:
-    """Return which `most` frames (b, P) to read on the frames `now` (b, 1).
-
-    The last one before it, the first one not before it, and the closest of the others.
-    """
-    is_before = positions < now
-    last_before = np.where(is_before, positions, EMPTY).max(1, keepdims=True)
-    first_after = np.where(is_before, -EMPTY, positions).min(1, keepdims=True)
-    distances = np.abs(positions - now)
-    distances[(positions == last_before) | (positions == first_after)] = -1
-    ranks = distances.argsort(1, kind="stable").argsort(1)
-    are_closest: NDArray[np.bool_] = ranks < most
-    return are_closest
-
-
-def _ranks(ages: NDArray[np.int64], is_ranked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return 1 for the youngest of each row's ranked entries, 2 for the next one, …, (b, n)."""
-    ranks = np.where(is_ranked, ages, _UNRANKED).argsort(1).argsort(1) + 1
-    return np.where(is_ranked, ranks, _UNRANKED)
+def _time_signs(queries: Sequence[MemoryQuery]) -> NDArray[np.int64]:
+    """Return the direction in which each query goes, (b, 1)."""
+    return np.array([q.time_sign for q in queries])[:, None]

@@ -83,16 +83,6 @@ class MemoryEntries:
         self.positions[target] = self.positions[row]
         self._entry_of[target] = self._entry_of[row]
 
-    def copy_others(self, row: int, source: "MemoryEntries", source_row: int) -> None:
-        """Copy all but the conditioning frames from another row."""
-        first, source_first = self._num_conditioning, source._num_conditioning
-        self.values[row, first:] = source.values[source_row, source_first:]
-        self.positions[row, first:] = source.positions[source_row, source_first:]
-        self._entry_of[row] = {
-            position: entry - source_first + first
-            for position, entry in source._entry_of[source_row].items()
-        }
-
     def others(self, row: int) -> "RowEntries":
         """Return a copy of all but the conditioning frames of a row; empty entries are zeros."""
         first = self._num_conditioning

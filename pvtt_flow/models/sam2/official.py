@@ -22,12 +22,7 @@ _MAX_REASON_CHARS = 200
 
 def find_architecture(config: Path) -> Architecture:
     """Return the architecture of a config file; raise ConfigError if there is none."""
-    model = _read_model(config)
-    for architecture in ARCHITECTURES:
-        if architecture.describes(model):
-            return architecture
-    packages = ", ".join(sorted({a.package for a in ARCHITECTURES}))
-    raise ConfigError(f"{_RULE}, got {config} (model._target_ is no class of {packages})")
+    return _architecture_of(_read_model(config), config)
 
 
 def build_predictor(weights: Path | None, config: Path, device: torch.device) -> Any:
@@ -36,22 +31,31 @@ def build_predictor(weights: Path | None, config: Path, device: torch.device) ->
     Without weights its parameters are random. Raises ConfigError for files of another format, for a
     config that names classes of no architecture, and for weights of another config.
     """
-    predictor = _instantiate(config)
+    model = _read_model(config)
+    architecture = _architecture_of(model, config)
+    predictor = _instantiate(model, architecture, config)
     if weights is not None:
-        _load_weights(predictor, weights, config)
+        _load_weights(predictor, weights, architecture, config)
     return predictor.float().to(device).eval()
 
 
-def _instantiate(config: Path) -> Any:
+def _architecture_of(model: dict[str, Any], config: Path) -> Architecture:
+    for architecture in ARCHITECTURES:
+        if architecture.describes(model):
+            return architecture
+    packages = ", ".join(sorted({a.package for a in ARCHITECTURES}))
+    raise ConfigError(f"{_RULE}, got {config} (model._target_ is no class of {packages})")
+
+
+def _instantiate(model: dict[str, Any], architecture: Architecture, config: Path) -> Any:
     import sam2.sam2_video_predictor as official
     from hydra.utils import instantiate
 
     # Callers report progress themselves.
     official.tqdm = _no_progress_bar
-    architecture = find_architecture(config)
-    model = _with_classes(_read_model(config), architecture, config)
+    ours = _with_classes(model, architecture, config)
     try:
-        return instantiate(_with_common_settings(model, architecture.predictor), _recursive_=True)
+        return instantiate(_with_common_settings(ours, architecture.predictor), _recursive_=True)
     except Exception as error:
         # Hydra wraps what a class raises.
         if isinstance(error.__cause__, ConfigError):
@@ -127,11 +131,14 @@ def _unreadable(config: Path, error: Exception) -> ConfigError:
     return ConfigError(f"{_RULE}, got {config} ({shortened(error)})")
 
 
-def _load_weights(predictor: torch.nn.Module, weights: Path, config: Path) -> None:
-    own_weights = find_architecture(config).own_weights
+def _load_weights(
+    predictor: torch.nn.Module, weights: Path, architecture: Architecture, config: Path
+) -> None:
     state = read_state_dict(weights)
+    if architecture.own_weights is not None:
+        state = architecture.own_weights(state)
     try:
-        predictor.load_state_dict(state if own_weights is None else own_weights(state))
+        predictor.load_state_dict(state)
     except RuntimeError as error:
         # The first line names the class alone.
         _, _, reasons = str(error).partition("\n")

@@ -255,7 +255,7 @@ class Scheduler:
             bank.add(object_state, conditioning, object_state.forward_memories)
             object_state.forward_memories.clear()
         else:
-            bank.add_from(old, object_state, conditioning)
+            bank.add_saved(object_state, conditioning, old.save(object_state))
         _free_row(object_state)
         object_state.bank = bank
 

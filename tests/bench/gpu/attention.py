@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 from typing import TypeAlias, cast
 
@@ -52,7 +53,7 @@ def measure(bench: Bench) -> None:
                 if load.is_ragged and kernel in WITHOUT_BIAS:
                     continue
                 what: Row = {"step": "attention", "kernel": kernel, **asdict(load)}
-                bench.attempt(what, lambda load=load: _called(worker, load, bench))  # type: ignore[misc]
+                bench.attempt(what, partial(_called, worker, load, bench))
 
 
 def _called(worker: Worker, load: Load, bench: Bench) -> Row:

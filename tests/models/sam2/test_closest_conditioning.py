@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sam2.modeling.sam2_utils import select_closest_cond_frames
 
-from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery, are_closest
+from pvtt_flow.models.sam2.memory_ages import are_closest
+from pvtt_flow.models.sam2.memory_bank import Memory, MemoryBank, MemoryQuery
 from pvtt_flow.models.sam2.memory_policy import MemoryPolicy, Sam2Policy, ScoreGatedPolicy
 from pvtt_flow.models.sam2.observation import Observation
 from pvtt_flow.models.sam2.official import build_predictor

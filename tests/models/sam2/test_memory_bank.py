@@ -101,9 +101,11 @@ class BankAndTracks:
             return
         track = self.tracks[index % len(self.tracks)]
         other = make_bank(num_conditioning=3)
-        other.add_from(self.bank, track, [track.memory(-frame) for frame in (7, 8, 9)])
+        conditioning = [track.memory(-frame) for frame in (7, 8, 9)]
+        other.add_saved(track, conditioning, self.bank.save(track))
         self.bank.remove(track)
-        self.bank.add_from(other, track, [track.memory(frame) for frame in track.conditioning])
+        conditioning = [track.memory(frame) for frame in track.conditioning]
+        self.bank.add_saved(track, conditioning, other.save(track))
 
     def advance(self, which: int) -> None:
         """Advance some tracks by one frame; on conditioning frames nothing is written."""

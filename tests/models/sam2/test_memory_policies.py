@@ -173,9 +173,9 @@ def test_a_bank_reads_what_its_policy_remembers(memory: MemoryRule) -> None:
     for step in range(60):
         if step % 7 == 3:
             moved = tracks[step % 4]
-            other.add_from(bank, moved, [moved.memory(-1), moved.memory(-2)])
+            other.add_saved(moved, [moved.memory(-1), moved.memory(-2)], bank.save(moved))
             bank.remove(moved)
-            bank.add_from(other, moved, [moved.memory(100 - moved.time_sign)])
+            bank.add_saved(moved, [moved.memory(100 - moved.time_sign)], other.save(moved))
             other.remove(moved)
         context = bank.read([MemoryQuery(t, t.now, t.time_sign, 99) for t in tracks])
         for row, each in enumerate(tracks):

@@ -2,7 +2,7 @@
 
 Names of efficient_track_anything/modeling/sam/transformer.py. An object with one memory attends to
 it as it is. The official code of the second variant adds the logarithm to the keys, where that of
-the first adds it to the scores; its published weights were trained so.
+the first adds it to the scores; both are followed.
 """
 
 import math
