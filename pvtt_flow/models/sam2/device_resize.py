@@ -1,6 +1,6 @@
 """Pillow's bicubic resize on a GPU, with the same bytes.
 
-Resizing a frame of 1080p takes a CPU 25 ms, longer than its decoding and, on a GPU, its tracking.
+Resizing a frame of 1080p to 1024 px takes a core (AMD EPYC) 32 ms, so few CPUs starve a GPU.
 The algorithm is that of Pillow for 8 bits a channel (src/libImaging/Resample.c,
 `precompute_coeffs`, `normalize_coeffs_8bpc` and `ImagingResampleHorizontal_8bpc`): weights in fixed
 point, along one axis, rounded to bytes, then along the other. Which axis is first depends on the
