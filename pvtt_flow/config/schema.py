@@ -53,9 +53,9 @@ class ResourceParams(Params):
     """Pool of actors that detect products. A detector sees only a few frames per shot, so few
     actors suffice."""
     propagate: PoolParams = PoolParams()
-    """Pool of actors that track products, the most expensive stage. Use one actor per GPU; one
-    actor uses all cores of a CPU machine. Each tracks `tracker.max_concurrent_shots` shots at
-    once."""
+    """Pool of actors that track products, the most expensive stage. Use one actor per GPU. On a
+    CPU, an actor computes with as many threads as it reserves CPUs (rounded down, at least 1). Each
+    tracks `tracker.max_concurrent_shots` shots at once."""
     write_num_cpus: Annotated[float, Field(gt=0)] = 0.25
     """CPUs per task that computes verdicts or writes files."""
 

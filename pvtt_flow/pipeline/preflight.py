@@ -22,6 +22,9 @@ from pvtt_flow.pipeline.ray_session import Node
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.types import Lineage
 
+# Inspection, verdicts and writing use a few.
+_MIN_IDLE_CPUS = 4
+
 
 def make_lineage(config: RunConfig, run_id: str) -> Lineage:
     """Find and verify the weights, and return the lineage of the rows of this run."""
@@ -107,6 +110,20 @@ def check_resources(need: ResourceParams, nodes: Sequence[Node]) -> None:
                 f"others into the cluster ({_describe(nodes)}): lower "
                 f"$.resources.{name}.num_cpus or $.resources.{name}.actors, or take larger machines"
             )
+
+
+def idle_cpus_warning(need: ResourceParams, nodes: Sequence[Node]) -> str | None:
+    """Return a warning if a tracker on CPUs leaves most of a large cluster without work."""
+    num_cpus = sum(node.num_cpus for node in nodes)
+    reserved = sum(pool.actors * pool.num_cpus for pool in (need.detect, need.propagate))
+    idle = num_cpus - reserved - task_num_cpus(need)
+    if need.propagate.num_gpus or idle < max(_MIN_IDLE_CPUS, num_cpus / 2):
+        return None
+    return (
+        f"the tracker computes on {need.propagate.actors * need.propagate.num_cpus:g} CPUs, and "
+        f"{idle:g} of {num_cpus:g} have little work: raise $.resources.propagate.num_cpus, the "
+        f"threads of an actor, or $.resources.propagate.actors"
+    )
 
 
 def shrink_pools(need: ResourceParams, nodes: Sequence[Node]) -> ResourceParams:

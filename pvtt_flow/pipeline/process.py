@@ -15,7 +15,7 @@ from pvtt_flow.pipeline.batches import batches_with_timeout
 from pvtt_flow.pipeline.call_journal import SickMachine
 from pvtt_flow.pipeline.committer import Committer
 from pvtt_flow.pipeline.gcs_watch import watch_gcs
-from pvtt_flow.pipeline.preflight import check_resources, shrink_pools
+from pvtt_flow.pipeline.preflight import check_resources, idle_cpus_warning, shrink_pools
 from pvtt_flow.pipeline.ray_session import Cluster, connect_to_ray, translate_ray_errors
 from pvtt_flow.pipeline.remote_journal import RemoteJournal
 from pvtt_flow.pipeline.run_record import recorded
@@ -115,6 +115,8 @@ def _fit(config: RunConfig, cluster: Cluster, left_out: dict[str, SickMachine]) 
     """Return the config with pools for what is left of the cluster, if a machine is left out."""
     if not left_out:
         check_resources(config.resources, cluster.nodes)
+        if warning := idle_cpus_warning(config.resources, cluster.nodes):
+            _LOG.warning("%s", warning)
         return config
     healthy = [node for node in cluster.nodes if node.node_id not in left_out]
     try:

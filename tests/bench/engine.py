@@ -53,7 +53,7 @@ FULL = Plans(
     tiny=Plan(NUM_CLIPS, num_frames=10, num_rounds=3, num_checked=2),
     peers=Plan(NUM_CLIPS, num_frames=12, num_rounds=3, num_checked=1),
     memory_frames=5_000,
-    job=JobPlan(few=2, many=12, num_rounds=3),
+    job=JobPlan(few=4, many=12, num_rounds=3),
 )
 # Fewer rounds of the same clips: in shorter ones memories do not fill, and the ratios are lower.
 QUICK = Plans(
@@ -61,7 +61,7 @@ QUICK = Plans(
     tiny=Plan(NUM_CLIPS, num_frames=10, num_rounds=1, num_checked=1),
     peers=Plan(NUM_CLIPS, num_frames=12, num_rounds=1, num_checked=1),
     memory_frames=1_000,
-    job=JobPlan(few=1, many=4, num_rounds=1),
+    job=JobPlan(few=4, many=8, num_rounds=1),
 )
 
 

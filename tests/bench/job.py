@@ -36,7 +36,8 @@ class JobPlan:
 
     few: int
     many: int
-    """Copies of the sample videos in the shorter and in the longer run."""
+    """Copies of the sample videos in the shorter and in the longer run. Four start all decoder
+    processes; with fewer, the ratio has a part of their start."""
     num_rounds: int
 
 

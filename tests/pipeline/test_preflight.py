@@ -13,6 +13,7 @@ from pvtt_flow.pipeline.placement import place_pools
 from pvtt_flow.pipeline.preflight import (
     check_resources,
     check_weights,
+    idle_cpus_warning,
     make_lineage,
     pin_weights,
     shrink_pools,
@@ -148,6 +149,32 @@ def test_no_more_is_placed_than_there_is(
     per_gpu = int(1 / num_gpus) if 0 < num_gpus < 1 else 1
     most = sum(int(gpus * per_gpu // max(num_gpus, 1)) for _, gpus in machines)
     assert num_gpus == 0 or placed["propagate"] <= most
+
+
+@pytest.mark.parametrize(
+    ("need", "nodes", "is_warned"),
+    [
+        (resources(), [Node("n", num_cpus=2, num_gpus=0)], False),
+        (resources(), [Node("n", num_cpus=4, num_gpus=0)], False),
+        (resources(), [Node("n", num_cpus=8, num_gpus=0)], True),
+        (resources(propagate={"num_cpus": 5}), [Node("n", num_cpus=8, num_gpus=0)], False),
+        (resources(propagate={"num_cpus": 2, "actors": 2}), [Node("n", 8, 0)] * 2, True),
+        (resources(propagate={"num_gpus": 1}), [Node("n", num_cpus=64, num_gpus=1)], False),
+    ],
+)
+def test_a_tracker_on_few_of_many_cpus(
+    need: ResourceParams,
+    nodes: list[Node],
+    is_warned: bool,  # noqa: FBT001 (a parameter of the cases)
+) -> None:
+    assert (idle_cpus_warning(need, nodes) is not None) == is_warned
+
+
+def test_warning_of_idle_cpus() -> None:
+    assert idle_cpus_warning(resources(), [Node("n", num_cpus=16, num_gpus=0)]) == (
+        "the tracker computes on 1 CPUs, and 14 of 16 have little work: raise "
+        "$.resources.propagate.num_cpus, the threads of an actor, or $.resources.propagate.actors"
+    )
 
 
 def refusal(need: ResourceParams, nodes: list[Node]) -> str:
