@@ -21,6 +21,7 @@ from rich.table import Table
 from torch import Tensor
 
 from pvtt_flow.models.sam2 import memory_attention, packed_linear
+from pvtt_flow.models.sam2.attention_kernels import attend_by_object
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.sam2.packed_linear import PackedLinear
@@ -127,7 +128,7 @@ def _products(bench: Bench) -> Saving:
     return _saving(
         "attention by oneDNN: one layer's",
         batched,
-        lambda: memory_attention._attend_by_object(queries, keys, values, None),
+        lambda: attend_by_object(queries, keys, values, None),
     )
 
 
@@ -143,9 +144,7 @@ def _absorbed(bench: Bench) -> Saving:
 
     def projected() -> Tensor:
         keys = _rotated(ours, ours._cross_key(context.keys), context.num_rotated)
-        read: Tensor = tokens + out(
-            memory_attention._attend_by_object(queries, keys, value(context.values), None)
-        )
+        read: Tensor = tokens + out(attend_by_object(queries, keys, value(context.values), None))
         return read
 
     return _saving(
@@ -158,7 +157,7 @@ def _absorbed(bench: Bench) -> Saving:
 def _rotary(bench: Bench) -> Saving:
     """Not in the engine: one layer's keys rotated in real numbers, pairs lying in two halves."""
     ours, _ = bench.layer()
-    num_rotated, turns = bench.context.num_rotated, ours._cross_freqs
+    num_rotated, turns = bench.context.num_rotated, ours._key_freqs
     keys = ours._cross_key(bench.context.keys)
     cos, sin = turns.real.contiguous(), turns.imag.contiguous()
 
@@ -180,7 +179,7 @@ def _rotary(bench: Bench) -> Saving:
 
 
 def _rotated(layer: Any, keys: Tensor, num_rotated: int) -> Tensor:
-    return memory_attention.apply_rotary(keys, layer._cross_freqs, num_rotated)
+    return memory_attention.apply_rotary(keys, layer._key_freqs, num_rotated)
 
 
 def _keys(bench: Bench) -> Saving:
@@ -196,7 +195,7 @@ def _keys(bench: Bench) -> Saving:
         # A cached key still needs the term of its age, which changes on every frame.
         keys = base + aged
         read: Tensor = tokens + ours._cross_out(
-            memory_attention._attend_by_object(queries, keys, context.values, None)
+            attend_by_object(queries, keys, context.values, None)
         )
         return read
 

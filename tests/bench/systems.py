@@ -16,6 +16,7 @@ from PIL import Image
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
+from pvtt_flow.models.sam2.tuning import AS_SHIPPED, Tuning
 from pvtt_flow.models.tracker import Tracker, TrackerParams
 from tests.bench.clips import Clip, Filmed
 
@@ -63,14 +64,24 @@ class Engine:
 
     name = "engine"
 
-    def __init__(self, model: Model, params: TrackerParams = _ON_CPU) -> None:
-        self._tracker = ThreadedTracker(model.weights, model.config, params)
+    def __init__(
+        self,
+        model: Model,
+        params: TrackerParams = _ON_CPU,
+        tuning: Tuning = AS_SHIPPED,
+    ) -> None:
+        self._tracker = ThreadedTracker(model.weights, model.config, params, tuning)
         self._num_threads = params.max_concurrent_shots
 
     @property
     def tracker(self) -> Tracker:
         """Tracker of the pipeline's stages."""
         return self._tracker
+
+    @property
+    def chosen(self) -> str | None:
+        """Kernel of the attention to memories, with the times of all."""
+        return self._tracker.attention
 
     def track(self, clips: Sequence[Clip], see: See) -> None:
         """See `System`."""

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.bench.gpu.plan import ON_CPU, PARTS
+from tests.bench.gpu.savings import without
+from tests.bench.systems import embedded
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
@@ -59,8 +61,7 @@ def test_the_engine_starts_and_is_the_official_predictor(record: dict[str, Any])
 def test_kernels_of_attention_give_the_same(record: dict[str, Any]) -> None:
     found = rows(record, "attention")
     loads = {(row["kernel"], row["is_ragged"]) for row in found}
-    ragged = {(kernel, True) for kernel in ON_CPU.kernels if kernel != "Flash"}
-    assert loads == {(kernel, False) for kernel in ON_CPU.kernels} | ragged
+    assert loads == {(kernel, ragged) for kernel in ON_CPU.kernels for ragged in (False, True)}
     assert all(row["ms"] > 0 and row["max_difference"] < 1e-5 for row in found)
 
 
@@ -80,6 +81,16 @@ def test_systems_take_turns(record: dict[str, Any]) -> None:
     masks = rows(record, "speed", "masks")
     assert len(masks) == systems - 1
     assert all(row["iou_p1"] > 0.99 for row in masks)
+
+
+def test_each_saving_is_measured_on_and_off(record: dict[str, Any]) -> None:
+    savings = without(ON_CPU.engine(embedded(), 1)).keys()
+    warm = rows(record, "savings", "warm_up")
+    assert [row["saving"] for row in warm] == list(savings)
+    assert all(row["iou_p1"] > 0.99 for row in warm)
+    found = rows(record, "savings", "saving")
+    assert len(found) == len(savings) * 2 * ON_CPU.num_rounds
+    assert record["summary"]["savings"].keys() == savings
 
 
 def test_the_roofline_has_its_operations_and_kernels(record: dict[str, Any]) -> None:

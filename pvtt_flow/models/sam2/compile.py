@@ -63,7 +63,7 @@ class Compiler:
             size = len(args[0])
             padded = [self._padded(arg) for arg in args]
             if not self._is_sealed:
-                _mark_dynamic(padded, dynamic_dims)
+                mark_dynamic(padded, dynamic_dims)
             try:
                 if self._uses_cuda_graphs:
                     torch.compiler.cudagraph_mark_step_begin()
@@ -81,6 +81,10 @@ class Compiler:
             return tuple(o[:size].clone() if self._uses_cuda_graphs else o[:size] for o in outputs)
 
         return run
+
+    def compiled_alone(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return a function that is compiled for a trial, as if it were part of a graph."""
+        return torch.compile(function, backend=self._backend, fullgraph=True)
 
     def _compile_graph(self, graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
         """Compile a graph that Dynamo has traced."""
@@ -111,7 +115,7 @@ def padded_size(size: int) -> int:
     return -(-size // step) * step
 
 
-def _mark_dynamic(args: Sequence[Tensor], dynamic_dims: Sequence[tuple[int, ...]]) -> None:
+def mark_dynamic(args: Sequence[Tensor], dynamic_dims: Sequence[tuple[int, ...]]) -> None:
     """Tell Dynamo which dimensions change, before it traces."""
     for number, arg in enumerate(args):
         dims = dynamic_dims[number] if number < len(dynamic_dims) else ()

@@ -24,11 +24,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.sam2.architectures.pooled_attention import PooledAttention
-from pvtt_flow.models.sam2.packed_linear import PackedLinear, linear
+from pvtt_flow.models.sam2.attention_kernels import BY_OBJECT, TORCH, ChosenKernels
+from pvtt_flow.models.sam2.packed_linear import PackedLinear
 from pvtt_flow.models.sam2.tensors import FrameTokens, MemoryContext
 
 
@@ -51,7 +51,9 @@ class MemoryAttention:
         fused = fused or position.is_cuda
         side = math.isqrt(len(position))
         sides = side, memory_side or side
-        self._layers = [_Layer(layer, *sides, fused=fused) for layer in official.layers]
+        self.kernels = ChosenKernels(TORCH if fused else BY_OBJECT)
+        """Kernels for the attention to memories."""
+        self._layers = [_Layer(each, *sides, self.kernels, fused=fused) for each in official.layers]
         self._norm = official.norm
         self.pools_memories = any(layer.pools_memories for layer in self._layers)
         """True if objects with several memories attend to pooled ones."""
@@ -78,10 +80,14 @@ class MemoryAttention:
 class _Layer:
     """`MemoryAttentionLayer` with one head; each part includes its norm and residual."""
 
-    def __init__(self, official: Any, side: int, memory_side: int, *, fused: bool) -> None:
+    def __init__(
+        self, official: Any, side: int, memory_side: int, kernels: ChosenKernels, *, fused: bool
+    ) -> None:
         self_attn, cross_attn = official.self_attn, official.cross_attn_image
         _check(official, self_attn, cross_attn, memory_side)
-        self._attend = _attend_fused if fused else _attend_by_object
+        # Queries, keys and values of self-attention are alike, for which all kernels are tuned.
+        self._attend_to_self = (TORCH if fused else BY_OBJECT).attend
+        self._attend_to_memories = kernels
         self._apply_rotary = apply_rotary_in_real_numbers if fused else apply_rotary
         self.pools_memories = isinstance(cross_attn, PooledAttention)
         self._pooled_key_bias: float = getattr(cross_attn, "key_bias", 0.0)
@@ -101,7 +107,7 @@ class _Layer:
     def self_attention(self, tokens: Tensor) -> Tensor:
         q, k, v = self._self_qkv(self._norms[0](tokens)).chunk(3, dim=-1)
         q, k = (self._apply_rotary(x, self._self_freqs) for x in (q, k))
-        return tokens + self._self_out(self._attend(q, k, v, None))
+        return tokens + self._self_out(self._attend_to_self(q, k, v, None))
 
     def cross_attention_queries(self, tokens: Tensor) -> Tensor:
         return self._apply_rotary(self._cross_query(self._norms[1](tokens)), self._query_freqs)
@@ -112,7 +118,8 @@ class _Layer:
         values, bias = context.values, context.bias
         if context.is_pooled:
             keys, values, bias = self._pool(keys, values, bias, context.num_rotated)
-        return tokens + self._cross_out(self._attend(queries, keys, values, bias))
+        attended = self._attend_to_memories(queries, keys, values, bias)
+        return tokens + self._cross_out(attended)
 
     def _pool(
         self, keys: Tensor, values: Tensor, bias: Tensor | None, num_rotated: int
@@ -166,29 +173,6 @@ def _pool(tokens: Tensor, side: int) -> Tensor:
     half = side // 2
     grids = tokens.unflatten(1, (-1, half, 2, half, 2))
     return grids.mean((3, 5)).flatten(1, 3)
-
-
-def _attend_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Compute softmax(Q Kᵀ / √C + bias) V with one head.
-
-    Takes (b, T, C), (b, L, C), (b, L, V) and (b, 1, L) or None; returns (b, T, V).
-    """
-    mask = None if bias is None else bias[:, None].to(queries.dtype)
-    q, k, v = queries[:, None], keys[:, None], values[:, None].to(queries.dtype)
-    return functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)[:, 0]
-
-
-def _attend_by_object(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Compute what `_attend_fused` does, object by object.
-
-    The scores of one object fit into a CPU's cache, where torch's fused kernel is far slower.
-    """
-    scaled = (queries / math.sqrt(queries.shape[-1])).contiguous()
-    # With rows that are not contiguous the products would be hundreds of times slower.
-    keys, values = keys.contiguous(), values.contiguous()
-    biases = [None] * len(keys) if bias is None else bias[:, 0].to(queries.dtype)
-    objects = zip(scaled, keys, values, biases, strict=True)
-    return torch.stack([linear(linear(q, k, b).softmax(-1), v.T) for q, k, v, b in objects])
 
 
 def _frequencies(attention: Any, side: int) -> Tensor:

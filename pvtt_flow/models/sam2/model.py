@@ -100,6 +100,8 @@ class Sam2:
             self.memory_encoder.memory_side,
             fused=compiler is not None,
         )
+        self.kernels = self._memory_attention.kernels
+        """Kernels for the attention to memories."""
         self.pools_memories = self._memory_attention.pools_memories
         """True if objects with several memories attend to pooled ones (EfficientTAM)."""
         self._mask_decoder = MaskDecoder(

@@ -1,5 +1,6 @@
 """`Tracker` protocol on top of the scheduler: one thread steps it, any number of threads track."""
 
+import logging
 import math
 import queue
 import threading
@@ -15,9 +16,11 @@ import torch
 from pvtt_flow.errors import MachineError
 from pvtt_flow.models.detector import device_name
 from pvtt_flow.models.device_errors import is_device_error
+from pvtt_flow.models.sam2.attention_kernels import kernel_named
 from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.compile import Compiler
 from pvtt_flow.models.sam2.device_resize import DeviceResize
+from pvtt_flow.models.sam2.kernel_choice import choose_kernels
 from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.model import Sam2
@@ -26,6 +29,7 @@ from pvtt_flow.models.sam2.official import build_predictor, find_architecture
 from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler, ShotFinished
 from pvtt_flow.models.sam2.shot_snapshot import SnapshotFormat
 from pvtt_flow.models.sam2.shot_state import Phase, ShotState
+from pvtt_flow.models.sam2.tuning import AS_SHIPPED, Tuning
 from pvtt_flow.models.sam2.warm_up import warm_up
 from pvtt_flow.models.tracker import (
     PromptedShot,
@@ -35,6 +39,7 @@ from pvtt_flow.models.tracker import (
     TrackerParams,
 )
 
+_LOG = logging.getLogger("pvtt_flow")
 # Results of a shot that may wait for their consumer; then the shot is backpressured.
 _MAX_PENDING_RESULTS = 32
 
@@ -70,7 +75,13 @@ _Results = queue.SimpleQueue[_PendingResult | ShotFinished]
 class ThreadedTracker:
     """Resident SAM 2 that tracks many shots at once."""
 
-    def __init__(self, weights: Path | None, config: Path, params: TrackerParams) -> None:
+    def __init__(
+        self,
+        weights: Path | None,
+        config: Path,
+        params: TrackerParams,
+        tuning: Tuning = AS_SHIPPED,
+    ) -> None:
         """Load the model; without weights it is random, for tests and measurements."""
         device = torch.device(device_name(params.device))
         self._params = params
@@ -101,11 +112,14 @@ class ThreadedTracker:
             memory_dtype=self._memory_dtype,
             memory=params.memory,
         )
+        self.attention = self._choose_attention(tuning.attention)
+        """Kernel for the attention to memories, where it was chosen, and the times of others."""
         self._format = SnapshotFormat(
             self._model,
             self._scheduler.policy,
             engine=f"{device.type}, {self._memory_dtype}, memory {params.memory}, "
-            f"torch {torch.__version__}, {'compiled' if compiler else 'not compiled'}",
+            f"torch {torch.__version__}, {'compiled' if compiler else 'not compiled'}"
+            f"{self._model.kernels.described}",
         )
         self._wants_state: dict[ShotState, Callable[[], bool]] = {}
         self._commands: deque[Callable[[], None]] = deque()
@@ -114,6 +128,22 @@ class ThreadedTracker:
         self._thread: threading.Thread | None = None
         self._closed: Exception | None = None
         """Error of all shots once the tracker is closed or its device is broken."""
+
+    def _choose_attention(self, name: str | None) -> str | None:
+        """Choose the kernel: before anything is compiled, and before a snapshot is read."""
+        if name is None and self._model.device.type != "cuda":
+            return None
+        if name not in (None, "measured"):
+            kernel = kernel_named(name)
+            self._model.kernels.use(kernel, kernel)
+            return kernel.name
+        num_objects = min(self._params.max_concurrent_shots, self._scheduler.max_objects)
+        dtype = torch.bfloat16 if self._uses_bfloat16 else torch.float32
+        with torch.inference_mode():
+            choices = choose_kernels(self._model, num_objects, dtype)
+        described = "; where nothing is missing: ".join(map(str, choices))
+        _LOG.info("attention to memories, %d objects: %s", num_objects, described)
+        return described
 
     def close(self) -> None:
         """End the scheduler's thread; shots in progress raise RuntimeError."""

@@ -4,6 +4,7 @@
     attention  each kernel that can compute the attention to memories
     speed      the engine at 1, 4, 16 and 64 lanes against the official predictor, eager and
                `vos_optimized`: sizes, objects, with and without decoding
+    savings    each saving of the engine's step, on and off
     roofline   kernels of the steady state, idle share, share of the peak
     memory     long clips, many lanes, and memory that runs out
     job        decode, track, encode and write against the engine alone

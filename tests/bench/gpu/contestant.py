@@ -10,6 +10,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from pvtt_flow.models.sam2.tuning import AS_SHIPPED, Tuning
 from pvtt_flow.models.tracker import TrackerParams
 from tests.bench.clips import Encoded, Filmed
 from tests.bench.compare import Masks, masks_of
@@ -37,6 +38,7 @@ class Spec:
     compile_steps: bool = False
     generates_code: bool = True
     """False on a CPU: compiled functions are only traced (`compilation.Compiler`)."""
+    tuning: Tuning = AS_SHIPPED
 
     @property
     def name(self) -> str:
@@ -88,7 +90,12 @@ class Contestant:
         started = time.perf_counter()
         self._system.track(self._lanes(num_objects, num_frames), lambda *_: None)
         seconds = time.perf_counter() - started
-        return {"warm_up_s": seconds, **asdict(self._compiler.report()), **self._peaks()}
+        return {
+            "warm_up_s": seconds,
+            "chosen": self._system.chosen if isinstance(self._system, Engine) else None,
+            **asdict(self._compiler.report()),
+            **self._peaks(),
+        }
 
     def masks(self, num_objects: int, num_frames: int) -> Masks:
         """Track the first clip in every lane and return the masks of one."""
@@ -157,7 +164,7 @@ def make_system(spec: Spec) -> System:
 
 def make_engine(spec: Spec) -> Engine:
     """Make the engine of a spec in this process."""
-    return Engine(spec.model, tracker_params(spec))
+    return Engine(spec.model, tracker_params(spec), spec.tuning)
 
 
 def tracker_params(spec: Spec) -> TrackerParams:

@@ -4,11 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pvtt_flow.models.sam2.attention_kernels import KERNELS
 from tests.bench.clips import MAX_OBJECTS
 from tests.bench.gpu.contestant import Spec
 from tests.bench.systems import Architecture, Model, Precision, embedded, random_model
 
-PARTS = {"start": 4, "attention": 1, "speed": 10, "roofline": 3, "memory": 4, "job": 3}
+PARTS = {
+    "start": 4,
+    "attention": 1,
+    "speed": 10,
+    "savings": 5,
+    "roofline": 3,
+    "memory": 4,
+    "job": 3,
+}
 """Parts, the most wanted first, with the minutes of 25 that each may take."""
 Name = Literal["embedded"] | Architecture
 
@@ -66,6 +75,9 @@ class Plan:
     """Kernels for the attention to memories."""
     attended: tuple[Load, ...]
     """Loads of that attention."""
+    saving_model: Name
+    """Model with which each saving is measured."""
+    saving_lanes: int
     profiled: tuple[Name, ...]
     profiled_lanes: int
     profiled_frames: int
@@ -137,7 +149,7 @@ ON_GPU = Plan(
         Race("base+", MAX_OBJECTS, _LANES),
         Race("small", MAX_OBJECTS, _LANES),
     ),
-    kernels=("torch's choice", "cuDNN", "memory-efficient", "Flash", "flex"),
+    kernels=tuple(kernel.name for kernel in KERNELS),
     attended=(
         Load(1, 7, is_ragged=False),
         Load(16, 7, is_ragged=False),
@@ -145,6 +157,8 @@ ON_GPU = Plan(
         Load(64, 7, is_ragged=False),
         Load(64, 7, is_ragged=True),
     ),
+    saving_model="tiny",
+    saving_lanes=16,
     profiled=("tiny", "large"),
     profiled_lanes=16,
     profiled_frames=40,
@@ -175,6 +189,8 @@ ON_CPU = Plan(
     # Those that there are without a GPU.
     kernels=("torch's choice", "Flash", "flex"),
     attended=(Load(2, 2, is_ragged=False), Load(2, 2, is_ragged=True)),
+    saving_model="embedded",
+    saving_lanes=2,
     profiled=("embedded",),
     profiled_lanes=2,
     profiled_frames=6,

@@ -13,7 +13,10 @@ from tests.bench.gpu.record import Part
 Parts = Mapping[str, Part]
 Rows = list[dict[str, Any]]
 _HOUR_S = 3_600
-_TABLES = "start", "attention", "frames_per_s", "ratios", "iou", "roofline", "memory", "job"
+_TABLES = (
+    *("start", "attention", "frames_per_s", "ratios", "iou", "savings", "roofline", "memory"),
+    "job",
+)
 
 
 def summarize(parts: Parts, dollars_an_hour: float) -> dict[str, object]:
@@ -25,6 +28,7 @@ def summarize(parts: Parts, dollars_an_hour: float) -> dict[str, object]:
         "frames_per_s": _speeds(found.get("speed", [])),
         "ratios": _ratios(found.get("speed", [])),
         "iou": _ious([*found.get("start", []), *found.get("speed", [])]),
+        "savings": _savings(found.get("savings", [])),
         "roofline": _roofline(found.get("roofline", [])),
         "memory": _memory(found.get("memory", [])),
         "job": _job(found.get("job", []), dollars_an_hour),
@@ -41,16 +45,7 @@ def summarize(parts: Parts, dollars_an_hour: float) -> dict[str, object]:
 
 def show(summary: Mapping[str, Any], console: Console) -> None:
     """Print the summary."""
-    for part in (
-        "start",
-        "attention",
-        "frames_per_s",
-        "ratios",
-        "iou",
-        "roofline",
-        "memory",
-        "job",
-    ):
+    for part in _TABLES:
         if summary[part]:
             console.print(_table(part, summary[part]))
     for kind in ("errors", "left_out"):
@@ -83,6 +78,7 @@ def _start(rows: Rows) -> dict[str, dict[str, object]]:
             "warnings": len(row["warnings"]),
             "peak, MB": _megabytes(row),
             "attention": [name[:40] for name in row["attention"]],
+            "chosen": row["chosen"],
         }
         for row in rows
         if "warm_up_s" in row
@@ -149,6 +145,26 @@ def _ious(rows: Rows) -> dict[str, dict[str, object]]:
         for row in rows
         if "iou_median" in row
     }
+
+
+def _savings(rows: Rows) -> dict[str, dict[str, object]]:
+    """Return frames per second with each saving over those without it: each round's, then median,
+    lowest and highest."""
+    table: dict[str, dict[str, object]] = {}
+    for saving in dict.fromkeys(row["saving"] for row in rows if row["step"] == "saving"):
+        table[saving] = {
+            where: " ".join(str(_rounded(f(ratios))) for f in (median, min, max))
+            for where, decode in (("in memory", False), ("decoded", True))
+            if (
+                ratios := [
+                    row["ratio"]
+                    for row in rows
+                    if row["step"] == "saving"
+                    and (row["saving"], row["decode"]) == (saving, decode)
+                ]
+            )
+        }
+    return table
 
 
 def _roofline(rows: Rows) -> dict[str, dict[str, object]]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pvtt_flow.models.sam2.attention_kernels import kernel_named
 from pvtt_flow.models.sam2.compile import Compiler, padded_size
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.scheduler import FrameResult, Scheduler
@@ -24,6 +25,12 @@ CPU = torch.device("cpu")
 NUM_GRAPHS = 6
 
 
+@pytest.fixture(autouse=True)
+def _fresh_compiler() -> None:
+    """Dynamo limits the graphs of a function, and counts those of all models of a process."""
+    torch._dynamo.reset()
+
+
 class OneCompiled(Compiler):
     """Compiler that traces all graphs, and generates code for one: steps of several objects."""
 
@@ -37,12 +44,22 @@ class OneCompiled(Compiler):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("compiler", [Compiler(CPU, "eager"), OneCompiled()])
+@pytest.mark.parametrize(
+    ("compiler", "kernel"),
+    [
+        (Compiler(CPU, "eager"), "torch's choice"),
+        (Compiler(CPU, "eager"), "Flash"),
+        (Compiler(CPU, "eager"), "flex"),
+        (OneCompiled(), "torch's choice"),
+        (OneCompiled(), "Flash"),
+    ],
+)
 def test_a_ragged_job_compiles_nothing_after_the_warm_up(
-    embedded: Pair, compiler: Compiler
+    embedded: Pair, compiler: Compiler, kernel: str
 ) -> None:
     """Dynamo traces and guards for real."""
     model = Sam2(copy.deepcopy(embedded.official.predictor), compiler)
+    model.kernels.use(kernel_named(kernel), kernel_named(kernel))
     shots = ragged()
     with float32_memories():
         with torch.inference_mode():
@@ -54,12 +71,14 @@ def test_a_ragged_job_compiles_nothing_after_the_warm_up(
     assert (compiler.num_graphs, compiler.num_uncompiled_calls) == (NUM_GRAPHS, 0)
 
 
+@pytest.mark.parametrize("kernel", ["torch's choice", "Flash"])
 def test_masks_are_equal_in_the_shapes_that_are_compiled(
-    embedded: Pair, monkeypatch: pytest.MonkeyPatch
+    embedded: Pair, monkeypatch: pytest.MonkeyPatch, kernel: str
 ) -> None:
     """Each read has its full number of memories and pointers, and one kernel attends for all."""
     monkeypatch.setattr(torch, "compile", lambda function, **_: function)
     model = Sam2(copy.deepcopy(embedded.official.predictor), Compiler(CPU))
+    model.kernels.use(kernel_named(kernel), kernel_named(kernel))
     Pair(model, embedded.official).difference(ragged(), "both").check()
 
 

@@ -1,5 +1,6 @@
 """Memory attention over batches, against the official module on each object alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.sam2.attention_kernels import BY_OBJECT, TORCH, Kernel, kernel_named
 from pvtt_flow.models.sam2.memory_attention import MemoryAttention
 from pvtt_flow.models.sam2.memory_encoder import encode_grid_positions
 from pvtt_flow.models.sam2.official import build_predictor
@@ -15,6 +17,8 @@ from pvtt_flow.models.sam2.tensors import FrameTokens, MemoryContext
 from tests.models.sam2.pair import Pair
 
 TOLERANCE = 1e-5
+# Without its compiler it is slow, and right.
+FLEX = replace(kernel_named("flex"), needs_compiler=False)
 POINTER_TOKENS = 4
 
 
@@ -73,10 +77,16 @@ def test_one_object(
     assert (tokens - expected).abs().max().item() <= TOLERANCE
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_objects_with_different_memories(predictor: Any, position: Tensor, *, fused: bool) -> None:
+@pytest.mark.parametrize(
+    ("fused", "kernel"),
+    [(False, BY_OBJECT), (True, TORCH), (True, kernel_named("Flash")), (True, FLEX)],
+)
+def test_objects_with_different_memories(
+    predictor: Any, position: Tensor, kernel: Kernel, *, fused: bool
+) -> None:
     """Two objects of one frame and one of another; missing memories hold random numbers, not 0."""
     attention = MemoryAttention(predictor.memory_attention, position, fused=fused)
+    attention.kernels.use(kernel, kernel)
     num_tokens, max_memories = len(position), 3
     existing = [({0, 1, 2}, {0, 1}), ({0}, {0}), ({0, 2}, {1})]
     frames, rotated = [0, 0, 1], max_memories * num_tokens

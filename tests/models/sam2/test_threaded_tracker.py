@@ -19,6 +19,7 @@ from pvtt_flow.models.sam2 import device_resize
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.model_input import resize_to_square
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
+from pvtt_flow.models.sam2.tuning import Tuning
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, TrackedFrame, TrackerParams
 from pvtt_flow.types import Frame, Prompt
 from tests.models.sam2.shots import (
@@ -155,6 +156,37 @@ def test_resizing_on_the_device_changes_nothing(
     on_device = make_tracker(config, resize_on_device=True)
     assert_equal_masks(plain, list(on_device.track(shot(4, square_box(0, 1)).prompted)))
     assert 1 <= trials.call_count <= 2, "the shot's thread and that which reads ahead"
+
+
+def test_a_kernel_that_was_chosen_changes_nothing(
+    config: Path, tracker: ThreadedTracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Measured when the tracker is made, as on CUDA."""
+    assert tracker.attention is None, "on a CPU nothing is measured"
+    weights, params = (
+        checkpoints.embedded_file("sam2_embedded.pt"),
+        TrackerParams(device="cpu", max_concurrent_shots=2),
+    )
+    with caplog.at_level("INFO", logger="pvtt_flow"):
+        chosen = ThreadedTracker(weights, config, params, Tuning(attention="measured"))
+    [line] = [message for message in caplog.messages if message.startswith("attention to memories")]
+    assert chosen.attention is not None
+    assert line == f"attention to memories, 2 objects: {chosen.attention}"
+    expected = list(tracker.track(shot(9, square_box(0, 2)).prompted))
+    assert_equal_masks(expected, list(chosen.track(shot(9, square_box(0, 2)).prompted)))
+
+
+def test_a_state_of_another_kernel_is_refused(config: Path, tracker: ThreadedTracker) -> None:
+    prompted = shot(5, square_box(0, 0)).prompted
+    [first, *_] = tracker.track(replace(prompted, wants_state=lambda: True))
+    assert first.state is not None
+    params = TrackerParams(device="cpu", max_concurrent_shots=2)
+    flash = ThreadedTracker(
+        checkpoints.embedded_file("sam2_embedded.pt"), config, params, Tuning(attention="Flash")
+    )
+    assert flash.attention == "Flash"
+    with pytest.raises(ForeignStateError, match=r"attention by Flash and Flash, got .*compiled$"):
+        next(flash.track(replace(prompted, saved=first.state())))
 
 
 def test_scores_are_reported_where_the_model_has_them(tracker: ThreadedTracker) -> None:
