@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from pvtt_flow.models.sam2.frame_image import stack_images
 from pvtt_flow.models.sam2.mask_output import fill_holes
 from pvtt_flow.models.sam2.memory_bank import Memory
 from pvtt_flow.models.sam2.model import Sam2
@@ -48,7 +46,7 @@ def condition(
 ) -> list[ConditioningOutput]:
     """Predict and memorize each object that is prompted on these frames (shot, position)."""
     images = [shot.prompt_images[position] for shot, position in frames]
-    features = model.encode_images(stack_images(images))
+    features = model.encode_images(stack_images(images, model.device))
     prompted = [
         _PromptedObject(object_state, position, object_state.prompts[position], image)
         for image, (shot, position) in enumerate(frames)
@@ -61,11 +59,6 @@ def condition(
         for _, batch in groupby(prompted, key=lambda p: p.batch_key)
         for output in _condition_batch(model, features, list(batch), fill_holes_px)
     ]
-
-
-def stack_images(images: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """Stack F images to a uint8 tensor (F, S, S, 3)."""
-    return torch.from_numpy(np.stack(images))
 
 
 def _condition_batch(

@@ -44,10 +44,10 @@ class _Taps:
 class DeviceResize:
     """`resize_to_square` on a device; several threads may call it."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, stream: torch.cuda.Stream | None = None) -> None:
+        """Resize on a stream, beside the model's work and not after it."""
         self._device = device
-        # Beside the model's work, not after it.
-        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._stream = stream
         self._taps = lru_cache(_MAX_SIZES)(self._make_taps)
         self._order = lru_cache(_MAX_SIZES)(self._find_order)
 
@@ -67,6 +67,16 @@ class DeviceResize:
             )
         return resize_to_square(rgb, size_px)
 
+    def on_device(self, rgb: NDArray[np.uint8], size_px: int) -> Tensor:
+        """Stretch a frame as a call does, and leave it on the device.
+
+        The caller is on the stream. Raises RuntimeError if the device fails.
+        """
+        order = self._order(*rgb.shape[:2], size_px)
+        if order is None:
+            return to_device(torch.from_numpy(resize_to_square(rgb, size_px).copy()), self._device)
+        return self._resampled(to_device(torch.from_numpy(rgb), self._device), size_px, order)
+
     def _find_order(self, height: int, width: int, size_px: int) -> _Order | None:
         """Return the axes in Pillow's order for frames of this size; None if it has another way."""
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
@@ -77,8 +87,6 @@ class DeviceResize:
         return None
 
     def _resize(self, rgb: NDArray[np.uint8], size_px: int, order: _Order) -> NDArray[np.uint8]:
-        if self._stream is None:
-            return self._resampled(torch.from_numpy(rgb), size_px, order).numpy()
         with torch.cuda.stream(self._stream):
             uploaded = to_device(torch.from_numpy(rgb), self._device)
             return self._resampled(uploaded, size_px, order).cpu().numpy()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
-from pvtt_flow.models.sam2.conditioning import stack_images
+from pvtt_flow.models.sam2.frame_image import stack_images
 from pvtt_flow.models.sam2.model import Sam2
 from pvtt_flow.models.sam2.prefetch import ModelFrame
 from pvtt_flow.models.sam2.shot_state import ShotState
@@ -38,7 +38,8 @@ class FrameEncoder:
         )
 
     def _encode(self, frames: Sequence[ShotFrame]) -> EncodedFrames:
-        features = self._model.encode_images(stack_images([frame.pixels for _, frame in frames]))
+        images = stack_images([frame.image for _, frame in frames], self._model.device)
+        features = self._model.encode_images(images)
         return EncodedFrames(features, self._model.frame_tokens(features))
 
     def _encode_with_others(self, missing: list[ShotFrame], shots: Sequence[ShotState]) -> None:

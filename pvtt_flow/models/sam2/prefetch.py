@@ -1,7 +1,7 @@
 """Frames of one shot, decoded and resized by a thread ahead of the scheduler.
 
 A frame is resized to the model's square image, uint8, as soon as it is decoded, so buffered frames
-are small.
+are small. On a GPU it is copied there from here (`frame_uploads.py`).
 """
 
 import threading
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pvtt_flow.models.sam2.frame_image import FrameImage
 from pvtt_flow.types import Frame
 
 # Enough to tell a shot with fewer frames from all longer ones: SAM 2 uses at most 16 object
@@ -29,8 +30,7 @@ class ModelFrame:
     frame_index: int
     """Index in the video."""
     pts_ns: int
-    pixels: NDArray[np.uint8]
-    """uint8 (S, S, 3) RGB."""
+    image: FrameImage
 
 
 class FramePrefetcher:
@@ -39,12 +39,12 @@ class FramePrefetcher:
     def __init__(
         self,
         frames: Callable[[], Generator[tuple[int, Frame]]],
-        to_image: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+        to_image: Callable[[NDArray[np.uint8]], FrameImage],
         notify: Callable[[], None],
     ) -> None:
         """Prepare to read `frames()`, which yields (position, frame).
 
-        `to_image` makes the model's image, uint8 (S, S, 3), of a frame, uint8 (H, W, 3).
+        `to_image` makes the model's image of a frame, uint8 (H, W, 3).
         `notify` is called, from the thread, after each new frame and at the end.
         """
         self._frames = frames
@@ -104,12 +104,13 @@ class FramePrefetcher:
         try:
             with closing(self._frames()) as frames:
                 for position, frame in frames:
-                    pixels = self._to_image(frame.rgb)
-                    model_frame = ModelFrame(position, frame.frame_index, frame.pts_ns, pixels)
+                    image = self._to_image(frame.rgb)
+                    model_frame = ModelFrame(position, frame.frame_index, frame.pts_ns, image)
                     # A decoded frame is large; it must not live until the next one is there.
-                    del frame
+                    del frame, image
                     if not self._put(model_frame):
                         return
+                    del model_frame
         except Exception as error:  # noqa: BLE001 (the shot's consumer raises it)
             self.error = error
         finally:

@@ -88,7 +88,8 @@ class ShotState:
         self.prompt_images = {
             position: model_input.image(frame.rgb) for position, frame in shot.prompt_frames.items()
         }
-        """uint8 (S, S, 3) by prompted position, until they are conditioned on."""
+        """uint8 (S, S, 3) by prompted position, until they are conditioned on; on the host, since
+        shots that wait are many."""
         prompts = encode_prompts(
             shot.prompts, self.display_px, model_input.size_px, model_input.masks
         )
@@ -118,7 +119,7 @@ class ShotState:
             if self._resumes_backward
             else partial(_read_forward, shot.read, self._first_position)
         )
-        self._prefetcher = FramePrefetcher(read, model_input.image, notify)
+        self._prefetcher = FramePrefetcher(read, model_input.next_image, notify)
 
     def _prepare_to_resume(self, snapshot: ShotSnapshot) -> None:
         self.prompt_images.clear()
@@ -175,7 +176,7 @@ class ShotState:
         stop = 1 + max(o.backward_start for o in self.objects if o.backward_start is not None)
         self._next_position = stop - 1
         frames = partial(_read_backward, self._read, stop, self._input)
-        self._prefetcher = FramePrefetcher(frames, self._input.image, self._notify)
+        self._prefetcher = FramePrefetcher(frames, self._input.next_image, self._notify)
         self._prefetcher.start()
 
     def finish(self) -> None:

@@ -162,11 +162,11 @@ class MaskPrediction:
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor of the host to the device.
+    """Copy a tensor to the device, unless it is there.
 
     From page-locked memory, so that the host does not wait for what the device has queued.
     """
-    if device.type == "cuda":
+    if device.type == "cuda" and not tensor.is_cuda:
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 

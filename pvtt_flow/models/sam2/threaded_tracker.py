@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pvtt_flow.models.device_errors import is_device_error
 from pvtt_flow.models.sam2.attention_kernels import kernel_named
 from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.compile import Compiler
-from pvtt_flow.models.sam2.device_resize import DeviceResize
+from pvtt_flow.models.sam2.frame_uploads import input_on_device
 from pvtt_flow.models.sam2.kernel_choice import choose_kernels
 from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.memory_policies import POLICIES
@@ -89,22 +89,19 @@ class ThreadedTracker:
             params.precision == "auto" and device.type == "cuda"
         )
         self._memory_dtype = torch.bfloat16 if self._uses_bfloat16 else torch.float32
-        compile_steps = params.compile_steps
-        if compile_steps is None:
-            compile_steps = device.type == "cuda"
-        compiler = Compiler(device) if compile_steps else None
+        compiler = Compiler(device) if _on_cuda(params.compile_steps, device) else None
         self._model = Sam2(
             build_predictor(weights, config, device),
             compiler,
             architecture=find_architecture(config),
             keep_alternatives=POLICIES[params.memory].reads is Reads.ALTERNATIVES,
         )
-        resize_on_device = params.resize_on_device
-        if resize_on_device is None:
-            resize_on_device = device.type == "cuda"
-        self._input = self._model.input
-        if resize_on_device:
-            self._input = replace(self._input, resize=DeviceResize(device))
+        self._input = input_on_device(
+            self._model.input,
+            device,
+            resizes=_on_cuda(params.resize_on_device, device),
+            uploads=_on_cuda(tuning.uploads_ahead, device),
+        )
         self._scheduler = Scheduler(
             self._model,
             params.max_concurrent_shots,
@@ -285,6 +282,11 @@ class ThreadedTracker:
         if self._uses_bfloat16:
             return torch.autocast(self._model.device.type, torch.bfloat16)
         return nullcontext()
+
+
+def _on_cuda(choice: bool | None, device: torch.device) -> bool:  # noqa: FBT001 (a setting)
+    """Return the choice; without one, whether the device is a GPU."""
+    return device.type == "cuda" if choice is None else choice
 
 
 def _broken_device(device: torch.device, error: Exception) -> MachineError:

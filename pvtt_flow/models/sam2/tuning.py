@@ -10,6 +10,8 @@ class Tuning:
     attention: str | None = None
     """Kernel for the attention to memories, one of `attention_kernels.KERNELS`, or `measured` for
     the fastest one; None: measured on CUDA, and on a CPU the one that suits its caches."""
+    uploads_ahead: bool | None = None
+    """Copy frames to the device as soon as they are decoded; None: on CUDA."""
 
 
 AS_SHIPPED = Tuning()

@@ -31,6 +31,7 @@ def without(spec: Spec) -> dict[str, Spec]:
     tuning = spec.tuning
     return {
         "kernel of attention": replace(spec, tuning=replace(tuning, attention="torch's choice")),
+        "uploads ahead": replace(spec, tuning=replace(tuning, uploads_ahead=False)),
     }
 
 

@@ -5,7 +5,7 @@ import torch
 from sam2.modeling.sam2_utils import get_1d_sine_pe
 from torch import Tensor
 
-from pvtt_flow.models.sam2.conditioning import stack_images
+from pvtt_flow.models.sam2.frame_image import stack_images
 from pvtt_flow.models.sam2.model_input import resize_to_square
 from tests.models.sam2.float32_memories import float32_memories
 from tests.models.sam2.official import official_images
@@ -21,7 +21,7 @@ def encode(pair: Pair, *, is_conditioning: bool) -> tuple[Tensor, Tensor]:
     frames, model, predictor = shot(1).frames, pair.model, pair.official.predictor
     with torch.inference_mode():
         features = model.encode_images(
-            stack_images([resize_to_square(frames[0].rgb, model.size_px)])
+            stack_images([resize_to_square(frames[0].rgb, model.size_px)], model.device)
         )
         points, labels = torch.tensor([BOX]), torch.tensor([LABELS], dtype=torch.int32)
         prediction = model.predict_at_points(features, points, labels)

@@ -67,7 +67,8 @@ def test_frames_come_in_order_with_their_times() -> None:
     first = prefetcher.peek()
     assert first is not None
     assert (first.position, first.frame_index, first.pts_ns) == (0, 0, 0)
-    assert first.pixels.shape == (SIZE_PX, SIZE_PX, 3)
+    assert isinstance(first.image, np.ndarray)
+    assert first.image.shape == (SIZE_PX, SIZE_PX, 3)
     assert list(drain(prefetcher, notifier)) == list(range(40))
     assert prefetcher.num_read == 40
     assert prefetcher.finished

@@ -55,7 +55,8 @@ def drain(state: ShotState, notifier: Notifier) -> Iterator[int]:
         next_frame = state.next_frame()
         if next_frame is None:
             return
-        assert next_frame.pixels[0, 0, 0] == next_frame.position
+        assert isinstance(next_frame.image, np.ndarray)
+        assert next_frame.image[0, 0, 0] == next_frame.position
         yield next_frame.position
         state.advance()
 

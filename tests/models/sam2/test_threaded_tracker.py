@@ -158,6 +158,18 @@ def test_resizing_on_the_device_changes_nothing(
     assert 1 <= trials.call_count <= 2, "the shot's thread and that which reads ahead"
 
 
+@pytest.mark.parametrize("resize_on_device", [False, True])
+def test_frames_that_are_uploaded_ahead_change_nothing(
+    config: Path, tracker: ThreadedTracker, *, resize_on_device: bool
+) -> None:
+    """Frames of either pass, on a device that is the CPU."""
+    weights = checkpoints.embedded_file("sam2_embedded.pt")
+    params = TrackerParams(device="cpu", resize_on_device=resize_on_device)
+    ahead = ThreadedTracker(weights, config, params, Tuning(uploads_ahead=True))
+    expected = list(tracker.track(shot(20, square_box(0, 5)).prompted))
+    assert_equal_masks(expected, list(ahead.track(shot(20, square_box(0, 5)).prompted)))
+
+
 def test_a_kernel_that_was_chosen_changes_nothing(
     config: Path, tracker: ThreadedTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
