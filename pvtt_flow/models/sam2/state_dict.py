@@ -17,29 +17,29 @@ _CONTAINERS = ("model", "state_dict", "model_state_dict")
 _TRANSFORMERS = "vision_encoder."
 
 
-def read_state_dict(weights: Path) -> StateDict:
-    """Read a `.safetensors` file, or a pickle whose hash was checked.
+def read_state_dict(weights: Path, rule: str = _RULE) -> StateDict:
+    """Read a `.safetensors` file, or a pickle whose hash was checked; `rule` begins errors.
 
     Takes a bare state dict and one in a container, and drops prefixes that wrappers as
     `DistributedDataParallel` (`module.`) and `torch.compile` (`_orig_mod.`) put before all names.
     Raises ConfigError for other files, and for values that are not finite.
     """
-    state = _contained(_load(weights))
+    state = _contained(_load(weights, rule))
     if not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ConfigError(f"{_RULE}, got {weights}")
+        raise ConfigError(f"{rule}, got {weights}")
     state = _without_prefix(state)
     if any(name.startswith(_TRANSFORMERS) for name in state):
         raise ConfigError(
-            f"{_RULE}, got {weights} with the names of transformers; take the checkpoint "
+            f"{rule}, got {weights} with the names of transformers; take the checkpoint "
             "that its authors published"
         )
     for name, value in state.items():
         if value.is_floating_point() and not value.isfinite().all():
-            raise ConfigError(f"{_RULE} of finite numbers, got NaN or infinity in {name}")
+            raise ConfigError(f"{rule} of finite numbers, got NaN or infinity in {name}")
     return state
 
 
-def _load(weights: Path) -> Any:
+def _load(weights: Path, rule: str) -> Any:
     try:
         if weights.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -48,7 +48,7 @@ def _load(weights: Path) -> Any:
         return torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:
         # Both raise errors of any class at a file that is damaged, or that is of another format.
-        raise ConfigError(f"{_RULE}, got {weights} ({type(error).__name__})") from error
+        raise ConfigError(f"{rule}, got {weights} ({type(error).__name__})") from error
 
 
 def _contained(saved: Any) -> Any:
