@@ -5,6 +5,7 @@ are small. On a GPU it is copied there from here (`frame_uploads.py`).
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -41,6 +42,7 @@ class FramePrefetcher:
         frames: Callable[[], Generator[tuple[int, Frame]]],
         to_image: Callable[[NDArray[np.uint8]], FrameImage],
         notify: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare to read `frames()`, which yields (position, frame).
 
@@ -52,6 +54,9 @@ class FramePrefetcher:
         self._notify = notify
         self._buffer: deque[ModelFrame] = deque()
         self._condition = threading.Condition()
+        self._clock = clock
+        self._began_s, self._took_s = 0.0, 0.0
+        """Time at which the thread began with its frame, and the seconds that the last one took."""
         self._stopped = False
         self.num_read = 0
         self.finished = False
@@ -88,6 +93,13 @@ class FramePrefetcher:
             return len(self._buffer)
 
     @property
+    def expected_s(self) -> float | None:
+        """Time of the clock at which the next frame is expected; None if it is read, or none."""
+        with self._condition:
+            is_reading = not self._buffer and not self.finished and self.num_read
+            return self._began_s + self._took_s if is_reading else None
+
+    @property
     def exhausted(self) -> bool:
         """Return whether reading is over and each frame has been removed."""
         with self._condition:
@@ -102,13 +114,15 @@ class FramePrefetcher:
 
     def _run(self) -> None:
         try:
+            self._began_s = self._clock()
             with closing(self._frames()) as frames:
                 for position, frame in frames:
                     image = self._to_image(frame.rgb)
                     model_frame = ModelFrame(position, frame.frame_index, frame.pts_ns, image)
                     # A decoded frame is large; it must not live until the next one is there.
                     del frame, image
-                    if not self._put(model_frame):
+                    took_s = self._clock() - self._began_s
+                    if not self._put(model_frame, took_s):
                         return
                     del model_frame
         except Exception as error:  # noqa: BLE001 (the shot's consumer raises it)
@@ -118,13 +132,15 @@ class FramePrefetcher:
                 self.finished = True
             self._notify()
 
-    def _put(self, model_frame: ModelFrame) -> bool:
-        """Wait for room and add a frame; return False when stopped."""
+    def _put(self, model_frame: ModelFrame, took_s: float) -> bool:
+        """Wait for room and add a frame that took some seconds; return False when stopped."""
         with self._condition:
             self._condition.wait_for(lambda: self._stopped or len(self._buffer) < PREFETCH_FRAMES)
             if self._stopped:
                 return False
             self._buffer.append(model_frame)
             self.num_read += 1
+            # From here on the thread reads the next one.
+            self._began_s, self._took_s = self._clock(), took_s
         self._notify()
         return True

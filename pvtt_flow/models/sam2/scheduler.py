@@ -23,6 +23,7 @@ from torch import Tensor
 from pvtt_flow.errors import DataError
 from pvtt_flow.models.sam2.batching import BatchSizer, OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.conditioning import condition
+from pvtt_flow.models.sam2.fuller_batches import wait_s
 from pvtt_flow.models.sam2.memory_bank import MemoryBank
 from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.model import Sam2
@@ -128,6 +129,13 @@ class Scheduler:
     def has_work(self) -> bool:
         """Return whether a step would do anything."""
         return self._can_admit or self._is_stuck or any(map(self._can_advance, self._running))
+
+    def wait_s(self, began_s: float, now_s: float, max_wait_s: float) -> float:
+        """Return for how long the next step should wait for more frames (`fuller_batches.py`)."""
+        able = [shot for shot in self._running if not shot.needs_rows]
+        expected = [time_s for shot in able if (time_s := shot.expected_s) is not None]
+        num_ready = sum(shot.next_frame() is not None for shot in able)
+        return wait_s(now_s, began_s, num_ready, expected, max_wait_s)
 
     @property
     def _can_admit(self) -> bool:

@@ -218,11 +218,21 @@ class ShotState:
         """Return the next frame of the current pass, or None when it cannot be processed yet."""
         if self._is_backpressured():
             return None
-        reader = self._prefetcher
-        length_is_known = (
-            reader.finished or self.time_sign < 0 or self.num_frames >= PREFETCH_FRAMES
-        )
-        return reader.peek() if length_is_known else None
+        return self._prefetcher.peek() if self._length_is_known else None
+
+    @property
+    def expected_s(self) -> float | None:
+        """Time at which the next frame is expected (`time.monotonic`); None if it is there, or if
+        nobody knows."""
+        if self._is_backpressured() or not self._length_is_known:
+            return None
+        return self._prefetcher.expected_s
+
+    @property
+    def _length_is_known(self) -> bool:
+        """Return whether the number of frames is known where SAM 2 depends on it."""
+        is_long = self.time_sign < 0 or self.num_frames >= PREFETCH_FRAMES
+        return self._prefetcher.finished or is_long
 
     def frames_ahead(self) -> list[ModelFrame]:
         """Return the frames after the next one that are read already."""

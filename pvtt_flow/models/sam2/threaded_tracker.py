@@ -4,6 +4,7 @@ import logging
 import math
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -42,6 +43,8 @@ from pvtt_flow.models.tracker import (
 _LOG = logging.getLogger("pvtt_flow")
 # Results of a shot that may wait for their consumer; then the shot is backpressured.
 _MAX_PENDING_RESULTS = 32
+# As long as the fixed part of a step is estimated to be; not yet measured on a GPU.
+_CUDA_MAX_WAIT_S = 0.003
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +121,9 @@ class ThreadedTracker:
             f"torch {torch.__version__}, {'compiled' if compiler else 'not compiled'}"
             f"{self._model.kernels.described}",
         )
+        self._max_wait_s = tuning.max_wait_s
+        if self._max_wait_s is None:
+            self._max_wait_s = _CUDA_MAX_WAIT_S if device.type == "cuda" else 0.0
         self._wants_state: dict[ShotState, Callable[[], bool]] = {}
         self._commands: deque[Callable[[], None]] = deque()
         self._results: dict[ShotState, _Results] = {}
@@ -212,10 +218,22 @@ class ThreadedTracker:
             while self._closed is None:
                 with self._changed:
                     self._changed.wait_for(lambda: self._commands or self._scheduler.has_work)
+                    self._wait_for_more()
                 self._run_commands()
                 for event in self._step():
                     self._deliver(event)
         self._end_thread()
+
+    def _wait_for_more(self) -> None:
+        """Wait for frames that are about to be decoded, so that the step has them."""
+        if not self._max_wait_s:
+            return
+        began_s = time.monotonic()
+        while not self._commands:
+            left_s = self._scheduler.wait_s(began_s, time.monotonic(), self._max_wait_s)
+            if not left_s:
+                return
+            self._changed.wait(left_s)
 
     def _warm_up(self) -> None:
         try:

@@ -32,6 +32,7 @@ def without(spec: Spec) -> dict[str, Spec]:
     return {
         "kernel of attention": replace(spec, tuning=replace(tuning, attention="torch's choice")),
         "uploads ahead": replace(spec, tuning=replace(tuning, uploads_ahead=False)),
+        "wait for batches": replace(spec, tuning=replace(tuning, max_wait_s=0.0)),
     }
 
 

@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Generator, Iterator
+from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -108,6 +109,35 @@ def test_an_error_comes_after_the_frames_before_it() -> None:
     prefetcher = started(Source(3, error), notifier)
     assert list(drain(prefetcher, notifier)) == [0, 1, 2]
     assert prefetcher.error is error
+
+
+def test_the_next_frame_is_expected_when_it_takes_as_long_as_the_last_one() -> None:
+    """Only while it is read: not before the first frame, nor while one waits, nor at the end."""
+    now_s, notifier, go_on = [100.0], Notifier(), Semaphore(0)
+
+    def frames() -> Generator[tuple[int, Frame]]:
+        for position in range(2):
+            go_on.acquire()
+            now_s[0] += 5
+            yield position, frame(position, np.zeros((8, 8, 3), np.uint8))
+        go_on.acquire()
+
+    prefetcher = FramePrefetcher(frames, TO_IMAGE, notifier, clock=lambda: now_s[0])
+
+    def expected_s() -> float | None:
+        return prefetcher.expected_s
+
+    prefetcher.start()
+    assert expected_s() is None
+    go_on.release()
+    notifier.wait_until(lambda: prefetcher.num_buffered == 1)
+    assert expected_s() is None
+    prefetcher.pop()
+    assert expected_s() == 105 + 5
+    go_on.release(2)
+    notifier.wait_until(lambda: prefetcher.finished)
+    prefetcher.pop()
+    assert expected_s() is None
 
 
 def test_a_stopped_prefetcher_closes_its_source() -> None:

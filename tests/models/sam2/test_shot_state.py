@@ -8,6 +8,7 @@ import pytest
 
 from pvtt_flow.errors import DataError
 from pvtt_flow.models.sam2.model_input import ModelInput
+from pvtt_flow.models.sam2.prefetch import PREFETCH_FRAMES
 from pvtt_flow.models.sam2.prompt_encoding import MaskFormat
 from pvtt_flow.models.sam2.shot_state import ShotState
 from pvtt_flow.models.tracker import PromptedShot, TrackerParams
@@ -189,3 +190,30 @@ def test_both_directions_reach_corrections_on_both_sides() -> None:
     placed = [square_box(0, 3), (1, CORRECTION), (5, CORRECTION)]
     state = ShotState(shot(8, *placed).prompted, TrackerParams(direction="both"), INPUT, Notifier())
     assert set(state.objects[0].corrections) == {1, 5}
+
+
+@pytest.mark.parametrize("is_backpressured", [False, True])
+def test_a_frame_is_expected_of_a_shot_that_may_go_on(*, is_backpressured: bool) -> None:
+    """Not while its length is unknown, which SAM 2 depends on."""
+    notifier, go_on = Notifier(), threading.Semaphore(PREFETCH_FRAMES - 1)
+
+    def read(start: int, stop: int | None) -> Iterator[Frame]:
+        for position in range(start, NUM_FRAMES if stop is None else stop):
+            go_on.acquire()
+            yield make_frame(position)
+
+    prompted = PromptedShot(
+        read=read, prompts={0: [box(0, 0, 0, 4, 4)]}, prompt_frames={0: make_frame(0)}
+    )
+    state = ShotState(prompted, TrackerParams(), INPUT, notifier, lambda: is_backpressured)
+    state.start_conditioning()
+    state.start_first_pass()
+    notifier.wait_until(lambda: state.num_frames == PREFETCH_FRAMES - 1)
+    assert state.expected_s is None
+    go_on.release()
+    notifier.wait_until(lambda: state.num_frames == PREFETCH_FRAMES)
+    for _ in range(PREFETCH_FRAMES):
+        state.advance()
+    assert (state.expected_s is None) == is_backpressured
+    state.finish()
+    go_on.release(NUM_FRAMES)

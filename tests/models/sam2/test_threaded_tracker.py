@@ -170,6 +170,17 @@ def test_frames_that_are_uploaded_ahead_change_nothing(
     assert_equal_masks(expected, list(ahead.track(shot(20, square_box(0, 5)).prompted)))
 
 
+def test_a_wait_for_fuller_batches_changes_nothing(config: Path, tracker: ThreadedTracker) -> None:
+    weights = checkpoints.embedded_file("sam2_embedded.pt")
+    params = TrackerParams(device="cpu", max_concurrent_shots=MAX_CONCURRENT_SHOTS)
+    waiting = ThreadedTracker(weights, config, params, Tuning(max_wait_s=0.003))
+    shots = [shot.prompted for shot in various_shots()]
+    with ThreadPoolExecutor(len(shots)) as threads:
+        found = list(threads.map(lambda shot: list(waiting.track(shot)), shots))
+    for each, tracked in zip(shots, found, strict=True):
+        assert_equal_masks(list(tracker.track(each)), tracked)
+
+
 def test_a_kernel_that_was_chosen_changes_nothing(
     config: Path, tracker: ThreadedTracker, caplog: pytest.LogCaptureFixture
 ) -> None:
