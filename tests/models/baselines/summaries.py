@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from pvtt_flow.models.baselines.propagation import Propagation
 
+# Elements of nearly the same similarity or usage may change places in the last bits of a machine:
+# weights that change by 1e-6 change these by up to 3e-4, and other settings by more than 1e-2.
+TOLERANCE = 2e-3
 POINTS = (18, 18), (45, 70), (32, 50)
 Masks = dict[int, NDArray[np.bool_]]
 
@@ -31,5 +34,8 @@ def assert_recorded(
         assert {str(object_id) for object_id in found} == values.keys(), position
         for object_id, probability in found.items():
             np.testing.assert_allclose(
-                summary(probability), values[str(object_id)], atol=1e-4, err_msg=f"frame {position}"
+                summary(probability),
+                values[str(object_id)],
+                atol=TOLERANCE,
+                err_msg=f"frame {position}",
             )
