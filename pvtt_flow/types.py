@@ -193,7 +193,8 @@ class MaskletFrame:
     """Object score logit of SAM 2, above 0 if the object is present; null on frames that
     `tracker.direction` leaves out."""
     predicted_iou: float | None
-    """Predicted IoU of SAM 2 for the chosen mask; null if a mask prompt replaced the mask."""
+    """Predicted IoU of SAM 2 for the chosen mask; null if a mask prompt replaced the mask,
+    or a baseline tracked it."""
     fragments: int
     """Number of 8-connected pieces of the mask; 0 if the object is absent."""
     flags: tuple[FrameFlag, ...] = ()

@@ -144,6 +144,9 @@ class RunConfig(Params):
         Verdict thresholds are left out: verdicts are recomputed from stored measurements. A
         renamed key is hashed under its old name, so that existing datasets stay up to date.
         """
+        tracker = self.tracker.model_dump(mode="json", include=self._hashed_tracker_keys())
+        # Where the weights are changes nothing, and their hash is there.
+        tracker.get("baseline", {}).pop("weights", None)
         return hash_of(
             {
                 "results_version": RESULTS_VERSION,
@@ -151,16 +154,18 @@ class RunConfig(Params):
                 "sampling": self.sampling.model_dump(mode="json"),
                 "detect": self.detect.model_dump(mode="json", exclude=self._ignored_detect_keys()),
                 "detector": {"image_size_px": self.detector.image_size_px},
-                "tracker": self.tracker.model_dump(
-                    mode="json", include=self._hashed_tracker_keys()
-                ),
+                "tracker": tracker,
             }
         )
 
     def _hashed_tracker_keys(self) -> set[str]:
         """Return the keys of `tracker` that change masks; later ones unless they are defaults."""
         keys = {"direction", "fill_holes_px", "precision"}
-        return keys if self.tracker.memory == "sam2" else keys | {"memory"}
+        if self.tracker.memory != "sam2":
+            keys |= {"memory"}
+        if self.tracker.baseline.method is not None:
+            keys |= {"baseline"}
+        return keys
 
     def _ignored_detect_keys(self) -> set[str]:
         """Return the keys of `detect` that have no effect.

@@ -32,6 +32,14 @@ def tracker_weights(params: TrackerParams, folder: str | None, open_uri: Opener)
     return checkpoints.locate(checkpoint, folder, open_uri)
 
 
+def baseline_weights(params: TrackerParams, folder: str | None, open_uri: Opener) -> Path | None:
+    """Return a baseline's weights as a verified local file; None for a baseline without."""
+    baseline = params.baseline
+    if baseline.weights is None:
+        return None
+    return own_weights(baseline.weights, baseline.sha256, "tracker.baseline", folder, open_uri)
+
+
 def tracker_config(params: TrackerParams) -> Path:
     """Return the config file of the tracker's weights; raise ConfigError if unknown."""
     name = params.config or params.weights
@@ -71,7 +79,12 @@ def build_tracker(params: TrackerParams, folder: str | None, open_uri: Opener) -
     from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 
     weights = tracker_weights(params, folder, open_uri)
-    return ThreadedTracker(weights, tracker_config(params), params)
+    tracker = ThreadedTracker(weights, tracker_config(params), params)
+    if params.baseline.method is None:
+        return tracker
+    from pvtt_flow.models.baselines.build import build_baseline
+
+    return build_baseline(tracker, baseline_weights(params, folder, open_uri), params)
 
 
 def _shipped_config(name: str) -> Path:

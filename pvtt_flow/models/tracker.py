@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pvtt_flow.models.detector import Device
 from pvtt_flow.params import Params
@@ -18,6 +18,34 @@ MAX_PROMPTED_FRAMES = 64
 
 MemoryRule = Literal["sam2", "score_gated", "dam4sam", "samurai"]
 """Rule for the frames that are remembered."""
+
+
+Method = Literal["sam_per_frame", "stcn", "xmem", "cutie"]
+"""Baseline that carries masks through a shot."""
+
+
+class BaselineParams(Params):
+    """Method that tracks instead of SAM 2, to compare with; SAM 2 turns prompts into its first
+    masks."""
+
+    method: Method | None = None
+    """`sam_per_frame`: each frame alone, prompted with the box of the mask before; `stcn`, `xmem`,
+    `cutie`: the networks of that name; null: none, SAM 2 tracks."""
+    weights: str | None = None
+    """Path or uri of the network's state dict, as its authors published it."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the weights file, 64 hexadecimal digits; required with `weights`."""
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        has_network = self.method not in {None, "sam_per_frame"}
+        given = {"weights": self.weights, "sha256": self.sha256}
+        for name, value in given.items():
+            if (value is not None) != has_network:
+                wanted = "set" if has_network else "null"
+                method = self.method or "method: null"
+                raise ValueError(f"{name} must be {wanted} for {method}, got {value or 'null'}")
+        return self
 
 
 class TrackerParams(Params):
@@ -59,6 +87,8 @@ class TrackerParams(Params):
     on a machine takes minutes longer, each step is faster; null: only on CUDA."""
     resize_on_device: bool | None = None
     """Resize frames on the device, to the same bytes as on the CPU; null: only on CUDA."""
+    baseline: BaselineParams = BaselineParams()
+    """Method that tracks instead of SAM 2, to compare with."""
 
 
 SavedState: TypeAlias = Mapping[str, NDArray[Any]]

@@ -11,6 +11,7 @@ from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import sha256_of
 from pvtt_flow.models.detector import check_classes, try_detector
 from pvtt_flow.models.factory import (
+    baseline_weights,
     build_detector,
     detector_weights,
     tracker_config,
@@ -41,9 +42,16 @@ def make_lineage(config: RunConfig, run_id: str) -> Lineage:
         detector_hash=sha256_of(detector),
         tracker_hash=sha256_of(tracker),
         detector_license=checkpoints.license_of(config.detector.weights),
-        tracker_license=checkpoints.license_of(config.tracker.weights),
+        tracker_license=_tracker_license(config),
         code_version=__version__,
     )
+
+
+def _tracker_license(config: RunConfig) -> str | None:
+    """Return the license of the weights; None if it is not known of all of them."""
+    if config.tracker.baseline.weights is not None:
+        return None
+    return checkpoints.license_of(config.tracker.weights)
 
 
 def pin_weights(config: RunConfig) -> RunConfig:
@@ -60,7 +68,9 @@ def pin_weights(config: RunConfig) -> RunConfig:
 
 
 def check_weights(config: RunConfig) -> None:
-    """Try weights of your own once; raise ConfigError or PreflightError if they cannot be used.
+    """Try weights of your own, and a baseline, once.
+
+    Raises ConfigError or PreflightError if they cannot be used.
 
     Known checkpoints are left out: `make_lineage` has compared their hashes.
     """
@@ -72,6 +82,15 @@ def check_weights(config: RunConfig) -> None:
     if config.tracker.weights not in known or config.tracker.config is not None:
         weights = tracker_weights(config.tracker, folder, open_binary)
         try_tracker(weights, tracker_config(config.tracker))
+    if config.tracker.baseline.method is not None:
+        from pvtt_flow.models.baselines.build import try_baseline
+
+        try_baseline(
+            tracker_weights(config.tracker, folder, open_binary),
+            tracker_config(config.tracker),
+            baseline_weights(config.tracker, folder, open_binary),
+            config.tracker,
+        )
 
 
 def check_class_filter(config: RunConfig) -> None:

@@ -1,5 +1,6 @@
 """Rules that span sections, and the digest of the settings that change results."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,8 @@ CHANGES_RESULTS = {
     "tracker.precision=bfloat16": True,
     "tracker.memory=sam2": False,
     "tracker.memory=dam4sam": True,
+    "tracker.baseline.method=null": False,
+    "tracker.baseline.method=sam_per_frame": True,
     "tracker.max_concurrent_shots=2": False,
     "tracker.max_prompted_frames=2": False,
     "qc.presence_review=0.5": False,
@@ -101,3 +104,32 @@ def test_results_hash_is_stable(path: Path, overrides: list[str], digest: str) -
 def test_hash_table_covers_every_section() -> None:
     named = {override.split(".")[0] for override in CHANGES_RESULTS}
     assert named | {"version"} == set(RunConfig.model_fields)
+
+
+def test_results_depend_on_a_baseline_and_the_hash_of_its_weights(path: Path) -> None:
+    def digest(method: str, weights: str, sha256: str) -> str:
+        baseline = {"method": method, "weights": weights, "sha256": sha256}
+        keys = [f"tracker.baseline.{key}={value}" for key, value in baseline.items()]
+        return load(path, keys).results_hash()
+
+    one, other = "a" * 64, "b" * 64
+    digests = [digest("stcn", "a.pth", one), digest("xmem", "a.pth", one)]
+    assert len({*digests, digest("stcn", "a.pth", other)}) == 3
+    assert digest("stcn", "elsewhere/a.pth", one) == digests[0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["method=stcn"], "weights must be set for stcn, got null"),
+        (["method=stcn", "weights=a.pth"], "sha256 must be set for stcn, got null"),
+        (
+            ["method=sam_per_frame", "weights=a.pth"],
+            "weights must be null for sam_per_frame, got a.pth",
+        ),
+        (["weights=a.pth"], "weights must be null for method: null, got a.pth"),
+    ],
+)
+def test_weights_of_a_baseline(path: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load(path, [f"tracker.baseline.{override}" for override in overrides])

@@ -304,3 +304,25 @@ def test_weights_in_a_bucket(s3: S3Server, tmp_path: Path) -> None:
     assert pinned.detector.sha256 == sha256_of(graph)
     with pytest.raises(PreflightError, match=r"^\$\.detector\.weights .* no file at s3://"):
         prepare(config(detector={"weights": f"{bucket}/none.onnx"}, run=run))
+
+
+def test_a_baseline_is_tried() -> None:
+    check_weights(config(tracker={"baseline": {"method": "sam_per_frame"}}))
+
+
+def test_weights_of_a_baseline_must_be_its_own() -> None:
+    tracker = checkpoints.embedded_file("sam2_embedded.pt")
+    baseline = {"method": "stcn", "weights": str(tracker), "sha256": sha256_of(tracker)}
+    settings = config(tracker={"baseline": baseline})
+    with pytest.raises(ConfigError) as caught:
+        check_weights(settings)
+    assert str(caught.value).startswith("$.tracker.baseline.weights must be a state dict of STCN")
+    # What the license of all weights together is, nobody knows.
+    assert make_lineage(settings, "run").tracker_license is None
+
+
+def test_weights_of_a_baseline_of_another_hash() -> None:
+    tracker = checkpoints.embedded_file("sam2_embedded.pt")
+    baseline = {"method": "stcn", "weights": str(tracker), "sha256": NO_HASH}
+    with pytest.raises(PreflightError, match=f"must have sha256 {NO_HASH}"):
+        check_weights(config(tracker={"baseline": baseline}))
