@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pvtt_flow.models.baselines.propagation import Propagation
 
 # Elements of nearly the same similarity or usage may change places in the last bits of a machine:
-# weights that change by 1e-6 change these by up to 3e-4, and other settings by more than 1e-2.
+# weights that change by 1e-6 change these by up to 3e-4. The effects of other settings are larger.
 TOLERANCE = 2e-3
 POINTS = (18, 18), (45, 70), (32, 50)
 Masks = dict[int, NDArray[np.bool_]]

@@ -37,3 +37,9 @@ def test_given_objects_need_no_prediction() -> None:
     given = torch.eye(2)[:, None]
     found = with_given(torch.zeros(0, 1, 1), given, [1, 0])[:, 0]
     assert torch.allclose(found, torch.eye(2).flip(0), atol=1e-5)
+
+
+def test_certain_prediction_yields_to_a_given_mask() -> None:
+    predicted = torch.tensor([[[1.0, 1.0]]])
+    found = with_given(predicted, torch.tensor([[[0.0, 1.0]]]), [1])[:, 0]
+    assert torch.allclose(found, torch.eye(2), atol=1e-5)
