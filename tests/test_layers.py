@@ -37,6 +37,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 ONLY_IN = {
     "av": {"video", "training"},
+    "cutie": {"models"},
     "cv2": {"core", "export", "models", "review", "video", "training"},
     "deltalake": {"dataset"},
     "fsspec": {"storage"},

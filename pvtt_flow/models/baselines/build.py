@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from pvtt_flow.models.baselines.baseline_tracker import BaselineTracker
+from pvtt_flow.models.baselines.cutie import build_cutie
 from pvtt_flow.models.baselines.propagation import Propagator
 from pvtt_flow.models.baselines.sam_per_frame import SamPerFrame
 from pvtt_flow.models.baselines.stcn import build_stcn
@@ -18,6 +19,7 @@ from pvtt_flow.models.tracker import Method, Tracker, TrackerParams
 NETWORKS: Mapping[Method, Callable[[Path, torch.device], Propagator]] = {
     "stcn": build_stcn,
     "xmem": build_xmem,
+    "cutie": build_cutie,
 }
 """Methods that have weights of their own."""
 

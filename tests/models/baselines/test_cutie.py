@@ -1,0 +1,149 @@
+"""Cutie as a propagator, against its own `InferenceCore` used by hand."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cutie.inference.inference_core import InferenceCore
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pvtt_flow.errors import ConfigError
+from pvtt_flow.models import checkpoints
+from pvtt_flow.models.baselines import cutie as module
+from pvtt_flow.models.baselines.cutie import Cutie, build_cutie
+from tests.models.baselines import seeded
+from tests.models.baselines.seeded import seed_weights
+
+CPU = torch.device("cpu")
+FIRST, SECOND = 7, 3
+NUM_FRAMES = 8
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seeded weights in the published form."""
+    from cutie.model.cutie import CUTIE
+
+    with module._without_downloads():
+        network = CUTIE(module._settings())
+    seed_weights(network)
+    path = tmp_path_factory.mktemp("weights") / "cutie.pth"
+    torch.save(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cutie(weights: Path) -> Cutie:
+    built = build_cutie(weights, CPU)
+    assert isinstance(built, Cutie)
+    return built
+
+
+def clip(num_frames: int) -> tuple[list[NDArray[np.uint8]], list[dict[int, NDArray[np.bool_]]]]:
+    """Enlarge the clip to 128 x 192 px: the class wants memories of at least 30 places."""
+    images, masks = seeded.clip(num_frames)
+    twice = np.ones((2, 2), np.uint8)
+    return (
+        [np.kron(image, twice[:, :, None]) for image in images],
+        [{i: np.kron(m, twice.astype(np.bool_)) for i, m in each.items()} for each in masks],
+    )
+
+
+def by_hand(cutie: Cutie, given: dict[int, list[int]]) -> list[Tensor]:
+    """Return the probabilities of its own class, with masks of objects on some frames."""
+    core = InferenceCore(cutie._network, cutie._settings)
+    images, truth = clip(NUM_FRAMES)
+    found = []
+    for t, image in enumerate(images):
+        args: list[Any] = []
+        if t in given:
+            labels = torch.zeros(image.shape[:2], dtype=torch.int64)
+            for i in given[t]:
+                labels[torch.from_numpy(truth[t][i])] = i + 1
+            args = [labels, [i + 1 for i in given[t]]]
+        with torch.inference_mode():
+            found.append(core.step(torch.from_numpy(image).permute(2, 0, 1) / 255, *args))
+    return found
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(
+    "given",
+    [
+        {0: [FIRST, SECOND]},
+        {0: [FIRST], 3: [SECOND]},
+        {0: [FIRST], 3: [FIRST, SECOND]},
+        {0: [FIRST, SECOND], 4: [FIRST, SECOND]},
+    ],
+    ids=["two objects", "late object", "late object and correction", "corrections"],
+)
+def test_probabilities_are_those_of_its_own_class(
+    cutie: Cutie, given: dict[int, list[int]]
+) -> None:
+    images, truth = clip(NUM_FRAMES)
+    one_pass = cutie.start()
+    order = [FIRST, SECOND]
+    for t, expected in enumerate(by_hand(cutie, given)):
+        found = one_pass.step(images[t], {i: truth[t][i] for i in given.get(t, [])})
+        assert list(found) == order[: len(expected) - 1]
+        for probability, channel in zip(found.values(), expected[1:], strict=True):
+            assert probability.dtype == np.float32
+            assert np.array_equal(probability, channel.numpy())
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_correction_leaves_the_other_objects_where_they_are(cutie: Cutie) -> None:
+    images, truth = clip(3)
+    plain, corrected = cutie.start(), cutie.start()
+    for one_pass in (plain, corrected):
+        one_pass.step(images[0], truth[0])
+        one_pass.step(images[1], {})
+    predicted = plain.step(images[2], {})
+    fixed = corrected.step(images[2], {SECOND: truth[2][SECOND]})
+    assert np.array_equal(fixed[SECOND] > 0.5, truth[2][SECOND])
+    background = 1 - sum(predicted.values())
+    first = (predicted[FIRST] > predicted[SECOND]) & (predicted[FIRST] > background)
+    assert np.array_equal(fixed[FIRST] > 0.5, first & ~truth[2][SECOND])
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_masks_that_are_given_again_in_another_order(cutie: Cutie) -> None:
+    images, truth = clip(2)
+    one_pass = cutie.start()
+    one_pass.step(images[0], {FIRST: truth[0][FIRST], SECOND: truth[0][SECOND]})
+    found = one_pass.step(images[1], {SECOND: truth[1][SECOND], FIRST: truth[1][FIRST]})
+    for object_id, probability in found.items():
+        assert np.array_equal(probability > 0.5, truth[1][object_id])
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_frames_with_fewer_places_than_it_reads(cutie: Cutie) -> None:
+    image, square = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.bool_)
+    square[10:30, 10:30] = True
+    one_pass = cutie.start()
+    one_pass.step(image, {0: square})
+    assert one_pass.step(image, {})[0].shape == (40, 40)
+
+
+def test_frames_before_the_first_object_are_not_seen(cutie: Cutie) -> None:
+    assert cutie.start().step(np.zeros((64, 96, 3), np.uint8), {}) == {}
+
+
+def test_weights_of_another_network() -> None:
+    path = checkpoints.embedded_file("sam2_embedded.pt")
+    with pytest.raises(ConfigError) as caught:
+        build_cutie(path, CPU)
+    expected = (
+        "$.tracker.baseline.weights must be a state dict of Cutie as its authors published it"
+    )
+    assert str(caught.value).startswith(expected)
+
+
+def test_a_missing_package(monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
+    monkeypatch.setitem(sys.modules, "cutie.model.cutie", None)
+    with pytest.raises(ConfigError, match=r"pip install 'pvtt_flow\[cutie\]'"):
+        build_cutie(weights, CPU)
