@@ -85,7 +85,9 @@ class CutiePropagation:
         # A copy: frames of a decoder are read-only.
         image = torch.tensor(frame, device=self._device).permute(2, 0, 1).float() / 255
         if masks and not new:
-            masks = {**self._predicted(image), **masks}
+            # Given ones come last, so that they keep their pixels.
+            others = {i: m for i, m in self._predicted(image).items() if i not in masks}
+            masks = {**others, **masks}
         given = [i for i in self._ids if i in masks]
         labels = self._labels(masks) if given else None
         found = self._core.step(image, labels, [i + 1 for i in given] if given else None)
