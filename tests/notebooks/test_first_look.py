@@ -24,7 +24,8 @@ def test_it_is_stored_without_outputs() -> None:
         assert cell.execution_count is None
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_it_runs_on_a_dataset(tmp_path: Path) -> None:
     uri = make_dataset(tmp_path, VIDEO)
     notebook = nbformat.read(PATH, as_version=4)

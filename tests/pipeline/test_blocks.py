@@ -11,7 +11,7 @@ from tests.pipeline.shot_results import SHOT
 
 
 @pytest.mark.parametrize(
-    ("num_videos", "num_blocks"), [(0, 0), (1, 1), (1500, 1500), (5000, 1250), (200_000, 3125)]
+    ("num_videos", "num_blocks"), [(0, 0), (1, 1), (1500, 1500), (5000, 1250), (80_000, 1250)]
 )
 def test_few_videos_run_beside_each_other_and_many_fit_into_the_store(
     num_videos: int, num_blocks: int

@@ -12,6 +12,8 @@ from pvtt_flow.pipeline.ray_session import connect_to_ray
 from pvtt_flow.pipeline.remote_map import map_on_ray
 from tests.readers.sample_dataset import NUM_FRAMES, STRIDE, processed
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 
 @pytest.fixture(scope="module")
 def _cluster() -> Iterator[None]:
