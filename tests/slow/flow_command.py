@@ -92,6 +92,15 @@ class Shell:
             assert wait_until(lambda: not self.processes(), timeout_s=20), self.processes()
 
 
+def kill_if_alive(process: psutil.Process) -> bool:
+    """Kill a process; return False if it has ended by itself since it was found."""
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
 def copies(folder: Path, count: int, *samples: str) -> Path:
     """The folder with so many videos, `00.mp4` and on: these samples in turn."""
     folder.mkdir(exist_ok=True)

@@ -13,7 +13,7 @@ import pytest
 from pvtt_flow import read_frames
 from pvtt_flow.dataset.unfinished import DamagedStateError, UnfinishedShots
 from tests.once import made_once
-from tests.slow.flow_command import SAMPLES, Shell, wait_until, write_config
+from tests.slow.flow_command import SAMPLES, Shell, kill_if_alive, wait_until, write_config
 from tests.slow.tables import Rows, check_consistent, rows_of
 from tests.video.clip_maker import encode_images
 
@@ -115,8 +115,8 @@ def test_a_killed_shot_goes_on(
     if killed == "driver":
         text = kill_and_run_again(process, shell, command)
     else:
-        for actor in shell.actors():
-            actor.kill()
+        # All of them: `any` would stop at the first.
+        assert sum(map(kill_if_alive, shell.actors()))
         assert process.wait(timeout=600) == 0, log.read_text()
         text = log.read_text()
     [went_on_at] = re.findall(rf"long: a shot went on at frame (\d+) of {NUM_FRAMES}", text)

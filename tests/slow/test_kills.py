@@ -15,13 +15,13 @@ import pytest
 
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.errors import PreflightError
-from tests.slow.flow_command import Shell, wait_until, write_config
+from tests.slow.flow_command import Shell, kill_if_alive, wait_until, write_config
 from tests.slow.tables import check_consistent, rows_of, runs_of
 from tests.slow.undisturbed import NUM_VIDEOS, SETTINGS, Undisturbed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
-NUM_KILLS = 6
+NUM_KILLS = 4
 
 
 def test_the_driver_at_random_instants(
@@ -52,7 +52,7 @@ def test_the_driver_at_random_instants(
     last = shell.run(*command)
     assert last.returncode == 0, last.stdout
     assert rows_of(uri) == undisturbed.rows
-    assert len({*committed.values()}) >= 3, "too many runs were killed before they had finished any"
+    assert len({*committed.values()}) >= 2, "too many runs were killed before they had finished any"
 
 
 def test_actors_and_ray_itself(undisturbed: Undisturbed, shell: Shell, tmp_path: Path) -> None:
@@ -114,8 +114,7 @@ dataset.commit(files, [video_record(video, run_id=video)], run_id=video)
 
 def kill_an_actor(shell: Shell) -> None:
     """Kill an actor that is working or about to."""
-    assert wait_until(shell.actors, timeout_s=300)
-    shell.actors()[0].kill()
+    assert wait_until(lambda: any(map(kill_if_alive, shell.actors())), timeout_s=300)
 
 
 @contextmanager

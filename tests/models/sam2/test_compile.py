@@ -48,9 +48,7 @@ class OneCompiled(Compiler):
     ("compiler", "kernel"),
     [
         (Compiler(CPU, "eager"), "torch's choice"),
-        (Compiler(CPU, "eager"), "Flash"),
         (Compiler(CPU, "eager"), "flex"),
-        (OneCompiled(), "torch's choice"),
         (OneCompiled(), "Flash"),
     ],
 )
