@@ -83,7 +83,7 @@ class BaselineTracker:
     ) -> Pass:
         return Pass(
             prompter=self._prompter,
-            propagation=self._propagator.start(),
+            propagation=self._propagator(),
             entries=entries,
             prompts=shot.prompts,
             masks=masks,

@@ -1,6 +1,7 @@
 """Baselines by name."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -43,5 +44,5 @@ def try_baseline(
 def _propagator(segmenter: Tracker, weights: Path | None, params: TrackerParams) -> Propagator:
     method = params.baseline.method
     if method is None or weights is None:
-        return SamPerFrame(segmenter)
+        return partial(SamPerFrame, segmenter)
     return NETWORKS[method](weights, torch.device(device_name(params.device)))

@@ -11,6 +11,7 @@ given masks that overlap, the last object keeps a pixel. The network runs in flo
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,19 +46,7 @@ def build_cutie(weights: Path, device: torch.device) -> Propagator:
     with _without_downloads():
         network = CUTIE(settings)
     load_published(network, read_published(weights, "Cutie"), weights, "Cutie")
-    return Cutie(network.to(device).eval(), settings)
-
-
-class Cutie:
-    """Network of Cutie with the settings of its memory."""
-
-    def __init__(self, network: Any, settings: Any) -> None:
-        self._network = network
-        self._settings = settings
-
-    def start(self) -> "CutiePropagation":
-        """Return the empty memory of a new pass."""
-        return CutiePropagation(self._network, self._settings)
+    return partial(CutiePropagation, network.to(device).eval(), settings)
 
 
 class CutiePropagation:

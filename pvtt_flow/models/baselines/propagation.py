@@ -1,7 +1,7 @@
 """Protocol of the baselines' networks: masks of some frames in, probabilities of each frame out."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,5 @@ class Propagation(Protocol):
         ...
 
 
-class Propagator(Protocol):
-    """Resident network of a baseline."""
-
-    def start(self) -> Propagation:
-        """Return the empty memory of a new pass."""
-        ...
+Propagator: TypeAlias = Callable[[], Propagation]
+"""Resident network of a baseline: starts a new pass, with an empty memory."""

@@ -16,17 +16,6 @@ from pvtt_flow.types import Frame, Prompt
 
 
 class SamPerFrame:
-    """SAM 2 as an image model."""
-
-    def __init__(self, segmenter: Tracker) -> None:
-        self._segmenter = segmenter
-
-    def start(self) -> "SamPerFramePropagation":
-        """Return a pass without objects."""
-        return SamPerFramePropagation(self._segmenter)
-
-
-class SamPerFramePropagation:
     """Latest masks of the objects of a pass."""
 
     def __init__(self, segmenter: Tracker) -> None:

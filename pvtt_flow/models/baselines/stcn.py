@@ -15,6 +15,7 @@ The network runs in float32.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,19 +37,7 @@ def build_stcn(
     """Build STCN with published weights; raise ConfigError for weights of another form."""
     network = StcnNetwork()
     load_published(network, read_published(weights, "STCN"), weights, "STCN")
-    return Stcn(network.to(device).eval(), settings or StcnSettings())
-
-
-class Stcn:
-    """Network of STCN with the settings of its memory."""
-
-    def __init__(self, network: StcnNetwork, settings: StcnSettings) -> None:
-        self._network = network
-        self._settings = settings
-
-    def start(self) -> "StcnPropagation":
-        """Return the empty memory of a new pass."""
-        return StcnPropagation(self._network, self._settings)
+    return partial(StcnPropagation, network.to(device).eval(), settings or StcnSettings())
 
 
 class StcnPropagation:

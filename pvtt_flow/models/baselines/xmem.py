@@ -16,6 +16,7 @@ The network runs in float32; the official evaluation uses half precision on a GP
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,19 +50,7 @@ def build_xmem(
         raise not_published(weights, "XMem", f"without {error.args[0]}") from error
     network = XMemNetwork(widths)
     load_published(network, state, weights, "XMem")
-    return XMem(network.to(device).eval(), settings or XMemSettings())
-
-
-class XMem:
-    """Network of XMem with the settings of its memories."""
-
-    def __init__(self, network: XMemNetwork, settings: XMemSettings) -> None:
-        self._network = network
-        self._settings = settings
-
-    def start(self) -> "XMemPropagation":
-        """Return the empty memory of a new pass."""
-        return XMemPropagation(self._network, self._settings)
+    return partial(XMemPropagation, network.to(device).eval(), settings or XMemSettings())
 
 
 class XMemPropagation:

@@ -65,12 +65,12 @@ class Held:
 
 @dataclass
 class Holding:
-    """Network of `Held` passes."""
+    """Starts `Held` passes."""
 
     passes: list[Held] = field(default_factory=list)
     in_use: threading.Lock = field(default_factory=threading.Lock)
 
-    def start(self) -> Held:
+    def __call__(self) -> Held:
         self.passes.append(Held([], self.in_use))
         return self.passes[-1]
 

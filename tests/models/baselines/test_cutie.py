@@ -14,7 +14,8 @@ from torch import Tensor
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.baselines import cutie as module
-from pvtt_flow.models.baselines.cutie import Cutie, build_cutie
+from pvtt_flow.models.baselines.cutie import CutiePropagation, build_cutie
+from pvtt_flow.models.baselines.propagation import Propagator
 from tests.models.baselines import seeded
 from tests.models.baselines.seeded import seed_weights
 
@@ -37,10 +38,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cutie(weights: Path) -> Cutie:
-    built = build_cutie(weights, CPU)
-    assert isinstance(built, Cutie)
-    return built
+def cutie(weights: Path) -> Propagator:
+    return build_cutie(weights, CPU)
 
 
 def clip(num_frames: int) -> tuple[list[NDArray[np.uint8]], list[dict[int, NDArray[np.bool_]]]]:
@@ -53,9 +52,11 @@ def clip(num_frames: int) -> tuple[list[NDArray[np.uint8]], list[dict[int, NDArr
     )
 
 
-def by_hand(cutie: Cutie, given: dict[int, list[int]]) -> list[Tensor]:
+def by_hand(cutie: Propagator, given: dict[int, list[int]]) -> list[Tensor]:
     """Return the probabilities of its own class, with masks of objects on some frames."""
-    core = InferenceCore(cutie._network, cutie._settings)
+    one_pass = cutie()
+    assert isinstance(one_pass, CutiePropagation)
+    core = InferenceCore(one_pass._network, one_pass._settings)
     images, truth = clip(NUM_FRAMES)
     found = []
     for t, image in enumerate(images):
@@ -82,10 +83,10 @@ def by_hand(cutie: Cutie, given: dict[int, list[int]]) -> list[Tensor]:
     ids=["two objects", "late object", "late object and correction", "corrections"],
 )
 def test_probabilities_are_those_of_its_own_class(
-    cutie: Cutie, given: dict[int, list[int]]
+    cutie: Propagator, given: dict[int, list[int]]
 ) -> None:
     images, truth = clip(NUM_FRAMES)
-    one_pass = cutie.start()
+    one_pass = cutie()
     order = [FIRST, SECOND]
     for t, expected in enumerate(by_hand(cutie, given)):
         found = one_pass.step(images[t], {i: truth[t][i] for i in given.get(t, [])})
@@ -101,11 +102,11 @@ def test_a_correction_takes_its_pixels_and_leaves_the_rest(
     weights: Path, known: int, other: int
 ) -> None:
     cutie = build_cutie(weights, CPU)
-    assert isinstance(cutie, Cutie)
+    plain, corrected = cutie(), cutie()
+    assert isinstance(plain, CutiePropagation)
     # Without it, seeded weights find hardly anything but background.
-    torch.nn.init.constant_(cutie._network.mask_decoder.pred.bias, 5)
+    torch.nn.init.constant_(plain._network.mask_decoder.pred.bias, 5)
     images, truth = clip(3)
-    plain, corrected = cutie.start(), cutie.start()
     for one_pass in (plain, corrected):
         one_pass.step(images[0], truth[0])
         one_pass.step(images[1], {})
@@ -121,9 +122,9 @@ def test_a_correction_takes_its_pixels_and_leaves_the_rest(
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_masks_that_are_given_again_in_another_order(cutie: Cutie) -> None:
+def test_masks_that_are_given_again_in_another_order(cutie: Propagator) -> None:
     images, truth = clip(2)
-    one_pass = cutie.start()
+    one_pass = cutie()
     one_pass.step(images[0], {FIRST: truth[0][FIRST], SECOND: truth[0][SECOND]})
     found = one_pass.step(images[1], {SECOND: truth[1][SECOND], FIRST: truth[1][FIRST]})
     for object_id, probability in found.items():
@@ -131,16 +132,16 @@ def test_masks_that_are_given_again_in_another_order(cutie: Cutie) -> None:
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_frames_with_fewer_places_than_it_reads(cutie: Cutie) -> None:
+def test_frames_with_fewer_places_than_it_reads(cutie: Propagator) -> None:
     image, square = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), np.bool_)
     square[10:30, 10:30] = True
-    one_pass = cutie.start()
+    one_pass = cutie()
     one_pass.step(image, {0: square})
     assert one_pass.step(image, {})[0].shape == (40, 40)
 
 
-def test_frames_before_the_first_object_are_not_seen(cutie: Cutie) -> None:
-    assert cutie.start().step(np.zeros((64, 96, 3), np.uint8), {}) == {}
+def test_frames_before_the_first_object_are_not_seen(cutie: Propagator) -> None:
+    assert cutie().step(np.zeros((64, 96, 3), np.uint8), {}) == {}
 
 
 def test_weights_of_another_network() -> None:

@@ -26,7 +26,7 @@ class Blind:
 
 def test_a_lost_object_stays_lost_until_its_next_mask() -> None:
     segmenter = Blind()
-    one_pass = SamPerFrame(segmenter).start()
+    one_pass = SamPerFrame(segmenter)
     image = np.zeros((8, 8, 3), np.uint8)
     square = NOTHING.copy()
     square[2:4, 2:4] = True

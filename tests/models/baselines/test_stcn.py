@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.models.baselines.stcn import Stcn, build_stcn
+from pvtt_flow.models.baselines.stcn import StcnPropagation, build_stcn
 from pvtt_flow.models.baselines.stcn_memory import StcnSettings
 from pvtt_flow.models.baselines.stcn_network import StcnNetwork
 from tests.models.baselines.seeded import clip, seed_weights
@@ -34,12 +34,12 @@ def test_probabilities_are_those_of_the_official_code(network: StcnNetwork) -> N
     """The second object enters on frame 4, the first one is corrected on frame 8."""
     frames, masks = clip(12)
     given = {0: {7: masks[0][7]}, 4: {3: masks[4][3]}, 8: {7: masks[8][7]}}
-    assert_recorded(RECORDED, Stcn(network, StcnSettings(3, 8)).start(), frames, given)
+    assert_recorded(RECORDED, StcnPropagation(network, StcnSettings(3, 8)), frames, given)
 
 
 def test_frames_before_the_first_object_leave_no_memory(network: StcnNetwork) -> None:
     frames, masks = clip(3)
-    late, early = (Stcn(network, StcnSettings()).start() for _ in range(2))
+    late, early = (StcnPropagation(network, StcnSettings()) for _ in range(2))
     assert late.step(frames[0], {}) == {}
     for position in (1, 2):
         given = masks[1] if position == 1 else {}
@@ -52,7 +52,7 @@ def test_frames_before_the_first_object_leave_no_memory(network: StcnNetwork) ->
 def test_last_frame_is_read_on_request(network: StcnNetwork) -> None:
     frames, masks = clip(3)
     plain, with_last = (
-        Stcn(network, StcnSettings(include_last=last)).start() for last in (False, True)
+        StcnPropagation(network, StcnSettings(include_last=last)) for last in (False, True)
     )
     for position, frame in enumerate(frames):
         given = {} if position else masks[0]
@@ -73,7 +73,7 @@ def test_layout_is_the_published_one(network: StcnNetwork) -> None:
 def test_published_weights_are_loaded(tmp_path: Path, network: StcnNetwork) -> None:
     frames, masks = clip(1)
     torch.save(network.state_dict(), tmp_path / "stcn.pth")
-    found = build_stcn(tmp_path / "stcn.pth", CPU).start().step(frames[0], masks[0])
+    found = build_stcn(tmp_path / "stcn.pth", CPU)().step(frames[0], masks[0])
     assert found[7].shape == (64, 96)
     assert np.array_equal(found[7] > 0.5, masks[0][7])
 

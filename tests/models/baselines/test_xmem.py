@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pvtt_flow.errors import ConfigError
-from pvtt_flow.models.baselines.xmem import XMem, build_xmem
+from pvtt_flow.models.baselines.xmem import XMemPropagation, build_xmem
 from pvtt_flow.models.baselines.xmem_memory import XMemSettings
 from pvtt_flow.models.baselines.xmem_network import XMemNetwork, XMemWidths
 from tests.models.baselines.seeded import clip, seed_weights
@@ -35,7 +35,7 @@ def test_late_object_and_correction_are_those_of_the_official_code(network: XMem
     frames, masks = clip(16)
     given: dict[int, Masks] = {0: {7: masks[0][7]}, 2: {3: masks[2][3]}, 11: {7: masks[11][7]}}
     settings = XMemSettings(2, 10, min_working_frames=2, max_working_frames=5, num_prototypes=16)
-    propagation = XMem(network, settings).start()
+    propagation = XMemPropagation(network, settings)
     assert_recorded(FOLDER / "xmem_late_expected.json", propagation, frames, given)
 
 
@@ -43,13 +43,13 @@ def test_full_long_term_memory_is_that_of_the_official_code(network: XMemNetwork
     """The long-term memory of 40 elements forgets some for the 16 of each consolidation."""
     frames, masks = clip(16)
     given: dict[int, Masks] = {0: masks[0], 9: {3: masks[9][3]}}
-    propagation = XMem(network, XMemSettings(2, 10, 2, 3, 40, 16)).start()
+    propagation = XMemPropagation(network, XMemSettings(2, 10, 2, 3, 40, 16))
     assert_recorded(FOLDER / "xmem_full_expected.json", propagation, frames, given)
 
 
 def test_full_long_term_memory_of_a_late_object_goes_on(network: XMemNetwork) -> None:
     frames, masks = clip(9)
-    propagation = XMem(network, XMemSettings(1, 10, 2, 3, 40, 16)).start()
+    propagation = XMemPropagation(network, XMemSettings(1, 10, 2, 3, 40, 16))
     for position, frame in enumerate(frames):
         given = {0: {7: masks[0][7]}, 3: {3: masks[3][3]}}.get(position, {})
         found = propagation.step(frame, given)
@@ -59,7 +59,7 @@ def test_full_long_term_memory_of_a_late_object_goes_on(network: XMemNetwork) ->
 
 def test_frames_before_the_first_object_leave_no_memory(network: XMemNetwork) -> None:
     frames, masks = clip(3)
-    late, early = (XMem(network, XMemSettings()).start() for _ in range(2))
+    late, early = (XMemPropagation(network, XMemSettings()) for _ in range(2))
     assert late.step(frames[0], {}) == {}
     for position in (1, 2):
         given = masks[1] if position == 1 else {}
@@ -84,8 +84,8 @@ def test_widths_are_those_of_the_weights(tmp_path: Path, widths: XMemWidths) -> 
     seed_weights(saved)
     torch.save(saved.state_dict(), tmp_path / "XMem.pth")
     frames, masks = clip(2)
-    propagation = build_xmem(tmp_path / "XMem.pth", CPU).start()
-    expected = XMem(saved.eval(), XMemSettings()).start()
+    propagation = build_xmem(tmp_path / "XMem.pth", CPU)()
+    expected = XMemPropagation(saved.eval(), XMemSettings())
     assert XMemWidths.of(saved.state_dict()) == widths
     for position, frame in enumerate(frames):
         given = {} if position else masks[0]
