@@ -17,6 +17,7 @@ from pvtt_flow.models.baselines import cutie as module
 from pvtt_flow.models.baselines.cutie import CutiePropagation, build_cutie
 from pvtt_flow.models.baselines.propagation import Propagator
 from tests.models.baselines import seeded
+from tests.models.baselines.first_object import assert_frames_before_it_leave_no_memory
 from tests.models.baselines.seeded import seed_weights
 
 CPU = torch.device("cpu")
@@ -140,8 +141,9 @@ def test_frames_with_fewer_places_than_it_reads(cutie: Propagator) -> None:
     assert one_pass.step(image, {})[0].shape == (40, 40)
 
 
-def test_frames_before_the_first_object_are_not_seen(cutie: Propagator) -> None:
-    assert cutie().step(np.zeros((64, 96, 3), np.uint8), {}) == {}
+@pytest.mark.usefixtures("one_thread")
+def test_frames_before_the_first_object_leave_no_memory(cutie: Propagator) -> None:
+    assert_frames_before_it_leave_no_memory(cutie)
 
 
 def test_weights_of_another_network() -> None:

@@ -12,6 +12,7 @@ from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.baselines.stcn import StcnPropagation, build_stcn
 from pvtt_flow.models.baselines.stcn_memory import StcnSettings
 from pvtt_flow.models.baselines.stcn_network import StcnNetwork
+from tests.models.baselines.first_object import assert_frames_before_it_leave_no_memory
 from tests.models.baselines.seeded import clip, seed_weights
 from tests.models.baselines.summaries import assert_recorded
 
@@ -38,15 +39,7 @@ def test_probabilities_are_those_of_the_official_code(network: StcnNetwork) -> N
 
 
 def test_frames_before_the_first_object_leave_no_memory(network: StcnNetwork) -> None:
-    frames, masks = clip(3)
-    late, early = (StcnPropagation(network, StcnSettings()) for _ in range(2))
-    assert late.step(frames[0], {}) == {}
-    for position in (1, 2):
-        given = masks[1] if position == 1 else {}
-        expected = early.step(frames[position], given)
-        found = late.step(frames[position], given)
-        assert list(found) == list(expected) == [7, 3]
-        assert all(np.array_equal(found[i], expected[i]) for i in found)
+    assert_frames_before_it_leave_no_memory(lambda: StcnPropagation(network, StcnSettings()))
 
 
 def test_last_frame_is_read_on_request(network: StcnNetwork) -> None:

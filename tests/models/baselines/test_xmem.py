@@ -12,6 +12,7 @@ from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.baselines.xmem import XMemPropagation, build_xmem
 from pvtt_flow.models.baselines.xmem_memory import XMemSettings
 from pvtt_flow.models.baselines.xmem_network import XMemNetwork, XMemWidths
+from tests.models.baselines.first_object import assert_frames_before_it_leave_no_memory
 from tests.models.baselines.seeded import clip, seed_weights
 from tests.models.baselines.summaries import Masks, assert_recorded
 
@@ -58,15 +59,7 @@ def test_full_long_term_memory_of_a_late_object_goes_on(network: XMemNetwork) ->
 
 
 def test_frames_before_the_first_object_leave_no_memory(network: XMemNetwork) -> None:
-    frames, masks = clip(3)
-    late, early = (XMemPropagation(network, XMemSettings()) for _ in range(2))
-    assert late.step(frames[0], {}) == {}
-    for position in (1, 2):
-        given = masks[1] if position == 1 else {}
-        expected = early.step(frames[position], given)
-        found = late.step(frames[position], given)
-        assert list(found) == list(expected) == [7, 3]
-        assert all(np.array_equal(found[i], expected[i]) for i in found)
+    assert_frames_before_it_leave_no_memory(lambda: XMemPropagation(network, XMemSettings()))
 
 
 def test_defaults_are_the_published_ones() -> None:
