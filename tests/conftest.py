@@ -112,6 +112,16 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
             server.wait()
 
 
+@pytest.fixture(autouse=True)
+def an_equal_among_processes() -> Iterator[None]:
+    """Fail the test after which this process, and what it starts, may keep others from running.
+
+    Some encoders make a root user's thread a real-time one: `clip_maker.unchanged_priority`.
+    """
+    yield
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER, "a test left a real-time priority behind"
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real videos and weights beside the repository; they are not part of it."""

@@ -4,7 +4,9 @@ The number is coded in the top left corner as black and white blocks, lowest bit
 that is late, rotated or mirrored gives a wrong number.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -115,7 +117,10 @@ def encode_images(
     # Write the index first, so that a truncated file still opens.
     index_first = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
     index_first |= container_options or {}
-    with av.open(path, "w", format=container_format, options=index_first) as file:
+    with (
+        unchanged_priority(),
+        av.open(path, "w", format=container_format, options=index_first) as file,
+    ):
         stream = file.add_stream(codec, rate=25, options=options or {})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = coded[0].shape[1], coded[0].shape[0]
@@ -133,6 +138,21 @@ def encode_images(
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def unchanged_priority() -> Iterator[None]:
+    """Give this thread its scheduling policy back at the end.
+
+    SVT-AV1 makes the thread of a root user that encodes a real-time one, of the highest priority
+    (`check_set_prio` in its `svt_threads.c`), and leaves it so. Every process that the tests start
+    later would inherit that; one that spins, as servers do, then stops the whole machine.
+    """
+    policy, params = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, params)
 
 
 def write_sound(path: Path) -> Path:
