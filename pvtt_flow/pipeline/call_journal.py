@@ -78,6 +78,7 @@ class _Death:
 class _Fault:
     """Device or process that failed on a machine."""
 
+    process: Process
     message: str
     row: str | None
     """Row that ran alone, if one did."""
@@ -157,15 +158,19 @@ class CallJournal:
         self._failures[stage][node_id] += num_failures
 
     def device_failed(self, process: Process, message: str) -> None:
-        """Record that the process ends because of its device."""
+        """Record that the process ends because of its device; a fault, however many rows say so.
+
+        Each row that a process is tracking fails with its device, in a thread of its own.
+        """
         health = self._health_of(process.machine)
         rows = [row for row, call in self._calls.items() if call.process == process]
-        alone = next((row for row in rows if self._calls[row].is_alone), None)
-        if alone is not None:
-            self._deaths[alone].append(
-                _Death(process.machine, was_reported=True, num_done=health.num_done)
-            )
-        health.faults.append(_Fault(message, alone, health.num_done))
+        if all(fault.process != process for fault in health.faults):
+            alone = next((row for row in rows if self._calls[row].is_alone), None)
+            if alone is not None:
+                self._deaths[alone].append(
+                    _Death(process.machine, was_reported=True, num_done=health.num_done)
+                )
+            health.faults.append(_Fault(process, message, alone, health.num_done))
         for row in rows:
             del self._calls[row]
             self._suspects.add(row)

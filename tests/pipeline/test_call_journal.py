@@ -86,6 +86,20 @@ def test_a_device_that_fails_whatever_it_does_is_left_out(cluster: Cluster) -> N
         assert cluster.begin(cluster.process(THERE), row) == [Decision(0, is_suspect=True)]
 
 
+def test_a_process_has_one_fault_however_many_of_its_rows_report_it(cluster: Cluster) -> None:
+    """Shots are tracked together, and all of them fail when their device does."""
+    for nth in range(2):
+        rows = [f"{nth} {row}" for row in range(18)]
+        process = cluster.process()
+        cluster.do(process, "before")
+        cluster.begin(process, *rows)
+        for _ in rows:
+            cluster.journal.device_failed(process, "ECC error")
+        assert cluster.journal.sick_machines() == []
+        decisions = cluster.begin(cluster.process(THERE), *rows)
+        assert decisions == [Decision(0, is_suspect=True)] * len(rows)
+
+
 def test_a_row_at_which_devices_of_two_machines_fail_is_guilty(cluster: Cluster) -> None:
     cluster.begin(cluster.process(), "killer")
     cluster.journal.device_failed(cluster.process(), "not its own process")
