@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.free_port import free_port
 from tests.once import made_once
 
 if TYPE_CHECKING:
@@ -178,15 +178,7 @@ def _identity(name: str, key: str, secret: str, *actions: str) -> dict[str, obje
 
 def _free_port() -> int:
     """A port that is free together with its gRPC twin, which SeaweedFS puts 10000 above it."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 10_000))
-            except (OSError, OverflowError):
-                continue
-            return port
+    return free_port(twin=10_000)
 
 
 def _wait_until_ready(server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import socket
 import tempfile
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.free_port import free_port
 from tests.slow.flow_command import Shell, processes_of, wait_until
 
 START_TIMEOUT_S = 300.0
@@ -40,7 +40,7 @@ def running_cluster(num_cpus: int = 2, **env: str) -> Iterator[Cluster]:
     # Ray's sockets are in it, whose paths may have 107 characters: pytest's folders are too deep.
     home = Path(tempfile.mkdtemp(prefix="ray-"))
     shell, stranger = _with_token(home / "token", env), _with_token(home / "other", env)
-    join_port, port = _free_port(), _free_port()
+    join_port, port = free_port(), free_port()
     address = f"http://127.0.0.1:{port}"
     command = _start_head(home, num_cpus, join_port, port)
     head = shell.start(*command, log=home / "head.log")
@@ -74,7 +74,7 @@ def _start_head(home: Path, num_cpus: int, join_port: int, dashboard_port: int) 
     options = {
         "port": join_port,
         "dashboard-port": dashboard_port,
-        "ray-client-server-port": _free_port(),
+        "ray-client-server-port": free_port(),
         "include-dashboard": "true",
         "temp-dir": home / "ray",
         "num-cpus": num_cpus,
@@ -84,7 +84,15 @@ def _start_head(home: Path, num_cpus: int, join_port: int, dashboard_port: int) 
 
 def ray_start(options: Mapping[str, object]) -> list[str]:
     """The command for a node of any kind."""
-    every = {**options, "dashboard-agent-listen-port": 0, "object-store-memory": 100_000_000}
+    every = {
+        **options,
+        "dashboard-agent-listen-port": 0,
+        "object-store-memory": 100_000_000,
+        # Any free ports: by default all nodes, which share a machine here, give their workers the
+        # same ones, and two of them may take one at once.
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+    }
     flags = [f"--{name}={value}" for name, value in every.items()]
     return ["ray", "start", "--block", "--disable-usage-stats", *flags]
 
@@ -97,9 +105,3 @@ def _answers(address: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
