@@ -74,12 +74,12 @@ def check_weights(config: RunConfig) -> None:
 
     Known checkpoints are left out: `make_lineage` has compared their hashes.
     """
-    from pvtt_flow.models.sam2.try_tracker import try_tracker
-
     known, folder = checkpoints.known(), config.run.models
     if config.detector.weights not in known:
         try_detector(detector_weights(config.detector, folder, open_binary), config.detector)
     if config.tracker.weights not in known or config.tracker.config is not None:
+        from pvtt_flow.models.sam2.try_tracker import try_tracker
+
         weights = tracker_weights(config.tracker, folder, open_binary)
         try_tracker(weights, tracker_config(config.tracker))
     if config.tracker.baseline.method is not None:
