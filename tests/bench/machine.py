@@ -25,6 +25,8 @@ def describe(module: str) -> dict[str, object]:
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "system": platform.platform(),
         "python": platform.python_version(),
+        # Else each process of a job compiles what it imports, for seconds.
+        "keeps_bytecode": not sys.dont_write_bytecode,
         "torch_threads": torch.get_num_threads(),
         "load_before": os.getloadavg()[0],
         "versions": {name: _version(name) for name in _PACKAGES},

@@ -28,7 +28,12 @@ class Cluster:
     home: Path
     shell: Shell
     stranger: Shell
-    """Return a shell with a wrong token."""
+    """A shell with a wrong token."""
+
+    def control_log(self) -> str:
+        """The end of what its control service (GCS) has logged."""
+        logs = (self.home / "ray").glob("session_latest/logs/gcs_server*")
+        return "\n".join(f"{log.name}: {log.read_text()[-2000:]}" for log in sorted(logs))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def joined_node(cluster: Cluster, num_cpus: int) -> Iterator[Node]:
     node = Node(shell, shell.start(*ray_start(options), log=log))
     try:
         up = wait_until(lambda: "Ray runtime started" in log.read_text(), timeout_s=START_TIMEOUT_S)
-        assert up, log.read_text()
+        assert up, f"{log.read_text()}\n{cluster.control_log()}"
         yield node
     finally:
         node.kill()
