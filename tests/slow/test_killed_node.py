@@ -33,8 +33,9 @@ class TwoMachines:
     dataset: str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[Cluster]:
+    """A cluster of its own for each test: another one's dead node stays in it for a while."""
     with running_cluster(num_cpus=1) as started:
         yield started
 
