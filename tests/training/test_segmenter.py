@@ -8,11 +8,12 @@ import torch
 
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard
-from pvtt_flow.training.segmenter.batch import jitter_box
+from pvtt_flow.training.segmenter.batch import sample_batch
 from pvtt_flow.training.segmenter.loss import frame_loss, mask_iou
 from pvtt_flow.training.segmenter.model import build
 from pvtt_flow.training.segmenter.optimizers import learning_rate_share
-from pvtt_flow.training.segmenter.track import Prediction
+from pvtt_flow.training.segmenter.prompts import PromptPlan
+from pvtt_flow.training.segmenter.track import Output, Prediction, track
 from pvtt_flow.training.segmenter.train import Stage, Trainer
 
 RECIPE = (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
@@ -36,7 +37,7 @@ def shards() -> list[Shard]:
 def test_steps_on_a_fixed_batch_reduce_its_loss(shards: list[Shard]) -> None:
     trainer = new_trainer()
     batch = trainer.batch(shards)
-    losses = [float(trainer.step(batch)[0].total.detach()) for _ in range(8)]
+    losses = [float(trainer.step(batch).losses[0, False].total.detach()) for _ in range(8)]
     assert losses[-1] < losses[0]
 
 
@@ -71,7 +72,7 @@ def test_stages_run_in_order_and_the_learning_rate_decays() -> None:
 
 def test_an_absent_product_adds_no_mask_loss() -> None:
     prediction = Prediction(torch.full((1, 4, 8, 8), 5.0), torch.ones(1, 4), torch.tensor([[-9.0]]))
-    loss = frame_loss(prediction, torch.zeros(1, 32, 32), prompted=False)
+    loss = frame_loss(prediction, torch.zeros(1, 32, 32), is_single=False)
     assert float(loss.total) == pytest.approx(0.0, abs=1e-3)
     assert not loss.present.any()
 
@@ -85,9 +86,55 @@ def test_mask_iou_equals_values_computed_by_hand() -> None:
     assert mask_iou(mask, truth).tolist() == [[pytest.approx(1 / 3), 1.0]]
 
 
-def test_jittered_boxes_stay_near_the_mask() -> None:
-    mask = np.zeros((128, 128), bool)
-    mask[40:80, 50:110] = True
-    for seed in range(50):
-        box = jitter_box(np.random.default_rng(seed), mask)
-        assert (np.abs(box - [50, 40, 110, 80]) <= [12, 8, 12, 8]).all()
+def outputs_of(plan: PromptPlan, shards: list[Shard]) -> list[Output]:
+    torch.manual_seed(0)
+    batch = sample_batch(
+        np.random.default_rng(0), shards, plan, num_clips=1, num_frames=4, max_pairs=2
+    )
+    with torch.no_grad():
+        return track(build().eval(), batch, np.random.default_rng(1))
+
+
+def test_prompted_frames_are_tracked_first(shards: list[Shard]) -> None:
+    outputs = outputs_of(PromptPlan("mask", frames=(0, 2)), shards)
+    assert [output.frame for output in outputs] == [0, 2, 1, 3]
+    assert not any(output.is_single for output in outputs)
+
+
+def test_a_box_asks_for_the_single_mask_and_one_point_for_the_best_candidate(
+    shards: list[Shard],
+) -> None:
+    boxes = outputs_of(PromptPlan("box"), shards)
+    assert [output.is_single for output in boxes] == [True, False, False, False]
+    assert not outputs_of(PromptPlan("points", num_positive=1), shards)[0].is_single
+    assert outputs_of(PromptPlan("points", num_positive=2), shards)[0].is_single
+
+
+def test_a_click_changes_its_frame_and_those_after_it(shards: list[Shard]) -> None:
+    plain = outputs_of(PromptPlan("box"), shards)
+    corrected = outputs_of(PromptPlan("box", corrected=2), shards)
+    assert [(o.frame, o.is_corrected) for o in corrected] == [
+        *((t, False) for t in (0, 1, 2)), (2, True), (3, False)
+    ]  # fmt: skip
+    for mine, other in zip(plain[:3], corrected[:3], strict=True):
+        assert torch.equal(mine.prediction.logits, other.prediction.logits)
+    assert not torch.equal(corrected[2].prediction.logits, corrected[3].prediction.logits)
+    assert not torch.equal(plain[3].prediction.logits, corrected[4].prediction.logits)
+
+
+def test_a_click_on_a_prompted_frame_is_added_to_its_prompt(shards: list[Shard]) -> None:
+    first, again = outputs_of(PromptPlan("points", corrected=0), shards)[:2]
+    assert (first.is_single, again.is_single) == (False, True)
+    assert again.frame == 0
+    assert again.is_corrected
+
+
+def test_products_are_visible_on_each_prompted_frame(shards: list[Shard]) -> None:
+    shards[0].labels[:, 1:][shards[0].labels[:, 1:] == 2] = 0
+    for seed in range(10):
+        batch = sample_batch(
+            np.random.default_rng(seed), shards, PromptPlan(frames=(0, 3)), num_clips=1,
+            num_frames=4, max_pairs=2,
+        )  # fmt: skip
+        assert batch.masks.shape[0] == 1
+        assert batch.masks.flatten(2).any(2).all()

@@ -1,4 +1,4 @@
-"""Training batches: windows of clips, augmented, with every visible product as a prompt."""
+"""Training batches: windows of clips, augmented, with a prompt for every visible product."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pvtt_flow.core import rle
 from pvtt_flow.training.corpus import Shard
+from pvtt_flow.training.segmenter.prompts import Points, PromptPlan, points_of
 
 Rng = np.random.Generator
 # A product smaller than this on the prompt frame is not prompted.
@@ -18,7 +18,7 @@ STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 @dataclass(frozen=True)
 class Batch:
-    """B clips of T frames with P (clip, product) pairs, all prompted on frame 0."""
+    """B clips of T frames with P (clip, product) pairs, all prompted on the same frames."""
 
     images: torch.Tensor
     """float32 (B, T, 3, S, S), normalized with MEAN and STD."""
@@ -26,50 +26,53 @@ class Batch:
     """float32 (P, T, S, S), the visible part, 0 or 1."""
     clip: torch.Tensor
     """int64 (P,), index of the clip of each pair."""
-    box_xyxy: torch.Tensor
-    """float32 (P, 4), pixels of the square, jittered like a detector's."""
+    plan: PromptPlan
+    prompts: dict[int, Points | None]
+    """Boxes or points of the pairs by prompted frame; None where their masks are the prompts."""
 
 
 def sample_batch(
-    rng: Rng, shards: list[Shard], *, num_clips: int, num_frames: int, max_pairs: int
+    rng: Rng,
+    shards: list[Shard],
+    plan: PromptPlan,
+    *,
+    num_clips: int,
+    num_frames: int,
+    max_pairs: int,
 ) -> Batch:
     """Sample windows until num_clips have a prompt; at most max_pairs products a clip are used."""
     images: list[NDArray[np.uint8]] = []
-    masks, clips, boxes = [], [], []
+    masks: list[NDArray[np.bool_]] = []
+    clips: list[int] = []
     while len(images) < num_clips:
         frames, labels = _augment(rng, *_random_window(rng, shards, num_frames))
-        numbers, areas = np.unique(labels[0], return_counts=True)
-        visible = numbers[(numbers > 0) & (areas >= MIN_AREA_PX)]
+        visible = _visible(labels[list(plan.frames)])
         if not len(visible):
             continue
         for number in rng.permutation(visible)[:max_pairs]:
-            mask = labels == number
-            masks.append(mask)
-            boxes.append(jitter_box(rng, mask[0]))
+            masks.append(labels == number)
             clips.append(len(images))
         images.append(frames)
+    truth = np.stack(masks)
     return Batch(
         normalize(np.stack(images)),
-        torch.from_numpy(np.stack(masks)).float(),
+        torch.from_numpy(truth).float(),
         torch.tensor(clips),
-        torch.from_numpy(np.stack(boxes)).float(),
+        plan,
+        {t: points_of(rng, plan, truth[:, t]) for t in plan.frames},
     )
+
+
+def _visible(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the numbers of the products that are large enough on each frame of (T, S, S)."""
+    areas = np.stack([np.bincount(frame.ravel(), minlength=256)[1:] for frame in labels])
+    return 1 + np.flatnonzero((areas >= MIN_AREA_PX).all(axis=0))
 
 
 def normalize(frames: NDArray[np.uint8]) -> torch.Tensor:
     """Return float32 (..., 3, S, S) of uint8 (..., S, S, 3) RGB, as SAM 2's predictor does."""
     images = torch.from_numpy(frames).movedim(-1, -3).float() / 255
     return (images - MEAN) / STD
-
-
-def jitter_box(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the box (4,) of a mask; three of four are off by up to 0.2 of their sides."""
-    box = np.array(rle.box_of(mask), float)
-    if rng.random() < 0.25:
-        return box
-    sides = np.tile(box[2:] - box[:2], 2)
-    noise = np.clip(rng.normal(0, 0.06, 4), -0.2, 0.2) * sides
-    return np.asarray(np.clip(box + noise, 0, mask.shape[0]))
 
 
 def _random_window(

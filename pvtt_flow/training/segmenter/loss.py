@@ -25,8 +25,11 @@ class Loss:
     """bool (P,)."""
 
 
-def frame_loss(prediction: Prediction, mask: torch.Tensor, *, prompted: bool) -> Loss:
-    """Return the loss of one frame; mask: float32 (P, S, S), 0 or 1, all 0 where absent."""
+def frame_loss(prediction: Prediction, mask: torch.Tensor, *, is_single: bool) -> Loss:
+    """Return the loss of one frame; mask: float32 (P, S, S), 0 or 1, all 0 where absent.
+
+    `is_single` is true where inference would take the single mask, and not the best candidate.
+    """
     side = mask.shape[-1] // SIDE_DIVISOR
     # Larger logits only overflow, in models that are at the start of training.
     logits = prediction.logits.clamp(-20, 20)
@@ -45,7 +48,7 @@ def frame_loss(prediction: Prediction, mask: torch.Tensor, *, prompted: bool) ->
     )
     chosen = (
         torch.zeros_like(present, dtype=torch.long)
-        if prompted
+        if is_single
         else prediction.iou[:, 1:].argmax(1) + 1
     )
     return Loss(

@@ -5,10 +5,11 @@ exactly the weights of an uninterrupted one.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from pvtt_flow.training.segmenter.optimizers import (
     make_optimizers,
     set_learning_rate,
 )
+from pvtt_flow.training.segmenter.prompts import KINDS, PromptPlan, Rng, draw_plan
 from pvtt_flow.training.segmenter.track import track
 
 MAX_GRADIENT = 1.0
@@ -55,6 +57,17 @@ RECIPE = (
     Stage(150, num_frames=16, num_clips=2, max_pairs=4),
 )
 DECAY_SHARE = 0.35
+_PURPOSES = ("plan", "batch", "clicks")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Losses of one update of the weights."""
+
+    plan: PromptPlan
+    num_frames: int
+    losses: dict[tuple[int, bool], Loss]
+    """By frame, and whether it was corrected."""
 
 
 class Trainer:
@@ -90,23 +103,30 @@ class Trainer:
     def batch(self, shards: list[Shard]) -> Batch:
         """Return this process's part of the batch of an iteration."""
         stage = self.stage()
-        rng = np.random.default_rng((self.seed, self.iteration, rank()))
+        plan = draw_plan(self._rng("plan"), stage.num_frames)
+        rng = self._rng("batch", rank())
         return sample_batch(
-            rng, shards, num_clips=-(-stage.num_clips // world_size()), num_frames=stage.num_frames,
-            max_pairs=stage.max_pairs,
+            rng, shards, plan, num_clips=-(-stage.num_clips // world_size()),
+            num_frames=stage.num_frames, max_pairs=stage.max_pairs,
         )  # fmt: skip
 
-    def step(self, batch: Batch) -> list[Loss]:
-        """Update the weights once; return the losses of its frames."""
+    def _rng(self, purpose: Literal["plan", "batch", "clicks"], *rest: int) -> Rng:
+        """Return the generator of an iteration; all processes prompt in the same way."""
+        return np.random.default_rng((self.seed, self.iteration, _PURPOSES.index(purpose), *rest))
+
+    def step(self, batch: Batch) -> Step:
+        """Update the weights once."""
         started = time.monotonic()
         share = learning_rate_share(self.iteration, self.total, self.decay)
         set_learning_rate(self.optimizers, LEARNING_RATE * share)
-        predictions = track(self.model, batch)
-        losses = [
-            frame_loss(prediction, batch.masks[:, t], prompted=t == 0)
-            for t, prediction in enumerate(predictions)
-        ]
-        total = torch.stack([loss.total for loss in losses]).mean()
+        outputs = track(self.model, batch, self._rng("clicks", rank()))
+        losses = {
+            (output.frame, output.is_corrected): frame_loss(
+                output.prediction, batch.masks[:, output.frame], is_single=output.is_single
+            )
+            for output in outputs
+        }
+        total = torch.stack([loss.total for loss in losses.values()]).mean()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
@@ -117,7 +137,7 @@ class Trainer:
         self.average.update(self.model, self.iteration)
         self.iteration += 1
         self.seconds += time.monotonic() - started
-        return losses
+        return Step(batch.plan, batch.images.shape[1], losses)
 
 
 def run(
@@ -127,7 +147,7 @@ def run(
     """Train to the end of the recipe; every checkpoint calls `shards` again for new ones."""
     resume(trainer, checkpoint)
     loaded_shards = shards()
-    recent: list[list[Loss]] = []
+    recent: list[Step] = []
     while trainer.iteration < trainer.total:
         recent.append(trainer.step(trainer.batch(loaded_shards)))
         if trainer.iteration % 25 == 0:
@@ -140,22 +160,39 @@ def run(
             loaded_shards = shards()
 
 
-def summary(trainer: Trainer, recent: list[list[Loss]]) -> str:
-    """Return a line of progress: iteration, loss, J on the first, second and last frame."""
-    last = len(recent[-1]) - 1
-    of_full_length = [losses for losses in recent if len(losses) == last + 1]
+def summary(trainer: Trainer, recent: list[Step]) -> str:
+    """Return a line of progress: iteration, losses, and J where it tells something.
 
-    def j(t: int) -> float:
-        values = torch.cat([losses[t].j[losses[t].present] for losses in of_full_length])
-        return float(values.mean())
-
-    mask = float(np.mean([loss.mask for losses in of_full_length for loss in losses]))
-    presence = float(np.mean([loss.presence for losses in of_full_length for loss in losses]))
-    steps = " ".join(f"J{t}={j(t):.3f}" for t in sorted({0, min(1, last), last}))
+    J1 and J7, say, are of the second and of the last frame; J of the first frame is told by kind of
+    prompt, and that of corrected frames before and after the click.
+    """
+    num_frames = recent[-1].num_frames
+    of_full_length = [step for step in recent if step.num_frames == num_frames]
+    losses = [loss for step in of_full_length for loss in step.losses.values()]
+    js: dict[str, float] = {
+        kind: _mean_j(step.losses[0, False] for step in of_full_length if step.plan.kind == kind)
+        for kind in KINDS
+    }
+    js |= {
+        f"J{t}": _mean_j(step.losses[t, False] for step in of_full_length)
+        for t in sorted({min(1, num_frames - 1), num_frames - 1} - {0})
+    }
+    corrected = [step for step in of_full_length if step.plan.corrected is not None]
+    for name, after in (("before", False), ("after", True)):
+        js[name] = _mean_j(step.losses[step.plan.corrected or 0, after] for step in corrected)
     return (
-        f"{trainer.iteration}/{trainer.total} T={last + 1} mask={mask:.3f} "
-        f"presence={presence:.3f} {steps} {trainer.seconds:.0f}s"
+        f"{trainer.iteration}/{trainer.total} T={num_frames} "
+        f"mask={np.mean([loss.mask for loss in losses]):.3f} "
+        f"presence={np.mean([loss.presence for loss in losses]):.3f} "
+        + " ".join(f"{name}={j:.3f}" for name, j in js.items())
+        + f" {trainer.seconds:.0f}s"
     )
+
+
+def _mean_j(losses: Iterable[Loss]) -> float:
+    """Return the mean J of the products that are there; NaN without any."""
+    values = [loss.j[loss.present] for loss in losses]
+    return float(torch.cat(values).mean()) if values else float("nan")
 
 
 def train_segmenter(
