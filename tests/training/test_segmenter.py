@@ -8,7 +8,7 @@ import torch
 
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard
-from pvtt_flow.training.segmenter.batch import sample_batch
+from pvtt_flow.training.segmenter.batch import ZOOM, move_camera, sample_batch
 from pvtt_flow.training.segmenter.loss import frame_loss, mask_iou
 from pvtt_flow.training.segmenter.model import build
 from pvtt_flow.training.segmenter.optimizers import learning_rate_share
@@ -138,3 +138,24 @@ def test_products_are_visible_on_each_prompted_frame(shards: list[Shard]) -> Non
         )  # fmt: skip
         assert batch.masks.shape[0] == 1
         assert batch.masks.flatten(2).any(2).all()
+
+
+def test_a_camera_moves_pictures_and_labels_alike_and_evenly() -> None:
+    frames = np.zeros((5, 128, 128, 3), np.uint8)
+    frames[:, 50:78, 46:82] = 255
+    labels = (frames[..., 0] > 0).astype(np.uint8)
+    for seed in range(20):
+        moved, moved_labels = move_camera(np.random.default_rng(seed), frames, labels)
+        assert moved.shape == frames.shape
+        white = moved.min(-1) > 127
+        assert np.mean(white != (moved_labels == 1)) < 0.01
+        areas = moved_labels.sum((1, 2)) / labels[0].sum()
+        assert (areas > ZOOM[0] ** 2 * 0.9).all()
+        assert (areas < ZOOM[1] ** 2 * 1.1).all()
+        growth = np.diff(areas)
+        assert (growth > -0.02).all() or (growth < 0.02).all()
+
+
+def test_one_frame_may_be_moved() -> None:
+    frames, labels = np.zeros((1, 32, 32, 3), np.uint8), np.ones((1, 32, 32), np.uint8)
+    assert move_camera(np.random.default_rng(0), frames, labels)[1].shape == (1, 32, 32)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from pvtt_flow.training.segmenter.prompts import Points, PromptPlan, points_of
 Rng = np.random.Generator
 # A product smaller than this on the prompt frame is not prompted.
 MIN_AREA_PX = 48
+# Share of the windows seen by a camera of its own, and the ranges of what it does.
+CAMERA = 0.6
+ZOOM, ZOOM_CHANGE, TURN_DEG, SHIFT = (0.7, 2.2), 1.5, 12.0, 0.15
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
@@ -92,7 +96,7 @@ def _random_window(
 def _augment(
     rng: Rng, frames: NDArray[np.uint8], labels: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Reverse time, mirror and transpose space, permute and scale channels, at random."""
+    """Reverse time, mirror and transpose space, move the camera, change colors, at random."""
     if rng.random() < 0.5:
         frames, labels = frames[::-1], labels[::-1]
     if rng.random() < 0.5:
@@ -101,6 +105,8 @@ def _augment(
         frames, labels = frames.swapaxes(1, 2), labels.swapaxes(1, 2)
     if rng.random() < 0.3:
         frames, labels = frames[:, ::-1], labels[:, ::-1]
+    if rng.random() < CAMERA:
+        frames, labels = move_camera(rng, frames, labels)
     if rng.random() < 0.5:
         frames = frames[..., rng.permutation(3)]
     if rng.random() < 0.1:
@@ -113,3 +119,30 @@ def _augment(
         grain = rng.uniform(1, 9) * rng.standard_normal(frames.shape, np.float32)
         frames = np.clip(frames + grain, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(frames), np.ascontiguousarray(labels)
+
+
+def move_camera(
+    rng: Rng, frames: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Zoom, turn and shift the pictures (T, S, S, …), evenly from the first to the last.
+
+    What comes into view is of one gray, as the bars of a video in another shape.
+    """
+    num_frames, side_px = labels.shape[:2]
+    zoom = np.exp(rng.uniform(*np.log(ZOOM)))
+    change = np.exp(rng.uniform(-1, 1) * np.log(ZOOM_CHANGE) / 2)
+    gray = int(rng.integers(0, 128))
+    steps = np.linspace(0, 1, num_frames) if num_frames > 1 else np.zeros(1)
+    zooms = np.clip(zoom * change ** (2 * steps - 1), *ZOOM)
+    turns = rng.uniform(-TURN_DEG, TURN_DEG) + rng.uniform(-TURN_DEG, TURN_DEG) / 2 * steps
+    first, last = rng.uniform(-SHIFT, SHIFT, (2, 2)) * side_px
+    moved = []
+    for t in range(num_frames):
+        matrix = cv2.getRotationMatrix2D((side_px / 2, side_px / 2), turns[t], zooms[t])
+        matrix[:, 2] += first + (last - first) * steps[t]
+        size = side_px, side_px
+        moved.append((
+            cv2.warpAffine(frames[t], matrix, size, borderValue=(gray, gray, gray)),
+            cv2.warpAffine(labels[t], matrix, size, flags=cv2.INTER_NEAREST),
+        ))  # fmt: skip
+    return np.stack([frame for frame, _ in moved]), np.stack([label for _, label in moved])
