@@ -9,12 +9,12 @@ import torch
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard
 from pvtt_flow.training.segmenter.batch import ZOOM, move_camera, sample_batch
-from pvtt_flow.training.segmenter.loss import frame_loss, mask_iou
+from pvtt_flow.training.segmenter.loss import Loss, frame_loss, mask_iou
 from pvtt_flow.training.segmenter.model import build
 from pvtt_flow.training.segmenter.optimizers import learning_rate_share
 from pvtt_flow.training.segmenter.prompts import PromptPlan
 from pvtt_flow.training.segmenter.track import Output, Prediction, track
-from pvtt_flow.training.segmenter.train import Stage, Trainer
+from pvtt_flow.training.segmenter.train import Stage, Step, Trainer, summary
 
 RECIPE = (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
 
@@ -159,3 +159,20 @@ def test_a_camera_moves_pictures_and_labels_alike_and_evenly() -> None:
 def test_one_frame_may_be_moved() -> None:
     frames, labels = np.zeros((1, 32, 32, 3), np.uint8), np.ones((1, 32, 32), np.uint8)
     assert move_camera(np.random.default_rng(0), frames, labels)[1].shape == (1, 32, 32)
+
+
+def test_a_line_of_progress_tells_prompts_and_clicks_apart() -> None:
+    def loss(j: float, *, present: bool = True) -> Loss:
+        return Loss(torch.zeros(1), 0.5, 0.25, torch.tensor([j]), torch.tensor([present]))
+
+    box = {(0, False): loss(0.8), (1, False): loss(0.4), (1, True): loss(0.6)}
+    points = {(0, False): loss(0.3), (1, False): loss(1.0, present=False)}
+    shorter = {(0, False): loss(0.1)}
+    steps = [
+        Step(PromptPlan("box"), 1, shorter),
+        Step(PromptPlan("box", corrected=1), 2, box),
+        Step(PromptPlan("points"), 2, points),
+    ]
+    line = summary(new_trainer(), steps)
+    assert line.startswith("0/12 T=2 mask=0.500 presence=0.250 ")
+    assert "box=0.800 mask=nan points=0.300 J1=0.400 before=0.400 after=0.600" in line

@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from pvtt_flow.training.corpus import Shard
-from pvtt_flow.training.segmenter.prompts import Points, PromptPlan, points_of
+from pvtt_flow.training.segmenter.prompts import Points, PromptPlan, Rng, points_of
 
-Rng = np.random.Generator
 # A product smaller than this on the prompt frame is not prompted.
 MIN_AREA_PX = 48
 # Share of the windows seen by a camera of its own, and the ranges of what it does.
@@ -132,15 +131,15 @@ def move_camera(
     zoom = np.exp(rng.uniform(*np.log(ZOOM)))
     change = np.exp(rng.uniform(-1, 1) * np.log(ZOOM_CHANGE) / 2)
     gray = int(rng.integers(0, 128))
-    steps = np.linspace(0, 1, num_frames) if num_frames > 1 else np.zeros(1)
+    steps = np.linspace(0, 1, num_frames)
     zooms = np.clip(zoom * change ** (2 * steps - 1), *ZOOM)
     turns = rng.uniform(-TURN_DEG, TURN_DEG) + rng.uniform(-TURN_DEG, TURN_DEG) / 2 * steps
     first, last = rng.uniform(-SHIFT, SHIFT, (2, 2)) * side_px
+    size = side_px, side_px
     moved = []
     for t in range(num_frames):
         matrix = cv2.getRotationMatrix2D((side_px / 2, side_px / 2), turns[t], zooms[t])
         matrix[:, 2] += first + (last - first) * steps[t]
-        size = side_px, side_px
         moved.append((
             cv2.warpAffine(frames[t], matrix, size, borderValue=(gray, gray, gray)),
             cv2.warpAffine(labels[t], matrix, size, flags=cv2.INTER_NEAREST),

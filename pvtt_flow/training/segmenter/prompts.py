@@ -48,7 +48,7 @@ class PromptPlan:
 
 def draw_plan(rng: Rng, num_frames: int) -> PromptPlan:
     """Draw the prompts of a batch of clips with `num_frames` frames."""
-    kind = rng.choice(list(KINDS), p=list(KINDS.values()))
+    kind = list(KINDS)[rng.choice(len(KINDS), p=list(KINDS.values()))]
     later = range(1, num_frames)
     frames, corrected = [0], None
     if later and rng.random() < SECOND_FRAME:

@@ -177,9 +177,13 @@ def summary(trainer: Trainer, recent: list[Step]) -> str:
         f"J{t}": _mean_j(step.losses[t, False] for step in of_full_length)
         for t in sorted({min(1, num_frames - 1), num_frames - 1} - {0})
     }
-    corrected = [step for step in of_full_length if step.plan.corrected is not None]
-    for name, after in (("before", False), ("after", True)):
-        js[name] = _mean_j(step.losses[step.plan.corrected or 0, after] for step in corrected)
+    clicked = [
+        (step.losses[t, False], step.losses[t, True])
+        for step in of_full_length
+        if (t := step.plan.corrected) is not None
+    ]
+    js["before"] = _mean_j(before for before, _ in clicked)
+    js["after"] = _mean_j(after for _, after in clicked)
     return (
         f"{trainer.iteration}/{trainer.total} T={num_frames} "
         f"mask={np.mean([loss.mask for loss in losses]):.3f} "
