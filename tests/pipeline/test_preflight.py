@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from pvtt_flow.pipeline.preflight import (
 from pvtt_flow.pipeline.ray_session import Node
 from pvtt_flow.pipeline.run import prepare
 from tests.conftest import S3Server
+from tests.pipeline.runs import sample, write_config
 
 NO_HASH = "0" * 64
 
@@ -285,6 +288,20 @@ def test_a_dry_run_tries_weights(tmp_path: Path) -> None:
     graph.write_text("no graph")
     with pytest.raises(PreflightError, match=r"^\$\.detector\.weights"):
         prepare(config(detector={"weights": str(graph)}))
+
+
+def test_shipped_weights_are_prepared_without_torch(tmp_path: Path) -> None:
+    """Importing it takes seconds, and the driver does not compute."""
+    path = write_config(tmp_path / "config.yaml", sample("one_product.mp4"), tmp_path / "dataset")
+    code = f"""
+import sys
+from pathlib import Path
+from pvtt_flow.cli.options import load_config
+from pvtt_flow.pipeline.run import prepare
+print(len(prepare(load_config(Path({str(path)!r}), [])).plan.to_process), "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1 False"
 
 
 def test_weights_in_a_bucket(s3: S3Server, tmp_path: Path) -> None:
