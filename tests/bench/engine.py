@@ -74,39 +74,48 @@ def main() -> None:
     results = Results()
     try:
         with TemporaryDirectory(prefix="bench-") as folder:
-            measure(results, options.only, plans, Path(folder))
+            for _ in measure(results, options.only, plans, Path(folder)):
+                seconds = round(time.perf_counter() - started)
+                facts = {"quick": options.quick, "seconds": seconds, "machine": machine}
+                _save(results.record() | facts | {"notes": NOTES}, options.output)
     finally:
         console = Console()
         # A pipe has no width; rich would take 80.
         results.show(console if console.is_terminal else Console(width=120))
-    record = results.record() | {
-        "quick": options.quick,
-        "seconds": round(time.perf_counter() - started),
-        "machine": machine,
-        "notes": NOTES,
-    }
-    if options.output is not None:
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(results.summary()))
 
 
-def measure(results: Results, sections: Sequence[str], plans: Plans, folder: Path) -> None:
-    """Measures some sections, one after the other; `results` has what is done so far."""
+def _save(record: dict[str, object], path: Path | None) -> None:
+    """Write what there is so far: the rest may be cut short."""
+    if path is not None:
+        path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def measure(
+    results: Results, sections: Sequence[str], plans: Plans, folder: Path
+) -> Iterator[None]:
+    """Measure some sections, and yield after each; `results` has what is done so far."""
     log = Console(stderr=True)
     if "embedded" in sections:
         log.print("embedded model, official and engine in turn")
         results.embedded = _against_official(embedded(), plans.embedded)
+        yield
     if "tiny" in sections:
         log.print("SAM 2.1 tiny at 256 px, official and engine in turn")
         results.tiny = _against_official(tiny(folder), plans.tiny)
+        yield
     if "memory" in sections:
         log.print(f"memory of {plans.memory_frames:,} frames")
         results.memory = memory.measure(plans.memory_frames)
+        yield
     if "job" in sections:
         log.print("the job through Ray, and the engine alone")
         results.job = job.measure(plans.job, folder)
+        yield
     if "peers" in sections:
-        results.peers.extend(_against_peers(tiny(folder), plans.peers, log))
+        for found in _against_peers(tiny(folder), plans.peers, log):
+            results.peers.append(found)
+            yield
 
 
 def _against_official(model: Model, plan: Plan) -> Comparison:
