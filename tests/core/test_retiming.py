@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pvtt_flow.core.retiming import Positions, retime, runs_at, windows_at
@@ -89,9 +89,17 @@ def test_no_frames() -> None:
 def test_sampled_frames_of_a_constant_rate_are_all_taken(
     fps: float, faster: float, count: int, unit_ns: int
 ) -> None:
+    # The exception that `retiming` tells, and the test below shows.
+    assume(unit_ns == 1 or not 0 < (1 - 1 / faster) / fps < 0.001)
     pts_ns = times(fps * faster, count)
     sampled = sampled_at(fps, np.rint(pts_ns / unit_ns).astype(np.int64) * unit_ns)
     assert retime(sampled, fps).tolist() == list(range(len(sampled)))
+
+
+@pytest.mark.xfail(reason="80 ms is 1.0045 ms before its grid time, and 121 ms 0.5", strict=True)
+def test_sampling_by_a_rounded_clock_skips_no_grid_time() -> None:
+    pts_ns = np.array([0, 40, 80, 121]) * MS  # 24.883 fps
+    assert sampled_at(24.69, pts_ns).tolist() == pts_ns.tolist()
 
 
 @given(fps=st.sampled_from(RATES), data=st.data())
