@@ -6,12 +6,8 @@ comes before the next output time, less the rounding of times; else it is missin
 
 The two bounds differ, since frames may have been sampled at the rate before. `timeline.sample`
 takes the first frame at or after each grid time, which is late by up to a period of the source, but
-never early: all of its frames count. If a frame could be a whole period early as well, those of a
+not early: all of its frames count. If a frame could be a whole period early as well, those of a
 burst, a few milliseconds apart, would be taken for frames at the rate.
-
-There is one exception, a fault of sampling: if a clock rounds to milliseconds and the source's
-period is shorter than the rate's by less than one, rounding may put a frame too early for its grid
-time and the next one on the grid time after it. Sampling then skips a frame, and a run ends there.
 
 A window that begins at a frame that was sampled late has a later grid, in which the other frames
 are early: it may miss one of them, where a window that begins a few frames away does not.

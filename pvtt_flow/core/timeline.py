@@ -18,8 +18,7 @@ from pvtt_flow.params import Params
 NS_PER_S = 1_000_000_000
 
 ROUNDING_NS = 1_000_000
-"""Largest error of the distance of two times in Matroska and WebM, which round to milliseconds.
-A frame that is at most this early still belongs to its grid time."""
+"""Largest error of the distance of two times in Matroska and WebM, which round to milliseconds."""
 
 # A distance of more than so many medians is a pause. Those of sampled frames are n and n + 1 frames
 # of the source, so the larger is at most twice the smaller, which may be the median.
@@ -95,6 +94,11 @@ def sample(
     first frame at or after each grid time is taken. No frame is repeated, so a source that is
     slower than the target gives all of its frames.
 
+    Clocks may round to milliseconds, so a frame that is up to 2 ms early counts as being at its grid
+    time. Two grid times share a frame only if it is up to 1 ms early for the second one. With one
+    bound for both, rounding might leave out a frame as just too early, and let the next one serve
+    its grid time and the one before.
+
     Example: at 10 fps, the times (in ms) 0, 33, 67, 100, 133, 250 give 0, 100, 250.
     """
     if sampling.target_fps is None:
@@ -103,14 +107,14 @@ def sample(
                 yield frame
         return
     step_ns = NS_PER_S / Fraction(sampling.target_fps)
-    tolerance_ns = min(Fraction(ROUNDING_NS), step_ns / 2)
+    rounding_ns = min(Fraction(ROUNDING_NS), step_ns / 4)
     origin_ns: int | None = None
     next_step = 0
     for frame in frames:
         time_ns = pts_ns(frame)
         if origin_ns is None:
             origin_ns = time_ns
-        step = (time_ns - origin_ns + tolerance_ns) // step_ns
-        if step >= next_step:
+        elapsed_ns = time_ns - origin_ns
+        if elapsed_ns + 2 * rounding_ns >= next_step * step_ns:
             yield frame
-            next_step = step + 1
+            next_step = max(next_step, (elapsed_ns + rounding_ns) // step_ns) + 1
