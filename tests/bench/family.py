@@ -54,23 +54,24 @@ def main() -> None:
     """Measure what the command line asks for."""
     options = _options()
     machine, started_s = describe("tests.bench.family"), time.perf_counter()
+    if options.output is None and options.only is None and not options.quick:
+        options.output = OUTPUT
     found: dict[str, Found] = {}
     log = Console(stderr=True)
     with TemporaryDirectory(prefix="bench-") as folder:
         for member in (m for m in MEMBERS if options.only is None or m.name in options.only):
             log.print(member.name)
             found[member.name] = measure(member, Path(folder), quick=options.quick)
+            if options.output is not None:
+                # After each one: the rest may be cut short.
+                record = {
+                    "summary": summary(found),
+                    "members": {name: asdict(each) for name, each in found.items()},
+                    "seconds": round(time.perf_counter() - started_s),
+                    "machine": machine,
+                }
+                options.output.write_text(json.dumps(record, indent=1) + "\n")
     Console(width=120).print(_table(found))
-    record = {
-        "summary": summary(found),
-        "members": {name: asdict(each) for name, each in found.items()},
-        "seconds": round(time.perf_counter() - started_s),
-        "machine": machine,
-    }
-    if options.output is None and options.only is None and not options.quick:
-        options.output = OUTPUT
-    if options.output is not None:
-        options.output.write_text(json.dumps(record, indent=1) + "\n")
     print(json.dumps(summary(found)))
 
 
