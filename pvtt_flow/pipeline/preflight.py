@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
+import pvtt_flow
 from pvtt_flow import __version__
 from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.core.ids import hash_of
@@ -21,8 +23,9 @@ from pvtt_flow.models.own_weights import is_remote
 from pvtt_flow.pipeline.placement import place_pools, task_num_cpus
 from pvtt_flow.pipeline.ray_session import Node
 from pvtt_flow.storage.streams import open_binary
-from pvtt_flow.types import Lineage
+from pvtt_flow.types import Lineage, Source
 
+_SAMPLES = Path(pvtt_flow.__file__).parent / "samples"
 # Inspection, verdicts and writing use a few.
 _MIN_IDLE_CPUS = 4
 
@@ -99,6 +102,20 @@ def check_class_filter(config: RunConfig) -> None:
         return
     detector = build_detector(config.detector, config.run.models, open_binary)
     check_classes(detector, config.detect.classes)
+
+
+def demonstrator_warning(config: RunConfig, sources: Sequence[Source]) -> str | None:
+    """Return a warning if models of this package process other videos than its samples."""
+    models = {"detector": config.detector.weights, "tracker": config.tracker.weights}
+    embedded = {name: w for name, w in models.items() if w == f"embedded_{name}"}
+    if not embedded or all(Path(source.uri).is_relative_to(_SAMPLES) for source in sources):
+        return None
+    keys = " and ".join(f"$.{name}.weights" for name in embedded)
+    return (
+        f"the embedded {' and '.join(embedded)} {'is' if len(embedded) == 1 else 'are'} for trying "
+        f"the workflow, and wrong on most real videos: set {keys} for real work "
+        "(`pvtt-flow models list`)"
+    )
 
 
 def check_resources(need: ResourceParams, nodes: Sequence[Node]) -> None:

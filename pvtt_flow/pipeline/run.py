@@ -20,6 +20,7 @@ from pvtt_flow.pipeline.plan import Plan, make_plan
 from pvtt_flow.pipeline.preflight import (
     check_class_filter,
     check_weights,
+    demonstrator_warning,
     make_lineage,
     pin_weights,
 )
@@ -95,6 +96,8 @@ def execute(prepared: Prepared, watcher: Watcher) -> Summary:
         dataset.check_writable()
     if plan.to_process:
         check_class_filter(config)
+        if warning := demonstrator_warning(config, plan.to_process):
+            _LOG.warning("%s", warning)
     if plan.newly_gone or plan.returned:
         dataset.ensure()
         summary.version = mark_gone(

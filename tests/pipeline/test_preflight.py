@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pvtt_flow
 from pvtt_flow.config.loading import parse
 from pvtt_flow.config.schema import ResourceParams, RunConfig
 from pvtt_flow.errors import ConfigError, PreflightError
@@ -15,6 +16,7 @@ from pvtt_flow.pipeline.placement import place_pools
 from pvtt_flow.pipeline.preflight import (
     check_resources,
     check_weights,
+    demonstrator_warning,
     idle_cpus_warning,
     make_lineage,
     pin_weights,
@@ -22,6 +24,7 @@ from pvtt_flow.pipeline.preflight import (
 )
 from pvtt_flow.pipeline.ray_session import Node
 from pvtt_flow.pipeline.run import prepare
+from pvtt_flow.types import Source
 from tests.conftest import S3Server
 from tests.pipeline.runs import sample, write_config
 
@@ -178,6 +181,41 @@ def test_warning_of_idle_cpus() -> None:
         "the tracker computes on 1 CPUs, and 14 of 16 have little work: raise "
         "$.resources.propagate.num_cpus, the threads of an actor, or $.resources.propagate.actors"
     )
+
+
+SAMPLES = Path(pvtt_flow.__file__).parent / "samples"
+
+
+@pytest.mark.parametrize(
+    ("detector", "tracker", "start"),
+    [
+        (
+            "embedded_detector",
+            "embedded_tracker",
+            (
+                "the embedded detector and tracker are for trying the workflow, and wrong on most "
+                "real videos: set $.detector.weights and $.tracker.weights for real work"
+            ),
+        ),
+        ("mine.pt", "embedded_tracker", "the embedded tracker is for trying the workflow"),
+    ],
+)
+def test_embedded_models_are_told_to_be_demonstrators(
+    detector: str, tracker: str, start: str
+) -> None:
+    models = config(detector={"weights": detector}, tracker={"weights": tracker})
+    samples, real = source(str(SAMPLES / "one_product.mp4")), source("s3://bucket/shoe.mp4")
+    assert demonstrator_warning(models, [samples]) is None
+    assert (demonstrator_warning(models, [samples, real]) or "").startswith(start)
+
+
+def test_other_models_are_no_demonstrators() -> None:
+    weights = {"detector": {"weights": "mine.pt"}, "tracker": {"weights": "sam2.1_hiera_small"}}
+    assert demonstrator_warning(config(**weights), [source("shoe.mp4")]) is None
+
+
+def source(uri: str) -> Source:
+    return Source(video_id="v", uri=uri, etag="e", size_bytes=1)
 
 
 def refusal(need: ResourceParams, nodes: list[Node]) -> str:
