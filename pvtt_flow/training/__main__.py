@@ -19,25 +19,51 @@ def render(
     work: Work = DEFAULT_WORK, clips: int = 4000, long_clips: int = 600, stills: int = 8000,
     processes: int = 2,
 ) -> None:  # fmt: skip
-    """Render what is missing: training clips of 8 and of 16 frames, and training stills."""
+    """Render what is missing: training clips of 8 and of 16 frames, and training stills.
+
+    Fetches meshes and skies first, 134 MB.
+    """
     from pvtt_flow.training import corpus
     from pvtt_flow.training import stills as pictures
 
+    assets = work / "assets"
     for num_frames, count in ((8, clips), (16, long_clips)):
-        for path in corpus.render(work / "corpus", "train", num_frames, count, processes=processes):
+        for path in corpus.render(
+            work / "corpus", assets, "train", num_frames, count, processes=processes
+        ):
             report(path.name)
-    for path in pictures.render(work / "stills", "train", stills, processes=processes):
+    for path in pictures.render(work / "stills", assets, "train", stills, processes=processes):
         report(path.name)
 
 
 @app.command()
+def sheet(
+    work: Work = DEFAULT_WORK, clips: int = 30,
+    output: Annotated[Path, typer.Option(help="PNG or JPEG.")] = Path("clips.jpg"),
+) -> None:  # fmt: skip
+    """Draw a contact sheet of training clips with their masks: look at it before training."""
+    from pvtt_flow.training.sheet import write_sheet
+
+    write_sheet(output, work / "assets", clips)
+    report(output)
+
+
+@app.command()
 def segmenter(
-    *, work: Work = DEFAULT_WORK, processes: int = 2, export_only: ExportOnly = False
+    *,
+    work: Work = DEFAULT_WORK,
+    side_px: Annotated[int, typer.Option(help="128, and then 256.")] = 128,
+    weights: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    processes: int = 2,
+    export_only: ExportOnly = False,
 ) -> None:
     """Train the compact SAM 2, or go on where it stopped; write its averaged weights."""
     from pvtt_flow.training.segmenter.train import train_segmenter
 
-    train_segmenter(work, processes=processes, export_only=export_only, report=report)
+    train_segmenter(
+        work, side_px=side_px, weights=weights, processes=processes, export_only=export_only,
+        report=report,
+    )  # fmt: skip
 
 
 @app.command()

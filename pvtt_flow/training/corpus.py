@@ -1,26 +1,31 @@
-"""Rendered clips on disk: shards of clips squeezed to the model's square, as SAM 2 squeezes frames.
+"""Rendered clips on disk: shards of clips squeezed to a square, as SAM 2 squeezes frames.
 
-A shard is one file, which gets its name when it is complete: rendering resumes where it stopped,
-and a trainer may read the finished shards meanwhile. Seeds of the splits are disjoint: no clip
-that is measured or shipped as a sample is trained on.
+They are of the largest model's size, and smaller models load them smaller. A shard is one file,
+which gets its name when it is complete: rendering resumes where it stopped, and a trainer may read
+the finished shards meanwhile. Seeds of the splits are disjoint: no clip that is measured or shipped
+as a sample is trained on.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.training.render.clip import RenderedClip, random_clip
+from pvtt_flow.training.render.library import Library, open_library
 
 Job = TypeVar("Job")
-SEEDS = {"train": 0, "held_out": 1_000_000_000, "samples": 2_000_000_000}
+Split = Literal["train", "held_out", "samples"]
+SEEDS: dict[Split, int] = {"train": 0, "held_out": 1_000_000_000, "samples": 2_000_000_000}
 SHARD_CLIPS = 50
-SIDE_PX = 128
+SIDE_PX = 256
+# As many pixels as the square has, and more for clips of other shapes, which lose some of them.
+AREA_PX = 300 * 300
 
 
 @dataclass(frozen=True)
@@ -35,42 +40,67 @@ class Shard:
     """uint8 (C,): number (from 1) of the product that a single prompt asks for."""
 
 
-def seed_of(split: str, num_frames: int, index: int) -> int:
+@dataclass(frozen=True)
+class ShardJob:
+    """Shard to render."""
+
+    folder: Path
+    assets: Path
+    """Folder of meshes and skies."""
+    split: Split
+    num_frames: int
+    shard: int
+
+
+def library_of(assets: Path, split: Split) -> Library:
+    """Return the meshes and skies of a split; samples show held-out ones."""
+    return open_library(assets, "train" if split == "train" else "held_out")
+
+
+def seed_of(split: Split, num_frames: int, index: int) -> int:
     """Return the seed of a clip; splits and lengths share no seed."""
     return SEEDS[split] + 1_000_000 * num_frames + index
 
 
-def render_clip(split: str, num_frames: int, index: int) -> RenderedClip:
+def render_clip(split: Split, num_frames: int, index: int, library: Library) -> RenderedClip:
     """Render clip `index` of a split; training clips hold more products: each is supervised."""
     seed = seed_of(split, num_frames, index)
     if split != "train":
-        return random_clip(seed, num_frames)
+        return random_clip(seed, num_frames, area_px=AREA_PX, library=library)
     rng = np.random.default_rng(seed + 500_000)
     num_products = int(rng.choice([2, 3, 4, 5])) if rng.random() < 0.8 else None
     return random_clip(
-        seed, num_frames, num_products=num_products, stride=float(rng.choice([1, 2, 3]))
-    )
+        seed, num_frames, num_products=num_products, stride=float(rng.choice([1, 2, 3])),
+        area_px=AREA_PX, library=library,
+    )  # fmt: skip
 
 
 def squeeze(
     clip: RenderedClip, side_px: int = SIDE_PX
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return frames (T, S, S, 3) and labels (T, S, S) stretched to a square."""
+    return _stretch(clip.frames, clip.labels, side_px)
+
+
+def _stretch(
+    frames: NDArray[np.uint8], labels: NDArray[np.uint8], side_px: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     size = side_px, side_px
-    frames = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in clip.frames]
-    labels = [cv2.resize(label, size, interpolation=cv2.INTER_NEAREST) for label in clip.labels]
-    return np.stack(frames), np.stack(labels)
+    return (
+        np.stack([cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in frames]),
+        np.stack([cv2.resize(each, size, interpolation=cv2.INTER_NEAREST) for each in labels]),
+    )
 
 
-def render_shard(job: tuple[Path, str, int, int]) -> Path:
+def render_shard(job: ShardJob) -> Path:
     """Render the clips of one shard and write its file, unless it exists."""
-    folder, split, num_frames, shard = job
-    target = folder / f"{split}_{num_frames:02d}_{shard:05d}.npz"
+    target = job.folder / f"{job.split}_{job.num_frames:02d}_{job.shard:05d}.npz"
     if target.exists():
         return target
+    library = library_of(job.assets, job.split)
     frames, labels, targets = [], [], []
-    for index in range(shard * SHARD_CLIPS, (shard + 1) * SHARD_CLIPS):
-        clip = render_clip(split, num_frames, index)
+    for index in range(job.shard * SHARD_CLIPS, (job.shard + 1) * SHARD_CLIPS):
+        clip = render_clip(job.split, job.num_frames, index, library)
         squeezed = squeeze(clip)
         frames.append(squeezed[0])
         labels.append(squeezed[1])
@@ -97,21 +127,25 @@ def render_shards(render: Callable[[Job], Path], jobs: list[Job], processes: int
 
 
 def render(
-    folder: Path, split: str, num_frames: int, num_clips: int, *, processes: int
+    folder: Path, assets: Path, split: Split, num_frames: int, num_clips: int, *, processes: int
 ) -> Iterator[Path]:
     """Render the clips of one length of a split; yield the path of each finished shard."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Here, so that no two processes fetch them.
+    library_of(assets, split)
     shards = range(-(-num_clips // SHARD_CLIPS))
-    jobs = [(folder, split, num_frames, shard) for shard in shards]
+    jobs = [ShardJob(folder, assets, split, num_frames, shard) for shard in shards]
     yield from render_shards(render_shard, jobs, processes)
 
 
-def load(path: Path) -> Shard:
-    """Load a shard into memory."""
+def load(path: Path, side_px: int = SIDE_PX) -> Shard:
+    """Load a shard into memory, its pictures stretched to a square of this side."""
     with np.load(path) as data:
-        return Shard(data["frames"], data["labels"], data["targets"])
+        pairs = zip(data["frames"], data["labels"], strict=True)
+        frames, labels = zip(*(_stretch(*pair, side_px) for pair in pairs), strict=True)
+        return Shard(np.stack(frames), np.stack(labels), data["targets"])
 
 
-def shard_paths(folder: Path, split: str, num_frames: int) -> list[Path]:
+def shard_paths(folder: Path, split: Split, num_frames: int) -> list[Path]:
     """Return the paths of the existing shards, sorted."""
     return sorted(folder.glob(f"{split}_{num_frames:02d}_*.npz"))

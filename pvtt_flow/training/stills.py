@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.training.corpus import SEEDS, render_shards, write_shard
+from pvtt_flow.training.corpus import SEEDS, Split, library_of, render_shards, write_shard
 from pvtt_flow.training.render.clip import RenderedClip, random_clip
+from pvtt_flow.training.render.library import Library
 
 SIDE_PX = 256
 SHARD_SCENES = 100
@@ -35,7 +36,7 @@ class Stills:
     """int64 (B,), the image of each box."""
 
 
-def render_scene(split: str, index: int) -> RenderedClip:
+def render_scene(split: Split, index: int, library: Library | None = None) -> RenderedClip:
     """Render FRAMES_PER_SCENE frames of one scene; EMPTY_SHARE of the scenes hold no product."""
     seed = SEEDS[split] + SEED_OFFSET + index
     empty = np.random.default_rng(seed).random() < EMPTY_SHARE
@@ -45,6 +46,7 @@ def render_scene(split: str, index: int) -> RenderedClip:
         num_products=0 if empty else None,
         stride=STRIDE_TICKS,
         area_px=200 * 200,
+        library=library,
     )
 
 
@@ -65,16 +67,17 @@ def stills_of(clip: RenderedClip) -> Iterator[tuple[NDArray[np.uint8], NDArray[n
         yield square, boxes[share >= MIN_AREA_SHARE] * np.float32(scale)
 
 
-def render_shard(job: tuple[Path, str, int]) -> Path:
+def render_shard(job: tuple[Path, Path, Split, int]) -> Path:
     """Render the scenes of one shard and write its file, unless it exists."""
-    folder, split, shard = job
+    folder, assets, split, shard = job
     target = folder / f"{split}_{shard:05d}.npz"
     if target.exists():
         return target
+    library = library_of(assets, split)
     images: list[NDArray[np.uint8]] = []
     boxes, image_indices = [], []
     for index in range(shard * SHARD_SCENES, (shard + 1) * SHARD_SCENES):
-        for image, visible_boxes in stills_of(render_scene(split, index)):
+        for image, visible_boxes in stills_of(render_scene(split, index, library)):
             image_indices.append(np.full(len(visible_boxes), len(images)))
             images.append(image)
             boxes.append(visible_boxes)
@@ -85,10 +88,14 @@ def render_shard(job: tuple[Path, str, int]) -> Path:
     return target
 
 
-def render(folder: Path, split: str, num_stills: int, *, processes: int) -> Iterator[Path]:
+def render(
+    folder: Path, assets: Path, split: Split, num_stills: int, *, processes: int
+) -> Iterator[Path]:
     """Render the stills of a split; yield the path of each finished shard."""
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(folder, split, n) for n in range(-(-num_stills // (SHARD_SCENES * FRAMES_PER_SCENE)))]
+    library_of(assets, split)
+    shards = range(-(-num_stills // (SHARD_SCENES * FRAMES_PER_SCENE)))
+    jobs = [(folder, assets, split, shard) for shard in shards]
     yield from render_shards(render_shard, jobs, processes)
 
 

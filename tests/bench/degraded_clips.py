@@ -20,7 +20,7 @@ from pvtt_flow.core import rle
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.training.corpus import seed_of
-from pvtt_flow.training.evaluate import MIN_FIRST_SHARE, NUM_FRAMES
+from pvtt_flow.training.evaluate_segmenter import MIN_FIRST_SHARE, NUM_FRAMES
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.types import ShotRecord, Source
 from pvtt_flow.video.encode import write_mp4

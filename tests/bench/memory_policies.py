@@ -25,11 +25,12 @@ from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import MemoryRule, TrackerParams
 from pvtt_flow.training.corpus import seed_of
-from pvtt_flow.training.evaluate import (
+from pvtt_flow.training.evaluate_segmenter import (
     MIN_FIRST_SHARE,
+    TrueClip,
     annotated_sequences,
-    first_box,
-    track_from_box,
+    prompt_of,
+    track,
 )
 from pvtt_flow.training.measure import contour_accuracy, region_similarity
 from pvtt_flow.training.render.clip import random_clip
@@ -104,8 +105,8 @@ def _samples(num_clips: int, annotated: Path | None) -> Iterator[Sample]:
     for event in EVENTS:
         yield from islice(_rendered(event), num_clips)
     if annotated is not None:
-        for name, frames, masks in annotated_sequences(annotated):
-            yield Sample("annotated", name, frames, masks)
+        for clip in annotated_sequences(annotated):
+            yield Sample("annotated", clip.name, clip.frames, clip.masks)
 
 
 def _rendered(event: Event) -> Iterator[Sample]:
@@ -124,7 +125,8 @@ def _measure(rule: MemoryRule, samples: Sequence[Sample]) -> Scores:
     tracker = ThreadedTracker(WEIGHTS, CONFIG, params)
 
     def measure(sample: Sample) -> float:
-        masks = track_from_box(tracker, sample.frames, first_box(sample.masks))[1:]
+        clip = TrueClip(sample.name, sample.frames, sample.masks)
+        masks = track(tracker, clip, prompt_of("box", clip.masks[0]))[1:]
         truth = sample.masks[1:]
         j, f = region_similarity(masks, truth), contour_accuracy(masks, truth)
         return float((j.mean() + f.mean()) / 2)

@@ -31,7 +31,7 @@ from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.training.corpus import seed_of
-from pvtt_flow.training.evaluate import NUM_FRAMES
+from pvtt_flow.training.evaluate_segmenter import NUM_FRAMES
 from pvtt_flow.training.measure import region_similarity
 from pvtt_flow.types import Masklet, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS

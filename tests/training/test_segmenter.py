@@ -14,9 +14,11 @@ from pvtt_flow.training.segmenter.model import build
 from pvtt_flow.training.segmenter.optimizers import learning_rate_share
 from pvtt_flow.training.segmenter.prompts import PromptPlan
 from pvtt_flow.training.segmenter.track import Output, Prediction, track
-from pvtt_flow.training.segmenter.train import Stage, Step, Trainer, summary
+from pvtt_flow.training.segmenter.train import Recipe, Stage, Step, Trainer, summary
 
-RECIPE = (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
+RECIPE = Recipe(
+    128, (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
+)
 
 
 def new_trainer(seed: int = 0) -> Trainer:

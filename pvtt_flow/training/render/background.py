@@ -9,9 +9,9 @@ import numpy as np
 from pvtt_flow.training.render.texture import Image, Rng, blend_colors, noise, random_color
 
 
-def random_background(rng: Rng, height_px: int, width_px: int) -> Image:
-    """Draw a canvas, uint8 (H, W, 3) RGB."""
-    image = random_surface(rng, height_px, width_px)
+def random_background(rng: Rng, height_px: int, width_px: int, far: Image | None = None) -> Image:
+    """Draw a canvas, uint8 (H, W, 3) RGB; `far` is what is behind the table and the clutter."""
+    image = random_surface(rng, height_px, width_px) if far is None else far.copy()
     if rng.random() < 0.5:
         _clutter(rng, image, int(rng.integers(1, 9)))
     if rng.random() < 0.6:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from pvtt_flow.core import rle
 from pvtt_flow.training.render.degrade import degrade
+from pvtt_flow.training.render.library import Library
 from pvtt_flow.training.render.mesh import Array
 from pvtt_flow.training.render.occluder import Hand, draw_cutout, draw_hand
 from pvtt_flow.training.render.raster import Light, Sprite, draw_mesh
@@ -49,7 +50,7 @@ class RenderedClip:
 
 def random_clip(
     seed: int, num_frames: int, *, num_products: int | None = None, event: Event | None = None,
-    stride: float | None = None, area_px: int = 150 * 150,
+    stride: float | None = None, area_px: int = 150 * 150, library: Library | None = None,
 ) -> RenderedClip:  # fmt: skip
     """Render the clip of a seed; it fixes aspect ratio, products, motion and camera."""
     rng = np.random.default_rng(seed)
@@ -61,7 +62,7 @@ def random_clip(
     scene = random_scene(
         rng, num_frames, height_px, width_px,
         num_products=random_count if num_products is None else num_products,
-        event=event, stride=random_stride if stride is None else stride,
+        event=event, stride=random_stride if stride is None else stride, library=library,
     )  # fmt: skip
     return draw_scene(rng, scene)
 

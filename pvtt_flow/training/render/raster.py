@@ -36,6 +36,8 @@ class Skin:
     """uint8 (P, S, S, 3) RGB, one texture a part."""
     gloss: float
     """Strength of the highlight, 0 to 1."""
+    two_sided: bool = False
+    """True if quads are seen from behind, too, as in meshes whose normals nobody checked."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,16 @@ def draw_mesh(
     if size.min() < 3 or size.max() > 4000:
         return None
     projected = (projected - low) * supersample
-    facing_normals = normals[mesh.quads].mean(1)
     to_viewer = np.array([0, 0, -VIEWER_DISTANCE]) - points[mesh.quads].mean(1)
-    facing = np.flatnonzero((facing_normals * to_viewer).sum(1) > 0)
-    order = facing[np.argsort(-points[mesh.quads[facing], 2].mean(1))]
+    faces = (normals[mesh.quads].mean(1) * to_viewer).sum(1) > 0
+    drawn = np.arange(len(faces)) if skin.two_sided else np.flatnonzero(faces)
+    order = drawn[np.argsort(-points[mesh.quads[drawn], 2].mean(1))]
     if not len(order):
         return None
     quads = mesh.quads[order]
-    shade = _shade(normals, light, skin.gloss)
-    values = np.concatenate([mesh.uv, shade], axis=1)[quads]
+    side = np.where(faces[order], 1, -1)[:, None, None]
+    shade = _shade(normals[quads] * side, light, skin.gloss)
+    values = np.concatenate([mesh.uv[quads], shade], axis=2)
     quad_numbers = np.zeros(size[::-1] * supersample, np.uint16)
     fixed = np.round((projected[quads] - 0.5) * (1 << SUBPIXEL_BITS)).astype(np.int32)
     for index, corners in enumerate(fixed, start=1):
@@ -86,12 +89,12 @@ def draw_mesh(
 
 
 def _shade(normals: Array, light: Light, gloss: float) -> Array:
-    """Return the factor on the texture and the highlight to add, per vertex (V, 2)."""
+    """Return the factor on the texture and the highlight to add, (…, 2), for normals (…, 3)."""
     lambert = np.maximum(normals @ light.direction, 0)
     half = light.direction + np.array([0, 0, -1.0])
     half /= np.linalg.norm(half)
     highlight = gloss * np.maximum(normals @ half, 0) ** 24
-    return np.stack([light.ambient + light.diffuse * lambert, highlight], axis=1)
+    return np.stack([light.ambient + light.diffuse * lambert, highlight], axis=-1)
 
 
 def _shade_pixels(
@@ -108,8 +111,9 @@ def _shade_pixels(
     step = np.stack([x, y], axis=1) + 0.5 - mean_px[quad]
     value = mean[quad] + np.einsum("pi,pij->pj", step, slope[quad])
     value = np.clip(value, values.min(1)[quad], values.max(1)[quad])
-    side = textures.shape[1] - 1
-    texel = np.round(value[:, :2] * side).astype(np.int64)
+    side_px = textures.shape[1]
+    # Textures repeat outside [0, 1].
+    texel = np.round(value[:, :2] * (side_px - 1)).astype(np.int64) % side_px
     base = textures[part[quad], texel[:, 1], texel[:, 0]]
     rgb = np.zeros((*quad_numbers.shape, 3), np.float32)
     rgb[y, x] = np.minimum(base * value[:, 2:3] + 255 * value[:, 3:], 255)

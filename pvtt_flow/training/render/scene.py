@@ -10,6 +10,7 @@ import numpy as np
 
 from pvtt_flow.training.render.background import random_background
 from pvtt_flow.training.render.degrade import Lens, random_lens
+from pvtt_flow.training.render.library import Library
 from pvtt_flow.training.render.mesh import Array, Mesh
 from pvtt_flow.training.render.motion import Trajectory, leave_and_return, random_trajectory, wander
 from pvtt_flow.training.render.occluder import Cutout, Hand, random_cutout, random_hand
@@ -73,8 +74,12 @@ class Scene:
 def random_scene(  # noqa: PLR0913 - the knobs of a scene, all by name
     rng: Rng, num_frames: int, height_px: int, width_px: int, *, num_products: int,
     event: Event | None = None, stride: float = 1.0, texture_px: int = 96,
+    library: Library | None = None,
 ) -> Scene:  # fmt: skip
-    """Compose a scene of num_frames frames, `stride` ticks apart (a tick is about 1/24 s)."""
+    """Compose a scene of num_frames frames, `stride` ticks apart (a tick is about 1/24 s).
+
+    With a library, some products are its meshes, and some backgrounds show its skies.
+    """
     ticks = np.arange(num_frames) * stride
     if event is None:
         event = list(EVENT_SHARES)[
@@ -83,7 +88,10 @@ def random_scene(  # noqa: PLR0913 - the knobs of a scene, all by name
     energy = float(rng.choice([0.3, 1.0, 2.0], p=[0.3, 0.5, 0.2]))
     aspect = width_px / height_px
     products = [
-        _product(rng, ticks, start, size, energy, texture_px)
+        Product(
+            *_appearance(rng, texture_px, library),
+            random_trajectory(rng, ticks, start, size, energy=energy),
+        )
         for start, size in _places(rng, num_products, aspect)
     ]
     target = int(rng.integers(max(1, num_products)))
@@ -93,9 +101,9 @@ def random_scene(  # noqa: PLR0913 - the knobs of a scene, all by name
         products[target] = replace(
             products[target], trajectory=leave_and_return(rng, products[target].trajectory)
         )
-    canvas = random_background(rng, int(height_px * CANVAS_ZOOM), int(width_px * CANVAS_ZOOM))
     return Scene(
-        height_px, width_px, canvas, _camera(rng, ticks), tuple(products),
+        height_px, width_px, _canvas(rng, height_px, width_px, library), _camera(rng, ticks),
+        tuple(products),
         _occluders(rng, ticks, products, target, event),
         _light(rng),
         wander(rng, ticks, 0.01 * energy), rng.uniform(0.1, 0.6) * (rng.random() < 0.8),
@@ -131,15 +139,20 @@ def _places(rng: Rng, count: int, aspect: float) -> list[tuple[Array, float]]:
     return places
 
 
-def _product(
-    rng: Rng, ticks: Array, start: Array, size: float, energy: float, texture_px: int
-) -> Product:
+def _appearance(rng: Rng, texture_px: int, library: Library | None) -> tuple[Mesh, Skin]:
+    if library is not None and rng.random() < library.mesh_share:
+        return library.random_product(rng, texture_px)
     sheets = [random_texture(rng, texture_px)]
     sheets += [plain_texture(rng, texture_px) for _ in range(NUM_PARTS - 1)]
     skin = Skin(np.stack(sheets), float(rng.choice([0, rng.uniform(0.1, 0.8)])))
-    return Product(
-        random_shape(rng), skin, random_trajectory(rng, ticks, start, size, energy=energy)
-    )
+    return random_shape(rng), skin
+
+
+def _canvas(rng: Rng, height_px: int, width_px: int, library: Library | None) -> Image:
+    size_px = int(height_px * CANVAS_ZOOM), int(width_px * CANVAS_ZOOM)
+    has_sky = library is not None and rng.random() < library.sky_share
+    far = library.random_view(rng, *size_px) if library is not None and has_sky else None
+    return random_background(rng, *size_px, far)
 
 
 def _look_alike(rng: Rng, ticks: Array, original: Product, energy: float) -> Product:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pvtt_flow.training.corpus import Shard
 from pvtt_flow.training.segmenter.prompts import Points, PromptPlan, Rng, points_of
 
-# A product smaller than this on the prompt frame is not prompted.
-MIN_AREA_PX = 48
+# A product of a smaller share of the prompted frames is not prompted.
+MIN_AREA_SHARE = 0.003
 # Share of the windows seen by a camera of its own, and the ranges of what it does.
 CAMERA = 0.6
 ZOOM, ZOOM_CHANGE, TURN_DEG, SHIFT = (0.7, 2.2), 1.5, 12.0, 0.15
@@ -69,7 +69,7 @@ def sample_batch(
 def _visible(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return the numbers of the products that are large enough on each frame of (T, S, S)."""
     areas = np.stack([np.bincount(frame.ravel(), minlength=256)[1:] for frame in labels])
-    return 1 + np.flatnonzero((areas >= MIN_AREA_PX).all(axis=0))
+    return 1 + np.flatnonzero((areas >= MIN_AREA_SHARE * labels[0].size).all(axis=0))
 
 
 def normalize(frames: NDArray[np.uint8]) -> torch.Tensor:

@@ -73,7 +73,7 @@ def points_of(rng: Rng, plan: PromptPlan, masks: NDArray[np.bool_]) -> Points | 
     for mask in masks:
         inside = [_any_pixel(rng, mask) for _ in range(plan.num_positive)]
         if rng.random() < 0.5:
-            inside[0] = _most_inner_pixel(mask)
+            inside[0] = most_inner_pixel(mask)
         outside = _outside(mask)
         is_full = not outside.any()
         coords.append(
@@ -132,7 +132,8 @@ def _grown_box(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return grown
 
 
-def _most_inner_pixel(mask: NDArray[np.bool_]) -> tuple[int, int]:
+def most_inner_pixel(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return x and y of the pixel that is farthest from the outline of a mask (H, W)."""
     padded = np.pad(mask, 1).astype(np.uint8)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
     y, x = np.unravel_index(int(distance.argmax()), mask.shape)

@@ -1,7 +1,8 @@
 """Train the compact SAM 2 in stages of growing clip length, resumable from a checkpoint.
 
-The number of an iteration seeds its random generator: with equal shards, a resumed run gives
-exactly the weights of an uninterrupted one.
+There are two runs: one on small images, which learns most and costs least, and one on images of the
+model's size, which begins with its weights. The number of an iteration seeds its random generator:
+with equal shards, a resumed run gives exactly the weights of an uninterrupted one.
 """
 
 import time
@@ -20,7 +21,7 @@ from pvtt_flow.training.corpus import Shard, load, shard_paths
 from pvtt_flow.training.parallel import average_gradients, launch, rank, world_size
 from pvtt_flow.training.segmenter.batch import Batch, sample_batch
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss
-from pvtt_flow.training.segmenter.model import build, export
+from pvtt_flow.training.segmenter.model import build, export, load_weights
 from pvtt_flow.training.segmenter.optimizers import (
     LEARNING_RATE,
     WeightAverage,
@@ -47,15 +48,37 @@ class Stage:
     """Largest number of prompted products of a clip."""
 
 
-# Single frames until the model turns boxes into masks, many short iterations on two frames until
+@dataclass(frozen=True)
+class Recipe:
+    """Run on images of one size."""
+
+    side_px: int
+    stages: tuple[Stage, ...]
+    learning_rate: float = LEARNING_RATE
+
+
+# Single frames until the model turns prompts into masks, many short iterations on two frames until
 # it uses its memory, then longer and longer clips.
-RECIPE = (
-    Stage(500, num_frames=1, num_clips=24, max_pairs=4),
-    Stage(200, num_frames=2, num_clips=8, max_pairs=4),
-    Stage(300, num_frames=4, num_clips=6, max_pairs=4),
-    Stage(550, num_frames=8, num_clips=4, max_pairs=4),
-    Stage(150, num_frames=16, num_clips=2, max_pairs=4),
+SMALL = Recipe(
+    128,
+    (
+        Stage(800, num_frames=1, num_clips=24, max_pairs=4),
+        Stage(500, num_frames=2, num_clips=8, max_pairs=4),
+        Stage(900, num_frames=4, num_clips=6, max_pairs=4),
+        Stage(2000, num_frames=8, num_clips=4, max_pairs=4),
+        Stage(400, num_frames=16, num_clips=2, max_pairs=4),
+    ),
 )
+LARGE = Recipe(
+    256,
+    (
+        Stage(150, num_frames=1, num_clips=16, max_pairs=4),
+        Stage(300, num_frames=4, num_clips=4, max_pairs=4),
+        Stage(600, num_frames=8, num_clips=4, max_pairs=4),
+    ),
+    learning_rate=6e-4,
+)
+RECIPES = {recipe.side_px: recipe for recipe in (SMALL, LARGE)}
 DECAY_SHARE = 0.35
 _PURPOSES = ("plan", "batch", "clicks")
 
@@ -76,7 +99,7 @@ class Trainer:
     def __init__(
         self,
         model: SAM2Base,
-        recipe: tuple[Stage, ...] = RECIPE,
+        recipe: Recipe = SMALL,
         *,
         seed: int = 0,
         muon: bool = True,
@@ -84,7 +107,7 @@ class Trainer:
         self.model = model.train()
         self.recipe = recipe
         self.seed = seed
-        self.total = sum(stage.iterations for stage in recipe)
+        self.total = sum(stage.iterations for stage in recipe.stages)
         self.decay = int(self.total * DECAY_SHARE)
         self.optimizers = make_optimizers(model, muon=muon)
         self.average = WeightAverage(model)
@@ -94,11 +117,11 @@ class Trainer:
     def stage(self) -> Stage:
         """Return the stage of the current iteration."""
         left = self.iteration
-        for stage in self.recipe:
+        for stage in self.recipe.stages:
             if left < stage.iterations:
                 return stage
             left -= stage.iterations
-        return self.recipe[-1]
+        return self.recipe.stages[-1]
 
     def batch(self, shards: list[Shard]) -> Batch:
         """Return this process's part of the batch of an iteration."""
@@ -118,7 +141,7 @@ class Trainer:
         """Update the weights once."""
         started = time.monotonic()
         share = learning_rate_share(self.iteration, self.total, self.decay)
-        set_learning_rate(self.optimizers, LEARNING_RATE * share)
+        set_learning_rate(self.optimizers, self.recipe.learning_rate * share)
         outputs = track(self.model, batch, self._rng("clicks", rank()))
         losses = {
             (output.frame, output.is_corrected): frame_loss(
@@ -200,29 +223,48 @@ def _mean_j(losses: Iterable[Loss]) -> float:
 
 
 def train_segmenter(
-    work: Path, *, report: Callable[[str], None], processes: int = 1, export_only: bool = False
-) -> None:
-    """Train on the shards under `work`, save checkpoints there, and write the shipped weights."""
+    work: Path, *, side_px: int, report: Callable[[str], None], weights: Path | None = None,
+    processes: int = 1, export_only: bool = False,
+) -> None:  # fmt: skip
+    """Train on the shards under `work`, save checkpoints there, and write the shipped weights.
+
+    A run that has no checkpoint yet begins with the weights of a file, else with those of the run
+    on smaller images, else with random ones.
+    """
+    recipe = RECIPES[side_px]
     if not export_only:
-        launch(_train, processes, work, report)
-    trainer = Trainer(build())
-    resume(trainer, work / "segmenter.pt")
+        launch(_train, processes, work, recipe, weights, report)
+    trainer = Trainer(build(side_px=side_px), recipe)
+    if not resume(trainer, checkpoint_of(work, side_px)):
+        raise FileNotFoundError(f"{checkpoint_of(work, side_px)} must exist; train first")
     export(trainer.average.state)
 
 
-def _train(work: Path, report: Callable[[str], None]) -> None:
+def checkpoint_of(work: Path, side_px: int) -> Path:
+    """Return the path of a run's checkpoint."""
+    return work / f"segmenter_{side_px}.pt"
+
+
+def _train(work: Path, recipe: Recipe, weights: Path | None, report: Callable[[str], None]) -> None:
     torch.manual_seed(0)
-    trainer = Trainer(build())
-    run(trainer, lambda: _shards(work / "corpus"), work / "segmenter.pt", report=report)
+    model = build(side_px=recipe.side_px)
+    smaller = checkpoint_of(work, SMALL.side_px)
+    if weights is not None:
+        model.load_state_dict(load_weights(weights))
+    elif recipe is not SMALL and smaller.exists():
+        model.load_state_dict(torch.load(smaller, weights_only=True)["average"])
+    trainer = Trainer(model, recipe)
+    checkpoint = checkpoint_of(work, recipe.side_px)
+    run(trainer, lambda: _shards(work / "corpus", recipe.side_px), checkpoint, report=report)
 
 
-def _shards(folder: Path) -> list[Shard]:
+def _shards(folder: Path, side_px: int) -> list[Shard]:
+    """Return this process's part of the finished shards."""
     paths = [path for length in LENGTHS for path in shard_paths(folder, "train", length)]
-    if not paths:
+    mine = paths[rank() :: world_size()] or paths
+    if not mine:
         raise FileNotFoundError(f"no clips at {folder}; run `python -m pvtt_flow.training render`")
-    return [_load_cached(path) for path in paths]
+    return [_load_cached(path, side_px) for path in mine]
 
 
-@cache
-def _load_cached(path: Path) -> Shard:
-    return load(path)
+_load_cached = cache(load)

@@ -7,12 +7,12 @@ import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pvtt_flow.training.evaluate import first_box, held_out_clips
+from pvtt_flow.training.evaluate_segmenter import held_out_clips, prompt_of
 from tests.models.sam2.compare import outputs_by_object
 from tests.models.sam2.official import ObjectOutput
 from tests.models.sam2.pair import Pair
 from tests.models.sam2.run_scheduler import run
-from tests.models.sam2.shots import Shot, box, frame
+from tests.models.sam2.shots import Shot, frame
 
 NUM_CLIPS = 6
 MIN_IOU = 0.99
@@ -21,9 +21,9 @@ OutputPair = tuple[dict[tuple[int, int], ObjectOutput], dict[tuple[int, int], Ob
 
 
 def rendered_clips() -> Iterator[Shot]:
-    for _, images, masks in held_out_clips(NUM_CLIPS):
-        prompt = box(0, *first_box(masks))
-        yield Shot([frame(i, rgb) for i, rgb in enumerate(images)], {0: [prompt]})
+    for clip in held_out_clips(NUM_CLIPS):
+        prompt = prompt_of("box", clip.masks[0])
+        yield Shot([frame(i, rgb) for i, rgb in enumerate(clip.frames)], {0: [prompt]})
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,98 @@
+"""Catalogs of meshes, skies, and scenes that are made of them."""
+
+import base64
+from fractions import Fraction
+from pathlib import Path
+from zipfile import ZipFile
+
+import av
+import numpy as np
+import pytest
+
+from pvtt_flow.training.render.clip import random_clip
+from pvtt_flow.training.render.library import Library, MeshFile, _of_split, small_meshes
+from pvtt_flow.training.render.sky import random_view, read_sky
+from tests.training.test_wavefront import CUBE, LOOKS
+
+CATALOG = """
+id#1=Shop#cup
+name#1=Cup \\u00e9
+model#1=/cup/cup.obj
+width#1=8
+depth#1=8
+height#1=10
+creator#1=Ann
+id#2=Shop#sofa
+model#2=/sofa/sofa.obj
+width#2=200
+depth#2=90
+height#2=80
+creator#2=Bob
+id#3=Shop#lamp
+model#3=/lamp/lamp.obj
+width#3=20
+creator#3=Ann
+"""
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("catalog") / "shop.sh3f"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", CATALOG)
+        archive.writestr("cup/cup.obj", CUBE)
+        archive.writestr("cup/looks/box.mtl", LOOKS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sky whose upper half is blue, with a lamp, and whose lower half is dark."""
+    light = np.zeros((16, 32, 3), np.float32)
+    light[:8] = (0.1, 0.2, 0.9)
+    light[8:] = 0.05
+    light[2, 5] = 5000
+    encoder = av.CodecContext.create("exr", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 32, 16, "gbrpf32le"
+    encoder.time_base = Fraction(1, 25)
+    frame = av.VideoFrame.from_ndarray(light, format="gbrpf32le")
+    content = b"".join(bytes(p) for each in (frame, None) for p in encoder.encode(each))
+    path = tmp_path_factory.mktemp("skies") / "noon.exr.js"
+    url = f"data:application/exr;base64,{base64.b64encode(content).decode()}"
+    path.write_text(f"export default '{url}';\n")
+    return path
+
+
+def test_a_catalog_gives_what_is_as_small_as_a_product(catalog: Path) -> None:
+    assert list(small_meshes(catalog)) == [MeshFile(catalog, "cup/cup.obj", "Shop#cup", "Ann")]
+
+
+def test_every_sixth_item_is_held_out() -> None:
+    held_out, train = _of_split(range(14), "held_out"), _of_split(range(14), "train")
+    assert held_out == (0, 6, 12)
+    assert sorted(held_out + train) == list(range(14))
+
+
+def test_a_sky_is_seen_upright_and_exposed(sky: Path) -> None:
+    light = read_sky(sky)
+    assert light.light.shape == (16, 32, 3)
+    assert light.light.max() == 1000
+    assert np.allclose(light.light[4, 20], (0.1, 0.2, 0.9))
+    for seed in range(5):
+        view = random_view(np.random.default_rng(seed), light, 60, 80)
+        assert view.shape == (60, 80, 3)
+        upper, lower = view[:4].mean((0, 1)), view[-4:].mean((0, 1))
+        assert upper[2] > lower[2]
+        assert 40 < np.median(view) < 220
+
+
+def test_scenes_with_a_library_show_its_meshes_and_skies(catalog: Path, sky: Path) -> None:
+    library = Library(tuple(small_meshes(catalog)), (sky,))
+
+    def clip(
+        seed: int, with_library: Library | None
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        return random_clip(seed, 1, num_products=2, area_px=64 * 64, library=with_library).frames
+
+    assert np.array_equal(clip(3, library), clip(3, library))
+    assert all(not np.array_equal(clip(seed, library), clip(seed, None)) for seed in range(4))
