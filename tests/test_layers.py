@@ -37,10 +37,12 @@ MAY_IMPORT = {
 }  # fmt: skip
 ONLY_IN = {
     "av": {"video", "training"},
+    "bpy": {"training"},
     "cutie": {"models"},
     "cv2": {"core", "export", "models", "review", "video", "training"},
     "deltalake": {"dataset"},
     "fsspec": {"storage"},
+    "mathutils": {"training"},
     "PIL": {"export", "models", "review", "video", "training"},
     "pyarrow": {"dataset", "export", "readers", "storage"},
     "pycocotools": {"core"},

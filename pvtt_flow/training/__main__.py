@@ -17,6 +17,9 @@ DEFAULT_WORK = Path("training_work")
 @app.command()
 def render(
     work: Work = DEFAULT_WORK, clips: int = 4000, long_clips: int = 600, stills: int = 8000,
+    traced_clips: Annotated[
+        int, typer.Option(help="Clips of 8 frames by Blender, half a minute each; needs bpy.")
+    ] = 0,
     processes: int = 2,
 ) -> None:  # fmt: skip
     """Render what is missing: training clips of 8 and of 16 frames, and training stills.
@@ -32,6 +35,10 @@ def render(
             work / "corpus", assets, "train", num_frames, count, processes=processes
         ):
             report(path.name)
+    for path in corpus.render(
+        work / "corpus", assets, "train", 8, traced_clips, processes=processes, renderer="cycles"
+    ):
+        report(path.name)
     for path in pictures.render(work / "stills", assets, "train", stills, processes=processes):
         report(path.name)
 

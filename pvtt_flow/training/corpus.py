@@ -21,8 +21,10 @@ from pvtt_flow.training.render.library import Library, open_library
 
 Job = TypeVar("Job")
 Split = Literal["train", "held_out", "samples"]
+Renderer = Literal["raster", "cycles"]
 SEEDS: dict[Split, int] = {"train": 0, "held_out": 1_000_000_000, "samples": 2_000_000_000}
-SHARD_CLIPS = 50
+# A clip by a path tracer takes minutes: fewer of them are lost at an interruption.
+SHARD_CLIPS: dict[Renderer, int] = {"raster": 50, "cycles": 5}
 SIDE_PX = 256
 # As many pixels as the square has, and more for clips of other shapes, which lose some of them.
 AREA_PX = 300 * 300
@@ -50,6 +52,19 @@ class ShardJob:
     split: Split
     num_frames: int
     shard: int
+    renderer: Renderer = "raster"
+
+    @property
+    def path(self) -> Path:
+        """Return the path of its file."""
+        of = "" if self.renderer == "raster" else f"{self.renderer}_"
+        return self.folder / f"{self.split}_{self.num_frames:02d}_{of}{self.shard:05d}.npz"
+
+    @property
+    def indices(self) -> range:
+        """Return the numbers of its clips."""
+        size = SHARD_CLIPS[self.renderer]
+        return range(self.shard * size, (self.shard + 1) * size)
 
 
 def library_of(assets: Path, split: Split) -> Library:
@@ -75,6 +90,16 @@ def render_clip(split: Split, num_frames: int, index: int, library: Library) -> 
     )  # fmt: skip
 
 
+def _trace_clip(split: Split, num_frames: int, index: int, library: Library) -> RenderedClip:
+    """Render clip `index` of a split with Blender."""
+    # A large library that only this needs.
+    try:
+        from pvtt_flow.training.render.cycles import cycles_clip
+    except ImportError as error:
+        raise ImportError(f"traced clips need the extra `train` of Python 3.11: {error}") from error
+    return cycles_clip(seed_of(split, num_frames, index), num_frames, library, side_px=SIDE_PX)
+
+
 def squeeze(
     clip: RenderedClip, side_px: int = SIDE_PX
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -94,13 +119,14 @@ def _stretch(
 
 def render_shard(job: ShardJob) -> Path:
     """Render the clips of one shard and write its file, unless it exists."""
-    target = job.folder / f"{job.split}_{job.num_frames:02d}_{job.shard:05d}.npz"
+    target = job.path
     if target.exists():
         return target
     library = library_of(job.assets, job.split)
+    draw = render_clip if job.renderer == "raster" else _trace_clip
     frames, labels, targets = [], [], []
-    for index in range(job.shard * SHARD_CLIPS, (job.shard + 1) * SHARD_CLIPS):
-        clip = render_clip(job.split, job.num_frames, index, library)
+    for index in job.indices:
+        clip = draw(job.split, job.num_frames, index, library)
         squeezed = squeeze(clip)
         frames.append(squeezed[0])
         labels.append(squeezed[1])
@@ -127,14 +153,15 @@ def render_shards(render: Callable[[Job], Path], jobs: list[Job], processes: int
 
 
 def render(
-    folder: Path, assets: Path, split: Split, num_frames: int, num_clips: int, *, processes: int
-) -> Iterator[Path]:
+    folder: Path, assets: Path, split: Split, num_frames: int, num_clips: int, *, processes: int,
+    renderer: Renderer = "raster",
+) -> Iterator[Path]:  # fmt: skip
     """Render the clips of one length of a split; yield the path of each finished shard."""
     folder.mkdir(parents=True, exist_ok=True)
     # Here, so that no two processes fetch them.
     library_of(assets, split)
-    shards = range(-(-num_clips // SHARD_CLIPS))
-    jobs = [ShardJob(folder, assets, split, num_frames, shard) for shard in shards]
+    shards = range(-(-num_clips // SHARD_CLIPS[renderer]))
+    jobs = [ShardJob(folder, assets, split, num_frames, shard, renderer) for shard in shards]
     yield from render_shards(render_shard, jobs, processes)
 
 

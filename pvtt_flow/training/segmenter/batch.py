@@ -83,7 +83,9 @@ def _random_window(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return frames and labels of num_frames frames, 1 or 2 apart, of a random clip."""
     long_enough = [shard for shard in shards if shard.frames.shape[1] >= num_frames]
-    shard = long_enough[int(rng.integers(len(long_enough)))]
+    # Each clip is as likely: shards differ in size.
+    sizes = np.array([len(shard.frames) for shard in long_enough])
+    shard = long_enough[int(rng.choice(len(sizes), p=sizes / sizes.sum()))]
     index = int(rng.integers(len(shard.frames)))
     length = shard.frames.shape[1]
     stride = int(rng.integers(1, max(1, min(2, (length - 1) // max(1, num_frames - 1))) + 1))
