@@ -61,6 +61,7 @@ def segmenter(
     work: Work = DEFAULT_WORK,
     side_px: Annotated[int, typer.Option(help="128, and then 256.")] = 128,
     weights: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
+    share: Annotated[float, typer.Option(help="Share of the recipe's iterations.")] = 1.0,
     processes: int = 2,
     export_only: ExportOnly = False,
 ) -> None:
@@ -68,8 +69,8 @@ def segmenter(
     from pvtt_flow.training.segmenter.train import train_segmenter
 
     train_segmenter(
-        work, side_px=side_px, weights=weights, processes=processes, export_only=export_only,
-        report=report,
+        work, side_px=side_px, share=share, weights=weights, processes=processes,
+        export_only=export_only, report=report,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ with equal shards, a resumed run gives exactly the weights of an uninterrupted o
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -55,6 +55,11 @@ class Recipe:
     side_px: int
     stages: tuple[Stage, ...]
     learning_rate: float = LEARNING_RATE
+
+    def scaled(self, share: float) -> "Recipe":
+        """Return the recipe with a share of its iterations, as for weights that know a part."""
+        stages = (replace(s, iterations=round(share * s.iterations)) for s in self.stages)
+        return replace(self, stages=tuple(stages))
 
 
 # Single frames until the model turns prompts into masks, many short iterations on two frames until
@@ -223,15 +228,15 @@ def _mean_j(losses: Iterable[Loss]) -> float:
 
 
 def train_segmenter(
-    work: Path, *, side_px: int, report: Callable[[str], None], weights: Path | None = None,
-    processes: int = 1, export_only: bool = False,
+    work: Path, *, side_px: int, report: Callable[[str], None], share: float = 1.0,
+    weights: Path | None = None, processes: int = 1, export_only: bool = False,
 ) -> None:  # fmt: skip
     """Train on the shards under `work`, save checkpoints there, and write the shipped weights.
 
     A run that has no checkpoint yet begins with the weights of a file, else with those of the run
     on smaller images, else with random ones.
     """
-    recipe = RECIPES[side_px]
+    recipe = RECIPES[side_px].scaled(share)
     if not export_only:
         launch(_train, processes, work, recipe, weights, report)
     trainer = Trainer(build(side_px=side_px), recipe)
@@ -251,7 +256,7 @@ def _train(work: Path, recipe: Recipe, weights: Path | None, report: Callable[[s
     smaller = checkpoint_of(work, SMALL.side_px)
     if weights is not None:
         model.load_state_dict(load_weights(weights))
-    elif recipe is not SMALL and smaller.exists():
+    elif recipe.side_px != SMALL.side_px and smaller.exists():
         model.load_state_dict(torch.load(smaller, weights_only=True)["average"])
     trainer = Trainer(model, recipe)
     checkpoint = checkpoint_of(work, recipe.side_px)
