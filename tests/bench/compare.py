@@ -4,12 +4,14 @@ import gc
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.clips import MAX_OBJECTS, Clip, Filmed
+from tests.bench.pace import Pace
 from tests.bench.systems import Mask, System, ignore
 
 OBJECTS = (1, MAX_OBJECTS)
@@ -66,6 +68,8 @@ class Comparison:
     """By the number of objects a clip."""
     seconds: dict[str, dict[int, list[float]]] = field(default_factory=dict)
     """Seconds of each round's pass over all clips, by system and number of objects."""
+    num_disturbed: int = 0
+    """Passes of `seconds` during which the machine was slow."""
 
     def ratio(self, num_objects: int) -> Spread:
         """The engine's speed over the other's: each round's, so that slow minutes cancel."""
@@ -102,11 +106,13 @@ def compare(
         for num_objects in OBJECTS
     }
     seconds: dict[str, dict[int, list[float]]] = {s.name: {n: [] for n in OBJECTS} for s in systems}
+    pace = Pace()
     for nth in range(plan.num_rounds):
         for system, num_objects in in_turn(systems, nth):
             asked = [clip.prompting(num_objects) for clip in clips]
-            seconds[system.name][num_objects].append(timed(system, asked))
-    return Comparison(model, other.name, plan, agreements, seconds)
+            took_s = pace.steadily(partial(timed, system, asked))
+            seconds[system.name][num_objects].append(took_s)
+    return Comparison(model, other.name, plan, agreements, seconds, pace.num_disturbed)
 
 
 def in_turn(systems: Sequence[System], nth: int) -> Iterator[tuple[System, int]]:

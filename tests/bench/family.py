@@ -16,6 +16,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,6 +27,7 @@ from tests.bench.clips import Filmed, render
 from tests.bench.compare import OBJECTS, Plan, Spread, in_turn, timed
 from tests.bench.family_members import MEMBERS, Member
 from tests.bench.machine import describe
+from tests.bench.pace import Pace
 from tests.bench.systems import Engine, ignore
 
 OUTPUT = Path(__file__).with_name("family.json")
@@ -43,6 +45,8 @@ class Found:
     logit_difference: float
     seconds: dict[str, dict[int, list[float]]]
     """Seconds of each round, by `reference` or `engine` and number of objects."""
+    num_disturbed: int = 0
+    """Measurements during which the machine was slow."""
 
     def speedup(self, num_objects: int) -> Spread:
         """Return the engine's speed over the reference's, by rounds."""
@@ -81,13 +85,15 @@ def measure(member: Member, folder: Path, *, quick: bool = False) -> Found:
     plan = Plan(2, num_frames=3, num_rounds=1, num_checked=0) if quick else member.plan
     own_frames = 2 if quick else member.own_frames
     compared_px = member.quick_px if quick else member.compared_px
+    pace = Pace()
     return Found(
         size_px=size_px,
-        own_size_ms=_own_size_ms(member, size_px, own_frames, folder),
+        own_size_ms=_own_size_ms(member, size_px, own_frames, folder, pace),
         compared_px=compared_px,
         reference=member.reference,
         logit_difference=member.compare_logits(member, folder),
-        seconds=_compare(member, compared_px, plan, folder),
+        seconds=_compare(member, compared_px, plan, folder, pace),
+        num_disturbed=pace.num_disturbed,
     )
 
 
@@ -103,16 +109,17 @@ def summary(found: dict[str, Found]) -> dict[str, dict[str, object]]:
     }
 
 
-def _own_size_ms(member: Member, size_px: int, num_frames: int, folder: Path) -> float:
+def _own_size_ms(member: Member, size_px: int, num_frames: int, folder: Path, pace: Pace) -> float:
     engine, clip = Engine(member.model(size_px, folder)), render(1, num_frames + 1)[0]
     shorter, longer = (
-        _seconds(engine, [Filmed(clip.frames[:n], clip.prompts[:1])]) for n in (1, num_frames + 1)
+        _seconds(engine, [Filmed(clip.frames[:n], clip.prompts[:1])], pace)
+        for n in (1, num_frames + 1)
     )
     return (longer - shorter) / num_frames * 1e3
 
 
 def _compare(
-    member: Member, size_px: int, plan: Plan, folder: Path
+    member: Member, size_px: int, plan: Plan, folder: Path, pace: Pace
 ) -> dict[str, dict[int, list[float]]]:
     model = member.model(size_px, folder)
     reference, engine = member.make_reference(model), Engine(model)
@@ -126,13 +133,13 @@ def _compare(
         for system, num_objects in in_turn((reference, engine), nth):
             asked = [clip.prompting(num_objects) for clip in clips]
             name = "engine" if system is engine else "reference"
-            seconds[name][num_objects].append(timed(system, asked))
+            seconds[name][num_objects].append(pace.steadily(partial(timed, system, asked)))
     return seconds
 
 
-def _seconds(engine: Engine, clips: Sequence[Filmed]) -> float:
+def _seconds(engine: Engine, clips: Sequence[Filmed], pace: Pace) -> float:
     engine.track(clips, ignore)
-    return timed(engine, clips)
+    return pace.steadily(lambda: timed(engine, clips))
 
 
 def _table(found: dict[str, Found]) -> Table:

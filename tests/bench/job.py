@@ -15,8 +15,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -24,6 +26,7 @@ from pvtt_flow import open_dataset
 from pvtt_flow.types import Prompt, VideoRecord
 from tests.bench.clips import SAMPLES, WHOLE_SAMPLES, Filmed, sample
 from tests.bench.compare import Spread
+from tests.bench.pace import Pace
 from tests.bench.systems import Engine, embedded, ignore
 
 _ROOT = Path(__file__).parents[2]
@@ -80,6 +83,8 @@ class Job:
 
     plan: JobPlan
     rounds: list[Round]
+    num_disturbed: int = 0
+    """Runs during which the machine was slow."""
 
     @property
     def ratio(self) -> Spread:
@@ -100,19 +105,27 @@ class Job:
 def measure(plan: JobPlan, folder: Path) -> Job:
     """Runs both in turn; videos and datasets go to `folder`."""
     few, many = (copies(folder / f"videos-{n}", n) for n in (plan.few, plan.many))
-    engine = Engine(embedded())
+    engine, pace = Engine(embedded()), Pace()
+    datasets = (folder / f"dataset-{n}" for n in count())
     rounds = []
     for nth in range(plan.num_rounds):
-        dataset = folder / f"few-{nth}"
-        job_few = run(few, dataset)
+        dataset, job_few = pace.steadily(lambda: _run_new(few, datasets))
         shots = _shots(dataset)
         if not nth:
             engine.track(shots, ignore)
-        engine_few = _track(engine, shots * plan.few)
-        engine_many = _track(engine, shots * plan.many)
-        job_many = run(many, folder / f"many-{nth}")
+        engine_few, engine_many = (
+            pace.steadily(partial(_track, engine, shots * copies))
+            for copies in (plan.few, plan.many)
+        )
+        _, job_many = pace.steadily(lambda: _run_new(many, datasets))
         rounds.append(Round(job_few, job_many, engine_few, engine_many))
-    return Job(plan, rounds)
+    return Job(plan, rounds, pace.num_disturbed)
+
+
+def _run_new(videos: Path, datasets: Iterator[Path]) -> tuple[Path, Work]:
+    """Run the command for a dataset that does not exist yet."""
+    dataset = next(datasets)
+    return dataset, run(videos, dataset)
 
 
 def _steady(few: Work, many: Work) -> float:
