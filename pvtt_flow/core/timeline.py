@@ -94,10 +94,10 @@ def sample(
     first frame at or after each grid time is taken. No frame is repeated, so a source that is
     slower than the target gives all of its frames.
 
-    Clocks may round to milliseconds, so a frame that is up to 2 ms early counts as being at its grid
-    time. Two grid times share a frame only if it is up to 1 ms early for the second one. With one
-    bound for both, rounding might leave out a frame as just too early, and let the next one serve
-    its grid time and the one before.
+    Clocks may round to milliseconds, so a frame that is up to 2 ms early counts as being at its
+    grid time. Two grid times share a frame only if it is up to 1 ms early for the second one. With
+    one bound for both, rounding might leave out a frame as just too early, and let the next one
+    serve its grid time and the one before.
 
     Example: at 10 fps, the times (in ms) 0, 33, 67, 100, 133, 250 give 0, 100, 250.
     """
