@@ -38,6 +38,8 @@ def test_a_plan_names_frames_of_the_clip(seed: int, num_frames: int) -> None:
     assert 1 <= plan.num_positive <= plan.num_positive + plan.num_negative <= 3
     if plan.kind == "mask":
         assert plan.corrected not in plan.frames
+        # There is a frame to learn from.
+        assert len(plan.frames) < num_frames
 
 
 def test_kinds_second_frames_and_corrections_are_as_often_as_said() -> None:

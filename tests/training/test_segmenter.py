@@ -98,9 +98,14 @@ def outputs_of(plan: PromptPlan, shards: list[Shard]) -> list[Output]:
 
 
 def test_prompted_frames_are_tracked_first(shards: list[Shard]) -> None:
-    outputs = outputs_of(PromptPlan("mask", frames=(0, 2)), shards)
+    outputs = outputs_of(PromptPlan("box", frames=(0, 2)), shards)
     assert [output.frame for output in outputs] == [0, 2, 1, 3]
-    assert not any(output.is_single for output in outputs)
+    assert [output.is_single for output in outputs] == [True, True, False, False]
+
+
+def test_frames_with_a_mask_prompt_have_no_output(shards: list[Shard]) -> None:
+    outputs = outputs_of(PromptPlan("mask", frames=(0, 2)), shards)
+    assert [output.frame for output in outputs] == [1, 3]
 
 
 def test_a_box_asks_for_the_single_mask_and_one_point_for_the_best_candidate(
@@ -177,4 +182,4 @@ def test_a_line_of_progress_tells_prompts_and_clicks_apart() -> None:
     ]
     line = summary(new_trainer(), steps)
     assert line.startswith("0/12 T=2 mask=0.500 presence=0.250 ")
-    assert "box=0.800 mask=nan points=0.300 J1=0.400 before=0.400 after=0.600" in line
+    assert "box=0.800 points=0.300 J1=0.400 before=0.400 after=0.600" in line

@@ -48,13 +48,17 @@ class PromptPlan:
 
 def draw_plan(rng: Rng, num_frames: int) -> PromptPlan:
     """Draw the prompts of a batch of clips with `num_frames` frames."""
-    kind = list(KINDS)[rng.choice(len(KINDS), p=list(KINDS.values()))]
+    kinds: dict[Kind, float] = {k: p for k, p in KINDS.items() if k != "mask" or num_frames > 1}
+    shares = np.array(list(kinds.values()))
+    kind = list(kinds)[rng.choice(len(kinds), p=shares / shares.sum())]
     later = range(1, num_frames)
     frames, corrected = [0], None
-    if later and rng.random() < SECOND_FRAME:
+    # From a mask, there is nothing to learn on its own frame.
+    may_have_second = num_frames > (1 if kind != "mask" else 2)
+    if may_have_second and rng.random() < SECOND_FRAME:
         frames.append(int(rng.choice(later)))
     if rng.random() < CORRECTION:
-        # A mask is taken as it is.
+        # Nor is it corrected.
         free = [t for t in range(num_frames) if t not in frames or kind != "mask"]
         corrected = int(rng.choice(free)) if free else None
     num_positive = int(rng.integers(1, MAX_POINTS + 1))

@@ -62,7 +62,10 @@ def capture_predictions(model: SAM2Base) -> Iterator[list[Prediction]]:
 
 
 def track(model: SAM2Base, batch: Batch, rng: Rng) -> list[Output]:
-    """Return the outputs for all frames, prompted ones first; `rng` draws the correcting click."""
+    """Return the outputs for all frames, prompted ones first; `rng` draws the correcting click.
+
+    A mask that is a prompt is its frame's output: there is nothing to learn from.
+    """
     with capture_predictions(model) as predictions:
         tracking = _Tracking(model, batch)
         outputs: list[Output] = []
@@ -71,7 +74,8 @@ def track(model: SAM2Base, batch: Batch, rng: Rng) -> list[Output]:
             if t in batch.prompts and points is None:
                 mask = batch.masks[:, t, None]
             tracking.step(t, points, mask)
-            outputs.append(Output(t, predictions[-1], _is_single(points)))
+            if mask is None:
+                outputs.append(Output(t, predictions[-1], _is_single(points)))
             if t == batch.plan.corrected:
                 click = corrections(rng, tracking.masks(), batch.masks[:, t].numpy() > 0.5)
                 points = click if points is None else joined(points, click)

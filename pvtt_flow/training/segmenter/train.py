@@ -200,9 +200,12 @@ def summary(trainer: Trainer, recent: list[Step]) -> str:
     js: dict[str, float] = {
         kind: _mean_j(step.losses[0, False] for step in of_full_length if step.plan.kind == kind)
         for kind in KINDS
+        if kind != "mask"
     }
     js |= {
-        f"J{t}": _mean_j(step.losses[t, False] for step in of_full_length)
+        f"J{t}": _mean_j(
+            step.losses[t, False] for step in of_full_length if (t, False) in step.losses
+        )
         for t in sorted({min(1, num_frames - 1), num_frames - 1} - {0})
     }
     clicked = [
