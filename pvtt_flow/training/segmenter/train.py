@@ -268,8 +268,10 @@ def _train(work: Path, recipe: Recipe, weights: Path | None, report: Callable[[s
 
 def _shards(folder: Path, side_px: int) -> list[Shard]:
     """Return this process's part of the finished shards."""
-    paths = [path for length in LENGTHS for path in shard_paths(folder, "train", length)]
-    mine = paths[rank() :: world_size()] or paths
+    mine: list[Path] = []
+    for length in LENGTHS:
+        paths = shard_paths(folder, "train", length)
+        mine += paths[rank() :: world_size()] or paths
     if not mine:
         raise FileNotFoundError(f"no clips at {folder}; run `python -m pvtt_flow.training render`")
     return [_load_cached(path, side_px) for path in mine]
