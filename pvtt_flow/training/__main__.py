@@ -56,22 +56,27 @@ def sheet(
 
 
 @app.command()
-def segmenter(
+def segmenter(  # noqa: PLR0913 - options of a command
     *,
     work: Work = DEFAULT_WORK,
     side_px: Annotated[int, typer.Option(help="128, and then 256.")] = 128,
     weights: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
     share: Annotated[float, typer.Option(help="Share of the recipe's iterations.")] = 1.0,
+    clips: Annotated[int, typer.Option(help="Factor on the clips of a batch.")] = 1,
+    device: str = "cpu",
     processes: int = 2,
+    workers: Annotated[int, typer.Option(help="Processes that draw batches, for a GPU.")] = 0,
     export_only: ExportOnly = False,
 ) -> None:
     """Train the compact SAM 2, or go on where it stopped; write its averaged weights."""
-    from pvtt_flow.training.segmenter.train import train_segmenter
+    from pvtt_flow.training.segmenter.recipe import RECIPES
+    from pvtt_flow.training.segmenter.train import Setup, train_segmenter
 
-    train_segmenter(
-        work, side_px=side_px, share=share, weights=weights, processes=processes,
-        export_only=export_only, report=report,
-    )  # fmt: skip
+    if side_px not in RECIPES:
+        raise typer.BadParameter(f"must be one of {', '.join(map(str, RECIPES))}, got {side_px}")
+    recipe = RECIPES[side_px].scaled(share, clips=clips)
+    setup = Setup(weights, device, processes, workers)
+    train_segmenter(work, recipe, setup, report=report, export_only=export_only)
 
 
 @app.command()

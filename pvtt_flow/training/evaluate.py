@@ -25,7 +25,8 @@ from pvtt_flow.training.embedded import EMBEDDED
 from pvtt_flow.training.evaluate_detector import Detection
 from pvtt_flow.training.evaluate_segmenter import Accuracy, PromptKind
 from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS
-from pvtt_flow.training.segmenter.train import RECIPES, checkpoint_of
+from pvtt_flow.training.segmenter.recipe import RECIPES
+from pvtt_flow.training.segmenter.train import checkpoint_of
 
 FIGURES = EMBEDDED / "figures.json"
 _RESAMPLES = 1000

@@ -8,13 +8,15 @@ import torch
 
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard
-from pvtt_flow.training.segmenter.batch import ZOOM, move_camera, sample_batch
+from pvtt_flow.training.segmenter.batch import ZOOM, Batch, move_camera, sample_batch
+from pvtt_flow.training.segmenter.batches import Batches, draw
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss, mask_iou
 from pvtt_flow.training.segmenter.model import build
 from pvtt_flow.training.segmenter.optimizers import learning_rate_share
 from pvtt_flow.training.segmenter.prompts import PromptPlan
+from pvtt_flow.training.segmenter.recipe import Recipe, Stage
 from pvtt_flow.training.segmenter.track import Output, Prediction, track
-from pvtt_flow.training.segmenter.train import Recipe, Stage, Step, Trainer, summary
+from pvtt_flow.training.segmenter.train import Step, Trainer, summary
 
 RECIPE = Recipe(
     128, (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
@@ -24,6 +26,10 @@ RECIPE = Recipe(
 def new_trainer(seed: int = 0) -> Trainer:
     torch.manual_seed(seed)
     return Trainer(build(), RECIPE)
+
+
+def next_batch(trainer: Trainer, shards: list[Shard]) -> Batch:
+    return Batches(trainer.recipe, shards, trainer.seed, 0, 1)[trainer.iteration]
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def shards() -> list[Shard]:
 
 def test_steps_on_a_fixed_batch_reduce_its_loss(shards: list[Shard]) -> None:
     trainer = new_trainer()
-    batch = trainer.batch(shards)
+    batch = next_batch(trainer, shards)
     losses = [float(trainer.step(batch).losses[0, False].total.detach()) for _ in range(8)]
     assert losses[-1] < losses[0]
 
@@ -48,25 +54,41 @@ def test_a_resumed_trainer_gets_the_weights_of_an_uninterrupted_one(
 ) -> None:
     uninterrupted = new_trainer()
     for _ in range(2):
-        uninterrupted.step(uninterrupted.batch(shards))
+        uninterrupted.step(next_batch(uninterrupted, shards))
     save(uninterrupted, tmp_path / "checkpoint.pt")
     resumed = new_trainer(seed=1)
     assert resume(resumed, tmp_path / "checkpoint.pt")
     for trainer in (uninterrupted, resumed):
         for _ in range(2):
-            trainer.step(trainer.batch(shards))
+            trainer.step(next_batch(trainer, shards))
     assert resumed.iteration == 4
     for name, value in uninterrupted.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
         assert torch.equal(uninterrupted.average.state[name], resumed.average.state[name]), name
 
 
+def test_batches_are_the_same_drawn_ahead_by_other_processes(shards: list[Shard]) -> None:
+    for batch, ahead in zip(
+        *(draw(RECIPE, shards, 5, range(2, 5), num_workers) for num_workers in (0, 2)), strict=True
+    ):
+        assert batch.plan == ahead.plan
+        assert torch.equal(batch.images, ahead.images)
+        assert torch.equal(batch.masks, ahead.masks)
+
+
+def test_a_recipe_is_scaled_in_iterations_and_clips() -> None:
+    recipe = RECIPE.scaled(1 / 3, clips=8)
+    assert [(s.iterations, s.num_clips, s.num_frames) for s in recipe.stages] == [
+        (1, 8, 1),
+        (3, 8, 3),
+    ]
+    assert recipe.num_iterations == 4
+
+
 def test_stages_run_in_order_and_the_learning_rate_decays() -> None:
     trainer = new_trainer()
-    lengths = []
-    for trainer.iteration in (0, 2, 3, 11):
-        lengths.append(trainer.stage().num_frames)
-    assert lengths == [1, 1, 3, 3]
+    stages = [trainer.recipe.stage(iteration) for iteration in (0, 2, 3, 11)]
+    assert [stage.num_frames for stage in stages] == [1, 1, 3, 3]
     rates = [learning_rate_share(iteration, 1000, 300) for iteration in range(1000)]
     assert rates[0] < rates[400] == 1.0
     assert rates[-1] == pytest.approx(0.02)

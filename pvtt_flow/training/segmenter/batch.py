@@ -1,6 +1,6 @@
 """Training batches: windows of clips, augmented, with a prompt for every visible product."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from pvtt_flow.training.corpus import Shard
-from pvtt_flow.training.segmenter.prompts import Points, PromptPlan, Rng, points_of
+from pvtt_flow.training.segmenter.prompts import Points, PromptPlan, Rng, on_device, points_of
 
 # A product of a smaller share of the prompted frames is not prompted.
 MIN_AREA_SHARE = 0.003
@@ -32,6 +32,19 @@ class Batch:
     plan: PromptPlan
     prompts: dict[int, Points | None]
     """Boxes or points of the pairs by prompted frame; None where their masks are the prompts."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return replace(
+            self,
+            images=self.images.to(device),
+            masks=self.masks.to(device),
+            clip=self.clip.to(device),
+            prompts={
+                t: None if points is None else on_device(points, device)
+                for t, points in self.prompts.items()
+            },
+        )
 
 
 def sample_batch(

@@ -44,4 +44,4 @@ def load_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
     """Write a state dict in half precision under the key `model`, with the folder's checksums."""
-    write_weights({"model": {name: value.half() for name, value in state.items()}}, weights)
+    write_weights({"model": {name: value.half().cpu() for name, value in state.items()}}, weights)

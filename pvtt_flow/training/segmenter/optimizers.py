@@ -51,6 +51,8 @@ class WeightAverage:
         """Move the average towards the weights of the model."""
         keep = min(self.decay, (iteration + 1) / (iteration + 20))
         for name, value in model.state_dict().items():
+            # A checkpoint is read to the CPU.
+            self.state[name] = self.state[name].to(value.device)
             if value.is_floating_point():
                 self.state[name].lerp_(value, 1 - keep)
             else:

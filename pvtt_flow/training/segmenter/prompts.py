@@ -112,6 +112,14 @@ def corrections(rng: Rng, predicted: NDArray[np.bool_], truth: NDArray[np.bool_]
     return _as_points(np.array(coords), np.array(labels))
 
 
+def on_device(points: Points, device: torch.device) -> Points:
+    """Return the points on a device."""
+    return {
+        "point_coords": points["point_coords"].to(device),
+        "point_labels": points["point_labels"].to(device),
+    }
+
+
 def joined(first: Points, then: Points) -> Points:
     """Return the points of both."""
     return {

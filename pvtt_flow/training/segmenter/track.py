@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sam2.modeling.sam2_base import SAM2Base
 
 from pvtt_flow.training.segmenter.batch import Batch
-from pvtt_flow.training.segmenter.prompts import Points, Rng, corrections, joined
+from pvtt_flow.training.segmenter.prompts import Points, Rng, corrections, joined, on_device
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def track(model: SAM2Base, batch: Batch, rng: Rng) -> list[Output]:
             if mask is None:
                 outputs.append(Output(t, predictions[-1], _is_single(points)))
             if t == batch.plan.corrected:
-                click = corrections(rng, tracking.masks(), batch.masks[:, t].numpy() > 0.5)
+                truth = batch.masks[:, t]
+                click = corrections(rng, tracking.masks(), truth.cpu().numpy() > 0.5)
+                click = on_device(click, truth.device)
                 points = click if points is None else joined(points, click)
                 tracking.step(t, points, None, previous=tracking.logits())
                 outputs.append(Output(t, predictions[-1], _is_single(points), is_corrected=True))
@@ -133,7 +135,7 @@ class _Tracking:
 
     def masks(self) -> NDArray[np.bool_]:
         """Return the masks (P, S, S) of the last step."""
-        found: NDArray[np.bool_] = (self._sam_outputs[4][:, 0].detach() > 0).numpy()
+        found: NDArray[np.bool_] = (self._sam_outputs[4][:, 0].detach() > 0).cpu().numpy()
         return found
 
     def logits(self) -> torch.Tensor:

@@ -7,10 +7,9 @@ with equal shards, a resumed run gives exactly the weights of an uninterrupted o
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,73 +18,25 @@ from sam2.modeling.sam2_base import SAM2Base
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.corpus import Shard, load, shard_paths
 from pvtt_flow.training.parallel import average_gradients, launch, rank, world_size
-from pvtt_flow.training.segmenter.batch import Batch, sample_batch
+from pvtt_flow.training.segmenter.batch import Batch
+from pvtt_flow.training.segmenter.batches import draw, rng_of
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss
 from pvtt_flow.training.segmenter.model import build, export, load_weights
 from pvtt_flow.training.segmenter.optimizers import (
-    LEARNING_RATE,
     WeightAverage,
     learning_rate_share,
     make_optimizers,
     set_learning_rate,
 )
-from pvtt_flow.training.segmenter.prompts import KINDS, PromptPlan, Rng, draw_plan
+from pvtt_flow.training.segmenter.prompts import KINDS, PromptPlan
+from pvtt_flow.training.segmenter.recipe import SMALL, Recipe
 from pvtt_flow.training.segmenter.track import track
 
 MAX_GRADIENT = 1.0
 LENGTHS = (8, 16)
 """Numbers of frames of the clips to train on."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Iterations on windows of one length."""
-
-    iterations: int
-    num_frames: int
-    num_clips: int
-    max_pairs: int
-    """Largest number of prompted products of a clip."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Run on images of one size."""
-
-    side_px: int
-    stages: tuple[Stage, ...]
-    learning_rate: float = LEARNING_RATE
-
-    def scaled(self, share: float) -> "Recipe":
-        """Return the recipe with a share of its iterations, as for weights that know a part."""
-        stages = (replace(s, iterations=round(share * s.iterations)) for s in self.stages)
-        return replace(self, stages=tuple(stages))
-
-
-# Single frames until the model turns prompts into masks, many short iterations on two frames until
-# it uses its memory, then longer and longer clips.
-SMALL = Recipe(
-    128,
-    (
-        Stage(800, num_frames=1, num_clips=24, max_pairs=4),
-        Stage(500, num_frames=2, num_clips=8, max_pairs=4),
-        Stage(900, num_frames=4, num_clips=6, max_pairs=4),
-        Stage(2000, num_frames=8, num_clips=4, max_pairs=4),
-        Stage(400, num_frames=16, num_clips=2, max_pairs=4),
-    ),
-)
-LARGE = Recipe(
-    256,
-    (
-        Stage(150, num_frames=1, num_clips=16, max_pairs=4),
-        Stage(300, num_frames=4, num_clips=4, max_pairs=4),
-        Stage(600, num_frames=8, num_clips=4, max_pairs=4),
-    ),
-    learning_rate=6e-4,
-)
-RECIPES = {recipe.side_px: recipe for recipe in (SMALL, LARGE)}
 DECAY_SHARE = 0.35
-_PURPOSES = ("plan", "batch", "clicks")
+_REPORTED = 25
 
 
 @dataclass(frozen=True)
@@ -112,42 +63,21 @@ class Trainer:
         self.model = model.train()
         self.recipe = recipe
         self.seed = seed
-        self.total = sum(stage.iterations for stage in recipe.stages)
+        self.total = recipe.num_iterations
         self.decay = int(self.total * DECAY_SHARE)
         self.optimizers = make_optimizers(model, muon=muon)
         self.average = WeightAverage(model)
         self.iteration = 0
         self.seconds = 0.0
 
-    def stage(self) -> Stage:
-        """Return the stage of the current iteration."""
-        left = self.iteration
-        for stage in self.recipe.stages:
-            if left < stage.iterations:
-                return stage
-            left -= stage.iterations
-        return self.recipe.stages[-1]
-
-    def batch(self, shards: list[Shard]) -> Batch:
-        """Return this process's part of the batch of an iteration."""
-        stage = self.stage()
-        plan = draw_plan(self._rng("plan"), stage.num_frames)
-        rng = self._rng("batch", rank())
-        return sample_batch(
-            rng, shards, plan, num_clips=-(-stage.num_clips // world_size()),
-            num_frames=stage.num_frames, max_pairs=stage.max_pairs,
-        )  # fmt: skip
-
-    def _rng(self, purpose: Literal["plan", "batch", "clicks"], *rest: int) -> Rng:
-        """Return the generator of an iteration; all processes prompt in the same way."""
-        return np.random.default_rng((self.seed, self.iteration, _PURPOSES.index(purpose), *rest))
-
     def step(self, batch: Batch) -> Step:
         """Update the weights once."""
         started = time.monotonic()
         share = learning_rate_share(self.iteration, self.total, self.decay)
         set_learning_rate(self.optimizers, self.recipe.learning_rate * share)
-        outputs = track(self.model, batch, self._rng("clicks", rank()))
+        batch = batch.to(next(self.model.parameters()).device)
+        clicks = rng_of(self.seed, self.iteration, "clicks", rank())
+        outputs = track(self.model, batch, clicks)
         losses = {
             (output.frame, output.is_corrected): frame_loss(
                 output.prediction, batch.masks[:, output.frame], is_single=output.is_single
@@ -170,22 +100,22 @@ class Trainer:
 
 def run(
     trainer: Trainer, shards: Callable[[], list[Shard]], checkpoint: Path,
-    *, every: int = 100, report: Callable[[str], None] = print,
+    *, every: int = 100, num_workers: int = 0, report: Callable[[str], None] = print,
 ) -> None:  # fmt: skip
     """Train to the end of the recipe; every checkpoint calls `shards` again for new ones."""
     resume(trainer, checkpoint)
-    loaded_shards = shards()
     recent: list[Step] = []
     while trainer.iteration < trainer.total:
-        recent.append(trainer.step(trainer.batch(loaded_shards)))
-        if trainer.iteration % 25 == 0:
-            if rank() == 0:
-                report(summary(trainer, recent))
-            recent = []
-        if trainer.iteration % every == 0 or trainer.iteration == trainer.total:
-            if rank() == 0:
-                save(trainer, checkpoint)
-            loaded_shards = shards()
+        stop = min(trainer.iteration - trainer.iteration % every + every, trainer.total)
+        ahead = range(trainer.iteration, stop)
+        for batch in draw(trainer.recipe, shards(), trainer.seed, ahead, num_workers):
+            recent.append(trainer.step(batch))
+            if trainer.iteration % _REPORTED == 0:
+                if rank() == 0:
+                    report(summary(trainer, recent))
+                recent = []
+        if rank() == 0:
+            save(trainer, checkpoint)
 
 
 def summary(trainer: Trainer, recent: list[Step]) -> str:
@@ -230,21 +160,30 @@ def _mean_j(losses: Iterable[Loss]) -> float:
     return float(torch.cat(values).mean()) if values else float("nan")
 
 
-def train_segmenter(
-    work: Path, *, side_px: int, report: Callable[[str], None], share: float = 1.0,
-    weights: Path | None = None, processes: int = 1, export_only: bool = False,
-) -> None:  # fmt: skip
-    """Train on the shards under `work`, save checkpoints there, and write the shipped weights.
+@dataclass(frozen=True)
+class Setup:
+    """Where a run begins, and what it runs on."""
 
-    A run that has no checkpoint yet begins with the weights of a file, else with those of the run
-    on smaller images, else with random ones.
-    """
-    recipe = RECIPES[side_px].scaled(share)
+    weights: Path | None = None
+    """Weights to begin with; None: those of the run on smaller images, else random ones."""
+    device: str = "cpu"
+    processes: int = 1
+    """Processes that train together."""
+    num_workers: int = 0
+    """Processes that draw batches ahead of time, for a GPU."""
+
+
+def train_segmenter(
+    work: Path, recipe: Recipe, setup: Setup, *, report: Callable[[str], None],
+    export_only: bool = False,
+) -> None:  # fmt: skip
+    """Train on the shards under `work`, save checkpoints there, and write the shipped weights."""
     if not export_only:
-        launch(_train, processes, work, recipe, weights, report)
-    trainer = Trainer(build(side_px=side_px), recipe)
-    if not resume(trainer, checkpoint_of(work, side_px)):
-        raise FileNotFoundError(f"{checkpoint_of(work, side_px)} must exist; train first")
+        launch(_train, setup.processes, work, recipe, setup, report)
+    trainer = Trainer(build(side_px=recipe.side_px), recipe)
+    checkpoint = checkpoint_of(work, recipe.side_px)
+    if not resume(trainer, checkpoint):
+        raise FileNotFoundError(f"{checkpoint} must exist; train first")
     export(trainer.average.state)
 
 
@@ -253,17 +192,21 @@ def checkpoint_of(work: Path, side_px: int) -> Path:
     return work / f"segmenter_{side_px}.pt"
 
 
-def _train(work: Path, recipe: Recipe, weights: Path | None, report: Callable[[str], None]) -> None:
+def _train(work: Path, recipe: Recipe, setup: Setup, report: Callable[[str], None]) -> None:
     torch.manual_seed(0)
     model = build(side_px=recipe.side_px)
     smaller = checkpoint_of(work, SMALL.side_px)
-    if weights is not None:
-        model.load_state_dict(load_weights(weights))
+    if setup.weights is not None:
+        model.load_state_dict(load_weights(setup.weights))
     elif recipe.side_px != SMALL.side_px and smaller.exists():
         model.load_state_dict(torch.load(smaller, weights_only=True)["average"])
-    trainer = Trainer(model, recipe)
-    checkpoint = checkpoint_of(work, recipe.side_px)
-    run(trainer, lambda: _shards(work / "corpus", recipe.side_px), checkpoint, report=report)
+    run(
+        Trainer(model.to(setup.device), recipe),
+        lambda: _shards(work / "corpus", recipe.side_px),
+        checkpoint_of(work, recipe.side_px),
+        num_workers=setup.num_workers,
+        report=report,
+    )
 
 
 def _shards(folder: Path, side_px: int) -> list[Shard]:
