@@ -25,7 +25,7 @@ def rng_of(
 
 @dataclass(frozen=True)
 class Batches(Dataset[Batch]):
-    """This process's part of each batch; all processes prompt in the same way."""
+    """Parts of the batches that this process learns from; all processes prompt in the same way."""
 
     recipe: Recipe
     shards: list[Shard]

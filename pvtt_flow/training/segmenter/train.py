@@ -162,7 +162,7 @@ def _mean_j(losses: Iterable[Loss]) -> float:
 
 @dataclass(frozen=True)
 class Setup:
-    """Where a run begins, and what it runs on."""
+    """Beginning of a run, and what it runs on."""
 
     weights: Path | None = None
     """Weights to begin with; None: those of the run on smaller images, else random ones."""
