@@ -1,7 +1,7 @@
 """Fetch the meshes and skies that scenes are made of: packages of known names and hashes.
 
 Nothing of them is in the project. The meshes are under CC0, CC-BY 3.0 and CC-BY 3.0 US, the skies
-under CC0; `models/embedded/CREDITS.md` names the authors.
+under CC0; `MeshFile.creator` has the author whom weights that learned from a mesh must credit.
 """
 
 import hashlib

@@ -26,7 +26,7 @@ SEEDS: dict[Split, int] = {"train": 0, "held_out": 1_000_000_000, "samples": 2_0
 # A clip by a path tracer takes minutes: fewer of them are lost at an interruption.
 SHARD_CLIPS: dict[Renderer, int] = {"raster": 50, "cycles": 5}
 SIDE_PX = 256
-# As many pixels as the square has, and more for clips of other shapes, which lose some of them.
+# More pixels than the square has: clips of other shapes are squeezed into it.
 AREA_PX = 300 * 300
 
 
@@ -69,7 +69,7 @@ class ShardJob:
 
 def library_of(assets: Path, split: Split) -> Library:
     """Return the meshes and skies of a split; samples show held-out ones."""
-    return open_library(assets, "train" if split == "train" else "held_out")
+    return open_library(assets, held_out=split != "train")
 
 
 def seed_of(split: Split, num_frames: int, index: int) -> int:

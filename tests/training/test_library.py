@@ -68,7 +68,7 @@ def test_a_catalog_gives_what_is_as_small_as_a_product(catalog: Path) -> None:
 
 
 def test_every_sixth_item_is_held_out() -> None:
-    held_out, train = _of_split(range(14), "held_out"), _of_split(range(14), "train")
+    held_out, train = (_of_split(range(14), held_out=held) for held in (True, False))
     assert held_out == (0, 6, 12)
     assert sorted(held_out + train) == list(range(14))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 from zipfile import ZipFile
 
 import cv2
@@ -28,7 +28,6 @@ HELD_OUT_ONE_IN = 6
 # Of the looks of a mesh: its own, its own in other colors, drawn ones.
 _LOOKS = (0.5, 0.25, 0.25)
 
-Split = Literal["train", "held_out"]
 T = TypeVar("T")
 
 
@@ -77,25 +76,27 @@ class Library:
         return random_view(rng, _load_sky(path), height_px, width_px)
 
 
-def open_library(folder: Path, split: Split) -> Library:
-    """Return the meshes and skies of a split; fetch them to the folder if they are not there."""
+def open_library(folder: Path, *, held_out: bool) -> Library:
+    """Return the meshes and skies that are held out, or those to learn from.
+
+    Fetches them to the folder if they are not there.
+    """
     skies = sorted(fetch(SKIES, folder).rglob("*.exr.js"))
-    return Library(_of_split(all_meshes(folder), split), _of_split(skies, split))
+    return Library(
+        _of_split(all_meshes(folder), held_out=held_out), _of_split(skies, held_out=held_out)
+    )
 
 
 def all_meshes(folder: Path) -> list[MeshFile]:
-    """Return the small meshes of all catalogs by name; fetch them if they are not there."""
+    """Return the small meshes of all catalogs, sorted by name."""
     catalogs = fetch(MESHES, folder).rglob("*.sh3f")
     meshes = [mesh for path in catalogs for mesh in small_meshes(path)]
     return sorted(meshes, key=lambda mesh: mesh.name)
 
 
-def _of_split(items: Sequence[T], split: Split) -> tuple[T, ...]:
-    """Return every sixth one if they are held out, else the others."""
-    is_held_out = split == "held_out"
-    return tuple(
-        item for at, item in enumerate(items) if (at % HELD_OUT_ONE_IN == 0) == is_held_out
-    )
+def _of_split(items: Sequence[T], *, held_out: bool) -> tuple[T, ...]:
+    """Return every sixth one, which is held out, or the others."""
+    return tuple(item for at, item in enumerate(items) if (at % HELD_OUT_ONE_IN == 0) == held_out)
 
 
 def small_meshes(archive: Path) -> Iterator[MeshFile]:
