@@ -44,14 +44,27 @@ def render(
 
 
 @app.command()
+def pack(
+    work: Work = DEFAULT_WORK,
+    output: Annotated[Path, typer.Option(help="ZIP file.")] = Path("assets.zip"),
+) -> None:
+    """Pack meshes and skies for a machine without registries: unpack it in WORK/assets there."""
+    from pvtt_flow.training.pack import pack as pack_assets
+
+    pack_assets(work / "assets", output)
+    report(f"{output} {output.stat().st_size} bytes")
+
+
+@app.command()
 def sheet(
     work: Work = DEFAULT_WORK, clips: int = 30,
     output: Annotated[Path, typer.Option(help="PNG or JPEG.")] = Path("clips.jpg"),
 ) -> None:  # fmt: skip
     """Draw a contact sheet of training clips with their masks: look at it before training."""
+    from pvtt_flow.training.corpus import library_of
     from pvtt_flow.training.sheet import write_sheet
 
-    write_sheet(output, work / "assets", clips)
+    write_sheet(output, library_of(work / "assets", "train"), clips)
     report(output)
 
 

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.training.corpus import library_of, render_clip
+from pvtt_flow.training.corpus import render_clip
 from pvtt_flow.training.render.clip import RenderedClip
+from pvtt_flow.training.render.library import Library
 from pvtt_flow.training.stills import letterbox
 
 _COLUMNS, _TILE_PX = 3, 256
@@ -15,9 +16,8 @@ _NUM_FRAMES = 8
 _OUTLINE = (0, 255, 0)
 
 
-def write_sheet(path: Path, assets: Path, num_clips: int) -> None:
+def write_sheet(path: Path, library: Library, num_clips: int) -> None:
     """Draw the first and the last frame of some clips, each beside itself with its outlines."""
-    library = library_of(assets, "train")
     clips = [_row(render_clip("train", _NUM_FRAMES, n, library)) for n in range(num_clips)]
     blank = np.zeros_like(clips[0])
     clips += [blank] * (-num_clips % _COLUMNS)

@@ -1,14 +1,13 @@
 """Shards of clips on disk."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from pvtt_flow.training.__main__ import app
 from pvtt_flow.training.corpus import ShardJob, load, render_shard, shard_paths, write_shard
 from pvtt_flow.training.segmenter.batch import _random_window
 
@@ -56,10 +55,17 @@ def test_a_finished_shard_is_not_rendered_again(tmp_path: Path) -> None:
     assert job.path.read_bytes() == b"finished"
 
 
-@pytest.mark.parametrize("command", ["render", "sheet", "segmenter", "detector", "evaluate"])
+COMMANDS = ("render", "pack", "sheet", "segmenter", "detector", "evaluate")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_commands_explain_themselves(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pvtt_flow.training", command, "--help"],
-        env={**os.environ, "COLUMNS": "100"}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "--work" in done.stdout
+    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "100"})
+    assert shown.exit_code == 0
+    assert "--work" in shown.output
+
+
+def test_a_size_without_a_recipe_is_refused() -> None:
+    refused = CliRunner().invoke(app, ["segmenter", "--side-px", "200"])
+    assert refused.exit_code == 2
+    assert "must be one of 128, 256, got 200" in refused.output

@@ -25,6 +25,7 @@ MAX_SIDE_CM = 50.0
 # The renderer draws each quad: more of them cost more than they show in a small picture.
 MAX_QUADS = 12_000
 HELD_OUT_ONE_IN = 6
+CATALOG = "PluginFurnitureCatalog.properties"
 # Of the looks of a mesh: its own, its own in other colors, drawn ones.
 _LOOKS = (0.5, 0.25, 0.25)
 
@@ -103,7 +104,7 @@ def small_meshes(archive: Path) -> Iterator[MeshFile]:
     """Yield the meshes of a Sweet Home 3D catalog that are as small as products."""
     entries: defaultdict[str, dict[str, str]] = defaultdict(dict)
     with ZipFile(archive) as catalog:
-        text = catalog.read("PluginFurnitureCatalog.properties").decode("latin-1")
+        text = catalog.read(CATALOG).decode("latin-1")
     for key, number, value in re.findall(r"^(\w+)#(\d+)\s*=\s*(.*?)\s*$", text, re.MULTILINE):
         entries[number][key] = value
     for entry in entries.values():
