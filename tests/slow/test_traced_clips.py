@@ -40,7 +40,15 @@ for seed in (1, 1, 2):
 @pytest.fixture(scope="module")
 def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("blender")
-    command = [UV, "pip", "install", "--quiet", "--python", sys.executable, "--no-deps"]
+    command: list[str | Path] = [
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        sys.executable,
+        "--no-deps",
+    ]
     subprocess.run([*command, "--target", folder, BLENDER], check=True)
     return folder
 
