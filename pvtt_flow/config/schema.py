@@ -54,8 +54,10 @@ class ResourceParams(Params):
     actors suffice."""
     propagate: PoolParams = PoolParams()
     """Pool of actors that track products, the most expensive stage. Use one actor per GPU. On a
-    CPU, an actor computes with as many threads as it reserves CPUs (rounded down, at least 1). Each
-    tracks `tracker.max_concurrent_shots` shots at once."""
+    CPU, an actor computes with as many threads as it reserves CPUs (rounded down, at least 1): for
+    a long run, take an actor of one thread for each core, if memory holds as many models (on 2
+    cores, `actors: 2` and `num_cpus: 0.5`). Each tracks `tracker.max_concurrent_shots` shots at
+    once."""
     write_num_cpus: Annotated[float, Field(gt=0)] = 0.25
     """CPUs per task that computes verdicts or writes files."""
 

@@ -157,8 +157,8 @@ def idle_cpus_warning(need: ResourceParams, nodes: Sequence[Node]) -> str | None
         return None
     return (
         f"the tracker computes on {need.propagate.actors * need.propagate.num_cpus:g} CPUs, and "
-        f"{idle:g} of {num_cpus:g} have little work: raise $.resources.propagate.num_cpus, the "
-        f"threads of an actor, or $.resources.propagate.actors"
+        f"{idle:g} of {num_cpus:g} have little work: raise $.resources.propagate.actors, or "
+        f"$.resources.propagate.num_cpus, the threads of an actor"
     )
 
 

@@ -7,7 +7,8 @@ and the first use of everything cancel.
 
 The job also reads, decodes, detects, encodes masks to RLE, measures and judges them, and writes.
 The engine alone tracks frames that are in memory, from the prompts that the job's detector found,
-up to thresholded masks.
+up to thresholded masks, with as many threads as there are cores. The job has as many actors of one
+thread each.
 """
 
 import os
@@ -31,6 +32,7 @@ from tests.bench.systems import Engine, embedded, ignore
 
 _ROOT = Path(__file__).parents[2]
 _CONFIG = _ROOT / "configs" / "quickstart.yaml"
+_CORES = len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,9 @@ def run(videos: Path, dataset: Path) -> Work:
         "output.uri": dataset,
         "detector.device": "cpu",
         "tracker.device": "cpu",
+        "resources.propagate.actors": _CORES,
+        # One CPU is left for the detector and an inspection.
+        "resources.propagate.num_cpus": (_CORES - 1) / _CORES,
         "run.contact_sheet_videos": 0,
     }
     command = [sys.executable, "-m", "pvtt_flow.cli", "run", str(_CONFIG)]

@@ -1,9 +1,9 @@
 """Measurements that are repeated where the host slowed the machine down.
 
 Some hosts stall their guests: on one, a product of matrices took ten times as long for 2 to 20
-seconds, four times in 207 s, and the guest's clock of stolen time showed nothing. A thread beside
-the measurement does a millisecond of work five times a second. It reads its own processor time,
-which a stall stretches, and other threads and processes do not.
+seconds, four times in 207 s, while the other core was busy, and the guest's clock of stolen time
+showed nothing. A thread beside the measurement does a millisecond of work five times a second. It
+reads its own processor time, which a stall stretches, and other threads and processes do not.
 """
 
 import math
@@ -17,10 +17,11 @@ import numpy as np
 
 T = TypeVar("T")
 _PAUSE_S = 0.2
-_SLOW = 2.0
-"""Times the shortest time that the work has taken."""
+_SLOW = 4.0
+"""Times the shortest time that the work has taken. A stall is tenfold; busy cores that share caches
+and execution units doubled it."""
 _MAX_SLOW_SHARE = 0.05
-_MAX_REPEATS = 5
+_MAX_REPEATS = 2
 
 
 class Pace:

@@ -179,7 +179,7 @@ def test_a_tracker_on_few_of_many_cpus(
 def test_warning_of_idle_cpus() -> None:
     assert idle_cpus_warning(resources(), [Node("n", num_cpus=16, num_gpus=0)]) == (
         "the tracker computes on 1 CPUs, and 14 of 16 have little work: raise "
-        "$.resources.propagate.num_cpus, the threads of an actor, or $.resources.propagate.actors"
+        "$.resources.propagate.actors, or $.resources.propagate.num_cpus, the threads of an actor"
     )
 
 
