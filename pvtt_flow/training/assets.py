@@ -4,12 +4,13 @@ Nothing of them is in the project. The meshes are under CC0, CC-BY 3.0 and CC-BY
 under CC0; `MeshFile.creator` has the author whom weights that learned from a mesh must credit.
 """
 
-import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from pvtt_flow.models.checkpoints import sha256_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def fetch(package: Package, folder: Path) -> Path:
     path = folder / package.file
     if not path.exists():
         _download(package, folder)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256_of(path)
     if found != package.sha256:
         raise ValueError(
             f"{path} must have the SHA-256 {package.sha256}, got {found}; delete it and run again"

@@ -1,5 +1,6 @@
 """Training of the compact SAM 2, on a tiny model and a fixed batch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,19 @@ from pvtt_flow.training.corpus import Shard
 from pvtt_flow.training.segmenter.batch import ZOOM, Batch, move_camera, sample_batch
 from pvtt_flow.training.segmenter.batches import Batches, draw
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss, mask_iou
-from pvtt_flow.training.segmenter.model import build
+from pvtt_flow.training.segmenter.model import WEIGHTS, build
 from pvtt_flow.training.segmenter.optimizers import learning_rate_share
 from pvtt_flow.training.segmenter.prompts import PromptPlan
 from pvtt_flow.training.segmenter.recipe import Recipe, Stage
 from pvtt_flow.training.segmenter.track import Output, Prediction, track
-from pvtt_flow.training.segmenter.train import Step, Trainer, summary
+from pvtt_flow.training.segmenter.train import (
+    Setup,
+    Step,
+    Trainer,
+    checkpoint_of,
+    summary,
+    train_segmenter,
+)
 
 RECIPE = Recipe(
     128, (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
@@ -83,6 +91,25 @@ def test_a_recipe_is_scaled_in_iterations_and_clips() -> None:
         (3, 8, 3),
     ]
     assert recipe.num_iterations == 4
+
+
+def test_weights_for_another_size_do_not_replace_the_shipped_ones(tmp_path: Path) -> None:
+    before = WEIGHTS.read_bytes()
+    recipe = replace(RECIPE, side_px=64)
+    save(Trainer(build(side_px=64), recipe), checkpoint_of(tmp_path, 64))
+    said: list[str] = []
+    train_segmenter(tmp_path, recipe, Setup(), report=said.append, export_only=True)
+    (line,) = said
+    assert line.startswith(
+        "sam2_embedded.pt is unchanged: sam2_embedded.yaml is for images of 128 px; set image_size "
+        "to 64"
+    )
+    assert WEIGHTS.read_bytes() == before
+
+
+def test_a_run_without_a_checkpoint_exports_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"segmenter_128\.pt must exist; train first"):
+        train_segmenter(tmp_path, RECIPE, Setup(), report=print, export_only=True)
 
 
 def test_stages_run_in_order_and_the_learning_rate_decays() -> None:

@@ -21,7 +21,7 @@ from pvtt_flow.training.parallel import average_gradients, launch, rank, world_s
 from pvtt_flow.training.segmenter.batch import Batch
 from pvtt_flow.training.segmenter.batches import draw, rng_of
 from pvtt_flow.training.segmenter.loss import Loss, frame_loss
-from pvtt_flow.training.segmenter.model import build, export, load_weights
+from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS, build, export, load_weights
 from pvtt_flow.training.segmenter.optimizers import (
     WeightAverage,
     learning_rate_share,
@@ -177,13 +177,25 @@ def train_segmenter(
     work: Path, recipe: Recipe, setup: Setup, *, report: Callable[[str], None],
     export_only: bool = False,
 ) -> None:  # fmt: skip
-    """Train on the shards under `work`, save checkpoints there, and write the shipped weights."""
+    """Train on the shards under `work`, save checkpoints there, and write the shipped weights.
+
+    They are not written for another size of images than their config's, at which they would be
+    used.
+    """
     if not export_only:
         launch(_train, setup.processes, work, recipe, setup, report)
     trainer = Trainer(build(side_px=recipe.side_px), recipe)
     checkpoint = checkpoint_of(work, recipe.side_px)
     if not resume(trainer, checkpoint):
         raise FileNotFoundError(f"{checkpoint} must exist; train first")
+    shipped_px = build().image_size
+    if recipe.side_px != shipped_px:
+        report(
+            f"{WEIGHTS.name} is unchanged: {CONFIG.name} is for images of {shipped_px} px; set "
+            f"image_size to {recipe.side_px} and feat_sizes to a 16th of it there, and run again "
+            "with --export-only"
+        )
+        return
     export(trainer.average.state)
 
 
