@@ -27,7 +27,7 @@ from pvtt_flow.training.segmenter.train import (
 )
 
 RECIPE = Recipe(
-    128, (Stage(3, num_frames=1, num_clips=1, max_pairs=2), Stage(9, 3, num_clips=1, max_pairs=1))
+    128, (Stage(3, num_frames=1, num_clips=1, num_pairs=2), Stage(9, 3, num_clips=1, num_pairs=1))
 )
 
 
@@ -140,7 +140,7 @@ def test_mask_iou_equals_values_computed_by_hand() -> None:
 def outputs_of(plan: PromptPlan, shards: list[Shard]) -> list[Output]:
     torch.manual_seed(0)
     batch = sample_batch(
-        np.random.default_rng(0), shards, plan, num_clips=1, num_frames=4, max_pairs=2
+        np.random.default_rng(0), shards, plan, num_clips=1, num_frames=4, num_pairs=2
     )
     with torch.no_grad():
         return track(build().eval(), batch, np.random.default_rng(1))
@@ -190,10 +190,24 @@ def test_products_are_visible_on_each_prompted_frame(shards: list[Shard]) -> Non
     for seed in range(10):
         batch = sample_batch(
             np.random.default_rng(seed), shards, PromptPlan(frames=(0, 3)), num_clips=1,
-            num_frames=4, max_pairs=2,
+            num_frames=4, num_pairs=2,
         )  # fmt: skip
-        assert batch.masks.shape[0] == 1
+        # There is one such product, which is prompted twice.
+        assert torch.equal(batch.masks[0], batch.masks[1])
         assert batch.masks.flatten(2).any(2).all()
+
+
+def test_each_clip_of_a_batch_has_a_prompted_product(shards: list[Shard]) -> None:
+    for seed in range(10):
+        batch = sample_batch(
+            np.random.default_rng(seed), shards, PromptPlan(), num_clips=3, num_frames=2,
+            num_pairs=5,
+        )  # fmt: skip
+        assert batch.clip.tolist()[:3] == [0, 1, 2]
+        assert len(batch.clip) == len(batch.masks) == 5
+        # Products are prompted twice only where there are too few.
+        pairs = list(zip(batch.clip.tolist(), batch.masks.flatten(1).sum(1).tolist(), strict=True))
+        assert len(set(pairs)) == 5
 
 
 def test_a_camera_moves_pictures_and_labels_alike_and_evenly() -> None:

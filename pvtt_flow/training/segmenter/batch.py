@@ -1,6 +1,7 @@
 """Training batches: windows of clips, augmented, with a prompt for every visible product."""
 
 from dataclasses import dataclass, replace
+from itertools import chain, cycle, islice
 
 import cv2
 import numpy as np
@@ -54,21 +55,26 @@ def sample_batch(
     *,
     num_clips: int,
     num_frames: int,
-    max_pairs: int,
+    num_pairs: int,
 ) -> Batch:
-    """Sample windows until num_clips have a prompt; at most max_pairs products a clip are used."""
+    """Sample `num_clips` windows with a product to prompt, and `num_pairs` of their products.
+
+    Every clip has one; where there are too few, some are prompted twice, in other ways.
+    """
     images: list[NDArray[np.uint8]] = []
-    masks: list[NDArray[np.bool_]] = []
-    clips: list[int] = []
+    first: list[tuple[int, NDArray[np.bool_]]] = []
+    others: list[tuple[int, NDArray[np.bool_]]] = []
     while len(images) < num_clips:
         frames, labels = _augment(rng, *_random_window(rng, shards, num_frames))
         visible = _visible(labels[list(plan.frames)])
         if not len(visible):
             continue
-        for number in rng.permutation(visible)[:max_pairs]:
-            masks.append(labels == number)
-            clips.append(len(images))
+        pairs = [(len(images), labels == number) for number in rng.permutation(visible)]
+        first.append(pairs[0])
+        others += pairs[1:]
         images.append(frames)
+    in_turn = chain(first, cycle([others[n] for n in rng.permutation(len(others))] + first))
+    clips, masks = zip(*islice(in_turn, max(num_pairs, num_clips)), strict=True)
     truth = np.stack(masks)
     return Batch(
         normalize(np.stack(images)),

@@ -42,7 +42,7 @@ class Batches(Dataset[Batch]):
             draw_plan(rng_of(self.seed, iteration, "plan"), stage.num_frames),
             num_clips=-(-stage.num_clips // self.world_size),
             num_frames=stage.num_frames,
-            max_pairs=stage.max_pairs,
+            num_pairs=-(-stage.num_pairs // self.world_size),
         )
 
 

@@ -12,8 +12,8 @@ class Stage:
     iterations: int
     num_frames: int
     num_clips: int
-    max_pairs: int
-    """Largest number of prompted products of a clip."""
+    num_pairs: int
+    """Prompted products of a batch; equal numbers let processes wait little for each other."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,12 @@ class Recipe:
         Weights that know a part need fewer iterations, and a GPU takes more clips at once.
         """
         stages = (
-            replace(s, iterations=round(share * s.iterations), num_clips=clips * s.num_clips)
+            replace(
+                s,
+                iterations=round(share * s.iterations),
+                num_clips=clips * s.num_clips,
+                num_pairs=clips * s.num_pairs,
+            )
             for s in self.stages
         )
         return replace(self, stages=tuple(stages))
@@ -55,19 +60,19 @@ class Recipe:
 SMALL = Recipe(
     128,
     (
-        Stage(800, num_frames=1, num_clips=24, max_pairs=4),
-        Stage(500, num_frames=2, num_clips=8, max_pairs=4),
-        Stage(900, num_frames=4, num_clips=6, max_pairs=4),
-        Stage(2000, num_frames=8, num_clips=4, max_pairs=4),
-        Stage(400, num_frames=16, num_clips=2, max_pairs=4),
+        Stage(800, num_frames=1, num_clips=24, num_pairs=60),
+        Stage(500, num_frames=2, num_clips=8, num_pairs=20),
+        Stage(900, num_frames=4, num_clips=6, num_pairs=16),
+        Stage(2000, num_frames=8, num_clips=4, num_pairs=10),
+        Stage(400, num_frames=16, num_clips=2, num_pairs=6),
     ),
 )
 LARGE = Recipe(
     256,
     (
-        Stage(150, num_frames=1, num_clips=16, max_pairs=4),
-        Stage(300, num_frames=4, num_clips=4, max_pairs=4),
-        Stage(600, num_frames=8, num_clips=4, max_pairs=4),
+        Stage(150, num_frames=1, num_clips=16, num_pairs=40),
+        Stage(300, num_frames=4, num_clips=4, num_pairs=10),
+        Stage(600, num_frames=8, num_clips=4, num_pairs=10),
     ),
     learning_rate=6e-4,
 )
