@@ -11,7 +11,7 @@ import torch
 
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.detector.batch import make_batch
-from pvtt_flow.training.detector.model import build, detect, export, open_detector
+from pvtt_flow.training.detector.model import build, detect, export, load_weights, open_detector
 from pvtt_flow.training.detector.train import Trainer
 from pvtt_flow.training.stills import Stills
 
@@ -65,6 +65,17 @@ def test_ultralytics_opens_the_checkpoint_and_it_contains_no_local_path(tmp_path
     assert b"/work" not in content
     assert b"/home" not in content
     assert (tmp_path / "SHA256SUMS").read_text().endswith("  detector.pt\n")
+
+
+def test_weights_are_read_as_they_were_written(tmp_path: Path) -> None:
+    weights = tmp_path / "detector.pt"
+    state = build().state_dict()
+    export(state, weights)
+    read = load_weights(weights)
+    assert set(read) == set(state)
+    for name, value in state.items():
+        written = value.half() if value.is_floating_point() else value
+        assert torch.equal(read[name], written.float()), name
 
 
 @pytest.mark.parametrize("module", ["model", "train"])

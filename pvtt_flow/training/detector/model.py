@@ -38,6 +38,12 @@ def export(state: dict[str, torch.Tensor], weights: Path = WEIGHTS) -> None:
     write_weights(content, weights)
 
 
+def load_weights(path: Path = WEIGHTS) -> dict[str, torch.Tensor]:
+    """Read the weights that `export` wrote, in single precision."""
+    state: dict[str, torch.Tensor] = open_detector(path).model.state_dict()
+    return {name: value.float() for name, value in state.items()}
+
+
 def detect(
     model: Any, image: NDArray[np.uint8], *, min_score: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -15,7 +15,7 @@ from ultralytics.nn.tasks import DetectionModel
 
 from pvtt_flow.training.checkpoint import resume, save
 from pvtt_flow.training.detector.batch import make_batch
-from pvtt_flow.training.detector.model import build, export
+from pvtt_flow.training.detector.model import build, export, load_weights
 from pvtt_flow.training.parallel import average_gradients, launch, rank, world_size
 from pvtt_flow.training.segmenter.optimizers import WeightAverage, set_learning_rate
 from pvtt_flow.training.stills import SIDE_PX, Stills, load
@@ -99,21 +99,29 @@ def _split_parameters(
 
 
 def train_detector(
-    work: Path, *, iterations: int, report: Callable[[str], None], processes: int = 1,
-    export_only: bool = False,
+    work: Path, *, iterations: int, report: Callable[[str], None], weights: Path | None = None,
+    processes: int = 1, export_only: bool = False,
 ) -> None:  # fmt: skip
-    """Train to the end, from the checkpoint in `work` if it exists, then export the weights."""
+    """Train to the end, from the checkpoint in `work` if it exists, then export the weights.
+
+    Without a checkpoint, it begins with `weights`, else with random ones.
+    """
     if not export_only:
-        launch(_train, processes, work, iterations, report)
+        launch(_train, processes, work, iterations, weights, report)
     trainer = Trainer(build(), iterations)
     resume(trainer, work / "detector.pt")
     export(trainer.average.state)
 
 
-def _train(work: Path, iterations: int, report: Callable[[str], None]) -> None:
+def _train(
+    work: Path, iterations: int, weights: Path | None, report: Callable[[str], None]
+) -> None:
     torch.manual_seed(0)
     stills = load(work / "stills", "train")
-    trainer = Trainer(build(), iterations)
+    model = build()
+    if weights is not None:
+        model.load_state_dict(load_weights(weights))
+    trainer = Trainer(model, iterations)
     resume(trainer, work / "detector.pt")
     losses: list[float] = []
     while trainer.iteration < trainer.total:
