@@ -52,7 +52,9 @@ def staggered() -> list[Shot]:
             (0, mask_of(1, 0)),
             (16, clicks(2, (60, 30, ON))),
         ),
-        shot(60, square_box(0, 0), (10, mask_of(1, 10)), (25, box_and_click(1, 25))),
+        # From a box of this square, rounding grows too much in 60 frames: the official predictor is
+        # off by 0.09 from itself with its first weight off by a millionth.
+        shot(60, (0, mask_of(0, 0)), (10, mask_of(1, 10)), (25, box_and_click(1, 25))),
     ]
 
 

@@ -88,16 +88,16 @@ def mask_with_a_hole(object_id: int) -> Prompt:
 
 @pytest.mark.parametrize("direction", ["forward", "both"])
 def test_filled_masks_equal_the_official_ones(
-    embedded: Pair,
+    untrained: Pair,
     direction: Direction,
     num_filled: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(embedded.official.predictor, "fill_hole_area", MAX_AREA_PX)
+    monkeypatch.setattr(untrained.official.predictor, "fill_hole_area", MAX_AREA_PX)
     correction = clicks(0, (26, 30, ON), (80, 60, OFF), correction=True)
     whole_frame = (1, box(0, 0, 0, WIDTH_PX, HEIGHT_PX))
-    shot_with_holes = shot(6, whole_frame, (4, correction), (0, mask_with_a_hole(1)))
-    embedded.difference([shot_with_holes], direction, fill_holes_px=MAX_AREA_PX).check()
+    shot_with_holes = shot(12, whole_frame, (4, correction), (0, mask_with_a_hole(1)))
+    untrained.difference([shot_with_holes], direction, fill_holes_px=MAX_AREA_PX).check()
     # Each call is one frame of one object: its prompted frame, then tracked frames.
     assert num_filled[0] > 0
     assert sum(count > 0 for count in num_filled) >= 4
