@@ -97,6 +97,7 @@ def detector(
     *,
     work: Work = DEFAULT_WORK,
     iterations: int = 2000,
+    weights: Annotated[Path | None, typer.Option(help="Weights to begin with.")] = None,
     processes: int = 2,
     export_only: ExportOnly = False,
 ) -> None:
@@ -104,21 +105,30 @@ def detector(
     from pvtt_flow.training.detector.train import train_detector
 
     train_detector(
-        work, iterations=iterations, processes=processes, export_only=export_only, report=report
-    )
+        work, iterations=iterations, weights=weights, processes=processes,
+        export_only=export_only, report=report,
+    )  # fmt: skip
 
 
 @app.command()
 def evaluate(
-    work: Work = DEFAULT_WORK, clips: int = 100, stills: int = 500,
+    work: Work = DEFAULT_WORK, clips: int = 250, stills: int = 600, processes: int = 2,
     annotated: Annotated[
         Path | None, typer.Option(help="Real sequences: NAME/frames/*.jpg, NAME/masks/*.png.")
     ] = None,
 ) -> None:  # fmt: skip
-    """Measure the shipped weights on held-out clips and stills; write figures.json."""
+    """Measure the shipped weights on held-out clips and stills; write figures and credits."""
+    from pvtt_flow.training.corpus import library_of
+    from pvtt_flow.training.credits import FILE, write_credits
+    from pvtt_flow.training.embedded import EMBEDDED
     from pvtt_flow.training.evaluate import write_figures
 
-    write_figures(clips=clips, stills=stills, annotated=annotated, work=work, report=report)
+    use = "The models learned from pictures of these meshes, among others."
+    write_credits(EMBEDDED / FILE, use, library_of(work / "assets", "train").meshes)
+    write_figures(
+        clips=clips, stills=stills, annotated=annotated, work=work, processes=processes,
+        report=report,
+    )  # fmt: skip
 
 
 @app.command()

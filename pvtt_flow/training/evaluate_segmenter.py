@@ -4,6 +4,7 @@ As in DAVIS 2017, the first and the last frame do not count, and errors are thos
 clips.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,14 @@ class TrueClip:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """Measures of a clip by kind of prompt: J and F, J of the first and of the last frame."""
+
+    clip: str
+    rows: dict[PromptKind, tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """Measures of the clips of a set, with one kind of prompt."""
 
@@ -64,15 +73,18 @@ def held_out_clips(
     count: int, library: Library | None = None, *, area_px: int = 150 * 150
 ) -> Iterator[TrueClip]:
     """Yield `count` clips with a target on the first frame."""
-    index = 0
-    while count:
-        seed = seed_of("held_out", NUM_FRAMES, index)
-        clip = random_clip(seed, NUM_FRAMES, area_px=area_px, library=library)
-        masks = clip.labels == clip.target + 1
-        index += 1
-        if masks[0].mean() >= MIN_FIRST_SHARE:
-            count -= 1
-            yield TrueClip(str(seed), clip.frames, masks)
+    clips = (held_out_clip(index, library, area_px=area_px) for index in itertools.count())
+    yield from itertools.islice(filter(None, clips), count)
+
+
+def held_out_clip(
+    index: int, library: Library | None = None, *, area_px: int = 150 * 150
+) -> TrueClip | None:
+    """Render a clip; None if the first frame hardly shows its target."""
+    seed = seed_of("held_out", NUM_FRAMES, index)
+    clip = random_clip(seed, NUM_FRAMES, area_px=area_px, library=library)
+    masks = clip.labels == clip.target + 1
+    return TrueClip(str(seed), clip.frames, masks) if masks[0].mean() >= MIN_FIRST_SHARE else None
 
 
 def annotated_sequences(folder: Path) -> Iterator[TrueClip]:
@@ -131,13 +143,29 @@ def measure(
     tracker: Tracker, clips: Iterable[TrueClip], report: Callable[[str], None]
 ) -> dict[PromptKind, Accuracy]:
     """Measure each clip with each kind of prompt."""
-    names: list[str] = []
-    rows: dict[PromptKind, list[tuple[float, float, float, float]]] = {k: [] for k in PROMPT_KINDS}
-    for clip in clips:
-        names.append(clip.name)
-        for kind in PROMPT_KINDS:
-            masks = track(tracker, clip, prompt_of(kind, clip.masks[0]))
-            j, f = region_similarity(masks, clip.masks), contour_accuracy(masks, clip.masks)
-            rows[kind].append((j[1:-1].mean(), f[1:-1].mean(), j[0], j[-1]))
-        report(f"{clip.name}: J " + " ".join(f"{k} {rows[k][-1][0]:.3f}" for k in PROMPT_KINDS))
-    return {kind: Accuracy(tuple(names), *np.array(rows[kind]).T) for kind in PROMPT_KINDS}
+    return collect((measure_clip(tracker, clip) for clip in clips), report)
+
+
+def measure_clip(tracker: Tracker, clip: TrueClip) -> Measured:
+    """Measure a clip with each kind of prompt."""
+    rows: dict[PromptKind, tuple[float, float, float, float]] = {}
+    for kind in PROMPT_KINDS:
+        masks = track(tracker, clip, prompt_of(kind, clip.masks[0]))
+        j, f = region_similarity(masks, clip.masks), contour_accuracy(masks, clip.masks)
+        rows[kind] = (float(j[1:-1].mean()), float(f[1:-1].mean()), float(j[0]), float(j[-1]))
+    return Measured(clip.name, rows)
+
+
+def collect(
+    measured: Iterable[Measured], report: Callable[[str], None]
+) -> dict[PromptKind, Accuracy]:
+    """Return the measures of all clips by kind of prompt, and report each clip's J."""
+    clips = []
+    for each in measured:
+        clips.append(each)
+        report(f"{each.clip}: J " + " ".join(f"{k} {each.rows[k][0]:.3f}" for k in PROMPT_KINDS))
+    names = tuple(each.clip for each in clips)
+    return {
+        kind: Accuracy(names, *np.array([each.rows[kind] for each in clips]).T)
+        for kind in PROMPT_KINDS
+    }

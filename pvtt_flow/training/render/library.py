@@ -42,6 +42,11 @@ class MeshFile:
     """Name of the catalog and of the mesh."""
     creator: str
 
+    @property
+    def short_name(self) -> str:
+        """Return the name without that of the catalog."""
+        return self.name.partition("#")[2]
+
 
 @dataclass(frozen=True)
 class Library:
