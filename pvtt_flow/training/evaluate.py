@@ -55,7 +55,8 @@ def write_figures(
     detection = evaluate_detector.measure(open_detector(), stills, library)
     quoted = summary(rendered, real, detection)
     figures = {
-        "command": f"python -m pvtt_flow.training evaluate --clips {clips} --stills {stills}",
+        "command": f"python -m pvtt_flow.training evaluate --clips {clips} --stills {stills}"
+        + (" --annotated FOLDER" if annotated else ""),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}), no GPU, shared",
         "summary": quoted,
         "segmenter": {
