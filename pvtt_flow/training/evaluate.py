@@ -30,8 +30,6 @@ from pvtt_flow.training.evaluate_detector import Detection
 from pvtt_flow.training.evaluate_segmenter import Accuracy, Measured, PromptKind
 from pvtt_flow.training.render.library import Library
 from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS
-from pvtt_flow.training.segmenter.recipe import RECIPES
-from pvtt_flow.training.segmenter.train import checkpoint_of
 
 FIGURES = EMBEDDED / "figures.json"
 _RESAMPLES = 1000
@@ -42,7 +40,7 @@ _TRIES = 3
 
 def write_figures(
     *, clips: int, stills: int, annotated: Path | None, work: Path, report: Callable[[str], None],
-    processes: int = 1, output: Path = FIGURES,
+    processes: int, output: Path = FIGURES,
 ) -> None:  # fmt: skip
     """Measure both models, write figures.json beside the weights, and report what to quote."""
     # Measured alone: drawn shapes and backgrounds are easier.
@@ -66,9 +64,8 @@ def write_figures(
                 kind: _accuracy(each) | {"jf_by_clip": _by_clip(each)}
                 for kind, each in (real or {}).items()
             },
-        }
-        | _training_time(*(checkpoint_of(work, side_px) for side_px in RECIPES)),
-        "detector": _detector(detection) | _training_time(work / "detector.pt"),
+        },
+        "detector": _detector(detection),
     }
     output.write_text(json.dumps(figures, indent=2) + "\n")
     report(json.dumps(quoted))
@@ -88,7 +85,9 @@ def _measure_one(library: Library, index: int) -> Measured | None:
     clip = evaluate_segmenter.held_out_clip(index, library, area_px=AREA_PX)
     try:
         return None if clip is None else evaluate_segmenter.measure_clip(_tracker(), clip)
-    except DataError:
+    except DataError as error:
+        if error.kind != "bad_prompt":
+            raise
         # A thin target may be no pixel of the model's masks, and no prompt then.
         return None
 
@@ -163,19 +162,6 @@ def _detector(detection: Detection) -> dict[str, Any]:
         "recall": _round(recall), "precision": _round(precision),
         "false_alarm_share_without_product": _round(detection.false_alarm_share()),
     }  # fmt: skip
-
-
-def _training_time(*checkpoints: Path) -> dict[str, Any]:
-    """Return how long the weights were trained, in all runs whose checkpoints exist."""
-    states = [
-        torch.load(path, map_location="cpu", weights_only=True)
-        for path in checkpoints
-        if path.exists()
-    ]
-    return {
-        "training_iterations": sum(state["iteration"] for state in states),
-        "training_minutes": round(sum(state["seconds"] for state in states) / 60),
-    }
 
 
 def _round(value: Any) -> float:

@@ -72,6 +72,15 @@ def make_sky(path: Path) -> Path:
     return path
 
 
+def make_assets(folder: Path) -> Path:
+    """Put a catalog and a sky where fetched ones are."""
+    for package, name, make in ((MESHES, "shop.sh3f", make_catalog), (SKIES, "a.exr.js", make_sky)):
+        content = folder / package.sha256[:16] / "package"
+        content.mkdir(parents=True)
+        make(content / name)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_catalog(tmp_path_factory.mktemp("catalog") / "shop.sh3f")
@@ -87,11 +96,7 @@ def test_a_catalog_gives_what_is_as_small_as_a_product(catalog: Path) -> None:
 
 
 def test_packed_meshes_and_skies_need_no_registry(tmp_path: Path) -> None:
-    here, there = tmp_path / "here", tmp_path / "there"
-    for package, name, make in ((MESHES, "shop.sh3f", make_catalog), (SKIES, "a.exr.js", make_sky)):
-        folder = here / package.sha256[:16] / "package"
-        folder.mkdir(parents=True)
-        make(folder / name)
+    here, there = make_assets(tmp_path / "here"), tmp_path / "there"
     pack(here, tmp_path / "assets.zip")
     with ZipFile(tmp_path / "assets.zip") as packed:
         packed.extractall(there)

@@ -86,10 +86,7 @@ def test_batches_are_the_same_drawn_ahead_by_other_processes(shards: list[Shard]
 
 def test_a_recipe_is_scaled_in_iterations_and_clips() -> None:
     recipe = RECIPE.scaled(1 / 3, clips=8)
-    assert [(s.iterations, s.num_clips, s.num_frames) for s in recipe.stages] == [
-        (1, 8, 1),
-        (3, 8, 3),
-    ]
+    assert recipe.stages == (Stage(1, 1, num_clips=8, num_pairs=16), Stage(3, 3, 8, num_pairs=8))
     assert recipe.num_iterations == 4
 
 

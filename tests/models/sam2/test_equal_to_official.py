@@ -80,6 +80,10 @@ def test_concurrent_shots(embedded: Pair, batches: list[Sequence[MemoryQuery]]) 
     assert any(len(batch_lengths) >= 2 for batch_lengths in lengths)
 
 
+def test_sixty_frames_from_a_box(embedded: Pair) -> None:
+    assert embedded.difference([rendered(0, 60)[0]], "forward").check().num_outputs == 60
+
+
 def test_concurrent_shots_of_an_untrained_model(untrained: Pair) -> None:
     untrained.difference(staggered()[:-1], "forward", max_concurrent_shots=3).check()
 
