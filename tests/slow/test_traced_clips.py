@@ -35,6 +35,20 @@ for seed in (1, 1, 2):
         "contrast": float(clip.frames.std()),
     }))
 """
+STAGED = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from pvtt_flow.training.render.library import Library, small_meshes
+from pvtt_flow.training.render.stage import Stage
+from pvtt_flow.training.render.staged import shoot
+library = Library(tuple(small_meshes(Path(sys.argv[1]))), (Path(sys.argv[2]),))
+full, empty = (
+    np.stack(list(shoot(Stage(meshes, "noon", 1, leaves=True), library, 5, (64, 36)))).astype(int)
+    for meshes in (("cup",), ())
+)
+print(json.dumps(np.abs(full - empty).mean((1, 2, 3)).tolist()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +67,20 @@ def blender(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_masks_are_those_of_the_products(blender: Path, tmp_path: Path) -> None:
+def run_script(blender: Path, folder: Path, script: str) -> list[str]:
+    """Return the lines that a script prints, given a catalog and a sky."""
     path = os.pathsep.join([str(Path(__file__).parents[2]), str(blender)])
-    arguments = [make_catalog(tmp_path / "shop.sh3f"), make_sky(tmp_path / "noon.exr.js")]
+    arguments = [make_catalog(folder / "shop.sh3f"), make_sky(folder / "noon.exr.js")]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments],
+        [sys.executable, "-c", script, *arguments],
         env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    clips = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done.stdout.splitlines()
+
+
+def test_masks_are_those_of_the_products(blender: Path, tmp_path: Path) -> None:
+    lines = run_script(blender, tmp_path, SCRIPT)
+    clips = [json.loads(line) for line in lines if line.startswith("{")]
     assert len(clips) == 3
     for clip in clips:
         assert clip["shape"][0] == 2
@@ -71,3 +91,11 @@ def test_masks_are_those_of_the_products(blender: Path, tmp_path: Path) -> None:
         assert max(clip["labels"]) > 0
         assert clip["contrast"] > 5
     assert clips[0]["sum"] == clips[1]["sum"] != clips[2]["sum"]
+
+
+def test_a_product_leaves_its_stage_and_returns(blender: Path, tmp_path: Path) -> None:
+    differences = json.loads(run_script(blender, tmp_path, STAGED)[-1])
+    # From the same camera, the table with the product and without it.
+    assert differences[0] > 1
+    assert differences[4] > 1
+    assert differences[2] < differences[0] / 20

@@ -90,7 +90,7 @@ def _draw_frame(
     for index, product in enumerate(scene.products):
         holders = [occluder for occluder in scene.occluders if occluder.held_product == index]
         for occluder in holders:
-            _paste(image, labels, _occluder_sprite(occluder, scene, t, view, fingers=False), 0)
+            paste(image, labels, _occluder_sprite(occluder, scene, t, view, fingers=False), 0)
         center = view[:, :2] @ (product.trajectory.center[t] * size_px) + view[:, 2]
         radius_px = float(product.trajectory.radius[t]) * min(size_px) * zoom
         sprite = draw_mesh(
@@ -99,12 +99,12 @@ def _draw_frame(
         )  # fmt: skip
         if sprite is not None:
             _cast_shadow(image, sprite, light, scene.shadow, radius_px)
-            _paste(image, labels, sprite, index + 1)
+            paste(image, labels, sprite, index + 1)
         for occluder in holders:
-            _paste(image, labels, _occluder_sprite(occluder, scene, t, view, arm=False), 0)
+            paste(image, labels, _occluder_sprite(occluder, scene, t, view, arm=False), 0)
     for occluder in scene.occluders:
         if occluder.held_product is None:
-            _paste(image, labels, _occluder_sprite(occluder, scene, t, view), 0)
+            paste(image, labels, _occluder_sprite(occluder, scene, t, view), 0)
     return degrade(rng, image, scene.lens, t), labels
 
 
@@ -159,7 +159,7 @@ def _overlap(
     )
 
 
-def _paste(image: Image, labels: NDArray[np.uint8], sprite: Sprite, number: int) -> None:
+def paste(image: Image, labels: NDArray[np.uint8], sprite: Sprite, number: int) -> None:
     """Draw the sprite over the image and its number over the labels, in place."""
     overlap = _overlap(image, sprite)
     if overlap is None:
