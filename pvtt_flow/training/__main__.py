@@ -111,6 +111,14 @@ def detector(
 
 
 @app.command()
+def calibrate(work: Work = DEFAULT_WORK, stills: int = 600) -> None:
+    """Make the shipped detector's score the share of its detections that are right."""
+    from pvtt_flow.training.detector.calibrate import calibrate as calibrate_detector
+
+    calibrate_detector(work, stills=stills, report=report)
+
+
+@app.command()
 def evaluate(
     work: Work = DEFAULT_WORK, clips: int = 250, stills: int = 600, processes: int = 2,
     annotated: Annotated[
@@ -132,11 +140,11 @@ def evaluate(
 
 
 @app.command()
-def samples() -> None:
-    """Render the sample clips that ship."""
+def samples(work: Work = DEFAULT_WORK, processes: int = 2) -> None:
+    """Render the sample clips that ship, half an hour on two cores; needs bpy."""
     from pvtt_flow.training.samples import write_samples
 
-    for path in write_samples():
+    for path in write_samples(work / "assets", processes=processes):
         report(f"{path.name} {path.stat().st_size} bytes")
 
 

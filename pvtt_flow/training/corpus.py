@@ -2,12 +2,12 @@
 
 They are of the largest model's size, and smaller models load them smaller. A shard is one file,
 which gets its name when it is complete: rendering resumes where it stopped, and a trainer may read
-the finished shards meanwhile. Seeds of the splits are disjoint: no clip that is measured or shipped
-as a sample is trained on.
+the finished shards meanwhile. Seeds of the splits are disjoint: no clip that is measured is trained
+on.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,9 +20,9 @@ from pvtt_flow.training.render.clip import RenderedClip, random_clip
 from pvtt_flow.training.render.library import Library, open_library
 
 Job = TypeVar("Job")
-Split = Literal["train", "held_out", "samples"]
+Split = Literal["train", "held_out", "calibration"]
 Renderer = Literal["raster", "cycles"]
-SEEDS: dict[Split, int] = {"train": 0, "held_out": 1_000_000_000, "samples": 2_000_000_000}
+SEEDS: dict[Split, int] = {"train": 0, "held_out": 1_000_000_000, "calibration": 3_000_000_000}
 # A clip by a path tracer takes minutes: fewer of them are lost at an interruption.
 SHARD_CLIPS: dict[Renderer, int] = {"raster": 50, "cycles": 5}
 SIDE_PX = 256
@@ -68,8 +68,14 @@ class ShardJob:
 
 
 def library_of(assets: Path, split: Split) -> Library:
-    """Return the meshes and skies of a split; samples show held-out ones."""
-    return open_library(assets, held_out=split != "train")
+    """Return the meshes and skies of a split.
+
+    All but `train` have the held-out ones, and nothing that is drawn: drawn shapes and backgrounds
+    are easier, so what is measured are meshes alone.
+    """
+    if split == "train":
+        return open_library(assets, held_out=False)
+    return replace(open_library(assets, held_out=True), mesh_share=1.0, sky_share=1.0)
 
 
 def seed_of(split: Split, num_frames: int, index: int) -> int:

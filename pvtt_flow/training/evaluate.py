@@ -8,7 +8,6 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
 from multiprocessing import get_context
@@ -43,8 +42,7 @@ def write_figures(
     processes: int, output: Path = FIGURES,
 ) -> None:  # fmt: skip
     """Measure both models, write figures.json beside the weights, and report what to quote."""
-    # Measured alone: drawn shapes and backgrounds are easier.
-    library = replace(library_of(work / "assets", "held_out"), mesh_share=1.0, sky_share=1.0)
+    library = library_of(work / "assets", "held_out")
     rendered = _measure_rendered(clips, library, processes, report)
     real = None
     if annotated is not None:
@@ -158,8 +156,9 @@ def _detector(detection: Detection) -> dict[str, Any]:
     return {
         "stills": len(detection.seen),
         "products": sum(len(each.truth) for each in detection.seen),
-        "min_iou": 0.5, "score": _round(detection.score),
+        "min_iou": 0.5, "min_score": evaluate_detector.MIN_SCORE,
         "recall": _round(recall), "precision": _round(precision),
+        "calibration_error": _round(detection.calibration_error()),
         "false_alarm_share_without_product": _round(detection.false_alarm_share()),
     }  # fmt: skip
 

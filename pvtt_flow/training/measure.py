@@ -72,6 +72,16 @@ class MatchedDetections:
         recall = num_correct / max(1, self.num_products)
         return recall, num_correct / max(1, len(is_correct))
 
+    def calibration_error(self) -> float:
+        """Return the mean difference of score and precision, in tenths of the scores.
+
+        Weighted by their detections (Guo et al., On calibration of modern neural networks, ICML
+        2017: expected calibration error).
+        """
+        tenth = np.minimum((self.scores * 10).astype(int), 9)
+        surplus = np.bincount(tenth, self.scores - self.is_correct)
+        return float(np.abs(surplus).sum() / max(1, len(self.scores)))
+
 
 def match_detections(
     detections: list[tuple[NDArray[np.floating], NDArray[np.floating]]],

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pvtt_flow.models.tracker import PromptedShot
-from pvtt_flow.training.corpus import SEEDS
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.types import Frame, Prompt
 from pvtt_flow.video.read import read_frames
@@ -23,8 +22,8 @@ MAX_OBJECTS = 5
 FRAME_NS = 10**9 // 24
 # As many pixels as the samples have; the aspect is drawn with the clip.
 _AREA_PX = 480 * 270
-# Clear of the seeds of the samples themselves.
-_FIRST_SEED = SEEDS["samples"] + 100_000
+# Clear of the seeds of training and its measurements (`pvtt_flow.training.corpus.SEEDS`).
+_FIRST_SEED = 2_000_100_000
 
 
 class Clip(Protocol):

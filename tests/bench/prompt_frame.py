@@ -41,7 +41,7 @@ from tests.bench.machine import describe
 OUTPUT = Path(__file__).with_name("prompt_frame.json")
 CHOICES = ("first", "sharp", "confident")
 # What configs/quickstart.yaml has for the embedded detector.
-_MIN_SCORE = 0.38
+_MIN_SCORE = 0.5
 _MAX_CONCURRENT_SHOTS = 8
 
 

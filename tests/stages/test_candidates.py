@@ -28,7 +28,7 @@ from tests.stages.fakes import FAILED, FakeDetector, box_prompt, inspected
 from tests.video.clip_maker import encode_images, moving_image, number_of, write_clip
 
 Rgb = NDArray[np.uint8]
-SAMPLE = Path(__file__).parents[2] / "pvtt_flow" / "samples" / "one_product.mp4"
+SAMPLE = Path(__file__).parents[2] / "pvtt_flow" / "samples" / "leaves_and_returns.mp4"
 NUM_FRAMES, NUM_SPOILED = 14, 4
 
 
@@ -214,12 +214,12 @@ def test_masks_reach_the_shots_first_frame(tmp_path: Path) -> None:
     propagate = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)
     clear = inspected(beginning(tmp_path / "clear.mp4", lambda rgb: rgb))
     late = inspected(beginning(tmp_path / "late.mp4", blurred))
-    whole, lost = detect([clear, late], detector, min_score=0.38)
+    whole, lost = detect([clear, late], detector, min_score=0.5)
     choices = ("sharp", "confident")
     found = [
         record
         for choice in choices
-        for record in detect([late], detector, min_score=0.38, prompt_frame=choice)
+        for record in detect([late], detector, min_score=0.5, prompt_frame=choice)
     ]
     assert lost.prompts == (), "nothing can be seen on the first frame"
 

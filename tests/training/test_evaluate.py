@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pvtt_flow.core import rle
 from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackedObject
 from pvtt_flow.training.evaluate import summary
-from pvtt_flow.training.evaluate_detector import Detection, Seen, best_threshold, matched
+from pvtt_flow.training.evaluate_detector import Detection, Seen
 from pvtt_flow.training.evaluate_segmenter import (
     Accuracy,
     PromptKind,
@@ -87,7 +87,7 @@ def test_summary_has_values_with_their_errors() -> None:
     seen = [Seen(box, np.array([0.9], np.float32), box)] * 3
     missed = Seen(box[:0], np.zeros(0, np.float32), box)
     rendered: dict[PromptKind, Accuracy] = {"box": boxes, "mask": boxes, "point": points}
-    found = summary(rendered, None, Detection(0.5, (*seen, missed)))
+    found = summary(rendered, None, Detection((*seen, missed)))
     assert found["rendered_jf"] == {"value": 0.6, "standard_error": pytest.approx(0.1)}
     # Points are half as good on both clips: no error.
     assert found["points_over_box"] == {"value": 0.5, "standard_error": 0.0}
@@ -95,18 +95,22 @@ def test_summary_has_values_with_their_errors() -> None:
     assert 0.1 < found["mesh_recall"]["standard_error"] < 0.35
     assert found["mesh_precision"] == {"value": 1.0, "standard_error": 0.0}
     assert "davis_jf" not in found
-    assert "davis_jf" in summary(rendered, rendered, Detection(0.5, (missed,)))
+    assert "davis_jf" in summary(rendered, rendered, Detection((missed,)))
 
 
-def test_the_threshold_has_the_best_f1_and_empty_stills_may_raise_alarms() -> None:
+def test_what_scores_of_a_half_and_more_show_is_counted() -> None:
     truth = np.array([[0, 0, 10, 10]], np.float32)
     wrong = np.array([[20, 20, 30, 30]], np.float32)
     empty = np.zeros((0, 4), np.float32)
     right = Seen(truth, np.array([0.8], np.float32), truth)
-    alarm = Seen(wrong, np.array([0.4], np.float32), empty)
-    assert 0.4 < best_threshold(matched([right, alarm])) <= 0.8
-    assert Detection(0.3, (right, alarm)).false_alarm_share() == 1.0
-    assert Detection(0.5, (right, alarm)).false_alarm_share() == 0.0
+    doubt = Seen(wrong, np.array([0.4], np.float32), empty)
+    alarm = Seen(wrong, np.array([0.6], np.float32), empty)
+    assert Detection((right, doubt)).false_alarm_share() == 0.0
+    assert Detection((right, doubt)).recall_precision() == (1.0, 1.0)
+    assert Detection((right, doubt, alarm)).false_alarm_share() == 0.5
+    assert Detection((right, doubt, alarm)).recall_precision() == (1.0, 0.5)
+    # Scores 0.8, 0.4 and 0.6: 0.2, 0.4 and 0.6 off.
+    assert Detection((right, doubt, alarm)).calibration_error() == pytest.approx(0.4)
 
 
 def test_held_out_clips_show_their_target_on_the_first_frame() -> None:

@@ -1,11 +1,13 @@
 """Measures, on values computed by hand and by property."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from pvtt_flow.training.measure import (
+    MatchedDetections,
     contour_accuracy,
     match_detections,
     region_similarity,
@@ -46,6 +48,18 @@ def test_a_detection_without_any_true_box_is_incorrect() -> None:
     matched = match_detections([(np.array([[0.0, 0, 1, 1]]), np.array([0.5]))], [no_boxes])
     assert matched.num_products == 0
     assert matched.is_correct.tolist() == [False]
+
+
+def test_scores_that_are_the_precision_have_no_calibration_error() -> None:
+    # Of ten detections of a score of 0.8, eight are right; of ten of 0.3, three.
+    scores = np.repeat([0.8, 0.3], 10)
+    is_correct = np.array([True] * 8 + [False] * 2 + [True] * 3 + [False] * 7)
+    assert MatchedDetections(scores, is_correct, 11).calibration_error() == pytest.approx(0)
+    # Each is 0.1 off, one above the precision and one below.
+    off = np.repeat([0.9, 0.2], 10)
+    assert MatchedDetections(off, is_correct, 11).calibration_error() == pytest.approx(0.1)
+    nothing = MatchedDetections(np.zeros(0), np.zeros(0, bool), 4)
+    assert nothing.calibration_error() == 0
 
 
 def squares(*lefts: int, side_px: int = 40) -> NDArray[np.bool_]:
