@@ -11,7 +11,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from pvtt_flow import __version__
-from pvtt_flow.cli import config, dataset, export, fitness, maintenance, models, run, show, versions
+from pvtt_flow.cli import (
+    config,
+    dataset,
+    evaluate,
+    export,
+    fitness,
+    maintenance,
+    models,
+    run,
+    show,
+    versions,
+)
 from pvtt_flow.cli.exit_codes import ExitCode, code_of, help_text
 from pvtt_flow.errors import PvttFlowError
 
@@ -47,6 +58,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
     *(show.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
     *(export.export, export.formats, export.validate, fitness.fitness, fitness.profiles),
+    *(evaluate.prompts, evaluate.evaluate),
     *(versions.history, versions.diff, versions.restore),
     *(maintenance.check, maintenance.compact, maintenance.vacuum),
     *(maintenance.upgrade, maintenance.relocate),

@@ -70,12 +70,12 @@ def config_for_run(
     return loaded.processing("stale") if include_stale else loaded
 
 
-def console() -> "Console":
+def console(*, stderr: bool = False) -> "Console":
     """Return the console that commands print to."""
     from rich.console import Console
 
     # File names may look like markup: `[red] :cup:.mp4`.
-    return Console(markup=False, emoji=False)
+    return Console(markup=False, emoji=False, stderr=stderr)
 
 
 def find_video(dataset: "DatasetSnapshot", part: str) -> "VideoRecord":

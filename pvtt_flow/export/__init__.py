@@ -46,12 +46,12 @@ def export(
     `map_units` divides the work; the default is threads of this process.
     """
     from pvtt_flow import open_dataset
+    from pvtt_flow.core.threads import map_in_threads
     from pvtt_flow.errors import ConfigError
     from pvtt_flow.export.formats import format_named
     from pvtt_flow.export.formats.format import FormatOptions
     from pvtt_flow.export.job import Request, Silent, interrupted_version, run_export
     from pvtt_flow.export.profiles import load_profile
-    from pvtt_flow.export.threads import map_in_threads
 
     kind = format_named(format_name)
     version, profile = options.get("version"), options.get("profile")

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pvtt_flow.training import stills as pictures
 from pvtt_flow.training.corpus import Split
+from pvtt_flow.training.detections import MatchedDetections, match_detections
 from pvtt_flow.training.detector.model import detect
-from pvtt_flow.training.measure import MatchedDetections, match_detections
 from pvtt_flow.training.render.library import Library
 
 # The share of detections that are right is their score (`detector/calibrate.py`): from this one on,

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pvtt_flow.core import rle
+from pvtt_flow.core.inner_pixel import most_inner_pixel
+from pvtt_flow.evaluate.measures import contour_accuracy, region_similarity
 from pvtt_flow.models.tracker import PromptedShot, Tracker
 from pvtt_flow.training.corpus import seed_of
-from pvtt_flow.training.measure import contour_accuracy, region_similarity
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.training.render.library import Library
-from pvtt_flow.training.segmenter.prompts import most_inner_pixel
 from pvtt_flow.types import Frame, Prompt
 
 PromptKind = Literal["box", "mask", "point"]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from pvtt_flow.evaluate.measures import contour_accuracy, region_similarity
 from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import MemoryRule, TrackerParams
@@ -32,7 +33,6 @@ from pvtt_flow.training.evaluate_segmenter import (
     prompt_of,
     track,
 )
-from pvtt_flow.training.measure import contour_accuracy, region_similarity
 from pvtt_flow.training.render.clip import random_clip
 from pvtt_flow.training.render.scene import Event
 from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS

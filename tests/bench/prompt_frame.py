@@ -24,6 +24,7 @@ from rich.table import Table
 from pvtt_flow.core import rle
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import EVERY_FRAME
+from pvtt_flow.evaluate.measures import region_similarity
 from pvtt_flow.models.detector import DetectorParams
 from pvtt_flow.models.factory import build_detector, build_tracker
 from pvtt_flow.models.tracker import TrackerParams
@@ -32,7 +33,6 @@ from pvtt_flow.stages.propagate import Propagate
 from pvtt_flow.storage.streams import open_binary
 from pvtt_flow.training.corpus import seed_of
 from pvtt_flow.training.evaluate_segmenter import NUM_FRAMES
-from pvtt_flow.training.measure import region_similarity
 from pvtt_flow.types import Masklet, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.bench.degraded_clips import KINDS, Masks, Shown, film

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pvtt_flow.training.detections import MatchedDetections
 from pvtt_flow.training.detector.calibrate import fit, with_line
 from pvtt_flow.training.detector.model import detect, export, load_weights, open_detector
-from pvtt_flow.training.measure import MatchedDetections
 from tests.models.test_yolo_detector import SAMPLES, first_frame
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from pvtt_flow.training.corpus import library_of
+from pvtt_flow.training.detections import MatchedDetections
 from pvtt_flow.training.detector.model import WEIGHTS, build, export, load_weights, open_detector
 from pvtt_flow.training.evaluate_detector import matched, see
-from pvtt_flow.training.measure import MatchedDetections
 
 _MAX_ITERATIONS = 50
 

@@ -7,12 +7,12 @@ repository), with more boxes, since a detector gives most prompts here.
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pvtt_flow.core import rle
+from pvtt_flow.core.inner_pixel import most_inner_pixel
 
 Rng = np.random.Generator
 Kind = Literal["box", "mask", "points"]
@@ -142,14 +142,6 @@ def _grown_box(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     grown = np.zeros_like(mask)
     grown[y0:y1, x0:x1] = True
     return grown
-
-
-def most_inner_pixel(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return x and y of the pixel that is farthest from the outline of a mask (H, W)."""
-    padded = np.pad(mask, 1).astype(np.uint8)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(distance.argmax()), mask.shape)
-    return int(x), int(y)
 
 
 def _any_pixel(rng: Rng, mask: NDArray[np.bool_]) -> tuple[int, int]:

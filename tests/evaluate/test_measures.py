@@ -1,4 +1,4 @@
-"""Measures, on values computed by hand and by property."""
+"""Measures of masks, on values computed by hand and by property."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pvtt_flow.training.measure import (
-    MatchedDetections,
-    contour_accuracy,
-    match_detections,
-    region_similarity,
-)
+from pvtt_flow.evaluate.measures import boundary_iou, contour_accuracy, region_similarity
 
 masks = arrays(bool, (2, 4, 5))
 
@@ -32,34 +27,6 @@ def test_j_is_symmetric_and_is_one_only_for_equal_masks(
     assert np.array_equal(forward, backward)
     assert np.array_equal(forward == 1, (first == second).all((1, 2)))
     assert ((forward >= 0) & (forward <= 1)).all()
-
-
-def test_a_true_box_matches_only_the_detection_with_the_best_score() -> None:
-    truth = np.array([[0.0, 0, 10, 10]])
-    boxes = np.array([[0.0, 0, 10, 9], [0, 0, 10, 10], [20, 20, 30, 30]])
-    matched = match_detections([(boxes, np.array([0.9, 0.8, 0.3]))], [truth])
-    assert matched.is_correct.tolist() == [True, False, False]
-    assert matched.recall_precision(0.85) == (1.0, 1.0)
-    assert matched.recall_precision(0.1) == (1.0, 1 / 3)
-
-
-def test_a_detection_without_any_true_box_is_incorrect() -> None:
-    no_boxes = np.zeros((0, 4))
-    matched = match_detections([(np.array([[0.0, 0, 1, 1]]), np.array([0.5]))], [no_boxes])
-    assert matched.num_products == 0
-    assert matched.is_correct.tolist() == [False]
-
-
-def test_scores_that_are_the_precision_have_no_calibration_error() -> None:
-    # Of ten detections of a score of 0.8, eight are right; of ten of 0.3, three.
-    scores = np.repeat([0.8, 0.3], 10)
-    is_correct = np.array([True] * 8 + [False] * 2 + [True] * 3 + [False] * 7)
-    assert MatchedDetections(scores, is_correct, 11).calibration_error() == pytest.approx(0)
-    # Each is 0.1 off, one above the precision and one below.
-    off = np.repeat([0.9, 0.2], 10)
-    assert MatchedDetections(off, is_correct, 11).calibration_error() == pytest.approx(0.1)
-    nothing = MatchedDetections(np.zeros(0), np.zeros(0, bool), 4)
-    assert nothing.calibration_error() == 0
 
 
 def squares(*lefts: int, side_px: int = 40) -> NDArray[np.bool_]:
@@ -83,3 +50,30 @@ def test_contours_of_nothing() -> None:
     assert contour_accuracy(nothing, nothing) == [1]
     assert contour_accuracy(nothing, square) == contour_accuracy(square, nothing) == [0]
     assert contour_accuracy(squares(5, side_px=10), squares(70, side_px=10)) == [0]
+
+
+def test_a_boundary_is_a_band_of_two_percent_of_the_diagonal() -> None:
+    # 100 x 100: a band of 3 pixels. Squares of 40 px and, 1 px smaller on each side, of 38 px.
+    inner = np.zeros((1, 100, 100), bool)
+    inner[0, 21:59, 21:59] = True
+    bands = 40**2 - 34**2, 38**2 - 32**2
+    common = 38**2 - 34**2
+    expected = common / (sum(bands) - common)
+    assert boundary_iou(inner, squares(20)) == [pytest.approx(expected)]
+    assert region_similarity(inner, squares(20)) == [38**2 / 40**2]
+
+
+def test_the_border_of_the_picture_is_a_boundary() -> None:
+    whole, half = np.ones((1, 100, 100), bool), np.ones((1, 100, 100), bool)
+    half[0, 50:] = False
+    whole_band = 100**2 - 94**2
+    half_band = 100 * 50 - 94 * 44
+    common = half_band - 94 * 3
+    expected = common / (whole_band + half_band - common)
+    assert boundary_iou(whole, half) == [pytest.approx(expected)]
+
+
+def test_boundaries_of_nothing() -> None:
+    nothing = squares(0, side_px=0)
+    assert boundary_iou(nothing, nothing) == [1]
+    assert boundary_iou(nothing, squares(20)) == boundary_iou(squares(20), nothing) == [0]

@@ -1,0 +1,1 @@
+"""Masks against annotated truth: how good they are, by object, sequence and set."""

@@ -1,0 +1,49 @@
+"""Masklet as something that has a mask on each frame of its shot."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pvtt_flow.core import rle
+from pvtt_flow.evaluate.measures import Mask
+from pvtt_flow.types import Masklet
+
+
+@dataclass(frozen=True)
+class Track:
+    """Masklet, and its stored masks by frame of the video."""
+
+    masklet: Masklet
+    _rles: dict[int, str | None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rles = {frame.frame_index: frame.rle for frame in self.masklet.frames}
+        object.__setattr__(self, "_rles", rles)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Return the display height and width."""
+        return self.masklet.height_px, self.masklet.width_px
+
+    def covers(self, frame_index: int) -> bool:
+        """Return whether a frame is in the masklet's shot."""
+        return self.masklet.start_frame <= frame_index < self.masklet.stop_frame
+
+    def skips(self, frame_index: int) -> bool:
+        """Return whether a frame is in the shot, but sampling did not take it."""
+        return self.covers(frame_index) and frame_index not in self._rles
+
+    def mask(self, frame_index: int) -> Mask:
+        """Return the mask (H, W) on a frame, empty where there is none."""
+        counts = self._rles.get(frame_index)
+        height_px, width_px = self.size_px
+        if counts is None:
+            return np.zeros((height_px, width_px), np.bool_)
+        return rle.decode(counts, height_px, width_px)
+
+
+def tracks_of(masklets: Iterable[Masklet]) -> list[Track]:
+    """Return the tracks of a video's masklets, by shot and object."""
+    ordered = sorted(masklets, key=lambda masklet: (masklet.shot_index, masklet.object_id))
+    return [Track(masklet) for masklet in ordered]
