@@ -84,6 +84,8 @@ def main() -> None:
 def command() -> NoReturn:
     """Run `main` as a process of its own (the entry point of `pvtt-flow`)."""
     code: int = ExitCode.DONE
+    # A thread that outlives Ray must not start another one. Ray reads this when it is imported.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         main()
     except SystemExit as end:

@@ -197,8 +197,6 @@ def _set_ray_defaults() -> None:
     """Set environment variables of Ray whose defaults do not suit a run; a user's values win."""
     # Under `uv run`, Ray would copy the working folder to its workers.
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-    # A thread that outlives a shutdown must not start another Ray.
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     # Silences a warning of Ray 2.60 about GPU visibility of tasks without GPUs.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray's C++ side reports as an error that Ray Data passes arguments by reference (ray#53727).

@@ -67,3 +67,25 @@ def test_a_bug_has_its_traceback_and_a_code_of_its_own() -> None:
     assert ended.returncode == 70, ended.stderr
     assert ended.stderr.startswith("Traceback (most recent call last):\n")
     assert ended.stderr.endswith("KeyError: 0\n")
+
+
+STARTS_RAY = """
+import importlib
+app = importlib.import_module("pvtt_flow.cli.app")
+
+def main():
+    import pvtt_flow.pipeline.process
+    from ray._private import auto_init_hook
+    print(auto_init_hook.enable_auto_connect)
+
+app.main = main
+app.command()
+"""
+
+
+def test_no_thread_starts_another_ray() -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ended = subprocess.run(
+        [sys.executable, "-c", STARTS_RAY], env=env, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "False\n", "as Ray's module for it was when the run's modules came"

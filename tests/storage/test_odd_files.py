@@ -125,7 +125,8 @@ def test_a_folder_with_files_of_any_name(names: list[bytes]) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=25)
-@given(name=st.text(st.characters(codec="utf-8", exclude_characters="/\0"), max_size=40))
+# SeaweedFS takes a backslash for a slash.
+@given(name=st.text(st.characters(codec="utf-8", exclude_characters="/\\\0"), max_size=40))
 def test_a_bucket_with_objects_of_any_name(s3: "S3Server", name: str) -> None:
     uri, files = s3.bucket(), fsspec.filesystem("s3")
     keys = [f"{uri.removeprefix('s3://')}/{key}" for key in ("good.mp4", f"a{name}.mp4")]
