@@ -184,6 +184,8 @@ def _notes(found: "Sequence[SequenceScores]") -> Iterator[str]:
             f"masklets of {by_overlap} of {len(found)} sequences were matched to objects by their "
             "overlap, as their prompts are a detector's"
         )
+    if empty := sum(not any(o.masklet_ids for o in each.objects) for each in found):
+        yield f"{empty} of {len(found)} sequences have no masklet, and count with empty masks"
     if left_out := sum(each.num_left_out for each in found):
         yield f"{left_out:,} annotated frames do not count, for sampling left them out"
 

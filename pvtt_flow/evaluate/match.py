@@ -35,7 +35,7 @@ def match(truth: TrueSequence, frames: Sequence[int], tracks: Sequence[Track]) -
     Detected products have numbers of their own: in each shot, pairs are chosen one to one, by the
     largest sum of their IoU over the frames. A track that overlaps with no object stays without.
     """
-    if tracks and all(p.origin == "manifest" for track in tracks for p in track.masklet.prompts):
+    if all(p.origin == "manifest" for track in tracks for p in track.masklet.prompts):
         return Matching("object_id", _grouped((t.masklet.object_id, t) for t in tracks))
     pairs: list[tuple[int, Track]] = []
     for _, shot in groupby(tracks, key=lambda track: track.masklet.shot_index):

@@ -1,5 +1,6 @@
 """Find the video of each annotated sequence by its name."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -9,6 +10,8 @@ from pvtt_flow.types import VideoRecord
 
 # Folders of numbered frames that are named by what they hold.
 _FRAMES = "frames"
+# The frame rate of such a folder, in its uri.
+_FPS = re.compile(r"/#fps=[^/]*$")
 _SHOWN = 3
 
 
@@ -43,7 +46,8 @@ def _only(name: str, by_name: Mapping[str, list[VideoRecord]]) -> VideoRecord:
 
 def _names(video: VideoRecord) -> Iterator[str]:
     """Yield the names of a video, each once."""
-    path = PurePosixPath(unquote(video.uri.partition("://")[2] or video.uri))
+    uri = _FPS.sub("", video.uri)
+    path = PurePosixPath(unquote(uri.partition("://")[2] or uri))
     if path.name == _FRAMES:
         path = path.parent
     yield from dict.fromkeys((video.video_id, path.stem, path.name))

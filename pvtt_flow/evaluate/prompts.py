@@ -22,11 +22,16 @@ def manifest_rows(
     """
     for sequence in truth:
         yield {
-            "uri": str(_video(sequence, videos).resolve()),
+            "uri": _uri(_video(sequence, videos).resolve()),
             "id": sequence.name,
             "add_products": "never",
             "prompts": list(_prompts(sequence, kind)),
         }
+
+
+def _uri(video: Path) -> str:
+    """Return the uri of a video, which ends with a slash for a folder of frames."""
+    return f"{video}/" if video.is_dir() else str(video)
 
 
 def _video(sequence: TrueSequence, folder: Path | None) -> Path:

@@ -10,6 +10,7 @@ the video a picture is of: the one with its name, by its place among them. Witho
 must be the number of the frame, from 0.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ _ANNOTATIONS = ("Annotations", "Annotations_6fps")
 _PICTURES = {"Annotations": "JPEGImages", "Annotations_6fps": "JPEGImages_24fps"}
 _RESOLUTIONS = ("480p", "Full-Resolution")
 _FRAME_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# Folders of frames are in the order of it: 9 comes before 10.
+_LAST_NUMBER = re.compile(r"[0-9]+$")
 # DAVIS 2017 leaves out pixels of this number; it is white, the object, in DAVIS 2016.
 _WHITE = 255
 
@@ -185,8 +188,9 @@ def _places(frames: Path | None) -> dict[str, int]:
     """Return the place of each frame's picture, by its name."""
     if frames is None:
         return {}
-    names = sorted(p.stem for p in frames.iterdir() if p.suffix.lower() in _FRAME_SUFFIXES)
-    return {name: place for place, name in enumerate(names)}
+    names = [p.stem for p in frames.iterdir() if p.suffix.lower() in _FRAME_SUFFIXES]
+    numbers = {name: int(found[0]) for name in names if (found := _LAST_NUMBER.search(name))}
+    return {name: place for place, name in enumerate(sorted(numbers, key=numbers.__getitem__))}
 
 
 def _frame_of(path: Path, places: Mapping[str, int]) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from pvtt_flow.storage.manifest import read_manifest
 from tests.cli.terminal import pvtt_flow
+from tests.dataset.dataset_rows import video_record
 from tests.dataset.datasets import new_dataset, publish
 from tests.evaluate.annotated import GUESSES, TRUTH, masklets, write_labels
 
@@ -74,6 +75,15 @@ def test_json(datasets: list[str], truth: Path) -> None:
     assert ball["jf_standard_error"] is None, "of one sequence"
     assert [each["object_id"] for each in cup["objects"]] == [1, 2, 3]
     assert cup["objects"][2]["frames"] == 15
+
+
+def test_videos_without_masklets_are_told(truth: Path, tmp_path: Path) -> None:
+    dataset = new_dataset(tmp_path)
+    failed = [video_record(name, status="failed") for name in TRUTH]
+    dataset.commit(dataset.write_masklets(()), failed, run_id="r1", expected_run_ids={})
+    ended = pvtt_flow("evaluate", dataset.uri, "--truth", truth)
+    assert "2 of 2 sequences have no masklet, and count with empty masks" in ended.out
+    assert "matched" not in ended.out
 
 
 def test_what_cannot_be_compared_is_refused(

@@ -14,7 +14,8 @@ from tests.dataset.dataset_rows import video_record
         ("ball-0f3a", "/videos/ball.mp4"),
         ("x", "file:///videos/ball"),
         ("x", "s3://bucket/DAVIS/JPEGImages/480p/ball"),
-        ("x", "/annotated/ball/frames"),
+        ("x", "/annotated/ball/frames/#fps=24"),
+        ("x", "s3://bucket/frames/ball/#fps=29.97"),
     ],
 )
 def test_names_of_a_video(video_id: str, uri: str) -> None:

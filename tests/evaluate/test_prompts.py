@@ -35,6 +35,7 @@ def test_masks_of_each_object_on_its_first_frame(truth: list[TrueSequence], tmp_
 def test_boxes_and_clicks(truth: list[TrueSequence], tmp_path: Path) -> None:
     (tmp_path / "cup").mkdir()
     (boxes,) = manifest_rows(truth, "box", tmp_path)
+    assert boxes["uri"] == f"{tmp_path / 'cup'}/"
     (clicks,) = manifest_rows(truth, "point", tmp_path)
     # A disk of radius 11 around (20, 30).
     assert boxes["prompts"][0]["box_xyxy"] == [9, 19, 32, 42]
@@ -48,7 +49,7 @@ def test_the_video_is_the_folder_of_the_frames(tmp_path: Path) -> None:
     for number in range(len(TRUTH["cup"])):
         (tmp_path / "cup" / "frames" / f"{number:05d}.jpg").touch()
     (row,) = manifest_rows(read_truth(tmp_path), "box", None)
-    assert row["uri"] == str(tmp_path / "cup" / "frames")
+    assert row["uri"] == f"{tmp_path / 'cup' / 'frames'}/"
 
 
 def test_a_video_that_cannot_be_found(truth: list[TrueSequence], tmp_path: Path) -> None:

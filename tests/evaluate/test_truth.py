@@ -66,6 +66,7 @@ def test_names_are_numbers_of_frames(tmp_path: Path) -> None:
 def test_frames_pictures_tell_the_place_of_a_name(tmp_path: Path, masks: str, frames: str) -> None:
     write_labels(tmp_path / masks, BALL, numbers=(10, 20, 40))
     (tmp_path / frames).mkdir(parents=True)
+    (tmp_path / frames / "cover.jpg").touch()
     for number in range(5, 50, 5):
         (tmp_path / frames / f"{number:05d}.jpg").touch()
     assert_is_ball(read_truth(tmp_path)[0], (1, 3, 7))
