@@ -92,9 +92,10 @@ def prompts(
         typer.Option(metavar="DIR", help="The videos. Default: the frames beside the masks."),
     ] = None,
 ) -> None:
-    """Write a manifest that prompts each true object on its first frame.
+    """Write a manifest that prompts the true objects.
 
-    A run with it, as `input.uri`, tracks these objects and no others, for `evaluate`.
+    Each is prompted on the first frame that shows it. A run with the manifest, as `input.uri`,
+    tracks these objects and no others, for `evaluate`.
     """
     from pvtt_flow.evaluate.prompts import manifest_rows
     from pvtt_flow.evaluate.truth import read_truth

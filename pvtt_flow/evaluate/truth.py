@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pvtt_flow.errors import ConfigError
 
@@ -100,7 +100,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
             picture.load()
             bands = picture.getbands()
             pixels = np.asarray(picture)
-    except (OSError, UnidentifiedImageError, ValueError) as error:
+    # Where ultralytics was imported, PIL asks for a library of HEIF for what it does not know.
+    except (OSError, ValueError, ImportError) as error:
         raise ConfigError(
             f"{path} must be a picture of masks, but cannot be read: {error}"
         ) from error
