@@ -186,7 +186,11 @@ def _notes(found: "Sequence[SequenceScores]") -> Iterator[str]:
             "overlap, as their prompts are a detector's"
         )
     if empty := sum(not any(o.masklet_ids for o in each.objects) for each in found):
-        yield f"{empty} of {len(found)} sequences have no masklet, and count with empty masks"
+        # A video without a product or a failed one, or a manifest with other numbers of objects.
+        yield (
+            f"{empty} of {len(found)} sequences have no masklet of a true object, and count with "
+            "empty masks"
+        )
     if left_out := sum(each.num_left_out for each in found):
         yield f"{left_out:,} annotated frames do not count, for sampling left them out"
 

@@ -42,6 +42,8 @@ def _video(sequence: TrueSequence, folder: Path | None) -> Path:
                 "masks; say with --videos where the videos are"
             )
         return sequence.frames
+    if not folder.is_dir():
+        raise ConfigError(f"--videos must be a folder of videos, got {folder}")
     found = [p for p in folder.iterdir() if sequence.name in (p.stem, p.name)]
     if len(found) != 1:
         raise ConfigError(

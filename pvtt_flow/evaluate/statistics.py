@@ -47,8 +47,8 @@ class Mean:
 def mean_of_objects(values: NDArray[np.float64], sequences: NDArray[np.str_]) -> Mean:
     """Return the mean of the values (N,) of objects; `sequences` (N,) names the one of each.
 
-    Objects of one sequence are not independent: the error is that of a mean of clusters, the
-    sequences (Cochran, Sampling Techniques, 1977, section 9.3).
+    Objects of one sequence are not independent: the error is that of a mean over clusters of
+    unequal size, the sequences (Cochran, Sampling Techniques, 1977, chapter 9A).
     """
     value = float(values.mean()) if len(values) else float("nan")
     names = np.unique(sequences)

@@ -1,7 +1,8 @@
 """Masklet as something that has a mask on each frame of its shot."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -12,14 +13,13 @@ from pvtt_flow.types import Masklet
 
 @dataclass(frozen=True)
 class Track:
-    """Masklet, and its stored masks by frame of the video."""
+    """Masklet, with its stored masks by frame of the video."""
 
     masklet: Masklet
-    _rles: dict[int, str | None] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        rles = {frame.frame_index: frame.rle for frame in self.masklet.frames}
-        object.__setattr__(self, "_rles", rles)
+    @cached_property
+    def _rles(self) -> dict[int, str | None]:
+        return {frame.frame_index: frame.rle for frame in self.masklet.frames}
 
     @property
     def size_px(self) -> tuple[int, int]:

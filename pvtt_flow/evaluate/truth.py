@@ -13,6 +13,7 @@ must be the number of the frame, from 0.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -81,16 +82,26 @@ class TrueSequence:
             sizes_px.add((labels.shape[0], labels.shape[1]))
             if len(sizes_px) > 1:
                 raise ConfigError(f"{path} must have the size of its frame's other pictures")
-            masks |= _split(labels) if object_id is None else {object_id: labels > 0}
+            masks |= self._split(labels) if object_id is None else {object_id: labels > 0}
         return TrueFrame(sizes_px.pop(), masks)
 
+    def _split(self, labels: NDArray[np.uint8]) -> dict[int, Mask]:
+        """Return the mask of each object of a picture of numbers."""
+        numbers = _numbers(labels)
+        if not self._white_is_an_object:
+            numbers = [number for number in numbers if number != _WHITE]
+        return {number: labels == number for number in numbers}
 
-def _split(labels: NDArray[np.uint8]) -> dict[int, Mask]:
-    """Return the mask of each object of a picture of numbers."""
-    numbers = [int(number) for number in np.unique(labels) if number]
-    if numbers != [_WHITE]:
-        numbers = [number for number in numbers if number != _WHITE]
-    return {number: labels == number for number in numbers}
+    @cached_property
+    def _white_is_an_object(self) -> bool:
+        """Return whether the first picture with a number has no other."""
+        pictures = (self.pictures[index][None] for index in self.frame_indices)
+        return next(filter(None, (_numbers(_read(path)) for path in pictures)), []) == [_WHITE]
+
+
+def _numbers(labels: NDArray[np.uint8]) -> list[int]:
+    """Return the numbers of a picture, without the background's."""
+    return [int(number) for number in np.unique(labels) if number]
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
@@ -101,7 +112,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
             bands = picture.getbands()
             pixels = np.asarray(picture)
     # Where ultralytics was imported, PIL asks for a library of HEIF for what it does not know.
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, Image.DecompressionBombError) as error:
         raise ConfigError(
             f"{path} must be a picture of masks, but cannot be read: {error}"
         ) from error
@@ -198,7 +209,7 @@ def _frame_of(path: Path, places: Mapping[str, int]) -> int:
     if places:
         if path.stem not in places:
             raise ConfigError(
-                f"{path} must have the name of a frame's picture, of which none has it"
+                f"{path} must be named as the picture of its frame, but none is named {path.stem}"
             )
         return places[path.stem]
     if not path.stem.isdecimal():

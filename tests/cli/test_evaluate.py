@@ -82,7 +82,9 @@ def test_videos_without_masklets_are_told(truth: Path, tmp_path: Path) -> None:
     failed = [video_record(name, status="failed") for name in TRUTH]
     dataset.commit(dataset.write_masklets(()), failed, run_id="r1", expected_run_ids={})
     ended = pvtt_flow("evaluate", dataset.uri, "--truth", truth)
-    assert "2 of 2 sequences have no masklet, and count with empty masks" in ended.out
+    assert (
+        "2 of 2 sequences have no masklet of a true object, and count with empty masks" in ended.out
+    )
     assert "matched" not in ended.out
 
 

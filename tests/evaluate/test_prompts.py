@@ -57,6 +57,8 @@ def test_a_video_that_cannot_be_found(truth: list[TrueSequence], tmp_path: Path)
         list(manifest_rows(truth, "box", None))
     with pytest.raises(ConfigError, match=r"must have one file or folder cup in .*, found 0"):
         list(manifest_rows(truth, "box", tmp_path))
+    with pytest.raises(ConfigError, match=r"--videos must be a folder of videos, got .*nowhere"):
+        list(manifest_rows(truth, "box", tmp_path / "nowhere"))
     for suffix in ("mp4", "mov"):
         (tmp_path / f"cup.{suffix}").touch()
     with pytest.raises(ConfigError, match="found 2"):

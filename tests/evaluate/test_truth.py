@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pvtt_flow.errors import ConfigError
@@ -71,25 +72,32 @@ def test_frames_pictures_tell_the_place_of_a_name(tmp_path: Path, masks: str, fr
         (tmp_path / frames / f"{number:05d}.jpg").touch()
     assert_is_ball(read_truth(tmp_path)[0], (1, 3, 7))
     (tmp_path / frames / "00020.jpg").unlink()
-    with pytest.raises(ConfigError, match=r"00020\.png must have the name of a frame's picture"):
+    with pytest.raises(
+        ConfigError,
+        match=r"00020\.png must be named as the picture of its frame, but none is named 00020",
+    ):
         read_truth(tmp_path)
 
 
+def gray(folder: Path, *pictures: NDArray[np.generic]) -> TrueSequence:
+    folder.mkdir(parents=True)
+    for t, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{t:05d}.png")
+    return read_truth(folder.parent)[0]
+
+
 def test_white_is_the_object_or_left_out(tmp_path: Path) -> None:
-    home = tmp_path / "Annotations" / "ball"
-    home.mkdir(parents=True)
-    single = np.zeros((6, 8), np.uint8)
-    single[1:3] = 255
-    Image.fromarray(single).save(home / "00000.png")
-    several = single.copy()
-    several[4] = 2
-    Image.fromarray(several).save(home / "00001.png")
-    Image.fromarray(single > 0).save(home / "00002.png")
-    (sequence,) = read_truth(tmp_path)
-    assert list(sequence.read(0).masks) == [255]
-    assert list(sequence.read(1).masks) == [2]
-    # One bit a pixel.
-    assert sequence.read(2).of(1).sum() == 16
+    empty, white = np.zeros((6, 8), np.uint8), np.zeros((6, 8), np.uint8)
+    white[1:3] = 255
+    both = white.copy()
+    both[4] = 2
+    binary = gray(tmp_path / "binary" / "ball", empty, white, white)
+    assert [list(binary.read(t).masks) for t in range(3)] == [[], [255], [255]]
+    # The object has gone on the last frame; what is left out is no object then.
+    several = gray(tmp_path / "several" / "ball", both, white)
+    assert [list(several.read(t).masks) for t in range(2)] == [[2], []]
+    one_bit = gray(tmp_path / "one bit" / "ball", white > 0)
+    assert one_bit.read(0).of(1).sum() == 16
 
 
 def test_sequences_are_chosen_by_name(tmp_path: Path) -> None:
@@ -116,6 +124,10 @@ def test_what_is_no_truth_is_refused(tmp_path: Path) -> None:
         sequence.read(1)
     with pytest.raises(ConfigError, match=r"00002\.png must be a picture of masks"):
         sequence.read(2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        with pytest.raises(ConfigError, match=r"00000\.png must be a picture of masks.* exceeds"):
+            sequence.read(0)
     (home / "first.png").touch()
     with pytest.raises(ConfigError, match=r"first\.png must be named by the number of its frame"):
         read_truth(tmp_path)
