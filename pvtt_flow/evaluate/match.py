@@ -58,8 +58,9 @@ def _assign(
     for index in frames:
         if not tracks[0].covers(index):
             continue
-        shown = [track.mask(index) for track in tracks]
-        for object_id, true in truth.read(index).masks.items():
+        frame = truth.read(index)
+        shown = [track.mask(index, frame.size_px) for track in tracks]
+        for object_id, true in frame.masks.items():
             overlap = np.array([_iou(mask, true) for mask in shown])
             sums[object_id] = sums.get(object_id, np.zeros(len(tracks))) + overlap
     if not sums:

@@ -100,18 +100,8 @@ def _shown(tracks: Sequence[Track], index: int, true: TrueFrame) -> Mask:
     """Return what the tracks of an object show on a frame."""
     mask = np.zeros(true.size_px, np.bool_)
     for track in tracks:
-        if track.size_px != true.size_px:
-            raise ConfigError(
-                f"{track.masklet.video_id}: annotated pictures must have the video's size, "
-                f"{_size(track.size_px)}, got {_size(true.size_px)}; annotate or process the same "
-                "pictures"
-            )
-        mask |= track.mask(index)
+        mask |= track.mask(index, true.size_px)
     return mask
-
-
-def _size(size_px: tuple[int, int]) -> str:
-    return f"{size_px[1]} x {size_px[0]}"
 
 
 def _compare(mask: Mask, true: Mask) -> _Frame:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from pvtt_flow.core import rle
+from pvtt_flow.errors import ConfigError
 from pvtt_flow.evaluate.measures import Mask
 from pvtt_flow.types import Masklet
 
@@ -21,11 +22,6 @@ class Track:
     def _rles(self) -> dict[int, str | None]:
         return {frame.frame_index: frame.rle for frame in self.masklet.frames}
 
-    @property
-    def size_px(self) -> tuple[int, int]:
-        """Return the display height and width."""
-        return self.masklet.height_px, self.masklet.width_px
-
     def covers(self, frame_index: int) -> bool:
         """Return whether a frame is in the masklet's shot."""
         return self.masklet.start_frame <= frame_index < self.masklet.stop_frame
@@ -34,12 +30,21 @@ class Track:
         """Return whether a frame is in the shot, but sampling did not take it."""
         return self.covers(frame_index) and frame_index not in self._rles
 
-    def mask(self, frame_index: int) -> Mask:
-        """Return the mask (H, W) on a frame, empty where there is none."""
+    def mask(self, frame_index: int, size_px: tuple[int, int]) -> Mask:
+        """Return the mask (H, W) on a frame, empty where there is none.
+
+        Raises ConfigError if an annotated picture of this height and width is not of the video.
+        """
+        height_px, width_px = self.masklet.height_px, self.masklet.width_px
+        if size_px != (height_px, width_px):
+            raise ConfigError(
+                f"{self.masklet.video_id}: annotated pictures must have the video's size, "
+                f"{width_px} x {height_px}, got {size_px[1]} x {size_px[0]}; annotate or process "
+                "the same pictures"
+            )
         counts = self._rles.get(frame_index)
-        height_px, width_px = self.size_px
         if counts is None:
-            return np.zeros((height_px, width_px), np.bool_)
+            return np.zeros(size_px, np.bool_)
         return rle.decode(counts, height_px, width_px)
 
 

@@ -11,6 +11,7 @@ from pvtt_flow.evaluate.counts import Counts
 from pvtt_flow.evaluate.scores import SequenceScores, score_sequence
 from pvtt_flow.evaluate.statistics import statistics
 from pvtt_flow.evaluate.truth import TrueSequence, read_truth
+from pvtt_flow.types import Origin
 from tests.evaluate.annotated import (
     GUESSES,
     NUM_FRAMES,
@@ -139,7 +140,8 @@ def test_a_video_without_masklets_has_empty_masks(truth: dict[str, TrueSequence]
     assert first.j.tolist() == [0.0] * 14 + [1.0] * 3
 
 
-def test_another_size_is_refused(truth: dict[str, TrueSequence]) -> None:
-    large = masklets("ball", GUESSES["ball"].repeat(2, 1).repeat(2, 2))
+@pytest.mark.parametrize("origin", ["manifest", "detector"])
+def test_another_size_is_refused(truth: dict[str, TrueSequence], origin: Origin) -> None:
+    large = masklets("ball", GUESSES["ball"].repeat(2, 1).repeat(2, 2), origin=origin)
     with pytest.raises(ConfigError, match="must have the video's size, 256 x 192, got 128 x 96"):
         score_sequence(truth["ball"], large)
