@@ -176,6 +176,21 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaskConfidence:
+    """Confidence of SAM 2 in a mask, by its logits before holes are filled and it is resized; null
+    where it has no such value."""
+
+    mask_entropy: float | None = None
+    """Bits of entropy for each pixel of the mask; 0 is certain."""
+    stability_score: float | None = None
+    """IoU of the masks above the logits 1 and -1."""
+    soft_dice: float | None = None
+    """Dice of the mask and of its pixels' probabilities."""
+    candidate_iou: float | None = None
+    """Least IoU of the mask and another one of SAM 2's candidates; null where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaskletFrame:
     """Object on one frame: its mask, its box and the tracker's scores."""
 
@@ -197,6 +212,16 @@ class MaskletFrame:
     or a baseline tracked it."""
     fragments: int
     """Number of 8-connected pieces of the mask; 0 if the object is absent."""
+    holes: int = 0
+    """Number of 4-connected pieces of background that the mask surrounds."""
+    compactness: float | None = None
+    """4 pi area / perimeter^2: 1 for a disc, less for other outlines; null if the object is
+    absent."""
+    previous_iou: float | None = None
+    """IoU with the mask of the processed frame before; null if the object is absent on one of
+    both."""
+    confidence: MaskConfidence | None = None
+    """Null where the tracker gives none: a mask prompt, a baseline, an older version."""
     flags: tuple[FrameFlag, ...] = ()
 
 
@@ -224,6 +249,16 @@ class Measurements:
     fragments_mean: float | None
     prompt_iou: float | None
     """IoU of the prompt box and the mask's box on the prompted frame."""
+    holes_mean: float | None = None
+    """Mean number of holes; this and the next ones are over frames with a mask, null without any
+    that has a value."""
+    compactness_mean: float | None = None
+    previous_iou_mean: float | None = None
+    previous_iou_p05: float | None = None
+    mask_entropy_mean: float | None = None
+    stability_score_mean: float | None = None
+    soft_dice_mean: float | None = None
+    candidate_iou_mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

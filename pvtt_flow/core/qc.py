@@ -6,7 +6,7 @@ they are not calibrated.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -62,8 +62,9 @@ def measure(
     present = [f for f in frames if f.box_xyxy is not None]
     visible = np.array([f.box_xyxy is not None for f in frames], bool)
     area = np.array([f.area_px for f in present], np.float64)
-    iou = np.array([f.predicted_iou for f in present if f.predicted_iou is not None], np.float64)
-    scores = [f.object_score for f in present]
+    iou = _known(f.predicted_iou for f in present)
+    previous_iou = _known(f.previous_iou for f in present)
+    confidences = [f.confidence for f in present if f.confidence is not None]
     border = [f for f in present if "border" in f.flags]
     return Measurements(
         num_frames=len(frames),
@@ -72,12 +73,20 @@ def measure(
         area_median=float(np.median(area)) / (width_px * height_px) if present else None,
         area_jump_max=_max_area_jump(frames),
         box_jump_max=_max_box_jump(frames),
-        object_score_p05=_percentile([s for s in scores if s is not None], 5),
-        predicted_iou_mean=float(iou.mean()) if len(iou) else None,
+        object_score_p05=_percentile(_known(f.object_score for f in present), 5),
+        predicted_iou_mean=_mean(iou),
         predicted_iou_p05=_percentile(iou, 5),
         border_contact=len(border) / len(present) if present else 0.0,
-        fragments_mean=float(np.mean([f.fragments for f in present])) if present else None,
+        fragments_mean=_mean([f.fragments for f in present]),
         prompt_iou=_prompt_iou(frames, prompts),
+        holes_mean=_mean([f.holes for f in present]),
+        compactness_mean=_mean(_known(f.compactness for f in present)),
+        previous_iou_mean=_mean(previous_iou),
+        previous_iou_p05=_percentile(previous_iou, 5),
+        mask_entropy_mean=_mean(_known(c.mask_entropy for c in confidences)),
+        stability_score_mean=_mean(_known(c.stability_score for c in confidences)),
+        soft_dice_mean=_mean(_known(c.soft_dice for c in confidences)),
+        candidate_iou_mean=_mean(_known(c.candidate_iou for c in confidences)),
     )
 
 
@@ -118,8 +127,16 @@ def _above(value: float | None, bound: float) -> bool:
     return value is not None and value > bound
 
 
-def _percentile(values: Sequence[float] | np.ndarray, percent: float) -> float | None:
-    return float(np.percentile(np.asarray(values), percent)) if len(values) else None
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    return float(np.percentile(values, percent)) if values else None
 
 
 def _max_area_jump(frames: Sequence[MaskletFrame]) -> float | None:

@@ -15,6 +15,10 @@ from pvtt_flow.storage.filesystems import delta_options, delta_uri, filesystem, 
 from pvtt_flow.storage.retry import with_retries
 from pvtt_flow.storage.uris import local_path, redact_uri
 
+PROPERTIES = {"delta.dataSkippingNumIndexedCols": "-1"}
+"""Properties of the tables: readers take bounds of all columns, nested ones included, from the log,
+and not of the first 32 alone."""
+
 
 def tables_exist(uri: str, *, key: str | None = KEY) -> bool:
     """Return whether all tables exist at `uri`.
@@ -54,6 +58,7 @@ def make_tables(uri: str) -> None:
                 schema,
                 mode="ignore",
                 partition_by=[BUCKET] if BUCKET in schema.names else None,
+                configuration=PROPERTIES,
                 storage_options=delta_options(uri),
             )
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from pvtt_flow.models.detector import Device
 from pvtt_flow.params import Params
-from pvtt_flow.types import Frame, Prompt
+from pvtt_flow.types import Frame, MaskConfidence, Prompt
 
 # Prompted frames of one shot; each is decoded and held in memory until tracking starts.
 MAX_PROMPTED_FRAMES = 64
@@ -114,6 +114,8 @@ class TrackedObject:
     """Logit; above 0 means present."""
     predicted_iou: float | None
     """The model's estimate for this mask; None where a mask prompt replaced it."""
+    confidence: MaskConfidence | None = None
+    """None where a mask prompt replaced the mask, or a baseline tracked it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

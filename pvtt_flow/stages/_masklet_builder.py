@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pvtt_flow.core import ids, rle
-from pvtt_flow.core.fragments import fragments_of
+from pvtt_flow.core.mask_shape import with_previous_iou, with_shape
 from pvtt_flow.dataset.tables import MAX_TEXT_BYTES
 from pvtt_flow.errors import DataError
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
@@ -83,7 +83,9 @@ class MaskletBuilder:
                 width_px=video.width_px,
                 height_px=video.height_px,
                 prompts=prompts,
-                frames=self._frames_of(object_id),
+                frames=with_previous_iou(
+                    self._frames_of(object_id), video.height_px, video.width_px
+                ),
             )
             for object_id in sorted({p.object_id for p in self.prompts})
             for prompts in [tuple(p for p in self.prompts if p.object_id == object_id)]
@@ -111,6 +113,7 @@ class MaskletBuilder:
             area_px=0,
             object_score=None if tracked is None else tracked.object_score,
             predicted_iou=None if tracked is None else tracked.predicted_iou,
+            confidence=None if tracked is None else tracked.confidence,
             fragments=0,
             flags=(*prompted, "absent"),
         )
@@ -120,14 +123,11 @@ class MaskletBuilder:
         border: tuple[FrameFlag, ...] = (
             ("border",) if rle.touches_border(box_xyxy, *tracked.mask.shape) else ()
         )
-        counts = rle.encode(tracked.mask)
-        fragments = fragments_of(counts, len(tracked.mask))
-        return replace(
+        present = replace(
             absent,
-            rle=counts,
+            rle=rle.encode(tracked.mask),
             box_xyxy=box_xyxy,
-            largest_fragment_box_xyxy=fragments.largest_box_xyxy,
             area_px=int(np.count_nonzero(tracked.mask)),
-            fragments=fragments.count,
             flags=prompted + border,
         )
+        return with_shape(present, len(tracked.mask))

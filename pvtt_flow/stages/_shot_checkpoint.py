@@ -25,7 +25,7 @@ from pvtt_flow.types import MaskletFrame, Prompt, Shot, Source, Video
 
 _LOG = logging.getLogger("pvtt_flow")
 # Raised when the content of a checkpoint changes; older ones are then never found.
-_FORMAT = 1
+_FORMAT = 2
 _TRACKER, _FRAMES = "tracker.", "frames."
 
 

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from pvtt_flow import open_dataset
 from pvtt_flow.core import ids, rle
-from pvtt_flow.core.fragments import fragments_of
+from pvtt_flow.core.mask_shape import shape_of
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.export import export
 from pvtt_flow.export.formats import FORMATS
@@ -90,7 +90,7 @@ def _frame(chance: np.random.Generator, index: int, pts_ns: int) -> MaskletFrame
         area_px=int(mask.sum()),
         object_score=5.0,
         predicted_iou=0.9,
-        fragments=fragments_of(counts, HEIGHT_PX).count,
+        fragments=shape_of(counts, HEIGHT_PX).fragments,
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pvtt_flow.core.qc import QcThresholds, judge, measure
-from pvtt_flow.types import MaskletFrame, Measurements, Prompt
+from pvtt_flow.types import MaskConfidence, MaskletFrame, Measurements, Prompt
 
 WIDTH_PX, HEIGHT_PX = 100, 80
 
@@ -49,6 +49,21 @@ def test_measurements_of_a_steady_masklet() -> None:
     assert m.box_jump_max == pytest.approx(1 / math.hypot(20, 20))
     assert m.prompt_iou == pytest.approx(1)
     assert m.predicted_iou_p05 == pytest.approx(0.9)
+
+
+def test_means_are_of_the_frames_that_have_a_value() -> None:
+    m = measured(
+        frame(0, (0, 0, 9, 9), compactness=0.5, confidence=MaskConfidence(stability_score=0.5)),
+        frame(1, None, previous_iou=None, confidence=MaskConfidence(stability_score=0.1)),
+        frame(2, (0, 0, 9, 9), compactness=0.7, holes=3),
+        frame(3, (0, 0, 9, 9), previous_iou=0.4, confidence=MaskConfidence(soft_dice=0.25)),
+    )
+    assert m.holes_mean == 1
+    assert m.compactness_mean == pytest.approx(0.6)
+    assert (m.previous_iou_mean, m.previous_iou_p05) == (0.4, 0.4)
+    assert (m.stability_score_mean, m.soft_dice_mean) == (0.5, 0.25)
+    assert (m.mask_entropy_mean, m.candidate_iou_mean) == (None, None)
+    assert measured(frame(0, None)).holes_mean is None
 
 
 def test_jumps_are_between_neighbours_only() -> None:

@@ -2,27 +2,18 @@
 
 from typing import Any
 
-from pvtt_flow.core import ids
+import numpy as np
+
+from pvtt_flow.core import ids, rle
+from pvtt_flow.core.mask_shape import with_previous_iou, with_shape
 from pvtt_flow.types import Masklet, MaskletFrame, Measurements, Prompt, VideoRecord
+
+WIDTH_PX, HEIGHT_PX = 64, 48
 
 
 def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes: Any) -> Masklet:
     shot_id = ids.shot_id(video_id, 0, 0)
-    frames = tuple(
-        MaskletFrame(
-            frame_index=index,
-            pts_ns=index * 40_000_000,
-            rle=None if index == 1 else "0b4",
-            box_xyxy=None if index == 1 else (1, 2, 3, 4 + index),
-            largest_fragment_box_xyxy=None if index == 1 else (1, 2, 3, 4 + index),
-            area_px=0 if index == 1 else 10 * index,
-            object_score=-1.0 if index == 1 else 5.0,
-            predicted_iou=0.9,
-            fragments=1,
-            flags=("absent",) if index == 1 else (),
-        )
-        for index in range(num_frames)
-    )
+    frames = with_previous_iou(map(_frame, range(num_frames)), HEIGHT_PX, WIDTH_PX)
     values: dict[str, Any] = {
         "masklet_id": ids.masklet_id(shot_id, object_id),
         "shot_id": shot_id,
@@ -34,8 +25,8 @@ def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes
         "stop_frame": num_frames,
         "start_ns": 0,
         "stop_ns": num_frames * 40_000_000,
-        "width_px": 64,
-        "height_px": 48,
+        "width_px": WIDTH_PX,
+        "height_px": HEIGHT_PX,
         "prompts": (Prompt(object_id=object_id, frame_index=0, box_xyxy=(1.0, 2.0, 3.0, 4.0)),),
         "frames": frames,
         "qc": measurements(presence=0.5),
@@ -44,6 +35,25 @@ def masklet(video_id: str, object_id: int = 0, *, num_frames: int = 3, **changes
         "run_id": "r1",
     }
     return Masklet(**(values | changes))
+
+
+def _frame(index: int) -> MaskletFrame:
+    """Return a frame with a rectangle two pixels wide; the object is absent from the second."""
+    is_absent = index == 1
+    mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.bool_)
+    mask[2 : min(4 + index, HEIGHT_PX), 1:3] = True
+    frame = MaskletFrame(
+        frame_index=index,
+        pts_ns=index * 40_000_000,
+        rle=None if is_absent else rle.encode(mask),
+        box_xyxy=None if is_absent else rle.box_of(mask),
+        area_px=0 if is_absent else int(mask.sum()),
+        object_score=-1.0 if is_absent else 5.0,
+        predicted_iou=0.9,
+        fragments=0,
+        flags=("absent",) if is_absent else (),
+    )
+    return with_shape(frame, HEIGHT_PX)
 
 
 def measurements(presence: float, num_frames: int = 3) -> Measurements:

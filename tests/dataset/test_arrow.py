@@ -33,11 +33,15 @@ correction: bool not null, score: double, origin: string not null> not null> not
 frames: list<element: struct<frame_index: int64 not null, pts_ns: int64 not null, rle: string, \
 box_xyxy: list<element: int64 not null>, largest_fragment_box_xyxy: list<element: int64 not null>, \
 area_px: int64 not null, object_score: double, predicted_iou: double, fragments: int64 not null, \
-flags: list<element: string not null> not null> not null> not null
+holes: int64 not null, compactness: double, previous_iou: double, \
+confidence: struct<mask_entropy: double, stability_score: double, soft_dice: double, \
+candidate_iou: double>, flags: list<element: string not null> not null> not null> not null
 qc: struct<num_frames: int64 not null, presence: double not null, visibility_flips: int64 \
 not null, area_median: double, area_jump_max: double, box_jump_max: double, object_score_p05: \
 double, predicted_iou_mean: double, predicted_iou_p05: double, border_contact: double not null, \
-fragments_mean: double, prompt_iou: double>
+fragments_mean: double, prompt_iou: double, holes_mean: double, compactness_mean: double, \
+previous_iou_mean: double, previous_iou_p05: double, mask_entropy_mean: double, \
+stability_score_mean: double, soft_dice_mean: double, candidate_iou_mean: double>
 verdict: string
 reasons: list<element: string not null> not null
 work_key: string not null

@@ -10,7 +10,7 @@ import pytest
 
 from pvtt_flow import __version__, open_dataset
 from pvtt_flow.core import rle
-from pvtt_flow.core.fragments import Fragments, fragments_of
+from pvtt_flow.core.mask_shape import MaskShape, shape_of
 from pvtt_flow.types import Masklet
 from tests.cli.terminal import Ended, pvtt_flow
 from tests.pipeline.runs import GOOD_VIDEOS, STRIDE, MixedRun, num_processed, sample
@@ -101,9 +101,13 @@ def test_masklets_decode(mixed_run: MixedRun, masklets: list[Masklet]) -> None:
             if frame.rle is not None:
                 mask = rle.decode(frame.rle, masklet.height_px, masklet.width_px)
                 assert (rle.box_of(mask), int(mask.sum())) == (frame.box_xyxy, frame.area_px)
-                assert fragments_of(frame.rle, masklet.height_px) == Fragments(
-                    frame.fragments, frame.largest_fragment_box_xyxy
+                assert shape_of(frame.rle, masklet.height_px) == MaskShape(
+                    frame.fragments,
+                    frame.largest_fragment_box_xyxy,
+                    frame.holes,
+                    frame.compactness,
                 )
+                assert frame.confidence is not None
 
 
 def test_masklets_are_judged_and_say_where_they_come_from(

@@ -8,7 +8,7 @@ import pytest
 from pvtt_flow.core import rle
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
-from pvtt_flow.types import Shot, Video
+from pvtt_flow.types import MaskConfidence, Shot, Video
 from tests.stages.fakes import box_prompt
 
 BOX = (2, 1, 5, 3)
@@ -93,11 +93,18 @@ def test_specks_enlarge_only_the_box_of_the_whole_mask() -> None:
     mask = seen(0).mask.copy()
     mask[5, 0] = mask[5, 7] = True
     builder = MaskletBuilder((box_prompt(0, BOX),))
-    builder.add(tracked(0, TrackedObject(0, mask, object_score=1.0, predicted_iou=0.5)))
+    confidence = MaskConfidence(stability_score=0.75)
+    builder.add(tracked(0, TrackedObject(0, mask, 1.0, 0.5, confidence)))
+    builder.add(tracked(2, seen(0)))
     (masklet,) = builder.masklets("v", VIDEO, SHOT)
-    (frame,) = masklet.frames
+    frame, later = masklet.frames
     assert (frame.box_xyxy, frame.fragments, frame.area_px) == ((0, 1, 8, 6), 3, 8)
     assert frame.largest_fragment_box_xyxy == BOX
+    assert (frame.holes, frame.previous_iou, later.previous_iou) == (0, None, 6 / 8)
+    assert frame.compactness is not None
+    assert later.compactness is not None
+    assert frame.compactness < later.compactness
+    assert (frame.confidence, later.confidence) == (confidence, None)
 
 
 def test_slot_utilization_is_averaged_over_steps() -> None:

@@ -7,6 +7,7 @@ videos are left out.
 """
 
 from collections.abc import Sequence as List
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from pvtt_flow.export.formats.format import Format, Part
 from pvtt_flow.export.sequence import Sequence
 from pvtt_flow.storage.uris import redact_uri
-from pvtt_flow.types import Masklet
+from pvtt_flow.types import MaskConfidence, Masklet
 
 _ROW_GROUP_ROWS = 1 << 14
 _SCHEMA = pa.schema(
@@ -47,6 +48,13 @@ _SCHEMA = pa.schema(
         ("object_score", pa.float64()),
         ("predicted_iou", pa.float64()),
         ("fragments", pa.int64()),
+        ("holes", pa.int64()),
+        ("compactness", pa.float64()),
+        ("previous_iou", pa.float64()),
+        ("mask_entropy", pa.float64()),
+        ("stability_score", pa.float64()),
+        ("soft_dice", pa.float64()),
+        ("candidate_iou", pa.float64()),
     ]
 )
 
@@ -105,6 +113,10 @@ def _rows(sequence: Sequence, masklet: Masklet) -> pa.Table:
             "object_score": frame.object_score,
             "predicted_iou": frame.predicted_iou,
             "fragments": frame.fragments,
+            "holes": frame.holes,
+            "compactness": frame.compactness,
+            "previous_iou": frame.previous_iou,
+            **asdict(frame.confidence or MaskConfidence()),
         }
         for position, frame in enumerate(masklet.frames)
     ]

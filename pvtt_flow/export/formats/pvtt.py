@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core import box_track
-from pvtt_flow.core.fragments import fragments_of
 from pvtt_flow.core.growth import grow
+from pvtt_flow.core.mask_shape import shape_of
 from pvtt_flow.core.profile import Shape
 from pvtt_flow.export.cutout_pictures import Cutouts
 from pvtt_flow.export.formats.clips import write_clip
@@ -119,7 +119,7 @@ def _largest_fragment(frame: MaskletFrame, height_px: int) -> tuple[int, ...] | 
     """Return the box of the largest fragment, which rows of older datasets do not have."""
     if frame.rle is None or frame.largest_fragment_box_xyxy is not None:
         return frame.largest_fragment_box_xyxy
-    return fragments_of(frame.rle, height_px).largest_box_xyxy
+    return shape_of(frame.rle, height_px).largest_box_xyxy
 
 
 def _rows(track: NDArray[np.float64], decimals: int) -> list[list[float] | None]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pvtt_flow.models.sam2.mask_confidence import confidence_of, unknown_confidence
 from pvtt_flow.models.sam2.tensors import MaskPrediction
 
 # Logit of each pixel of a mask without an object (sam2_base.py, `NO_OBJ_SCORE`).
@@ -94,6 +95,7 @@ class MaskDecoder:
             object_score=_MASK_SCALE * present[:, 0] + _MASK_BIAS,
             predicted_iou=torch.full_like(present[:, 0], torch.nan),
             object_pointer=self._pointer_or_absent(decoded.object_pointer, present),
+            confidence=unknown_confidence(len(masks), masks.device),
         )
 
     def _decode(
@@ -127,6 +129,7 @@ class MaskDecoder:
             object_score=object_score[:, 0].float(),
             predicted_iou=ious[rows, best].float(),
             object_pointer=self._pointer_or_absent(predictor.obj_ptr_proj(sam_token), present),
+            confidence=confidence_of(masks, best),
             alternatives=_others(masks, best) > 0 if keep_alternatives else None,
         )
 

@@ -1,6 +1,7 @@
 """Mask logits to masks at display size, copied to the host while the next step runs."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ class PendingMasks:
     ) -> None:
         """Start to copy masks of (H, W) `display_px` from float32 logits (N, 4h, 4w).
 
-        `numbers` are tensors (N,), as scores.
+        `numbers` are tensors (N, ...), as scores.
         """
         self._display_px = display_px
         self._logits = logits
@@ -41,7 +42,7 @@ class PendingMasks:
             self._copied = torch.cuda.Event()
             self._copied.record()
 
-    def read(self) -> tuple[list[list[float]], Iterator[NDArray[np.bool_]]]:
+    def read(self) -> tuple[list[list[Any]], Iterator[NDArray[np.bool_]]]:
         """Wait for the device; return the numbers, and the mask of each object, bool (H, W)."""
         if self._copied is not None:
             self._copied.synchronize()

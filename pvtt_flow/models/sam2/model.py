@@ -245,6 +245,7 @@ class Sam2:
             prediction.object_score,
             prediction.predicted_iou,
             prediction.object_pointer,
+            prediction.confidence,
             *(() if alternatives is None else (alternatives,)),
         )
 

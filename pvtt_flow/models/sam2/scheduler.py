@@ -55,6 +55,8 @@ class FrameResult:
     """float32 (objects,): logits; above 0 means present."""
     predicted_ious: Tensor
     """float32 (objects,); NaN where a mask prompt is the output."""
+    confidences: Tensor
+    """float32 (objects, 4), as `confidence_of` has them; NaN where a mask prompt is the output."""
     slot_utilization: float
     """Share of the scheduler's slots that this step advanced."""
 
@@ -324,6 +326,7 @@ def _frame_result(
         logits=_concatenate([p.logits for p in ordered]),
         object_scores=_concatenate([p.object_score for p in ordered]),
         predicted_ious=_concatenate([p.predicted_iou for p in ordered]),
+        confidences=_concatenate([p.confidence for p in ordered]),
         slot_utilization=slot_utilization,
     )
 

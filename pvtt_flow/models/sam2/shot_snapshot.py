@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from pvtt_flow.models.sam2.mask_confidence import NUM_NUMBERS
 from pvtt_flow.models.sam2.memory_bank import Memory, SavedRow
 from pvtt_flow.models.sam2.memory_entries import RowEntries
 from pvtt_flow.models.sam2.memory_policy import MemoryPolicy, Remembered
@@ -149,6 +150,7 @@ class SnapshotFormat:
         arrays[f"{prefix}output_scores"] = _stack([o.object_score[0] for o in outputs])
         arrays[f"{prefix}output_ious"] = _stack([o.predicted_iou[0] for o in outputs])
         arrays[f"{prefix}output_pointers"] = _stack([o.object_pointer[0] for o in outputs])
+        arrays[f"{prefix}output_confidences"] = _stack([o.confidence[0] for o in outputs])
         for name, memories in (("conditioning", each.conditioning), ("forward", each.forward)):
             arrays[f"{prefix}{name}_memories"] = _stack([m.features for m in memories])
             arrays[f"{prefix}{name}_pointers"] = _stack([m.object_pointer for m in memories])
@@ -176,6 +178,7 @@ class SnapshotFormat:
             read("output_scores", (len(facts.outputs),)),
             read("output_ious", (len(facts.outputs),)),
             read("output_pointers", (len(facts.outputs), self.model.hidden_dim)),
+            read("output_confidences", (len(facts.outputs), NUM_NUMBERS)),
             strict=True,
         )
         seen = zip(

@@ -8,7 +8,7 @@ float32 (bfloat16 where autocast makes them so) unless a dtype is given.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -120,6 +120,8 @@ class MaskPrediction:
     """float32 (b,): the model's estimate for the mask; NaN where a mask prompt is the output."""
     object_pointer: Tensor
     """(b, C)."""
+    confidence: Tensor
+    """float32 (b, 4), as `mask_confidence` has it; NaN where a mask prompt is the output."""
     alternatives: Tensor | None = None
     """bool (b, n, 4h, 4w): the masks of the other candidates of tracked objects; None where the
     model does not keep them."""
@@ -134,6 +136,7 @@ class MaskPrediction:
             self.object_score[index],
             self.predicted_iou[index],
             self.object_pointer[index],
+            self.confidence[index],
             None if self.alternatives is None else self.alternatives[index],
         )
 
@@ -145,6 +148,7 @@ class MaskPrediction:
             self.object_score[row],
             self.predicted_iou[row],
             self.object_pointer[row],
+            self.confidence[row],
         )
 
     def to(self, device: torch.device) -> "MaskPrediction":
@@ -154,11 +158,12 @@ class MaskPrediction:
             self.object_score.to(device),
             self.predicted_iou.to(device),
             self.object_pointer.to(device),
+            self.confidence.to(device),
         )
 
     def with_logits(self, logits: Tensor) -> "MaskPrediction":
         """Return the prediction with its masks replaced and without alternatives."""
-        return MaskPrediction(logits, self.object_score, self.predicted_iou, self.object_pointer)
+        return replace(self, logits=logits, alternatives=None)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -1,7 +1,6 @@
 """`Tracker` protocol on top of the scheduler: one thread steps it, any number of threads track."""
 
 import logging
-import math
 import queue
 import threading
 import time
@@ -22,6 +21,7 @@ from pvtt_flow.models.sam2.batching import OutOfMemory, try_to_fit
 from pvtt_flow.models.sam2.compile import Compiler
 from pvtt_flow.models.sam2.frame_uploads import input_on_device
 from pvtt_flow.models.sam2.kernel_choice import choose_kernels
+from pvtt_flow.models.sam2.mask_confidence import number_or_none, to_confidence
 from pvtt_flow.models.sam2.mask_output import PendingMasks
 from pvtt_flow.models.sam2.memory_policies import POLICIES
 from pvtt_flow.models.sam2.model import Sam2
@@ -58,14 +58,14 @@ class _PendingResult:
     def read(self) -> TrackedFrame:
         """Wait for the masks; called by the consumer's thread."""
         result = self.result
-        (scores, ious), masks = self.masks.read()
-        objects = zip(result.object_ids, masks, scores, ious, strict=True)
+        numbers, masks = self.masks.read()
+        objects = zip(result.object_ids, masks, *numbers, strict=True)
         return TrackedFrame(
             frame_index=result.frame_index,
             pts_ns=result.pts_ns,
             objects=tuple(
-                TrackedObject(object_id, mask, score, None if math.isnan(iou) else iou)
-                for object_id, mask, score, iou in objects
+                TrackedObject(object_id, mask, score, number_or_none(iou), to_confidence(row))
+                for object_id, mask, score, iou, row in objects
             ),
             slot_utilization=result.slot_utilization,
             state=self.state,
@@ -277,7 +277,7 @@ class ThreadedTracker:
             results.put(event)
             return
         try:
-            numbers = event.object_scores, event.predicted_ious
+            numbers = event.object_scores, event.predicted_ious, event.confidences
             make = partial(PendingMasks, event.logits, numbers, event.shot.display_px)
             masks = try_to_fit(make)
             # The first try has given back what no tensor uses.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +17,14 @@ from pvtt_flow import load_profile, open_dataset
 from pvtt_flow.core import rle
 from pvtt_flow.core.fitness import judge_fitness
 from pvtt_flow.core.fitness_rows import FitnessRows
+from pvtt_flow.core.mask_shape import shape_of
+from pvtt_flow.core.qc import measure
 from pvtt_flow.dataset import columns, delta, tables, transactions, upsert
 from pvtt_flow.dataset.arrow import schema_of, to_table
 from pvtt_flow.dataset.check import check
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.diff import diff
-from pvtt_flow.dataset.history import restore
+from pvtt_flow.dataset.history import history, restore
 from pvtt_flow.dataset.ledger import read_ledger
 from pvtt_flow.dataset.maintenance.compact import FULL, compact
 from pvtt_flow.dataset.maintenance.rejudge import rejudge
@@ -38,15 +41,37 @@ from pvtt_flow.types import Frame, Masklet, VideoRecord
 from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import new_dataset
 
+NEW_IN_FRAMES: dict[str, Any] = {
+    "largest_fragment_box_xyxy": None,
+    "holes": 0,
+    "compactness": None,
+    "previous_iou": None,
+    "confidence": None,
+}
+"""With their values in a dataset of before."""
+NEW_MEASUREMENTS = {
+    "holes_mean",
+    "compactness_mean",
+    "previous_iou_mean",
+    "previous_iou_p05",
+    "mask_entropy_mean",
+    "stability_score_mean",
+    "soft_dice_mean",
+    "candidate_iou_mean",
+}
+
 
 def older(schema: pa.Schema) -> pa.Schema:
-    """Before prompts could be corrections, frames had two boxes, and videos could be gone."""
-    later = {"prompts": "correction", "frames": "largest_fragment_box_xyxy"}
+    """Before prompts could be corrections, frames had shapes, and videos could be gone."""
     fields = []
     for field in schema:
-        if field.name in later:
+        if field.name == "qc":
+            kept = pa.struct([f for f in field.type if f.name not in NEW_MEASUREMENTS])
+            fields.append(pa.field(field.name, kept))
+        elif field.name in ("prompts", "frames"):
             inner = field.type.value_type
-            kept = pa.struct([f for f in inner if f.name != later[field.name]])
+            later = {"correction", *NEW_IN_FRAMES}
+            kept = pa.struct([f for f in inner if f.name not in later])
             item = pa.field("element", kept, nullable=False)
             fields.append(pa.field(field.name, pa.list_(item), nullable=False))
         elif field.name not in ("input_uri", "gone_at_ns"):
@@ -57,16 +82,22 @@ def older(schema: pa.Schema) -> pa.Schema:
 @pytest.fixture
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Create a dataset with a video, as an older version did."""
-    with older_version(monkeypatch):
+    with older_version(monkeypatch), monkeypatch.context() as patch:
+        patch.setattr(delta, "PROPERTIES", None)
         made = new_dataset(tmp_path)
     add_older(made, monkeypatch, "a")
     return made
 
 
-def with_one_box(row: Masklet) -> Masklet:
+def as_before(row: Masklet) -> Masklet:
     """Return a masklet as it is read from a dataset of before."""
-    frames = (replace(frame, largest_fragment_box_xyxy=None) for frame in row.frames)
-    return replace(row, frames=tuple(frames))
+    return replace(row, frames=tuple(replace(frame, **NEW_IN_FRAMES) for frame in row.frames))
+
+
+def measured(row: Masklet) -> Masklet:
+    """Return a masklet as an upgrade leaves it."""
+    qc = measure(row.frames, row.prompts, width_px=row.width_px, height_px=row.height_px)
+    return replace(row, qc=qc)
 
 
 def add_older(
@@ -100,7 +131,7 @@ def test_an_older_dataset_is_read(dataset: Dataset) -> None:
     assert "gone_at_ns" not in opened.videos().schema.names
     assert opened.find_videos("a") == [video_record("a", input_uri="")]
     assert opened.video_as(VideoRecord, "a") == video_record("a", input_uri="")
-    assert opened.masklets_of("a") == [with_one_box(masklet("a"))]
+    assert opened.masklets_of("a") == [as_before(masklet("a"))]
     assert opened.duckdb().sql("SELECT count(*) FROM masklets WHERE frames[1].fragments = 1")
     assert opened.clips(3).index.rows["video_id"].to_pylist() == ["a"]
     (entry,) = read_ledger(opened.videos()).entries(["a"])
@@ -113,13 +144,16 @@ def test_an_older_dataset_is_not_written_before_an_upgrade(dataset: Dataset) -> 
         dataset.ensure()
     assert str(caught.value) == (
         f"the table 'masklets' of {dataset.uri} must have the columns of this "
-        "version, got others (frames, prompts) of an older version; run "
+        "version, got others (frames, prompts, qc) of an older version; run "
         f"`pvtt-flow upgrade {dataset.uri}`"
     )
     assert upgrade(dataset.uri) == 2
     dataset.ensure()
     dataset.commit(dataset.write_masklets([masklet("b")]), [video_record("b")], run_id="r2")
-    assert open_dataset(dataset.uri).masklets_of("a", "b") == [masklet("a"), masklet("b")]
+    assert open_dataset(dataset.uri).masklets_of("a", "b") == [
+        measured(masklet("a")),
+        masklet("b"),
+    ]
     assert open_dataset(dataset.uri).find_videos("") == [
         video_record("a", input_uri=""),
         video_record("b", run_id="r1"),
@@ -135,7 +169,7 @@ def with_a_speck(video_id: str) -> Masklet:
     product[10:20, 30:50] = True
     speck = product.copy()
     speck[40, 3] = True
-    first, absent, last = with_one_box(masklet(video_id)).frames
+    first, absent, last = as_before(masklet(video_id)).frames
     first = replace(first, rle=rle.encode(speck), box_xyxy=(3, 10, 50, 41), fragments=2)
     last = replace(last, rle=rle.encode(product), box_xyxy=(30, 10, 50, 20))
     return masklet(video_id, frames=(first, absent, last))
@@ -162,7 +196,7 @@ def test_readers_take_the_box_of_the_whole_mask_before_an_upgrade(
         upgrade(dataset.uri)
 
 
-def test_an_upgrade_finds_the_largest_fragments_in_the_stored_masks(
+def test_an_upgrade_measures_the_stored_masks(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specks = with_a_speck("b")
@@ -170,9 +204,19 @@ def test_an_upgrade_finds_the_largest_fragments_in_the_stored_masks(
     add_older(dataset, monkeypatch, "b", specks)
     upgrade(dataset.uri)
     first, last = (
-        replace(frame, largest_fragment_box_xyxy=(30, 10, 50, 20)) for frame in (first, last)
+        replace(
+            frame,
+            largest_fragment_box_xyxy=(30, 10, 50, 20),
+            compactness=shape_of(str(frame.rle), 48).compactness,
+        )
+        for frame in (first, last)
     )
-    upgraded = [masklet("a"), replace(specks, frames=(first, absent, last))]
+    upgraded = [
+        measured(masklet("a")),
+        measured(replace(specks, frames=(first, absent, last))),
+    ]
+    assert upgraded[1].qc is not None
+    assert upgraded[1].qc.compactness_mean == pytest.approx(0.774, abs=0.001)
     opened = open_dataset(dataset.uri)
     assert opened.masklets_of("a", "b") == upgraded
     boxes = "SELECT frames[1].largest_fragment_box_xyxy[3] FROM masklets ORDER BY video_id"
@@ -184,9 +228,23 @@ def test_an_upgrade_finds_the_largest_fragments_in_the_stored_masks(
     assert not check(dataset.uri, deep=True).findings
 
 
+def test_after_an_upgrade_files_are_skipped_by_all_columns(dataset: Dataset) -> None:
+    """Readers of Delta take the bounds of 32 columns, unless a table says that it has more."""
+    upgrade(dataset.uri)
+    for where, num_files in (
+        (ds.field("code_version") == "no version", 0),
+        (ds.field("qc", "compactness_mean") > 1, 0),
+        (ds.field("qc", "compactness_mean") > 0, 1),
+    ):
+        rows = open_dataset(dataset.uri).masklets()
+        assert len(list(rows.get_fragments(filter=where))) == num_files, where
+    assert not check(dataset.uri, deep=True).findings
+    assert history(dataset.uri)[0].operation == "upgrade"
+
+
 def test_versions_before_an_upgrade_can_be_read_but_not_restored(dataset: Dataset) -> None:
     upgrade(dataset.uri)
-    assert open_dataset(dataset.uri, 1).masklets_of("a") == [with_one_box(masklet("a"))]
+    assert open_dataset(dataset.uri, 1).masklets_of("a") == [as_before(masklet("a"))]
     assert diff(snapshot_at(dataset.uri, 1), snapshot_at(dataset.uri)).recomputed == ()
     with pytest.raises(
         PreflightError, match="got 1, which is from before an upgrade; it can be read"
@@ -282,7 +340,7 @@ def newer(schema: pa.Schema) -> pa.Schema:
 
 
 def test_rows_conform(tmp_path: Path) -> None:
-    both = with_one_box(masklet("a")), masklet("b", prompts=(), frames=())
+    both = as_before(masklet("a")), masklet("b", prompts=(), frames=())
     rows = to_table(Masklet, both)
     assert conform(rows, Masklet) is rows
     for num_rows in (0, 1, 2):

@@ -18,6 +18,7 @@ def prediction(*, with_alternatives: bool = True) -> MaskPrediction:
         object_score=torch.tensor([2.0, -3]),
         predicted_iou=torch.tensor([0.5, 0.25]),
         object_pointer=torch.zeros(2, 4),
+        confidence=torch.zeros(2, 4),
         alternatives=others.expand(2, -1, -1, -1) if with_alternatives else None,
     )
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pvtt_flow.core import rle
 from pvtt_flow.core.fitness import Fitness, judge_fitness
 from pvtt_flow.core.fitness_rows import FitnessRows
-from pvtt_flow.core.fragments import fragments_of
 from pvtt_flow.core.growth import grow
+from pvtt_flow.core.mask_shape import shape_of
 from pvtt_flow.core.placed_pixels import placed_mask, placed_picture
 from pvtt_flow.core.placement import Placement, place
 from pvtt_flow.core.profile import Profile
@@ -84,7 +84,7 @@ class Take:
         product = self.product(position)
         return {
             "tight": rle.box_of(product),
-            "largest_fragment": fragments_of(rle.encode(product), len(product)).largest_box_xyxy,
+            "largest_fragment": shape_of(rle.encode(product), len(product)).largest_box_xyxy,
             "grown": rle.box_of(self.hole(position)),
         }
 
