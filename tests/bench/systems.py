@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from unittest.mock import patch
@@ -186,8 +186,19 @@ def embedded() -> Model:
         name="embedded",
         config=checkpoints.embedded_file("sam2_embedded.yaml"),
         weights=checkpoints.embedded_file("sam2_embedded.pt"),
-        size_px=128,
+        size_px=256,
     )
+
+
+def embedded_for(folder: Path, size_px: int) -> Model:
+    """The model that ships, for other images than it was trained on: only its speed is its own."""
+    from omegaconf import OmegaConf
+
+    model, config = embedded(), folder / f"embedded-{size_px}.yaml"
+    tree: Any = OmegaConf.load(model.config)
+    _set_size(tree, size_px)
+    OmegaConf.save(tree, config)
+    return replace(model, config=config, size_px=size_px)
 
 
 def tiny(folder: Path) -> Model:
@@ -210,14 +221,18 @@ def random_model(folder: Path, architecture: Architecture, size_px: int) -> Mode
     folder.mkdir()
     configs = Path(str(sam2.__file__)).parent / "configs" / "sam2.1"
     tree: Any = OmegaConf.load(configs / f"sam2.1_hiera_{letters}.yaml")
-    tree.model.image_size = size_px
-    layer = tree.model.memory_attention.layer
-    for attention in (layer.self_attention, layer.cross_attention):
-        attention.feat_sizes = [size_px // 16] * 2
+    _set_size(tree, size_px)
     OmegaConf.save(tree, config)
     torch.manual_seed(0)
     torch.save({"model": build_predictor(None, config, _CPU).state_dict()}, weights)
     return model
+
+
+def _set_size(tree: Any, size_px: int) -> None:
+    tree.model.image_size = size_px
+    layer = tree.model.memory_attention.layer
+    for attention in (layer.self_attention, layer.cross_attention):
+        attention.feat_sizes = [size_px // 16] * 2
 
 
 def _optimize(predictor: Any) -> None:

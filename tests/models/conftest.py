@@ -6,11 +6,14 @@ import torch
 
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.sam2.official import build_predictor
+from tests.models.sam2.small_predictor import small_config
 
 
 @pytest.fixture(scope="session")
-def config() -> Path:
-    return checkpoints.embedded_file("sam2_embedded.yaml")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Embedded architecture for images of 128 px, which cost a fifth of those that it has."""
+    embedded = checkpoints.embedded_file("sam2_embedded.yaml")
+    return small_config(embedded, tmp_path_factory.mktemp("config"), 128)
 
 
 @pytest.fixture(scope="session")

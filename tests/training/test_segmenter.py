@@ -33,7 +33,7 @@ RECIPE = Recipe(
 
 def new_trainer(seed: int = 0) -> Trainer:
     torch.manual_seed(seed)
-    return Trainer(build(), RECIPE)
+    return Trainer(build(side_px=RECIPE.side_px), RECIPE)
 
 
 def next_batch(trainer: Trainer, shards: list[Shard]) -> Batch:
@@ -98,7 +98,7 @@ def test_weights_for_another_size_do_not_replace_the_shipped_ones(tmp_path: Path
     train_segmenter(tmp_path, recipe, Setup(), report=said.append, export_only=True)
     (line,) = said
     assert line.startswith(
-        "sam2_embedded.pt is unchanged: sam2_embedded.yaml is for images of 128 px; set image_size "
+        "sam2_embedded.pt is unchanged: sam2_embedded.yaml is for images of 256 px; set image_size "
         "to 64"
     )
     assert WEIGHTS.read_bytes() == before
@@ -140,7 +140,7 @@ def outputs_of(plan: PromptPlan, shards: list[Shard]) -> list[Output]:
         np.random.default_rng(0), shards, plan, num_clips=1, num_frames=4, num_pairs=2
     )
     with torch.no_grad():
-        return track(build().eval(), batch, np.random.default_rng(1))
+        return track(build(side_px=RECIPE.side_px).eval(), batch, np.random.default_rng(1))
 
 
 def test_prompted_frames_are_tracked_first(shards: list[Shard]) -> None:

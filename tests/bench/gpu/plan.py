@@ -7,7 +7,7 @@ from typing import Literal
 from pvtt_flow.models.sam2.attention_kernels import KERNELS
 from tests.bench.clips import MAX_OBJECTS
 from tests.bench.gpu.contestant import Spec
-from tests.bench.systems import Architecture, Model, Precision, embedded, random_model
+from tests.bench.systems import Architecture, Model, Precision, embedded, embedded_for, random_model
 
 PARTS = {
     "start": 4,
@@ -57,7 +57,7 @@ class Plan:
 
     device: str
     size_px: int
-    """Side of the images of SAM 2.1; the embedded model has its own."""
+    """Side of the images of SAM 2.1."""
     precision: Precision
     """Precision of the systems whose speed is compared."""
     generates_code: bool
@@ -94,10 +94,14 @@ class Plan:
     job_lanes: int
     job_shots: int
     job_frames: int
+    embedded_px: int | None = None
+    """Side of the images of the embedded model; None: its own."""
 
     def model(self, name: Name, folder: Path) -> Model:
         """Return a model; SAM 2.1 with random weights, written to `folder`."""
-        return embedded() if name == "embedded" else random_model(folder, name, self.size_px)
+        if name != "embedded":
+            return random_model(folder, name, self.size_px)
+        return embedded() if self.embedded_px is None else embedded_for(folder, self.embedded_px)
 
     def engine(self, model: Model, lanes: int) -> Spec:
         """Return the engine as it is compared."""
@@ -176,6 +180,7 @@ ON_GPU = Plan(
 ON_CPU = Plan(
     device="cpu",
     size_px=64,
+    embedded_px=128,
     precision="float32",
     generates_code=False,
     compiles_all=False,

@@ -213,7 +213,8 @@ def test_a_pass_whose_end_is_not_known_yet(model: Sam2, whole: list[Step]) -> No
 
 def test_a_shot_that_goes_on_beside_others(model: Sam2, whole: list[Step]) -> None:
     """Masks of a batch with a shot of another age, whose masks stay what they are, too."""
-    first, second = corrected(), shot(9, square_box(0, 3), seed=5)
+    # A square from a box would amplify rounding: the model is unsure of it.
+    first, second = corrected(), shot(9, (3, mask_of(0, 3)), seed=5)
     [alone] = run(model, [second], "both")
     number, engine = 11, Engine(model)
     states = [
