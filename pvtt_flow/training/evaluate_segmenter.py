@@ -130,13 +130,18 @@ def prompt_of(kind: PromptKind, mask: NDArray[np.bool_]) -> Prompt:
 
 def track(tracker: Tracker, clip: TrueClip, prompt: Prompt) -> NDArray[np.bool_]:
     """Track the prompted object from the first frame on; return bool (T, H, W)."""
+    shot = prompted_shot(clip, prompt)
+    return np.stack([frame.objects[0].mask for frame in tracker.track(shot)])
+
+
+def prompted_shot(clip: TrueClip, prompt: Prompt) -> PromptedShot:
+    """Return a clip as a shot that is prompted on its first frame; times are numbers of frames."""
     stream = [Frame(index, index, rgb) for index, rgb in enumerate(clip.frames)]
-    shot = PromptedShot(
+    return PromptedShot(
         read=lambda start, stop: iter(stream[start:stop]),
         prompts={0: [prompt]},
         prompt_frames={0: stream[0]},
     )
-    return np.stack([frame.objects[0].mask for frame in tracker.track(shot)])
 
 
 def measure(

@@ -27,23 +27,28 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track as track_progress
 from rich.table import Table
-from scipy.stats import rankdata
+from scipy.stats import mannwhitneyu
 
 from pvtt_flow.core.qc import QcThresholds, judge, measure
 from pvtt_flow.evaluate.measures import region_similarity
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
-from pvtt_flow.models.tracker import PromptedShot, TrackerParams
+from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
 from pvtt_flow.training.corpus import library_of, render_clip
-from pvtt_flow.training.evaluate_segmenter import MIN_FIRST_SHARE, NUM_FRAMES, TrueClip, prompt_of
+from pvtt_flow.training.evaluate_segmenter import (
+    MIN_FIRST_SHARE,
+    NUM_FRAMES,
+    TrueClip,
+    prompt_of,
+    prompted_shot,
+)
 from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS
-from pvtt_flow.types import Frame, MaskConfidence, Masklet, MaskletFrame, Measurements, Shot, Video
+from pvtt_flow.types import MaskConfidence, Masklet, MaskletFrame, Measurements, Shot, Video
 from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("quality.json")
 GOOD_J = 0.75
 _SAMPLES = 500
-_PERIOD_NS = 40_000_000
 Values = NDArray[np.float64]
 
 _CONFIDENCE = tuple(f.name for f in fields(MaskConfidence))
@@ -106,13 +111,12 @@ class Value:
 def auroc(scores: Values, is_good: NDArray[np.bool_]) -> float:
     """Return the chance that a good one of N has a higher score than a bad one; ties are halves.
 
-    The statistic of Mann and Whitney; NaN if all are good or all are bad.
+    NaN if all are good or all are bad.
     """
-    num_good, num_bad = int(is_good.sum()), int((~is_good).sum())
-    if not num_good or not num_bad:
+    good, bad = scores[is_good], scores[~is_good]
+    if not len(good) or not len(bad):
         return float("nan")
-    ranks = rankdata(scores)[is_good].sum() - num_good * (num_good + 1) / 2
-    return float(ranks / (num_good * num_bad))
+    return float(mannwhitneyu(good, bad, method="asymptotic").statistic / (len(good) * len(bad)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +188,12 @@ def track(clip: TrueClip) -> Tracked:
     """Track the true box of the first frame, and store it as a run does."""
     torch.set_num_threads(1)
     prompt = prompt_of("box", clip.masks[0])
-    stream = [Frame(n, n * _PERIOD_NS, rgb) for n, rgb in enumerate(clip.frames)]
-    shot = PromptedShot(
-        read=lambda start, stop: iter(stream[start:stop]),
-        prompts={0: [prompt]},
-        prompt_frames={0: stream[0]},
-    )
     tracker = ThreadedTracker(
         WEIGHTS, CONFIG, TrackerParams(device="cpu", direction="forward", max_concurrent_shots=1)
     )
     builder = MaskletBuilder((prompt,))
     masks = []
-    for tracked in tracker.track(shot):
+    for tracked in tracker.track(prompted_shot(clip, prompt)):
         builder.add(tracked)
         masks.append(tracked.objects[0].mask)
     tracker.close()
@@ -219,15 +217,14 @@ def _facts(clip: TrueClip) -> tuple[Video, Shot]:
         duration_ns=None,
         num_frames_from_header=None,
     )
-    times_ns = tuple(n * _PERIOD_NS for n in range(num_frames))
     return video, Shot(
         shot_id=f"{clip.name}/0",
         index=0,
         start_frame=0,
         stop_frame=num_frames,
         start_ns=0,
-        stop_ns=num_frames * _PERIOD_NS,
-        times_ns=times_ns,
+        stop_ns=num_frames,
+        times_ns=tuple(range(num_frames)),
     )
 
 

@@ -114,7 +114,7 @@ def is_ready(state: ShotState) -> bool:
 def assert_equal(actual: FrameResult, expected: FrameResult) -> None:
     assert (actual.frame_index, actual.pts_ns) == (expected.frame_index, expected.pts_ns)
     assert actual.object_ids == expected.object_ids
-    for name in ("logits", "object_scores", "predicted_ious"):
+    for name in ("logits", "object_scores", "predicted_ious", "confidences"):
         np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name), name)
 
 
