@@ -10,7 +10,7 @@ from pvtt_flow.cli.options import ModelsFolder, console
 from pvtt_flow.errors import ConfigError, PreflightError
 
 if TYPE_CHECKING:
-    from pvtt_flow.models.published import Checkpoint
+    from pvtt_flow.models.checkpoint import Checkpoint
 
 app = typer.Typer(help="List, fetch and verify model weights.", no_args_is_help=True)
 
@@ -24,7 +24,8 @@ def models_list(folder: ModelsFolder = None) -> None:
     rows = []
     for name, checkpoint in checkpoints.known().items():
         path = _path_of(checkpoint, folder)
-        rows.append((name, checkpoint.file_name, checkpoint.license, _place(checkpoint, path)))
+        place = _place(checkpoint, path)
+        rows.append((name, checkpoint.kind, checkpoint.file_name, checkpoint.license, place))
     console().print(checkpoints_table(rows))
 
 

@@ -91,10 +91,11 @@ def counts_table(title: str, counts: Mapping[str, object]) -> Table:
     return table
 
 
-def checkpoints_table(rows: Iterable[tuple[str, str, str, str]]) -> Table:
-    """Make a table of checkpoints from their names, file names, licenses and places."""
+def checkpoints_table(rows: Iterable[tuple[str, str, str, str, str]]) -> Table:
+    """Make a table of checkpoints from their names, kinds, file names, licenses and places."""
     table = Table(title="checkpoints", title_justify="left")
     table.add_column("name", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
     table.add_column("file", no_wrap=True)
     table.add_column("license", no_wrap=True)
     table.add_column("where", overflow="fold")

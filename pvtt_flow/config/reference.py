@@ -96,7 +96,7 @@ def _type_name(annotation: Any) -> str:
         return _type_name(args[0])
     if args:
         return " or ".join(_type_name(option) for option in args)
-    return _TYPES[annotation]
+    return _TYPES.get(annotation) or f"`{{{', '.join(annotation.model_fields)}}}`"
 
 
 if __name__ == "__main__":

@@ -178,4 +178,8 @@ class RunConfig(Params):
         ignored = set() if self.detect.add_products != "always" else {"add_products"}
         if self.detect.prompt_frame == "first":
             ignored |= {"prompt_frame", "num_candidates"}
+        if self.detect.phrases is None:
+            ignored |= {"phrases", "absorb"}
+        if not self.detect.examples:
+            ignored |= {"examples"}
         return ignored

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pvtt_flow.core import boxes, rle
+from pvtt_flow.core.phrases import PRODUCTS, SURROUNDINGS, Phrase
 from pvtt_flow.errors import DataError
 from pvtt_flow.params import Params
 from pvtt_flow.types import AddProducts, Detections, Prompt
@@ -17,6 +18,24 @@ from pvtt_flow.types import AddProducts, Detections, Prompt
 _ROUNDING_PX = 1.0
 # A point is on a pixel; the last one ends where the picture ends.
 _LAST_PX = 1e-3
+
+
+class Example(Params):
+    """Picture of a product, to find it in videos."""
+
+    picture: str
+    """Path or uri of a picture: a photo of the product, or a frame that shows it."""
+    box_xyxy: Annotated[tuple[float, ...], Field(min_length=4, max_length=4)] | None = None
+    """Box of the product in it, pixels; null: the whole picture."""
+    label: Annotated[str, Field(min_length=1, max_length=100)] = "product"
+    """Label of what is found; examples of one label are averaged."""
+
+    @field_validator("box_xyxy")
+    @classmethod
+    def _check_box(cls, box: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if box is not None and not (0 <= box[0] < box[2] and 0 <= box[1] < box[3]):
+            raise ValueError(f"box_xyxy must have x0 < x1 and y0 < y1 from 0 on, got {list(box)}")
+        return box
 
 
 class DetectParams(Params):
@@ -30,6 +49,15 @@ class DetectParams(Params):
     """Lowest confidence of a detection that is kept."""
     classes: tuple[str, ...] | None = None
     """Names of the detector's classes that count as products; null: all of its classes."""
+    phrases: Literal["products"] | Annotated[tuple[Phrase, ...], Field(min_length=1)] | None = None
+    """Products for which an open-vocabulary detector (YOLOE, YOLO-World) looks, as `[mug, bottle]`;
+    `products`: a list of many; null: the detector has classes of its own. Needs the extra
+    `phrases`."""
+    absorb: tuple[Phrase, ...] = SURROUNDINGS
+    """Phrases, beside `phrases`, of what is no product; it takes boxes that would else be called
+    one."""
+    examples: tuple[Example, ...] = ()
+    """Pictures of the products to find, as visual prompts of a YOLOE; `[{picture: mug.jpg}]`."""
     max_products: Annotated[int, Field(ge=1, le=64)] = 1
     """Largest number of objects per shot."""
     choose: Literal["score", "area", "centrality"] = "score"
@@ -47,6 +75,25 @@ class DetectParams(Params):
     num_candidates: Annotated[int, Field(ge=2, le=32)] = 8
     """Number of candidate frames per shot, the first frame included, for `sharp` and `confident`.
     All of them are decoded; `confident` also runs the detector on all of them."""
+
+    @property
+    def product_phrases(self) -> tuple[str, ...]:
+        """Return the phrases of products, each once; none without `phrases`."""
+        phrases = PRODUCTS if self.phrases == "products" else self.phrases or ()
+        return tuple(dict.fromkeys(phrases))
+
+    @property
+    def all_phrases(self) -> tuple[str, ...]:
+        """Return the phrases that the detector is given: products first, then what absorbs."""
+        if self.phrases is None:
+            return ()
+        return tuple(dict.fromkeys((*self.product_phrases, *self.absorb)))
+
+    @property
+    def product_classes(self) -> tuple[str, ...] | None:
+        """Return the classes of products; None if all are."""
+        prompted = (*(example.label for example in self.examples), *self.product_phrases)
+        return self.classes if self.classes is not None else prompted or None
 
 
 def choose_products(
@@ -231,7 +278,7 @@ def _clip(value: float, low: float, high: float) -> float:
 def _is_product(
     detections: Detections, boxes_xyxy: boxes.Boxes, picture_px: int, params: DetectParams
 ) -> NDArray[np.bool_]:
-    classes = params.classes
+    classes = params.product_classes
     in_class = np.array([classes is None or n in classes for n in detections.labels], bool)
     is_large = boxes.areas(boxes_xyxy) >= max(params.min_area * picture_px, 1)
     return np.asarray(in_class & is_large & (detections.scores >= params.min_score))

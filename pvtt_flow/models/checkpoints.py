@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
-from pvtt_flow.models.published import Checkpoint, published
+from pvtt_flow.models.checkpoint import Checkpoint
+from pvtt_flow.models.published_detectors import published_detectors
+from pvtt_flow.models.published_trackers import published_trackers
 
 Opener = Callable[[str], AbstractContextManager[BinaryIO]]
 """Opens a uri for reading. Callers pass the one of `storage`, which `models` does not import."""
@@ -39,6 +41,7 @@ def known() -> dict[str, Checkpoint]:
             file_name="sam2_embedded.pt",
             sha256=_shipped_sha256("sam2_embedded.pt"),
             license=_OWN_LICENSE,
+            kind="tracker",
             config="sam2_embedded.yaml",
         ),
         Checkpoint(
@@ -46,15 +49,23 @@ def known() -> dict[str, Checkpoint]:
             file_name="detector.pt",
             sha256=_shipped_sha256("detector.pt"),
             license=_OWN_LICENSE,
+            kind="detector",
         ),
     )
-    return {c.name: c for c in (*embedded, *published())}
+    return {c.name: c for c in (*embedded, *published_trackers(), *published_detectors())}
 
 
-def license_of(weights: str) -> str | None:
-    """Return the license of named weights; None for others, whose license is not known."""
+def license_of(weights: str, *, with_phrases: bool = False) -> str | None:
+    """Return the license of named weights; None for others, whose license is not known.
+
+    `with_phrases` adds that of the text encoder.
+    """
     checkpoint = known().get(weights)
-    return None if checkpoint is None else checkpoint.license
+    if checkpoint is None:
+        return None
+    if not with_phrases or checkpoint.text_encoder is None:
+        return checkpoint.license
+    return f"{checkpoint.license}, {checkpoint.text_encoder}: {license_of(checkpoint.text_encoder)}"
 
 
 def embedded_file(file_name: str) -> Path:
@@ -184,6 +195,6 @@ def _copy(
     except (urllib.error.URLError, OSError, DataError) as error:
         raise PreflightError(
             f"{checkpoint.name}: {checkpoint.file_name} could not be fetched ({error}); put the "
-            f"file at {target} (sha256 {checkpoint.sha256}; published at {checkpoint.url}), or set "
-            f"the models folder to one that has it"
+            f"file at {target} (sha256 {checkpoint.sha256}; published at {checkpoint.url} under "
+            f"the license {checkpoint.license}), or set the models folder to one that has it"
         ) from error

@@ -1,6 +1,7 @@
 """Product detectors: the protocol, and ultralytics models behind it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -22,16 +23,19 @@ from pvtt_flow.params import Params
 from pvtt_flow.types import Detections
 
 Device = Literal["auto", "cpu", "cuda"]
+Teach = Callable[[Any], Sequence[str]]
+"""Makes prompts the classes of a loaded ultralytics model, and returns their names."""
 
 
 class DetectorParams(Params):
     """The model that finds products."""
 
     weights: str = "embedded_detector"
-    """`embedded_detector`, or the path of a model that ultralytics reads (`.pt`, `.onnx`, an
-    OpenVINO folder, and others) or the uri of its file or OpenVINO folder (`best_openvino_model`,
-    with `best.xml`) in a bucket. Other files than `.pt` need their library (extras `onnx` and
-    `openvino`). Models of the tasks detect, segment and pose have boxes."""
+    """`embedded_detector`, another name that `pvtt-flow models list` shows, or the path of a model
+    that ultralytics reads (`.pt`, `.onnx`, an OpenVINO folder, and others) or the uri of its file
+    or OpenVINO folder (`best_openvino_model`, with `best.xml`) in a bucket. Other files than `.pt`
+    need their library (extras `onnx` and `openvino`). Models of the tasks detect, segment and pose
+    have boxes."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the weights file, 64 hexadecimal digits. Required for a `.pt` file of your own,
     which can run code when it is loaded."""
@@ -64,20 +68,30 @@ class YoloDetector:
     _MAX_DETECTIONS = 3000
 
     def __init__(
-        self, path: Path, params: DetectorParams, wanted: DetectParams | None = None
+        self,
+        path: Path,
+        params: DetectorParams,
+        wanted: DetectParams | None = None,
+        teach: Teach | None = None,
     ) -> None:
         """Load a model; `wanted` leaves out detections of other classes and lower scores.
 
-        Raises what `load_model` raises, and ConfigError for another size than that of the export.
+        `teach` gives it the classes that are wanted. Raises what `load_model` and `teach` raise,
+        and ConfigError for another size than that of the export.
         """
         self._device = device_name(params.device)
         self._model = load_model(path, self._device)
+        if teach is not None:
+            taught = dict(enumerate(teach(self._model.yolo)))
+            self._model = replace(self._model, names=taught)
         self._image_size_px = _image_size(path, self._model, params.image_size_px)
         self.classes: tuple[str, ...] = tuple(self._model.names.values())
         self._filter: dict[str, Any] = {"conf": self._MIN_SCORE}
         if wanted is not None:
             # Ultralytics asks for more than `conf`, and a product for `min_score` at least.
             self._filter["conf"] = max(self._MIN_SCORE, wanted.min_score * (1 - 1e-6))
+            # Of overlapping boxes of several prompts, the likeliest counts.
+            self._filter["agnostic_nms"] = teach is not None
             if wanted.classes is not None:
                 names = self._model.names.items()
                 self._filter["classes"] = [i for i, name in names if name in wanted.classes]

@@ -1,12 +1,15 @@
 """Detectors and trackers from their params; weights and configs without loading them."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import Opener
 from pvtt_flow.models.detector import Detector, DetectorParams, YoloDetector
+from pvtt_flow.models.open_vocabulary import learn
 from pvtt_flow.models.own_weights import own_weights
 from pvtt_flow.models.sam2.architectures.shipped_configs import shipped_configs
 from pvtt_flow.models.tracker import Tracker, TrackerParams
@@ -17,8 +20,10 @@ def detector_weights(params: DetectorParams, folder: str | None, open_uri: Opene
     checkpoint = checkpoints.known().get(params.weights)
     if checkpoint is None:
         return own_weights(params.weights, params.sha256, "detector", folder, open_uri)
-    if checkpoint.config is not None:
-        raise ConfigError(f"$.detector.weights must be a detector, got {params.weights}, a tracker")
+    if checkpoint.kind != "detector":
+        raise ConfigError(
+            f"$.detector.weights must be a detector, got {params.weights}, a {checkpoint.kind}"
+        )
     return checkpoints.locate(checkpoint, folder, open_uri)
 
 
@@ -27,8 +32,10 @@ def tracker_weights(params: TrackerParams, folder: str | None, open_uri: Opener)
     checkpoint = checkpoints.known().get(params.weights)
     if checkpoint is None:
         return own_weights(params.weights, params.sha256, "tracker", folder, open_uri)
-    if checkpoint.config is None:
-        raise ConfigError(f"$.tracker.weights must be a SAM 2, got {params.weights}, a detector")
+    if checkpoint.kind != "tracker":
+        raise ConfigError(
+            f"$.tracker.weights must be a SAM 2, got {params.weights}, a {checkpoint.kind}"
+        )
     return checkpoints.locate(checkpoint, folder, open_uri)
 
 
@@ -70,8 +77,18 @@ def build_detector(
     open_uri: Opener,
     wanted: DetectParams | None = None,
 ) -> Detector:
-    """Load a detector; `wanted` leaves out detections of other classes and lower scores."""
-    return YoloDetector(detector_weights(params, folder, open_uri), params, wanted)
+    """Load a detector; `wanted` prompts it, and leaves out other classes and lower scores."""
+    weights = detector_weights(params, folder, open_uri)
+    if wanted is None or not (wanted.phrases or wanted.examples):
+        return YoloDetector(weights, params, wanted)
+
+    def locate_encoder(name: str) -> Path:
+        return checkpoints.locate(checkpoints.known()[name], folder, open_uri)
+
+    def teach(yolo: Any) -> Sequence[str]:
+        return learn(weights, yolo, wanted, locate_encoder, open_uri)
+
+    return YoloDetector(weights, params, wanted, teach)
 
 
 def build_tracker(params: TrackerParams, folder: str | None, open_uri: Opener) -> Tracker:

@@ -85,6 +85,17 @@ def check_task(path: Path, task: str) -> None:
         )
 
 
+def takes_prompts(yolo: Any) -> bool:
+    """Return whether a loaded model is a YOLOE, and no prompt-free one, which has its classes."""
+    from ultralytics.nn.tasks import YOLOEModel
+
+    model = getattr(yolo, "model", None)
+    if not isinstance(model, YOLOEModel):
+        return False
+    layers: Any = model.model
+    return not hasattr(layers[-1], "lrpc")
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn an error of ultralytics or of the library below it into a PreflightError."""

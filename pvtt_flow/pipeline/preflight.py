@@ -1,5 +1,6 @@
 """Checks before a run starts; errors name the config key to change."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,16 +39,30 @@ def make_lineage(config: RunConfig, run_id: str) -> Lineage:
         "config": config.results_hash(),
         # Equal weights in another architecture (a larger image size, say) give other masks.
         "architecture": sha256_of(tracker_config(config.tracker)),
+        **_example_hashes(config),
     }
     return Lineage(
         run_id=run_id,
         config_hash=hash_of(settings),
         detector_hash=sha256_of(detector),
         tracker_hash=sha256_of(tracker),
-        detector_license=checkpoints.license_of(config.detector.weights),
+        detector_license=checkpoints.license_of(
+            config.detector.weights, with_phrases=config.detect.phrases is not None
+        ),
         tracker_license=_tracker_license(config),
         code_version=__version__,
     )
+
+
+def _example_hashes(config: RunConfig) -> dict[str, list[str]]:
+    """Return the hashes of the pictures of examples, which may change; nothing without any."""
+    if not config.detect.examples:
+        return {}
+    hashes = []
+    for example in config.detect.examples:
+        with open_binary(example.picture) as file:
+            hashes.append(hashlib.sha256(file.read()).hexdigest())
+    return {"examples": hashes}
 
 
 def _tracker_license(config: RunConfig) -> str | None:
@@ -97,10 +112,11 @@ def check_weights(config: RunConfig) -> None:
 
 
 def check_class_filter(config: RunConfig) -> None:
-    """Raise PreflightError if the detector lacks a class of the filter `detect.classes`."""
-    if config.detect.classes is None:
+    """Raise PreflightError if the detector lacks a class of `detect.classes`, or any phrase."""
+    wanted = config.detect
+    if not (wanted.classes or wanted.phrases or wanted.examples):
         return
-    detector = build_detector(config.detector, config.run.models, open_binary)
+    detector = build_detector(config.detector, config.run.models, open_binary, config.detect)
     check_classes(detector, config.detect.classes)
 
 

@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from pvtt_flow.models import checkpoints
+from pvtt_flow.models.checkpoints import sha256_of
 from tests.cli.terminal import pvtt_flow
+from tests.models.weights import random_model, random_text_encoder
 from tests.pipeline.runs import num_processed, sample, write_config
 
 SCRIPT = """
@@ -83,3 +87,31 @@ def test_a_file_in_place_of_the_folder_is_refused(config: Path, tmp_path: Path) 
     ended = pvtt_flow("debug", video, "--config", config, "--out", tmp_path / "out")
     assert ended.code == 2
     assert ended.err.startswith(f"error: --out must be a folder or a new one, got {tmp_path}/out")
+
+
+def test_a_detector_that_looks_for_phrases(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Look for phrases with random weights: boxes mean nothing, labels are the phrases."""
+    weights = random_model(tmp_path / "yoloe.pt", "yoloe-26n-seg.yaml")
+    encoder = checkpoints.known()["mobileclip2_b"]
+    file = random_text_encoder(tmp_path / encoder.file_name)
+    known = {**checkpoints.known(), encoder.name: replace(encoder, sha256=sha256_of(file))}
+    monkeypatch.setattr(checkpoints, "known", lambda: known)
+    keys = {
+        "detector.weights": weights,
+        "detector.sha256": sha256_of(weights),
+        "detector.image_size_px": 128,
+        "detect.phrases": "[mug, bottle]",
+        "detect.absorb": "[hand]",
+        "run.models": tmp_path,
+    }
+    out = tmp_path / "out"
+    overrides = [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
+    video = sample("one_product.mp4")
+    shown = pvtt_flow("debug", video, "--config", config, "--out", out, *overrides)
+    assert shown.code == 0, shown.err
+    (record,) = json.loads((out / "4_judge.json").read_text())
+    labels = {masklet["label"] for masklet in record["masklets"]}
+    assert labels
+    assert labels <= {"mug", "bottle"}

@@ -24,9 +24,9 @@ def test_list_tells_names_and_places(folder: Path) -> None:
     ended = pvtt_flow("models", "list")
     assert ended.code == 0
     rows = {
-        cells[1].strip(): (cells[3].strip(), cells[4].strip())
+        cells[1].strip(): (cells[4].strip(), cells[5].strip())
         for line in ended.out.splitlines()
-        if len(cells := line.split("│")) == 6
+        if len(cells := line.split("│")) == 7
     }
     assert rows.keys() == checkpoints.known().keys()
     assert rows["embedded_tracker"] == (

@@ -187,7 +187,7 @@ def test_example_configs_load(example: Path) -> None:
 
 def test_example_configs_are_found() -> None:
     names = {path.name for path in EXAMPLES}
-    assert {"quickstart.yaml", "cluster.yaml", "s3.yaml", "refresh.yaml"} <= names
+    assert {"quickstart.yaml", "real.yaml", "cluster.yaml", "s3.yaml", "refresh.yaml"} <= names
 
 
 def test_example_manifest_lists_videos_that_exist() -> None:

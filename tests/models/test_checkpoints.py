@@ -15,9 +15,9 @@ import torch
 
 from pvtt_flow.errors import ConfigError, DataError, PreflightError
 from pvtt_flow.models import checkpoints
+from pvtt_flow.models.checkpoint import Checkpoint
 from pvtt_flow.models.checkpoints import license_of, locate, sha256_of, trusted_file, verify
 from pvtt_flow.models.factory import tracker_config
-from pvtt_flow.models.published import Checkpoint
 from pvtt_flow.models.sam2.official import build_predictor
 from pvtt_flow.models.tracker import TrackerParams
 from pvtt_flow.storage.streams import open_binary
@@ -29,6 +29,7 @@ WEIGHTS = Checkpoint(
     file_name="weights.pt",
     sha256=SHA256,
     license="Apache-2.0",
+    kind="tracker",
     url="https://publisher.invalid/weights.pt",
 )
 # Blocks and width of the image encoder, from the SAM 2 paper.
@@ -61,7 +62,7 @@ def test_the_table_of_checkpoints() -> None:
 def test_each_tracker_has_a_config_and_each_checkpoint_a_license() -> None:
     for name in checkpoints.known():
         assert license_of(name)
-        if name != "embedded_detector":
+        if checkpoints.known()[name].kind == "tracker":
             assert tracker_config(TrackerParams(weights=name)).is_file()
     assert license_of("mine.pt") is None
 
@@ -167,7 +168,8 @@ def test_without_a_network_the_error_says_which_file_to_put_where(tmp_path: Path
         locate(WEIGHTS, str(tmp_path / "models"), open_binary)
     target = tmp_path / "models" / "weights.pt"
     assert (
-        f"put the file at {target} (sha256 {SHA256}; published at {WEIGHTS.url}), or set the "
+        f"put the file at {target} (sha256 {SHA256}; published at {WEIGHTS.url} under the "
+        "license Apache-2.0), or set the "
         f"models folder to one that has it"
     ) in str(caught.value)
 

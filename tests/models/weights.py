@@ -1,4 +1,4 @@
-"""Weights files of detectors, made from the embedded one."""
+"""Weights files of detectors and text encoders, made from the embedded one or at random."""
 
 from pathlib import Path
 from typing import Any
@@ -54,4 +54,44 @@ def detector_of_task(path: Path, task: str) -> Path:
     model.names = embedded.names
     arguments = {"task": yolo.task, "imgsz": 256}
     torch.save({"model": model, "ema": None, "train_args": arguments, "epoch": -1}, path)
+    return path
+
+
+class TextEncoder(torch.nn.Module):
+    """Text encoder of the form of MobileCLIP's: tokens (N, 77) to features (N, 512)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(49408, 512)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self.words(tokens).sum(1), dim=-1)
+
+
+def random_text_encoder(path: Path) -> Path:
+    """Save a text encoder with random weights, as MobileCLIP's are saved."""
+    torch.manual_seed(0)
+    encoder: Any = torch.jit.script(TextEncoder())
+    encoder.save(str(path))
+    return path
+
+
+def random_model(path: Path, config: str) -> Path:
+    """Save a model with random weights that is sure of what it says."""
+    yolo: Any = import_yolo()
+    if config.startswith("rtdetr"):
+        from ultralytics.models import RTDETR as yolo  # noqa: N811
+    torch.manual_seed(0)
+    model = yolo(config).model
+    for module in model.modules():
+        # Of an untrained head the scores are below any that is looked at.
+        if "ContrastiveHead" in type(module).__name__:
+            module.bias.data.fill_(0.0)
+    # Normalization learns the sizes of random features; without, all scores are equal.
+    model.train()
+    with torch.no_grad():
+        for _ in range(8):
+            model.predict(torch.rand(2, 3, 64, 64))
+    model.eval()
+    torch.save({"model": model, "ema": None, "train_args": {"imgsz": 128}, "epoch": -1}, path)
     return path

@@ -304,6 +304,17 @@ def test_lineage_tells_weights_architecture_and_settings_apart(tmp_path: Path) -
     assert changed(start, lineage()) == [True, True, True]
 
 
+def test_lineage_knows_the_pictures_of_examples(tmp_path: Path) -> None:
+    picture = tmp_path / "mug.png"
+    picture.write_bytes(b"a mug")
+    detect = {"examples": [{"picture": str(picture)}]}
+    before = make_lineage(config(detect=detect), "run").config_hash
+    assert before != make_lineage(config(), "run").config_hash
+    assert make_lineage(config(detect=detect), "run").config_hash == before
+    picture.write_bytes(b"another mug")
+    assert make_lineage(config(detect=detect), "run").config_hash != before
+
+
 def own(path: Path) -> dict[str, str]:
     return {"weights": str(path), "sha256": sha256_of(path)}
 

@@ -1,28 +1,10 @@
-"""Published checkpoints: their names, files, hashes, licenses and publishers.
+"""Published trackers: their names, files, hashes, licenses and publishers.
 
 A file is verified against its SHA-256 here before it is loaded. Hashes were compared with those of
 several independent public projects; those of the two EfficientTAMs at 512 px with one.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """Published weights file."""
-
-    name: str
-    file_name: str
-    sha256: str
-    license: str
-    """SPDX identifier, or the name that the publisher gives."""
-    config: str | None = None
-    """Config of its architecture, in the `sam2` package or in this one; None for a detector."""
-    url: str | None = None
-    """Address at its publisher; None for a file of this package."""
-    gated: bool = False
-    """True if the publisher gives the file only to accounts that accepted its license."""
-
+from pvtt_flow.models.checkpoint import Checkpoint
 
 _META = "https://dl.fbaipublicfiles.com/segment_anything_2"
 _EFFICIENTTAM = "https://huggingface.co/yunyangx/efficient-track-anything/resolve/main"
@@ -52,8 +34,8 @@ _EFFICIENTTAM_SHA256 = {
 }
 
 
-def published() -> tuple[Checkpoint, ...]:
-    """Return the checkpoints of other publishers."""
+def published_trackers() -> tuple[Checkpoint, ...]:
+    """Return the trackers of other publishers."""
     return (
         *(_sam2(version, size) for version, size in _SAM2_SHA256),
         *(_efficienttam(variant) for variant in _EFFICIENTTAM_SHA256),
@@ -62,6 +44,7 @@ def published() -> tuple[Checkpoint, ...]:
             file_name="edgetam.pt",
             sha256="ed2d4850b8792c239689b043c47046ec239b6e808a3d9b6ae676c803fd8780df",
             license="Apache-2.0",
+            kind="tracker",
             config="edgetam.yaml",
             url=f"{_EDGETAM}/checkpoints/edgetam.pt",
         ),
@@ -76,6 +59,7 @@ def _sam2(version: str, size: str) -> Checkpoint:
         file_name=file_name,
         sha256=_SAM2_SHA256[version, size],
         license="Apache-2.0",
+        kind="tracker",
         config=f"configs/{version}/{version}_hiera_{_LETTERS[size]}.yaml",
         url=f"{_META}/{_DATES[version]}/{file_name}",
     )
@@ -88,6 +72,7 @@ def _efficienttam(variant: str) -> Checkpoint:
         file_name=f"{name}.pt",
         sha256=_EFFICIENTTAM_SHA256[variant],
         license="Apache-2.0",
+        kind="tracker",
         config=f"{name}.yaml",
         url=f"{_EFFICIENTTAM}/{name}.pt",
     )
@@ -99,6 +84,7 @@ def _sam3_tracker() -> Checkpoint:
         file_name="sam3.pt",
         sha256=_SAM3_SHA256,
         license="SAM License",
+        kind="tracker",
         config="sam3_tracker.yaml",
         url="https://huggingface.co/facebook/sam3",
         gated=True,
