@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pvtt_flow.config.schema import RunConfig
     from pvtt_flow.core.profile import Profile
-    from pvtt_flow.core.qc import QcThresholds, judge
+    from pvtt_flow.core.qc import Judged, QcThresholds, judge
     from pvtt_flow.dataset.maintenance.relocate import Relocated
     from pvtt_flow.errors import (
         ClusterError,
@@ -45,6 +45,7 @@ __all__ = [
     "DataError",
     "DatasetSnapshot",
     "Frame",
+    "Judged",
     "Masklet",
     "MaskletFrame",
     "Measurements",
@@ -73,7 +74,7 @@ __all__ = [
 _MODULES = {
     "pvtt_flow.config.schema": ("RunConfig",),
     "pvtt_flow.core.profile": ("Profile",),
-    "pvtt_flow.core.qc": ("QcThresholds", "judge"),
+    "pvtt_flow.core.qc": ("Judged", "QcThresholds", "judge"),
     "pvtt_flow.errors": (
         "ClusterError", "ConfigError", "DataError", "PreflightError", "PvttFlowError", "StoreError",
     ),

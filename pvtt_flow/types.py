@@ -282,6 +282,11 @@ class Masklet:
     qc: Measurements | None = None
     verdict: VerdictName | None = None
     reasons: tuple[str, ...] = ()
+    good_probability: float | None = None
+    """Calibrated probability that the mean J is 0.75 or more; null without a mask."""
+    gone_probability: float | None = None
+    """Calibrated probability that a mask is shown though the object is gone; null without a
+    mask."""
     work_key: str = ""
     run_id: str = ""
     config_hash: str = ""

@@ -17,10 +17,10 @@ from tests.pipeline.runs import MixedRun, sample, write_config
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = """
-    ClusterError ConfigError DataError DatasetSnapshot Frame Masklet MaskletFrame Measurements Plan
-    PreflightError Profile Prompt PvttFlowError QcThresholds RunConfig StoreError Summary
-    VideoRecord decode_mask export_dataset judge load_config load_profile open_dataset overlay plan
-    read_frames relocate run
+    ClusterError ConfigError DataError DatasetSnapshot Frame Judged Masklet MaskletFrame
+    Measurements Plan PreflightError Profile Prompt PvttFlowError QcThresholds RunConfig StoreError
+    Summary VideoRecord decode_mask export_dataset judge load_config load_profile open_dataset
+    overlay plan read_frames relocate run
 """
 HEAVY = ("torch", "ray", "av", "pyarrow", "numpy", "ultralytics", "cv2", "pydantic", "deltalake")
 

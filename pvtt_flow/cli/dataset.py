@@ -73,8 +73,8 @@ def judge(
     )
     rejudged = rejudge(
         uri,
-        lambda measurements: qc.judge(measurements, thresholds),
-        {"thresholds": thresholds.model_dump(exclude_defaults=True)},
+        lambda measured, tracker: qc.judge(measured, thresholds, tracker),
+        {"thresholds": thresholds.model_dump(mode="json", exclude_defaults=True)},
         always=in_use != [thresholds],
     )
     others = as_text(differences(thresholds, defaults))

@@ -10,6 +10,8 @@ from rich.console import Console
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.errors import ConfigError
+from pvtt_flow.models.checkpoints import sha256_of
+from pvtt_flow.models.factory import tracker_weights
 from pvtt_flow.review.contact_sheet import SheetRow, contact_sheet, encode_image, evenly_spaced
 from pvtt_flow.review.overlay import OverlayObject, overlay
 from pvtt_flow.stages import factory
@@ -41,8 +43,7 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> b
         raise ConfigError(f"--out must be a folder or a new one, got {out} ({error})") from None
     records = [ShotRecord(source=sources[0])]
     for number, name in enumerate(("inspect", "detect", "propagate", "judge"), 1):
-        stage: factory.StageFunction = getattr(factory, name)(config)
-        records = list(stage(records))
+        records = list(_stage(name, config)(records))
         saved = [_save_rows(out / f"{number}_{name}.json", records)]
         if name == "detect":
             saved += _save_pictures(_save_prompts, out / f"{number}_{name}", records)
@@ -53,6 +54,14 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> b
             break
     console.print(f"saved in {out}", soft_wrap=True)
     return not any(record.failure for record in records)
+
+
+def _stage(name: str, config: RunConfig) -> factory.StageFunction:
+    if name != "judge":
+        stage: factory.StageFunction = getattr(factory, name)(config)
+        return stage
+    weights = tracker_weights(config.tracker, config.run.models, open_binary)
+    return factory.judge(config, sha256_of(weights))
 
 
 def _save_pictures(

@@ -9,7 +9,7 @@ from pvtt_flow.pipeline.thresholds import differences, thresholds_in_use
 
 def as_text(keys: Mapping[str, object]) -> str:
     """Return keys of the section `qc` with their values, as `--set` takes them."""
-    return ", ".join(f"qc.{key}={value}" for key, value in keys.items())
+    return ", ".join(_override(key, value) for key, value in keys.items())
 
 
 def threshold_notice(config: RunConfig) -> str | None:
@@ -24,8 +24,13 @@ def threshold_notice(config: RunConfig) -> str | None:
     }
     if not others:
         return None
-    overrides = " ".join(f"--set qc.{key}={value}" for key, value in others.items())
+    overrides = " ".join(f"--set {_override(key, value)}" for key, value in others.items())
     return (
         "verdicts in the dataset were judged by other thresholds; make them equal with "
         f"pvtt-flow judge {config.output.uri} {overrides}"
     )
+
+
+def _override(key: str, value: object) -> str:
+    text = f"[{','.join(map(str, value))}]" if isinstance(value, tuple | list) else value
+    return f"qc.{key}={text}"

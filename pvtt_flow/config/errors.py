@@ -13,6 +13,15 @@ from pvtt_flow.params import Params, broken_rule, value_range
 RENAMED_KEYS = {
     "limits.max_frame_s": "limits.frame_timeout_s",
     "tracker.lanes": "tracker.max_concurrent_shots",
+    "qc.area_min_review": "qc.area_min",
+    "qc.area_max_review": "qc.area_max",
+    "qc.area_jump_review": "qc.area_jump_max",
+    "qc.box_jump_review": "qc.box_jump_max",
+    "qc.fragments_review": "qc.fragments_max",
+    "qc.object_score_review": "qc.object_score_min",
+    "qc.predicted_iou_review": "qc.predicted_iou_min",
+    "qc.prompt_iou_review": "qc.prompt_iou_min",
+    "qc.visibility_flips_review": "qc.visibility_flips_max",
 }
 """Keys of older configs and their present names."""
 

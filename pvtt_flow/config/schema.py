@@ -1,6 +1,6 @@
 """The run's config: one tree of the params that stand next to their algorithms."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -115,8 +115,7 @@ class RunConfig(Params):
     tracker: TrackerParams = TrackerParams()
     """The SAM 2 model that tracks products."""
     qc: QcThresholds = QcThresholds()
-    """Thresholds of the verdict: `..._review` sends a masklet to review, `..._reject` rejects
-    it."""
+    """Thresholds of the verdict, and of the reasons for another verdict than `accept`."""
     output: OutputParams
     """The dataset."""
     resources: ResourceParams = ResourceParams()
@@ -154,7 +153,7 @@ class RunConfig(Params):
                 "results_version": RESULTS_VERSION,
                 "shots": self.shots.model_dump(mode="json"),
                 "sampling": self.sampling.model_dump(mode="json"),
-                "detect": self.detect.model_dump(mode="json", exclude=self._ignored_detect_keys()),
+                "detect": self._hashed_detect_keys(),
                 "detector": {"image_size_px": self.detector.image_size_px},
                 "tracker": tracker,
             }
@@ -167,6 +166,14 @@ class RunConfig(Params):
             keys |= {"memory"}
         if self.tracker.baseline.method is not None:
             keys |= {"baseline"}
+        return keys
+
+    def _hashed_detect_keys(self) -> dict[str, Any]:
+        """Return the keys of `detect` that change masks."""
+        keys = self.detect.model_dump(mode="json", exclude=self._ignored_detect_keys())
+        if self.detect.phrases is not None:
+            # Another version may have another list of products.
+            keys["phrases"] = list(self.detect.product_phrases)
         return keys
 
     def _ignored_detect_keys(self) -> set[str]:

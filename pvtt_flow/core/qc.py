@@ -1,58 +1,75 @@
 """Quality control of a masklet without ground truth: measurements, and a verdict on them.
 
-`measure` needs only the tracked frames and `judge` needs only the measurements, so thresholds can
-be changed on a stored dataset without a GPU. The default thresholds are cautious starting points;
-they are not calibrated.
+`measure` needs only the tracked frames and `judge` needs only the measurements, so verdicts can be
+changed on a stored dataset without a GPU. The verdict is by a calibrated probability
+(`core.quality`); named rules say what is unusual about a masklet that is not accepted.
 """
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from pvtt_flow.core import boxes
+from pvtt_flow.core import boxes, quality
 from pvtt_flow.params import Params
 from pvtt_flow.types import MaskletFrame, Measurements, Prompt, VerdictName
 
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
+Reason = Literal[
+    "no_mask", "gone_but_shown", "prompt_mismatch", "predicted_iou_low", "object_score_low",
+    "fragmented", "area_small", "area_large", "area_jump", "box_jump", "flickers", "doubtful",
+]  # fmt: skip
 
 
 class QcThresholds(Params):
-    """Thresholds of the verdict: `..._review` sends a masklet to review, `..._reject` rejects
-    it."""
+    """Thresholds of the verdict, and of the reasons for another verdict than `accept`."""
 
-    presence_review: Fraction01 = 0.9
-    """Review below this fraction of the shot's processed frames with a mask."""
-    presence_reject: Fraction01 = 0.2
-    """Reject below this fraction of the shot's processed frames with a mask."""
-    visibility_flips_review: Annotated[int, Field(ge=0)] = 4
-    """Review above this number of changes between visible and invisible from frame to frame."""
-    area_min_review: Fraction01 = 0.001
-    """Review below this median mask area, as a fraction of the picture."""
-    area_max_review: Fraction01 = 0.8
-    """Review above this median mask area, as a fraction of the picture."""
-    area_jump_review: Annotated[float, Field(gt=0)] = 0.7
-    """Review above this largest |ln(area[t+1] / area[t])|; 0.69 is a mask that doubles or halves in
-    one frame."""
-    box_jump_review: Annotated[float, Field(gt=0)] = 0.5
-    """Review above this largest move of the box's center between two frames, in box diagonals."""
-    object_score_review: float = 0.0
-    """Review below this 5th percentile of SAM 2's object score, a logit: above 0 the object is
-    visible."""
-    predicted_iou_review: Fraction01 = 0.6
-    """Review below this mean of the IoU that SAM 2 predicts for its masks."""
-    predicted_iou_reject: Fraction01 = 0.3
-    """Reject below this mean of the IoU that SAM 2 predicts for its masks."""
-    border_contact_review: Fraction01 = 0.5
-    """Review above this fraction of masks that touch the picture's border."""
-    fragments_review: Annotated[float, Field(ge=1)] = 3.0
-    """Review above this mean number of connected parts of a mask."""
-    prompt_iou_review: Fraction01 = 0.5
-    """Review below this IoU of the prompt box and the mask's box on the prompted frame."""
-    prompt_iou_reject: Fraction01 = 0.2
-    """Reject below this IoU of the prompt box and the mask's box on the prompted frame."""
+    accept_probability: Fraction01 = 0.9
+    """Accept from this calibrated probability on that the masklet's mean J is 0.75 or more."""
+    reject_probability: Fraction01 = 0.2
+    """Reject below this probability; between both, review."""
+    gone_probability: Fraction01 = 0.5
+    """`gone_but_shown`: above this probability that a mask is shown while the object is gone."""
+    always_review: tuple[Reason, ...] = ("gone_but_shown", "prompt_mismatch")
+    """Reasons that send a masklet to review which would be accepted."""
+    prompt_iou_min: Fraction01 = 0.5
+    """`prompt_mismatch`: below this IoU of the prompt box and the mask's box on the prompted
+    frame."""
+    predicted_iou_min: Fraction01 = 0.6
+    """`predicted_iou_low`: below this mean of the IoU that SAM 2 predicts for its masks."""
+    object_score_min: float = 0.0
+    """`object_score_low`: below this 5th percentile of SAM 2's object score, a logit: above 0 the
+    object is visible."""
+    fragments_max: Annotated[float, Field(ge=1)] = 3.0
+    """`fragmented`: above this mean number of connected parts of a mask."""
+    area_min: Fraction01 = 0.001
+    """`area_small`: below this median mask area, as a fraction of the picture."""
+    area_max: Fraction01 = 0.8
+    """`area_large`: above this median mask area, as a fraction of the picture."""
+    area_jump_max: Annotated[float, Field(gt=0)] = 0.7
+    """`area_jump`: above this largest |ln(area[t+1] / area[t])|; 0.69 is a mask that doubles or
+    halves in one frame."""
+    box_jump_max: Annotated[float, Field(gt=0)] = 0.5
+    """`box_jump`: above this largest move of the box's center between two frames, in box
+    diagonals."""
+    visibility_flips_max: Annotated[int, Field(ge=0)] = 4
+    """`flickers`: above this number of changes between visible and invisible from frame to
+    frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Verdict on a masklet, and what it is by; the names are those of the columns."""
+
+    verdict: VerdictName
+    reasons: tuple[Reason, ...]
+    """Rules that fire, for another verdict than `accept`; `doubtful` if none does."""
+    good_probability: float | None
+    """Null for a masklet without a mask, as `gone_probability`."""
+    gone_probability: float | None
 
 
 def measure(
@@ -90,33 +107,40 @@ def measure(
     )
 
 
-def judge(m: Measurements, thresholds: QcThresholds) -> tuple[VerdictName, tuple[str, ...]]:
-    """Return the verdict and the names of the rules that fired, rejecting rules first."""
-    t = thresholds
-    reject = _fired(
-        presence_low=_below(m.presence, t.presence_reject),
-        predicted_iou_low=_below(m.predicted_iou_mean, t.predicted_iou_reject),
-        prompt_mismatch=_below(m.prompt_iou, t.prompt_iou_reject),
-    )
-    review = _fired(
-        presence_low=_below(m.presence, t.presence_review),
-        flickers=m.visibility_flips > t.visibility_flips_review,
-        area_small=_below(m.area_median, t.area_min_review),
-        area_large=_above(m.area_median, t.area_max_review),
-        area_jump=_above(m.area_jump_max, t.area_jump_review),
-        box_jump=_above(m.box_jump_max, t.box_jump_review),
-        object_score_low=_below(m.object_score_p05, t.object_score_review),
-        predicted_iou_low=_below(m.predicted_iou_mean, t.predicted_iou_review),
-        border_contact=_above(m.border_contact, t.border_contact_review),
-        fragmented=_above(m.fragments_mean, t.fragments_review),
-        prompt_mismatch=_below(m.prompt_iou, t.prompt_iou_review),
-    )
-    reasons = reject + tuple(r for r in review if r not in reject)
-    return ("reject" if reject else "review" if review else "accept"), reasons
+def judge(m: Measurements, thresholds: QcThresholds, tracker_hash: str = "") -> Judged:
+    """Return the verdict; `tracker_hash` is that of the weights whose scores were measured."""
+    if not m.presence:
+        return Judged("reject", ("no_mask",), None, None)
+    p = quality.of_masklet(m, tracker_hash)
+    fired = _reasons(m, p.gone, thresholds)
+    verdict = _verdict(p.good, fired, thresholds)
+    reasons = () if verdict == "accept" else fired or ("doubtful",)
+    return Judged(verdict, reasons, p.good, p.gone)
 
 
-def _fired(**rules: bool) -> tuple[str, ...]:
-    return tuple(name for name, fires in rules.items() if fires)
+def _verdict(good: float, fired: Sequence[Reason], thresholds: QcThresholds) -> VerdictName:
+    if good < thresholds.reject_probability:
+        return "reject"
+    if good < thresholds.accept_probability or {*fired} & {*thresholds.always_review}:
+        return "review"
+    return "accept"
+
+
+def _reasons(m: Measurements, gone: float, t: QcThresholds) -> tuple[Reason, ...]:
+    """Return the rules that fire."""
+    rules: dict[Reason, bool] = {
+        "gone_but_shown": gone > t.gone_probability,
+        "prompt_mismatch": _below(m.prompt_iou, t.prompt_iou_min),
+        "predicted_iou_low": _below(m.predicted_iou_mean, t.predicted_iou_min),
+        "object_score_low": _below(m.object_score_p05, t.object_score_min),
+        "fragmented": _above(m.fragments_mean, t.fragments_max),
+        "area_small": _below(m.area_median, t.area_min),
+        "area_large": _above(m.area_median, t.area_max),
+        "area_jump": _above(m.area_jump_max, t.area_jump_max),
+        "box_jump": _above(m.box_jump_max, t.box_jump_max),
+        "flickers": m.visibility_flips > t.visibility_flips_max,
+    }
+    return tuple(reason for reason, fires in rules.items() if fires)
 
 
 def _below(value: float | None, bound: float) -> bool:

@@ -17,26 +17,34 @@ _KEY = "$.detect.examples"
 _MAX_BYTES = 64_000_000
 
 
-def read_picture(example: Example, open_uri: Opener) -> NDArray[np.uint8]:
-    """Return the picture of an example upright, uint8 (H, W, 3) BGR, as ultralytics expects it.
+def read_file(example: Example, open_uri: Opener) -> bytes:
+    """Return the file of an example's picture.
 
-    Raises PreflightError for a file that cannot be read, is larger than 64 MB or is no picture.
+    Raises PreflightError for one that cannot be read or is larger than 64 MB.
     """
     try:
         with open_uri(example.picture) as file:
             content = file.read(_MAX_BYTES + 1)
     except (OSError, DataError, StoreError) as error:
         raise PreflightError(f"{_KEY}: {error}") from error
+    if len(content) > _MAX_BYTES:
+        raise PreflightError(
+            f"{_KEY}: {example.picture} must have at most {_MAX_BYTES} bytes, got more"
+        )
+    return content
+
+
+def read_picture(example: Example, open_uri: Opener) -> NDArray[np.uint8]:
+    """Return the picture of an example upright, uint8 (H, W, 3) BGR, as ultralytics expects it.
+
+    Raises what `read_file` raises, and PreflightError for a file that is no picture.
+    """
+    content = np.frombuffer(read_file(example, open_uri), np.uint8)
     # OpenCV turns pictures as EXIF says.
-    picture = (
-        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        if 0 < len(content) <= _MAX_BYTES
-        else None
-    )
+    picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if picture is None:
         raise PreflightError(
-            f"{_KEY}: {example.picture} must be a picture of at most {_MAX_BYTES} bytes that "
-            "OpenCV reads, as a JPEG or PNG"
+            f"{_KEY}: {example.picture} must be a picture that OpenCV reads, as a JPEG or PNG"
         )
     return np.asarray(picture, np.uint8)
 
@@ -77,4 +85,4 @@ def _embedding(yolo: Any, picture: NDArray[np.uint8], example: Example) -> Any:
     predictor: Any = predictor_class(overrides=overrides)
     predictor.set_prompts({"bboxes": box[None], "cls": np.array([0])})
     predictor.setup_model(model=yolo.model, verbose=False)
-    return predictor.get_vpe(picture).detach().clone()
+    return predictor.get_vpe(picture).detach().cpu().clone()

@@ -9,7 +9,6 @@ from pvtt_flow.errors import ConfigError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import Opener
 from pvtt_flow.models.detector import Detector, DetectorParams, YoloDetector
-from pvtt_flow.models.open_vocabulary import learn
 from pvtt_flow.models.own_weights import own_weights
 from pvtt_flow.models.sam2.architectures.shipped_configs import shipped_configs
 from pvtt_flow.models.tracker import Tracker, TrackerParams
@@ -86,6 +85,8 @@ def build_detector(
         return checkpoints.locate(checkpoints.known()[name], folder, open_uri)
 
     def teach(yolo: Any) -> Sequence[str]:
+        from pvtt_flow.models.open_vocabulary import learn
+
         return learn(weights, yolo, wanted, locate_encoder, open_uri)
 
     return YoloDetector(weights, params, wanted, teach)

@@ -42,8 +42,10 @@ def learn(
     classes, model = (*shown, *phrases), yolo.model
     if takes_prompts(yolo):
         head: Any = model.model[-1]
-        embeddings = [*shown.values(), *(head.get_tpe(features).detach() for features in said)]
-        model.set_classes(list(classes), torch.cat(embeddings, 1))
+        # Pictures may have moved the model to a GPU.
+        device = next(head.parameters()).device
+        words = [head.get_tpe(features.to(device)).detach().cpu() for features in said]
+        model.set_classes(list(classes), torch.cat([*shown.values(), *words], 1))
     else:
         (model.txt_feats,) = said
         model.model[-1].nc = len(classes)

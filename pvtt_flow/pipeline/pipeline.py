@@ -95,7 +95,8 @@ def build(
     calls = config.tracker.max_concurrent_shots + _SPARE_CALLS
     rows = _actors(rows, common, need.propagate, propagate, calls=calls)
     # 1 : 1, twice. Ray fuses the two, so masks are not copied between them.
-    rows = _tasks(rows, common, need.write_num_cpus, Operator, make=factory.judge)
+    judge = {"make": factory.judge, "tracker_hash": lineage.tracker_hash}
+    rows = _tasks(rows, common, need.write_num_cpus, Operator, **judge)
     write = {"make": factory.write, "lineage": lineage}
     return _tasks(rows, common, need.write_num_cpus, Operator, **write)
 

@@ -58,11 +58,10 @@ def _example_hashes(config: RunConfig) -> dict[str, list[str]]:
     """Return the hashes of the pictures of examples, which may change; nothing without any."""
     if not config.detect.examples:
         return {}
-    hashes = []
-    for example in config.detect.examples:
-        with open_binary(example.picture) as file:
-            hashes.append(hashlib.sha256(file.read()).hexdigest())
-    return {"examples": hashes}
+    from pvtt_flow.models.example_pictures import read_file
+
+    files = (read_file(example, open_binary) for example in config.detect.examples)
+    return {"examples": [hashlib.sha256(content).hexdigest() for content in files]}
 
 
 def _tracker_license(config: RunConfig) -> str | None:

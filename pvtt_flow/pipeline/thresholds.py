@@ -1,5 +1,6 @@
 """Thresholds by which the verdicts of a dataset were judged, by its history and its run records."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def _sources(versions: Sequence[Version]) -> Iterator[str | Mapping[str, Any]]:
 
 def _parsed(keys: object) -> QcThresholds | None:
     try:
-        return QcThresholds.model_validate(keys)
+        return QcThresholds.model_validate_json(json.dumps(keys))
     except ValueError:  # no record, or of a version with other thresholds
         return None
 

@@ -50,9 +50,9 @@ def propagate(config: RunConfig) -> Propagate:
     return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints)
 
 
-def judge(config: RunConfig) -> Judge:
-    """Make the stage that measures and judges masklets."""
-    return Judge(config.qc)
+def judge(config: RunConfig, tracker_hash: str) -> Judge:
+    """Make the stage that measures and judges masklets; the hash is that of the weights."""
+    return Judge(config.qc, tracker_hash)
 
 
 def write(config: RunConfig, lineage: Lineage) -> Write:

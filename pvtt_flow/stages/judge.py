@@ -1,7 +1,7 @@
-"""Judge stage: measure each masklet and compare it with the thresholds; no I/O, no model."""
+"""Judge stage: measure each masklet and give it a verdict; no I/O, no neural network."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from pvtt_flow.core.qc import QcThresholds, judge, measure
 from pvtt_flow.stages._failures import guarded
@@ -9,10 +9,11 @@ from pvtt_flow.types import Masklet, ShotRecord
 
 
 class Judge:
-    """Gives every masklet its measurements, verdict and reasons."""
+    """Gives every masklet its measurements, probabilities, verdict and reasons."""
 
-    def __init__(self, thresholds: QcThresholds) -> None:
+    def __init__(self, thresholds: QcThresholds, tracker_hash: str) -> None:
         self._thresholds = thresholds
+        self._tracker_hash = tracker_hash
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """Return the shots with judged masklets."""
@@ -28,5 +29,5 @@ class Judge:
             width_px=masklet.width_px,
             height_px=masklet.height_px,
         )
-        verdict, reasons = judge(measurements, self._thresholds)
-        return replace(masklet, qc=measurements, verdict=verdict, reasons=reasons)
+        judged = judge(measurements, self._thresholds, self._tracker_hash)
+        return replace(masklet, qc=measurements, **asdict(judged))

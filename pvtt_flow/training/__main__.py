@@ -140,6 +140,21 @@ def evaluate(
 
 
 @app.command()
+def quality(work: Work = DEFAULT_WORK, clips: int = 450, processes: int = 2) -> None:
+    """Fit the models of verdicts to clips that the shipped segmenter tracked; write them."""
+    from rich.progress import track
+
+    from pvtt_flow.training.quality import fit
+    from pvtt_flow.training.quality.clips import Recipe, track_clips
+    from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS
+
+    recipe = Recipe(work, "calibration", WEIGHTS, CONFIG)
+    tracked = list(track(track_clips(recipe, clips, processes=processes), total=clips))
+    fit.write(fit.fit_models(tracked, f"python -m pvtt_flow.training quality --clips {clips}"))
+    report(f"{len(tracked)} clips -> {fit.OUTPUT}")
+
+
+@app.command()
 def samples(work: Work = DEFAULT_WORK, processes: int = 2) -> None:
     """Render the sample clips that ship, half an hour on two cores; needs bpy."""
     from pvtt_flow.training.samples import write_samples

@@ -20,9 +20,11 @@ from pvtt_flow.training.render.clip import RenderedClip, random_clip
 from pvtt_flow.training.render.library import Library, open_library
 
 Job = TypeVar("Job")
-Split = Literal["train", "held_out", "calibration"]
+Split = Literal["train", "held_out", "calibration", "test"]
 Renderer = Literal["raster", "cycles"]
-SEEDS: dict[Split, int] = {"train": 0, "held_out": 1_000_000_000, "calibration": 3_000_000_000}
+SEEDS: dict[Split, int] = {
+    "train": 0, "held_out": 1_000_000_000, "calibration": 3_000_000_000, "test": 5_000_000_000,
+}  # fmt: skip
 # A clip by a path tracer takes minutes: fewer of them are lost at an interruption.
 SHARD_CLIPS: dict[Renderer, int] = {"raster": 50, "cycles": 5}
 SIDE_PX = 256
@@ -71,11 +73,15 @@ def library_of(assets: Path, split: Split) -> Library:
     """Return the meshes and skies of a split.
 
     All but `train` have the held-out ones, and nothing that is drawn: drawn shapes and backgrounds
-    are easier, so what is measured are meshes alone.
+    are easier, so what is measured are meshes alone. `calibration` has every other one of these
+    meshes, and `test` the rest: what was calibrated is measured on meshes that it never saw.
     """
     if split == "train":
         return open_library(assets, held_out=False)
-    return replace(open_library(assets, held_out=True), mesh_share=1.0, sky_share=1.0)
+    held_out = replace(open_library(assets, held_out=True), mesh_share=1.0, sky_share=1.0)
+    if split == "held_out":
+        return held_out
+    return replace(held_out, meshes=held_out.meshes[split == "test" :: 2])
 
 
 def seed_of(split: Split, num_frames: int, index: int) -> int:

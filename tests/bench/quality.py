@@ -1,54 +1,50 @@
-"""Worth of each measurement as a sign of bad masks: `python -m tests.bench.quality --work FOLDER`.
+"""Worth of verdicts and of each measurement: `python -m tests.bench.quality --work FOLDER`.
 
-The embedded model follows the true box of the first frame through clips of the project's renderer,
-with meshes, skies and seeds that no training saw. A frame is bad if its mask has a J below 0.75
-with the true one, a masklet if its mean J is below that. The first frame, which is prompted, and
-the last one do not count, as in DAVIS.
+The embedded model follows the product of a box, with the errors of a detector, through clips of the
+project's renderer. Their meshes and seeds are those of the split `test`: nothing was trained,
+fitted or tuned on them. A frame is bad if its mask has a J below 0.75 with the true one, a masklet
+if its mean J is below that. The first frame, which is prompted, and the last one do not count, as
+in DAVIS; frames without a mask do not either.
 
-The number of a measurement is its AUROC: the chance that a bad mask has a worse value than a good
-one, where 0.5 is chance. Frames without a mask do not count. Errors are the standard deviation over
-clips drawn again with replacement. `accept` is measured as the share of accepted masklets that are
-good.
+The number of a measurement or a model is its AUROC: the chance that a bad mask has a worse value
+than a good one, where 0.5 is chance. For `auroc_other_tracker`, masks are those of trackers that
+no model was fitted to, and their scores are not used: the embedded model of an earlier commit, at
+128 px, and SAM for each frame alone; the lower number counts. Errors are the standard deviation
+over clips drawn again with replacement. Precision is the share of accepted masklets that are good,
+coverage the share that is accepted. AURC is the area under the risk-coverage curve: the share of
+bad masklets among the best ones, averaged over how many are taken.
 
-Prints two tables, then one line of JSON; writes `quality.json` beside this file.
+Prints tables, then one line of JSON; writes `quality.json` beside this file.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
-from itertools import islice
-from multiprocessing import get_context
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track as track_progress
 from rich.table import Table
 from scipy.stats import mannwhitneyu
 
-from pvtt_flow.core.qc import QcThresholds, judge, measure
-from pvtt_flow.evaluate.measures import region_similarity
-from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
-from pvtt_flow.models.tracker import TrackerParams
-from pvtt_flow.stages._masklet_builder import MaskletBuilder
-from pvtt_flow.training.corpus import library_of, render_clip
-from pvtt_flow.training.evaluate_segmenter import (
-    MIN_FIRST_SHARE,
-    NUM_FRAMES,
-    TrueClip,
-    prompt_of,
-    prompted_shot,
-)
+from pvtt_flow.core import quality
+from pvtt_flow.core.qc import QcThresholds, judge
+from pvtt_flow.core.quality import GOOD_J
+from pvtt_flow.training.evaluate_segmenter import annotated_sequences
+from pvtt_flow.training.quality.clips import Recipe, Tracked, track_clips, track_sequence
 from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS
-from pvtt_flow.types import MaskConfidence, Masklet, MaskletFrame, Measurements, Shot, Video
+from pvtt_flow.types import MaskConfidence, Measurements
 from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("quality.json")
-GOOD_J = 0.75
+ROOT = Path(__file__).parents[2]
 _SAMPLES = 500
+_OTHER_WEIGHTS = "pvtt_flow/models/embedded/sam2_embedded"
 Values = NDArray[np.float64]
 
 _CONFIDENCE = tuple(f.name for f in fields(MaskConfidence))
@@ -73,34 +69,6 @@ def score_of(measured: object, name: str) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Tracked:
-    """Clip whose true product was tracked."""
-
-    masklet: Masklet
-    j: Values
-    """J of each frame, (T,)."""
-
-    @property
-    def inner(self) -> Iterator[tuple[MaskletFrame, float]]:
-        """Yield the frames that count and have a mask, with their J."""
-        frames = zip(self.masklet.frames, self.j.tolist(), strict=True)
-        for frame, j in list(frames)[1:-1]:
-            if frame.rle is not None:
-                yield frame, j
-
-    @property
-    def is_good(self) -> bool:
-        """Return whether the masklet is good."""
-        return bool(self.j[1:-1].mean() >= GOOD_J)
-
-    @property
-    def measurements(self) -> Measurements:
-        """Return what is measured of the masklet without the truth."""
-        made = self.masklet
-        return measure(made.frames, made.prompts, width_px=made.width_px, height_px=made.height_px)
-
-
-@dataclass(frozen=True, slots=True)
 class Value:
     """Number with its error."""
 
@@ -119,6 +87,15 @@ def auroc(scores: Values, is_good: NDArray[np.bool_]) -> float:
     return float(mannwhitneyu(good, bad, method="asymptotic").statistic / (len(good) * len(bad)))
 
 
+def aurc(scores: Values, is_good: NDArray[np.bool_]) -> float:
+    """Return the mean share of bad ones among the best 1, 2, … N.
+
+    From Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017.
+    """
+    bad = ~is_good[np.argsort(-scores, kind="stable")]
+    return float((np.cumsum(bad) / np.arange(1, len(bad) + 1)).mean())
+
+
 @dataclass(frozen=True, slots=True)
 class Scored:
     """Scores of one clip's masks, and whether each is good."""
@@ -133,9 +110,10 @@ class Scored:
         return cls(np.array([s for s, _ in known], float), np.array([g for _, g in known], bool))
 
 
-def with_error(
-    statistic: Callable[[Values, NDArray[np.bool_]], float], clips: Sequence[Scored]
-) -> Value:
+Statistic = Callable[[Values, NDArray[np.bool_]], float]
+
+
+def with_error(statistic: Statistic, clips: Sequence[Scored]) -> Value:
     """Return a statistic of the clips' masks, with its deviation over clips drawn again."""
 
     def of(numbers: Iterable[int]) -> float:
@@ -149,100 +127,104 @@ def with_error(
     return Value(of(range(n)), float(np.nanstd(again)))
 
 
-def frame_auroc(name: str, clips: Sequence[Tracked]) -> Value:
-    """Return the AUROC of a signal of frames."""
-    scored = [
+def frame_signal(name: str, clips: Sequence[Tracked]) -> list[Scored]:
+    """Return a signal of each frame, and whether the frame is good."""
+    return [
         Scored.of(
             (score_of(frame.confidence if name in _CONFIDENCE else frame, name), j >= GOOD_J)
-            for frame, j in clip.inner
+            for frame, j in ((clip.masklet.frames[t], float(clip.j[t])) for t in clip.counted)
         )
         for clip in clips
     ]
-    return with_error(auroc, scored)
 
 
-def masklet_auroc(name: str, clips: Sequence[Tracked]) -> Value:
-    """Return the AUROC of a measurement of masklets."""
-    scored = [Scored.of([(score_of(clip.measurements, name), clip.is_good)]) for clip in clips]
-    return with_error(auroc, scored)
+def frame_probability(clips: Sequence[Tracked], name: str = "good") -> list[Scored]:
+    """Return a probability of each frame, and whether it is good, or of an object that is gone."""
+    scored = []
+    for clip in clips:
+        found = quality.of_frames(clip.masklet)
+        answers = clip.j >= GOOD_J if name == "good" else ~clip.is_there
+        scored.append(Scored.of((getattr(found[t], name), bool(answers[t])) for t in clip.counted))
+    return scored
 
 
-def acceptance(clips: Sequence[Tracked]) -> dict[str, Value]:
-    """Return the share of accepted masklets that are good, and of masklets that are accepted."""
-    scored = [Scored.of([(float(_is_accepted(clip)), clip.is_good)]) for clip in clips]
+def masklet_signal(name: str, clips: Sequence[Tracked]) -> list[Scored]:
+    """Return a measurement of each masklet, and whether the masklet is good."""
+    return [Scored.of([(score_of(clip.measurements, name), clip.is_good)]) for clip in clips]
+
+
+def masklet_probability(clips: Sequence[Tracked], name: str = "good") -> list[Scored]:
+    """Return a probability of each masklet, and whether it is good, or shows a gone object."""
+    return [
+        Scored.of([(getattr(_probabilities(clip), name), _answer(clip, name))]) for clip in clips
+    ]
+
+
+def _probabilities(clip: Tracked) -> quality.Probabilities:
+    return quality.of_masklet(clip.measurements, clip.masklet.tracker_hash)
+
+
+def _answer(clip: Tracked, name: str) -> bool:
+    return clip.is_good if name == "good" else clip.shows_a_gone_object
+
+
+def verdicts(clips: Sequence[Tracked]) -> dict[str, Value]:
+    """Return how often verdicts are right, and how often they are given."""
+
+    def given(verdict: str) -> list[Scored]:
+        return [Scored.of([(float(_verdict(clip) == verdict), clip.is_good)]) for clip in clips]
+
+    def share_good(is_given: Values, good: NDArray[np.bool_]) -> float:
+        return float(good[is_given > 0].mean()) if is_given.any() else np.nan
+
+    def share_given(is_given: Values, _: NDArray[np.bool_]) -> float:
+        return float(is_given.mean())
+
     return {
-        "accept_precision": with_error(
-            lambda accepted, good: float(good[accepted > 0].mean()) if accepted.any() else np.nan,
-            scored,
-        ),
-        "accept_coverage": with_error(lambda accepted, _: float(accepted.mean()), scored),
+        "accept_precision": with_error(share_good, given("accept")),
+        "accept_coverage": with_error(share_given, given("accept")),
+        "good_of_rejected": with_error(share_good, given("reject")),
+        "reject_coverage": with_error(share_given, given("reject")),
     }
 
 
-def _is_accepted(clip: Tracked) -> bool:
-    verdict, _ = judge(clip.measurements, QcThresholds())
-    return verdict == "accept"
+def _verdict(clip: Tracked) -> str:
+    return judge(clip.measurements, QcThresholds(), clip.masklet.tracker_hash).verdict
 
 
-def track(clip: TrueClip) -> Tracked:
-    """Track the true box of the first frame, and store it as a run does."""
-    torch.set_num_threads(1)
-    prompt = prompt_of("box", clip.masks[0])
-    tracker = ThreadedTracker(
-        WEIGHTS, CONFIG, TrackerParams(device="cpu", direction="forward", max_concurrent_shots=1)
-    )
-    builder = MaskletBuilder((prompt,))
-    masks = []
-    for tracked in tracker.track(prompted_shot(clip, prompt)):
-        builder.add(tracked)
-        masks.append(tracked.objects[0].mask)
-    tracker.close()
-    (masklet,) = builder.masklets(clip.name, *_facts(clip))
-    return Tracked(masklet, region_similarity(np.stack(masks), clip.masks))
+def calibration_error(clips: Sequence[Tracked]) -> float:
+    """Return the expected calibration error of masklets in ten bins.
+
+    From Guo et al., On Calibration of Modern Neural Networks, 2017.
+    """
+    scored = masklet_probability(clips)
+    p, good = (np.concatenate([getattr(s, n) for s in scored]) for n in ("scores", "is_good"))
+    bins = np.minimum((p * 10).astype(int), 9)
+    parts = [(np.mean(bins == b), p[bins == b], good[bins == b]) for b in np.unique(bins)]
+    return float(sum(share * abs(p_.mean() - good_.mean()) for share, p_, good_ in parts))
 
 
-def _facts(clip: TrueClip) -> tuple[Video, Shot]:
-    num_frames, height_px, width_px, _ = clip.frames.shape
-    video = Video(
-        container="none",
-        codec="none",
-        pixel_format="rgb24",
-        width_px=width_px,
-        height_px=height_px,
-        coded_width_px=width_px,
-        coded_height_px=height_px,
-        rotation_deg=0,
-        fps_num=25,
-        fps_den=1,
-        duration_ns=None,
-        num_frames_from_header=None,
-    )
-    return video, Shot(
-        shot_id=f"{clip.name}/0",
-        index=0,
-        start_frame=0,
-        stop_frame=num_frames,
-        start_ns=0,
-        stop_ns=num_frames,
-        times_ns=tuple(range(num_frames)),
-    )
+def without_scores(clips: Sequence[Tracked]) -> list[Tracked]:
+    """Return the clips as those of a tracker that the models do not know."""
+    return [replace(c, masklet=replace(c.masklet, tracker_hash="another")) for c in clips]
 
 
-@dataclass(frozen=True)
-class _Clips:
-    """Clips by number, in processes of their own."""
+def earlier_weights(commit: str, folder: Path) -> tuple[Path, Path]:
+    """Return weights and config of the embedded model of a commit."""
+    for suffix in ("pt", "yaml"):
+        shown = subprocess.run(
+            ["git", "show", f"{commit}:{_OTHER_WEIGHTS}.{suffix}"],
+            cwd=ROOT, capture_output=True, check=True,
+        )  # fmt: skip
+        (folder / f"other.{suffix}").write_bytes(shown.stdout)
+    return folder / "other.pt", folder / "other.yaml"
 
-    work: Path
 
-    def __call__(self, index: int) -> Tracked | None:
-        """Render and track a clip; None if the first frame hardly shows its product."""
-        # Seeds that neither training nor `evaluate` uses.
-        library = library_of(self.work / "assets", "calibration")
-        rendered = render_clip("calibration", NUM_FRAMES, index, library)
-        masks = rendered.labels == rendered.target + 1
-        if masks[0].mean() < MIN_FIRST_SHARE:
-            return None
-        return track(TrueClip(str(index), rendered.frames, masks))
+def _print_table(title: str, values: dict[str, Value]) -> None:
+    table = Table("signal", "AUROC", title=title)
+    for name, value in sorted(values.items(), key=lambda row: -row[1].value):
+        table.add_row(name, f"{value.value:.3f} ± {value.standard_error:.3f}")
+    Console().print(table)
 
 
 def main() -> None:
@@ -250,36 +232,103 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("training_work"))
     parser.add_argument("--clips", type=int, default=250)
+    parser.add_argument("--other-clips", type=int, default=120)
+    parser.add_argument("--other-commit", default="54b27b9")
+    parser.add_argument("--annotated", type=Path, help="real sequences: NAME/frames, NAME/masks")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
-    with get_context("spawn").Pool(args.processes) as pool:
-        # More than half of all clips show their product.
-        made = pool.imap(_Clips(args.work), range(2 * args.clips))
-        shown = track_progress(islice(filter(None, made), args.clips), total=args.clips)
-        clips = list(shown)
-    frames = {name: frame_auroc(name, clips) for name in FRAME_SIGNALS}
-    masklets = {name: masklet_auroc(name, clips) for name in MASKLET_SIGNALS}
-    bad_frames = [j < GOOD_J for clip in clips for _, j in clip.inner]
+    shipped = Recipe(args.work, "test", WEIGHTS, CONFIG)
+
+    def tracked(recipe: Recipe, count: int) -> list[Tracked]:
+        made = track_clips(recipe, count, processes=args.processes)
+        return list(track_progress(made, total=count))
+
+    clips = tracked(shipped, args.clips)
+    with tempfile.TemporaryDirectory() as folder:
+        weights, config = earlier_weights(args.other_commit, Path(folder))
+        earlier = Recipe(args.work, "test", weights, config)
+        alone = replace(shipped, method="sam_per_frame")
+        others = {
+            "earlier weights": without_scores(tracked(earlier, args.other_clips)),
+            "SAM for each frame": without_scores(tracked(alone, args.other_clips)),
+        }
+    real = (
+        [track_sequence(shipped, clip) for clip in annotated_sequences(args.annotated)]
+        if args.annotated
+        else []
+    )
+    shape_only = without_scores(clips)
+    frames = {
+        "model with scores": with_error(auroc, frame_probability(clips)),
+        "model of shapes": with_error(auroc, frame_probability(shape_only)),
+        **{name: with_error(auroc, frame_signal(name, clips)) for name in FRAME_SIGNALS},
+    }
+    masklets = {
+        "model with scores": with_error(auroc, masklet_probability(clips)),
+        "model of shapes": with_error(auroc, masklet_probability(shape_only)),
+        **{name: with_error(auroc, masklet_signal(name, clips)) for name in MASKLET_SIGNALS},
+    }
+    gone = {
+        f"{kind}, {title}": with_error(auroc, probability(rows, "gone"))
+        for kind, probability in (("frames", frame_probability), ("masklets", masklet_probability))
+        for title, rows in (("model with scores", clips), ("model of shapes", shape_only))
+    }
+    other = {
+        f"{kind}, {name}": with_error(auroc, probability(rows))
+        for kind, probability in (("frames", frame_probability), ("masklets", masklet_probability))
+        for name, rows in others.items()
+    }
+    _print_table(f"frames with J below {GOOD_J}", frames)
+    _print_table(f"masklets with J below {GOOD_J}", masklets)
+    _print_table("masks shown of objects that are gone", gone)
+    _print_table("masks of other trackers, without scores", other)
     summary = {
         "clips": len(clips),
-        "frames": len(bad_frames),
-        "bad_frame_share": float(np.mean(bad_frames)),
-        "bad_masklet_share": float(np.mean([not clip.is_good for clip in clips])),
-        **{name: asdict(value) for name, value in acceptance(clips).items()},
+        "frames": sum(len(list(clip.counted)) for clip in clips),
+        "bad_frame_share": _bad_share(frame_probability(clips)),
+        "bad_masklet_share": _bad_share(masklet_probability(clips)),
+        "auroc_frames": asdict(frames["model with scores"]),
+        "auroc_masklets": asdict(masklets["model with scores"]),
+        "auroc_other_tracker": asdict(
+            min((v for k, v in other.items() if k.startswith("frames")), key=lambda v: v.value)
+        ),
+        **{name: asdict(value) for name, value in verdicts(clips).items()},
+        "aurc_masklets": asdict(with_error(aurc, masklet_probability(clips))),
+        "calibration_error": calibration_error(clips),
     }
-    for title, values in (("frames", frames), ("masklets", masklets)):
-        table = Table("signal", "AUROC", title=f"{title} with J below {GOOD_J}")
-        for name, value in sorted(values.items(), key=lambda row: -row[1].value):
-            table.add_row(name, f"{value.value:.3f} ± {value.standard_error:.3f}")
-        Console().print(table)
     result = {
         **describe("tests.bench.quality"),
         **summary,
-        "auroc_of_frame_signals": {name: asdict(value) for name, value in frames.items()},
-        "auroc_of_masklet_signals": {name: asdict(value) for name, value in masklets.items()},
+        "auroc_of_frames": {name: asdict(value) for name, value in frames.items()},
+        "auroc_of_masklets": {name: asdict(value) for name, value in masklets.items()},
+        "auroc_of_gone": {name: asdict(value) for name, value in gone.items()},
+        "auroc_of_other_trackers": {name: asdict(value) for name, value in other.items()},
+        "verdicts_without_scores": {
+            name: asdict(value) for name, value in verdicts(shape_only).items()
+        },
+        "real_sequences": {
+            clip.masklet.video_id: {
+                "j": float(clip.j[1:-1].mean()),
+                "good_probability": _probabilities(clip).good,
+                "verdict": _verdict(clip),
+            }
+            for clip in real
+        },
+        "auroc_of_real_frames": auroc_of(frame_probability(real)) if real else None,
     }
     OUTPUT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(summary))
+
+
+def auroc_of(scored: Sequence[Scored]) -> float:
+    """Return the AUROC of all masks together, without an error."""
+    return auroc(
+        np.concatenate([s.scores for s in scored]), np.concatenate([s.is_good for s in scored])
+    )
+
+
+def _bad_share(scored: Sequence[Scored]) -> float:
+    return float(1 - np.concatenate([s.is_good for s in scored]).mean())
 
 
 if __name__ == "__main__":

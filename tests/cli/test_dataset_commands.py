@@ -59,13 +59,13 @@ def test_diff(dataset: Dataset) -> None:
 
 
 def test_judge(dataset: Dataset) -> None:
-    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.presence_reject=0.6")
+    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.reject_probability=1")
     assert cells(shown, "accept → reject") == ["accept → reject", "3"]
     assert "3 masklets judged; version 3" in shown.out
     assert cells(pvtt_flow("show", dataset.uri), "reject") == ["reject", "3"]
-    assert "must be in [0, 1]" in refused("judge", dataset.uri, "--set", "qc.presence_reject=6")
-    assert "did you mean presence_reject" in refused(
-        "judge", dataset.uri, "--set", "qc.presense_reject=0.5"
+    assert "must be in [0, 1]" in refused("judge", dataset.uri, "--set", "qc.reject_probability=6")
+    assert "did you mean reject_probability" in refused(
+        "judge", dataset.uri, "--set", "qc.reject_probabilty=0.5"
     )
     assert "--set must be qc.KEY=VALUE here, got tracker" in refused(
         "judge", dataset.uri, "--set", "tracker.max_concurrent_shots=2"
@@ -125,10 +125,10 @@ def test_show_as_json(dataset: Dataset) -> None:
 
 
 def test_history_fits_80_columns(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    pvtt_flow("judge", dataset.uri, "--set", "qc.presence_reject=0.6")
+    pvtt_flow("judge", dataset.uri, "--set", "qc.reject_probability=1")
     monkeypatch.setattr("tests.cli.terminal.COLUMNS", "80")
     lines = pvtt_flow("history", dataset.uri).out.splitlines()
-    for detail in ("run r2", "videos_added 2", "accept_to_reject 3", "qc.presence_reject 0.6"):
+    for detail in ("run r2", "videos_added 2", "accept_to_reject 3", "qc.reject_probability 1.0"):
         assert any(f"│ {detail} " in line for line in lines), detail
     assert max(map(len, lines)) <= 80
 

@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
         ("sampling.target_fps=0", "$.sampling.target_fps must be in (0, inf), got 0"),
         ("detector.image_size_px=16", "$.detector.image_size_px must be in [32, 4096], got 16"),
         ("resources.detect.actors=0", "$.resources.detect.actors must be in [1, inf), got 0"),
-        ("qc.object_score_review=.inf", "$.qc.object_score_review must be a finite number, got "),
+        ("qc.object_score_min=.inf", "$.qc.object_score_min must be a finite number, got "),
         ("detect.min_score=high", '$.detect.min_score must be a valid number, got "high"'),
         ("detect.min_score='0.5'", '$.detect.min_score must be a valid number, got "0.5"'),
         ("detect.max_products=2.5", "$.detect.max_products must be a valid integer, got 2.5"),
@@ -104,10 +104,10 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 
 def test_thresholds_take_overrides_of_qc_only() -> None:
-    assert load_thresholds(["qc.presence_review=0.5"], QcThresholds()).presence_review == 0.5
+    assert load_thresholds(["qc.accept_probability=0.5"], QcThresholds()).accept_probability == 0.5
     with pytest.raises(ConfigError) as caught:
-        load_thresholds(["qc.presence_review=2"], QcThresholds())
-    assert str(caught.value) == "$.qc.presence_review must be in [0, 1], got 2"
+        load_thresholds(["qc.accept_probability=2"], QcThresholds())
+    assert str(caught.value) == "$.qc.accept_probability must be in [0, 1], got 2"
     with pytest.raises(ConfigError, match=r"--set must be qc\.KEY=VALUE here, got detect"):
         load_thresholds(["detect.min_score=1"], QcThresholds())
 

@@ -15,7 +15,7 @@ def test_configs_readme_is_up_to_date() -> None:
 
 def test_every_key_has_a_description() -> None:
     fields = dict(keys())
-    assert {"input.uri", "resources.detect.batch_size", "qc.prompt_iou_reject"} <= fields.keys()
+    assert {"input.uri", "resources.detect.batch_size", "qc.prompt_iou_min"} <= fields.keys()
     assert [key for key, field in fields.items() if not field.description] == []
 
 

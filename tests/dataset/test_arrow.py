@@ -44,6 +44,8 @@ previous_iou_mean: double, previous_iou_p05: double, mask_entropy_mean: double, 
 stability_score_mean: double, soft_dice_mean: double, candidate_iou_mean: double>
 verdict: string
 reasons: list<element: string not null> not null
+good_probability: double
+gone_probability: double
 work_key: string not null
 run_id: string not null
 config_hash: string not null

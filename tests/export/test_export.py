@@ -185,7 +185,7 @@ def test_an_interrupted_export_goes_on(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (to / "export.json").exists()
     assert list((to / "_incomplete/records").iterdir())
     # The dataset goes on; the export stays with its version.
-    assert pvtt_flow("judge", dataset.uri, "--set", "qc.presence_review=0.95").code == 0
+    assert pvtt_flow("judge", dataset.uri, "--set", "qc.accept_probability=0.95").code == 0
     (tmp_path / "go on").touch()
     exported = export(dataset.uri, "davis", str(to))
     assert written == ["a", "b"]

@@ -175,7 +175,7 @@ def test_an_example_that_is_none(
 
 
 def test_a_file_that_is_no_picture(yoloe: Path, mobileclip: Path) -> None:
-    with pytest.raises(PreflightError, match=r"yoloe\.pt must be a picture of at most"):
+    with pytest.raises(PreflightError, match=r"yoloe\.pt must be a picture that OpenCV reads"):
         detector(yoloe, mobileclip, examples=(Example(picture=str(yoloe)),))
 
 

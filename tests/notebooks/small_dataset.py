@@ -35,7 +35,7 @@ def make_dataset(folder: Path, video: Path) -> str:
     (videos / "empty.mp4").touch()
     sources = list_sources(InputParams(uri=str(videos)))
     records = Inspect(ShotParams(), Limits())([ShotRecord(source=source) for source in sources])
-    judged = Judge(QcThresholds())([tracked(record) for record in records])
+    judged = Judge(QcThresholds(), _LINEAGE.tracker_hash)([tracked(record) for record in records])
     dataset = Dataset(str(folder / "dataset"))
     dataset.ensure()
     assembler = VideoAssembler(_LINEAGE, max_attempts=3)

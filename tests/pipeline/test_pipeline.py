@@ -171,7 +171,7 @@ def test_a_run_leaves_its_parameters_and_a_picture(mixed_run: MixedRun) -> None:
     [
         ((), {"unchanged": 3, "failed": 6}),
         (("run.max_attempts=1",), {"unchanged": 3, "quarantined": 6}),
-        (("qc.presence_review=0.1", "run.max_attempts=1"), {"unchanged": 3, "quarantined": 6}),
+        (("qc.accept_probability=0.1", "run.max_attempts=1"), {"unchanged": 3, "quarantined": 6}),
         (("sampling.stride=5", "run.max_attempts=1"), {"stale": 3, "failed": 6}),
         (("detect.min_score=0.02",), {"stale": 3, "failed": 6}),
     ],

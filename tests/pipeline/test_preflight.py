@@ -313,6 +313,9 @@ def test_lineage_knows_the_pictures_of_examples(tmp_path: Path) -> None:
     assert make_lineage(config(detect=detect), "run").config_hash == before
     picture.write_bytes(b"another mug")
     assert make_lineage(config(detect=detect), "run").config_hash != before
+    picture.unlink()
+    with pytest.raises(PreflightError, match=r"\$\.detect\.examples: no file at .*mug\.png"):
+        make_lineage(config(detect=detect), "run")
 
 
 def own(path: Path) -> dict[str, str]:

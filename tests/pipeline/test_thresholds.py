@@ -37,14 +37,14 @@ def in_use(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def test_judge_starts_from_the_thresholds_of_the_last_verdicts(dataset: Dataset) -> None:
-    run(dataset, "r1", border_contact_review=1.0)
-    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.presence_review=0.8")
-    said = "thresholds: qc.presence_review=0.8, qc.border_contact_review=1.0\n"
+    run(dataset, "r1", area_max=1.0)
+    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.accept_probability=0.95")
+    said = "thresholds: qc.accept_probability=0.95, qc.area_max=1.0\n"
     assert (shown.code, said in shown.out) == (0, True)
-    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.presence_review=0.9")
-    assert "thresholds: qc.border_contact_review=1.0\n" in shown.out
-    assert in_use(dataset) == [{"border_contact_review": 1.0}]
-    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.border_contact_review=0.5")
+    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.accept_probability=0.9")
+    assert "thresholds: qc.area_max=1.0\n" in shown.out
+    assert in_use(dataset) == [{"area_max": 1.0}]
+    shown = pvtt_flow("judge", dataset.uri, "--set", "qc.area_max=0.8")
     assert "thresholds: the defaults\n" in shown.out
 
 
@@ -52,45 +52,55 @@ def test_judge_keeps_thresholds_that_change_no_verdict(dataset: Dataset) -> None
     run(dataset, "r1")
     pvtt_flow("judge", dataset.uri)
     before = history(dataset.uri)[0].version
-    pvtt_flow("judge", dataset.uri, "--set", "qc.fragments_review=9.0")
-    assert in_use(dataset) == [{"fragments_review": 9.0}]
+    pvtt_flow("judge", dataset.uri, "--set", "qc.fragments_max=9.0")
+    assert in_use(dataset) == [{"fragments_max": 9.0}]
     pvtt_flow("judge", dataset.uri)
     assert history(dataset.uri)[0].version == before + 1, "the second changes nothing"
 
 
 def test_runs_since_the_last_judge(dataset: Dataset) -> None:
     assert in_use(dataset) == []
-    run(dataset, "r1", presence_review=0.5)
+    run(dataset, "r1", accept_probability=0.5)
     run(dataset, "r2")
-    run(dataset, "r3", presence_review=0.5)
-    assert in_use(dataset) == [{"presence_review": 0.5}, {}]
+    run(dataset, "r3", accept_probability=0.5)
+    assert in_use(dataset) == [{"accept_probability": 0.5}, {}]
     publish_videos(dataset, ["b"], run_id="r4")
-    assert in_use(dataset) == [{"presence_review": 0.5}, {}], "a run without a record"
-    pvtt_flow("judge", dataset.uri, "--set", "qc.presence_review=0.6")
+    assert in_use(dataset) == [{"accept_probability": 0.5}, {}], "a run without a record"
+    pvtt_flow("judge", dataset.uri, "--set", "qc.accept_probability=0.6")
     run(dataset, "r5")
-    assert in_use(dataset) == [{}, {"presence_review": 0.6}]
+    assert in_use(dataset) == [{}, {"accept_probability": 0.6}]
     restore(dataset.uri, 1)
-    assert in_use(dataset) == [{"presence_review": 0.5}]
+    assert in_use(dataset) == [{"accept_probability": 0.5}]
 
 
 def test_a_run_says_how_verdicts_become_equal(dataset: Dataset) -> None:
-    assert threshold_notice(config(dataset, presence_review=0.5)) is None
-    run(dataset, "r1", presence_review=0.5, border_contact_review=1.0)
-    same = config(dataset, presence_review=0.5, border_contact_review=1.0)
+    assert threshold_notice(config(dataset, accept_probability=0.5)) is None
+    run(dataset, "r1", accept_probability=0.5, area_max=1.0)
+    same = config(dataset, accept_probability=0.5, area_max=1.0)
     assert threshold_notice(same) is None
-    notice = threshold_notice(config(dataset, border_contact_review=0.7))
+    notice = threshold_notice(config(dataset, area_max=0.7))
     assert notice is not None
-    command = f"judge {dataset.uri} --set qc.presence_review=0.9 --set qc.border_contact_review=0.7"
+    command = f"judge {dataset.uri} --set qc.accept_probability=0.9 --set qc.area_max=0.7"
     assert notice == (
         "verdicts in the dataset were judged by other thresholds; make them equal with "
         f"pvtt-flow {command}"
     )
     assert pvtt_flow(*command.split()).code == 0
-    assert threshold_notice(config(dataset, border_contact_review=0.7)) is None
+    assert threshold_notice(config(dataset, area_max=0.7)) is None
+
+
+def test_a_list_is_shown_as_set_takes_it(dataset: Dataset) -> None:
+    run(dataset, "r1")
+    notice = threshold_notice(config(dataset, always_review=["flickers", "area_jump"]))
+    assert notice is not None
+    command = notice.partition("pvtt-flow ")[2]
+    assert command.endswith("--set qc.always_review=[flickers,area_jump]")
+    assert pvtt_flow(*command.split()).code == 0
+    assert in_use(dataset) == [{"always_review": ("flickers", "area_jump")}]
 
 
 def test_thresholds_of_another_version_are_left_out(dataset: Dataset) -> None:
     run(dataset, "r1")
     record = Path(dataset.uri, "runs", "r1.json")
-    record.write_text(record.read_text().replace("presence_review", "unheard_of"))
+    record.write_text(record.read_text().replace("accept_probability", "unheard_of"))
     assert thresholds_in_use(dataset.uri) == []

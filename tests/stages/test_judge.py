@@ -21,6 +21,8 @@ def tracked(*, present: int, absent: int = 0) -> ShotRecord:
         object_score=5.0,
         predicted_iou=0.9,
         fragments=1,
+        compactness=0.8,
+        previous_iou=0.9,
     )
     away = replace(
         here, rle=None, box_xyxy=None, area_px=0, object_score=-5.0, fragments=0, flags=("absent",)
@@ -49,29 +51,32 @@ def tracked(*, present: int, absent: int = 0) -> ShotRecord:
     ("record", "verdict", "reasons"),
     [
         (tracked(present=10), "accept", ()),
-        (tracked(present=8, absent=2), "review", ("presence_low",)),
-        (tracked(present=1, absent=9), "reject", ("presence_low",)),
+        (tracked(present=8, absent=2), "accept", ()),
+        (tracked(present=0, absent=10), "reject", ("no_mask",)),
     ],
 )
 def test_a_masklet_gets_its_verdict_and_reasons(
     record: ShotRecord, verdict: str, reasons: tuple[str, ...]
 ) -> None:
-    ((masklet,),) = (w.masklets for w in Judge(QcThresholds())([record]))
+    ((masklet,),) = (w.masklets for w in Judge(QcThresholds(), "t")([record]))
     assert (masklet.verdict, masklet.reasons) == (verdict, reasons)
     assert masklet.qc is not None
     assert masklet.qc.num_frames == 10
-    assert masklet.qc.prompt_iou == 1.0
+    assert masklet.qc.prompt_iou == (1.0 if masklet.qc.presence else 0.0)
+    assert (masklet.good_probability is None) == (verdict == "reject")
 
 
 def test_thresholds_change_the_verdict_and_not_the_measurements() -> None:
     record = tracked(present=8, absent=2)
     mild, strict = (
-        Judge(QcThresholds(presence_review=bound, presence_reject=bound))([record])[0].masklets[0]
-        for bound in (0.5, 0.9)
+        Judge(QcThresholds(accept_probability=bound, reject_probability=bound), "t")([record])[
+            0
+        ].masklets[0]
+        for bound in (0.5, 1.0)
     )
     assert (mild.verdict, strict.verdict) == ("accept", "reject")
     assert mild.qc == strict.qc
 
 
 def test_failed_shots_pass_unchanged() -> None:
-    assert Judge(QcThresholds())([FAILED]) == [FAILED]
+    assert Judge(QcThresholds(), "t")([FAILED]) == [FAILED]

@@ -3,23 +3,25 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pyarrow as pa
 from deltalake.transaction import AddAction
 
+from pvtt_flow.core.qc import Judged
 from pvtt_flow.dataset.file_actions import FileActions, files_of, partition_of
 from pvtt_flow.dataset.maintenance.schema_evolution import rows_as
 from pvtt_flow.dataset.snapshot import Snapshot
 from pvtt_flow.dataset.tables import MASKLETS, SCHEMAS, read_file, write_file
 from pvtt_flow.dataset.transactions import Transaction, commit
-from pvtt_flow.types import Measurements, VerdictName
+from pvtt_flow.types import Measurements
 
-Verdict = tuple[VerdictName, tuple[str, ...]]
-JudgeRule = Callable[[Measurements], Verdict]
+JudgeRule = Callable[[Measurements, str], Judged]
+"""Judges a masklet by its measurements and the hash of its tracker's weights."""
 # Threads mostly wait for the store.
 _THREADS = 4
+_JUDGED = tuple(field.name for field in fields(Judged))
 
 
 @dataclass(slots=True)
@@ -75,25 +77,35 @@ class _File:
 
 
 def _judge_file(root: str, file: Mapping[str, Any], rule: JudgeRule, schema: pa.Schema) -> _File:
-    columns = read_file(root, file["path"], ["qc", "verdict", "reasons"])
-    before = list(zip(columns["verdict"].to_pylist(), columns["reasons"].to_pylist(), strict=True))
-    measured = _measurements(columns["qc"])
+    # Datasets that were not upgraded lack the later ones.
+    names = [name for name in _JUDGED if name in schema.names]
+    columns = read_file(root, file["path"], ["qc", "tracker_hash", *names])
+    before = [tuple(row.values()) for row in columns.select(names).to_pylist()]
+    hashes = columns["tracker_hash"].to_pylist()
     after = [
-        (old[0], tuple(old[1])) if qc is None else rule(qc)
-        for old, qc in zip(before, measured, strict=True)
+        old if qc is None else _columns(rule(qc, tracker), names)
+        for old, qc, tracker in zip(before, _measurements(columns["qc"]), hashes, strict=True)
     ]
+    verdict = names.index("verdict")
     changes = Counter(
-        (str(old), str(new)) for (old, _), (new, _) in zip(before, after, strict=True) if old != new
+        (str(old[verdict]), str(new[verdict]))
+        for old, new in zip(before, after, strict=True)
+        if old[verdict] != new[verdict]
     )
-    if all((old, tuple(why)) == now for (old, why), now in zip(before, after, strict=True)):
+    if before == after:
         return _File(len(before), changes, None)
     rows = read_file(root, file["path"], schema=schema)
-    for name, values in (("verdict", [v for v, _ in after]), ("reasons", [r for _, r in after])):
+    for name, values in zip(names, zip(*after, strict=True), strict=True):
         field_ = SCHEMAS[MASKLETS].field(name)
         rows = rows.set_column(
             rows.schema.get_field_index(name), field_, pa.array(values, field_.type)
         )
     return _File(len(before), changes, write_file(root, rows, partition_of(file)))
+
+
+def _columns(judged: Judged, names: Sequence[str]) -> tuple[Any, ...]:
+    values = (getattr(judged, name) for name in names)
+    return tuple(list(value) if isinstance(value, tuple) else value for value in values)
 
 
 def _measurements(qc: pa.ChunkedArray) -> Sequence[Measurements | None]:

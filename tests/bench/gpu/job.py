@@ -71,7 +71,7 @@ class Job:
         self._records = [_inspected(clip) for clip in clips]
         decoder = IsolatedDecoder(SHARED_POOL)
         self._propagate = Propagate(engine.tracker, EVERY_FRAME, DEFAULT_LIMITS, decoder)
-        self._judge = Judge(QcThresholds())
+        self._judge = Judge(QcThresholds(), _LINEAGE.tracker_hash)
         written = Dataset(str(dataset))
         written.ensure()
         self._write = Write(written, _LINEAGE)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
-from pvtt_flow import load_profile, open_dataset
+from pvtt_flow import Judged, load_profile, open_dataset
 from pvtt_flow.core import rle
 from pvtt_flow.core.fitness import judge_fitness
 from pvtt_flow.core.fitness_rows import FitnessRows
@@ -253,7 +253,7 @@ def test_versions_before_an_upgrade_can_be_read_but_not_restored(dataset: Datase
 
 
 def judge_all(uri: str) -> None:
-    rejudge(uri, lambda _: ("reject", ("presence_low",)), {})
+    rejudge(uri, lambda *_: Judged("reject", ("doubtful",), 0.1, 0.2), {})
 
 
 MAINTENANCE: dict[str, Callable[[str], object]] = {
