@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pvtt_flow.core.cleaning import CleanParams
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.qc import QcThresholds
@@ -114,6 +115,8 @@ class RunConfig(Params):
     """Selection of products among the detector's boxes, and of the frame that is searched."""
     tracker: TrackerParams = TrackerParams()
     """The SAM 2 model that tracks products."""
+    clean: CleanParams = CleanParams()
+    """Cleaning of tracked masks, in the order of the keys; masks of mask prompts stay."""
     qc: QcThresholds = QcThresholds()
     """Thresholds of the verdict, and of the reasons for another verdict than `accept`."""
     output: OutputParams
@@ -156,8 +159,15 @@ class RunConfig(Params):
                 "detect": self._hashed_detect_keys(),
                 "detector": {"image_size_px": self.detector.image_size_px},
                 "tracker": tracker,
+                **self._hashed_cleaning(),
             }
         )
+
+    def _hashed_cleaning(self) -> dict[str, Any]:
+        """Return the keys of `clean`; none while they have their defaults, which change nothing."""
+        if self.clean == CleanParams():
+            return {}
+        return {"clean": self.clean.model_dump(mode="json")}
 
     def _hashed_tracker_keys(self) -> set[str]:
         """Return the keys of `tracker` that change masks; later ones unless they are defaults."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core import rle
-from pvtt_flow.types import MaskletFrame
+from pvtt_flow.types import FrameFlag, MaskletFrame
 
 Ints = NDArray[np.int64]
 
@@ -64,6 +64,33 @@ def with_shape(frame: MaskletFrame, height_px: int) -> MaskletFrame:
         holes=shape.holes,
         compactness=shape.compactness,
     )
+
+
+def with_mask(frame: MaskletFrame, mask: NDArray[np.bool_]) -> MaskletFrame:
+    """Return the frame with a mask (H, W), its box, area, flags and shape; scores stay."""
+    prompted: tuple[FrameFlag, ...] = ("prompted",) if "prompted" in frame.flags else ()
+    box_xyxy = rle.box_of(mask)
+    if box_xyxy is None:
+        return replace(
+            frame,
+            rle=None,
+            box_xyxy=None,
+            largest_fragment_box_xyxy=None,
+            area_px=0,
+            fragments=0,
+            holes=0,
+            compactness=None,
+            flags=(*prompted, "absent"),
+        )
+    border: tuple[FrameFlag, ...] = ("border",) if rle.touches_border(box_xyxy, *mask.shape) else ()
+    present = replace(
+        frame,
+        rle=rle.encode(mask),
+        box_xyxy=box_xyxy,
+        area_px=int(np.count_nonzero(mask)),
+        flags=prompted + border,
+    )
+    return with_shape(present, len(mask))
 
 
 def with_previous_iou(

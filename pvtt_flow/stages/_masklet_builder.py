@@ -2,12 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from pvtt_flow.core import ids, rle
-from pvtt_flow.core.mask_shape import with_previous_iou, with_shape
+from pvtt_flow.core import ids
+from pvtt_flow.core.mask_shape import with_mask, with_previous_iou
 from pvtt_flow.dataset.tables import MAX_TEXT_BYTES
 from pvtt_flow.errors import DataError
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
@@ -117,17 +115,4 @@ class MaskletBuilder:
             fragments=0,
             flags=(*prompted, "absent"),
         )
-        box_xyxy = None if tracked is None else rle.box_of(tracked.mask)
-        if tracked is None or box_xyxy is None:
-            return absent
-        border: tuple[FrameFlag, ...] = (
-            ("border",) if rle.touches_border(box_xyxy, *tracked.mask.shape) else ()
-        )
-        present = replace(
-            absent,
-            rle=rle.encode(tracked.mask),
-            box_xyxy=box_xyxy,
-            area_px=int(np.count_nonzero(tracked.mask)),
-            flags=prompted + border,
-        )
-        return with_shape(present, len(tracked.mask))
+        return absent if tracked is None else with_mask(absent, tracked.mask)

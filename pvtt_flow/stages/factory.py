@@ -47,7 +47,7 @@ def propagate(config: RunConfig) -> Propagate:
     every_s = config.run.checkpoint_every_s
     checkpoints = Checkpoints(Dataset(config.output.uri).uri, every_s) if every_s else None
     decoder = make_decoder(config)
-    return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints)
+    return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints, config.clean)
 
 
 def judge(config: RunConfig, tracker_hash: str) -> Judge:

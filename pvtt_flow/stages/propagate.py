@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pvtt_flow.core.cleaning import CleanParams, cleaned
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, Tracker
 from pvtt_flow.stages._failures import guarded
@@ -28,13 +29,18 @@ class Propagate:
         limits: Limits,
         decoder: Decoder | None = None,
         checkpoints: Checkpoints | None = None,
+        clean: CleanParams | None = None,
     ) -> None:
-        """Track shots; with checkpoints, those that take long go on after an interruption."""
+        """Track shots and clean their masks.
+
+        With checkpoints, shots that take long go on after an interruption.
+        """
         self._tracker = tracker
         self._sampling = sampling
         self._limits = limits
         self._decoder = decoder or InProcessDecoder()
         self._checkpoints = checkpoints
+        self._clean = clean or CleanParams()
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """Track the shots one after the other; of a shot without prompts, count the frames."""
@@ -61,10 +67,11 @@ class Propagate:
             checkpoint = self._checkpoints.of_shot(record.source, shot, video)
             progress = self._resume(frames, record.prompts, checkpoint)
         builder = progress.builder
+        masklets = builder.masklets(record.source.video_id, video, shot)
         return replace(
             record,
             prompts=tuple(builder.prompts),
-            masklets=builder.masklets(record.source.video_id, video, shot),
+            masklets=tuple(cleaned(masklet, self._clean) for masklet in masklets),
             num_frames=len(builder.times),
             num_resumed_frames=progress.num_resumed_frames,
             timings=replace(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pvtt_flow.core import rle
+from pvtt_flow.core.cleaning import CleanParams
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackerParams
@@ -82,6 +83,19 @@ def test_frames_have_indices_times_and_masks(clip: Path) -> None:
     assert (present.fragments, present.object_score, present.predicted_iou) == (1, 4.0, 0.8)
     assert (absent.rle, absent.box_xyxy, absent.area_px, absent.fragments) == (None, None, 0, 0)
     assert absent.object_score == -3.0
+
+
+def test_masks_are_cleaned_as_the_config_says(clip: Path) -> None:
+    """A majority of five frames has no object that is elsewhere for one, and then away."""
+    record = prompted(clip, box_prompt(0, (20, 10, 26, 20)))
+    stage = Propagate(
+        FakeTracker(box_at), EVERY_FRAME, DEFAULT_LIMITS, clean=CleanParams(smooth_frames=2)
+    )
+    (done,) = stage([record])
+    assert flags_of(done.masklets[0]) == [
+        ("prompted",), (), (), ("absent",), ("absent",), ("absent",), (), (),
+    ]  # fmt: skip
+    assert flags_of(propagate(record).masklets[0])[3] == ("border",)
 
 
 def test_an_object_may_be_prompted_later(clip: Path) -> None:

@@ -27,7 +27,7 @@ from pvtt_flow.training.evaluate_segmenter import (
     prompt_of,
     prompted_shot,
 )
-from pvtt_flow.training.render.clip import random_clip
+from pvtt_flow.training.render.clip import RenderedClip, random_clip
 from pvtt_flow.types import Masklet, Measurements, Prompt, Shot, Video
 
 # Sides of a detector's box are off by this share of its width or height.
@@ -107,19 +107,23 @@ class _TrackNumber:
     def __call__(self, index: int) -> Tracked | None:
         """Render and track a clip; None if the first frame hardly shows its product."""
         torch.set_num_threads(1)
-        split = self.recipe.split
-        rendered = random_clip(
-            seed_of(split, NUM_FRAMES, index),
-            NUM_FRAMES,
-            event="leave" if index % LEAVING_ONE_IN == LEAVING_ONE_IN - 1 else None,
-            area_px=AREA_PX,
-            library=library_of(self.recipe.work / "assets", split),
-        )
+        rendered = render_numbered(self.recipe, index)
         masks = rendered.labels == rendered.target + 1
         if masks[0].mean() < MIN_FIRST_SHARE:
             return None
-        clip = TrueClip(f"{split}_{index}", rendered.frames, masks)
+        clip = TrueClip(f"{self.recipe.split}_{index}", rendered.frames, masks)
         return track(self.recipe, clip, detected_box(masks[0], index))
+
+
+def render_numbered(recipe: Recipe, index: int) -> RenderedClip:
+    """Render a clip of the split by its number."""
+    return random_clip(
+        seed_of(recipe.split, NUM_FRAMES, index),
+        NUM_FRAMES,
+        event="leave" if index % LEAVING_ONE_IN == LEAVING_ONE_IN - 1 else None,
+        area_px=AREA_PX,
+        library=library_of(recipe.work / "assets", recipe.split),
+    )
 
 
 def track_sequence(recipe: Recipe, clip: TrueClip) -> Tracked:
