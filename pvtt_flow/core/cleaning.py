@@ -50,9 +50,10 @@ def cleaned(masklet: Masklet, params: CleanParams) -> Masklet:
         else rle.decode(frame.rle, height_px, width_px)
         for frame in masklet.frames
     )
+    steady = smooth(masks, params.smooth_frames) if params.smooth_frames else masks
     frames = (
         frame if frame.frame_index in given else with_mask(frame, clean_shape(mask, params))
-        for frame, mask in zip(masklet.frames, smooth(masks, params.smooth_frames), strict=True)
+        for frame, mask in zip(masklet.frames, steady, strict=True)
     )
     return replace(masklet, frames=with_previous_iou(frames, height_px, width_px))
 

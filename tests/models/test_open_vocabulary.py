@@ -227,6 +227,21 @@ def test_the_other_named_families_detect(tmp_path: Path, config: str) -> None:
     assert (np.diff(found.scores) <= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("yoloe-26n-seg", "yoloe-26n-seg.yaml"),
+        ("yoloe-11s-seg", "yoloe-11s-seg.yaml"),
+        ("yolov8s-worldv2", "yolov8s-worldv2.yaml"),
+        ("yolo26n", "yolo26n.yaml"),
+    ],
+)
+def test_the_table_names_the_text_encoder_that_the_model_asks_for(name: str, config: str) -> None:
+    """Licenses are told by the table, without loading the model."""
+    yolo: Any = import_yolo()
+    assert checkpoints.known()[name].text_encoder == encoder_of(yolo(config))
+
+
 def test_named_detectors_are_pinned_and_say_their_license() -> None:
     known = checkpoints.known()
     detectors = {name for name, c in known.items() if c.kind == "detector"}
