@@ -4,11 +4,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-from tests.slow.flow_command import Shell, wait_until
-from tests.slow.ray_cluster import START_TIMEOUT_S, Cluster, ray_start
+from tests.slow.flow_command import Shell
+from tests.slow.ray_cluster import Cluster, ray_start, start_node
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ def joined_node(cluster: Cluster, num_cpus: int) -> Iterator[Node]:
     """Start another node of a cluster; it is killed at the end."""
     shell = cluster.shell.twin()
     home = cluster.home / shell.mark[:4]
-    log = home.with_suffix(".log")
     options = {"address": cluster.join_address, "temp-dir": home, "num-cpus": num_cpus}
-    node = Node(shell, shell.start(*ray_start(options), log=log))
+    log = home.with_suffix(".log")
+    started = start_node(shell, ray_start(options), log, lambda: _has_started(log))
+    node = Node(shell, started)
     try:
-        up = wait_until(lambda: "Ray runtime started" in log.read_text(), timeout_s=START_TIMEOUT_S)
-        assert up, f"{log.read_text()}\n{cluster.control_log()}"
         yield node
     finally:
         node.kill()
+
+
+def _has_started(log: Path) -> bool:
+    return "Ray runtime started" in log.read_text()

@@ -37,6 +37,9 @@ def test_the_next_run_processes_the_rest(shell: Shell, tmp_path: Path) -> None:
         num_committed = check_consistent(uri)
         assert 2 <= num_committed < NUM_VIDEOS
 
+        # A run that stops removes its unfinished files, and leaves their room.
+        shell.clear()
+        disk.fill()
         full = shell.run(*command)
         assert full.returncode == 2, full.stdout
         assert "error: $.output.uri: a file must be written, but " in full.stdout
