@@ -49,6 +49,9 @@ class Prompt:
     replace it."""
     score: float | None = None
     """The detector's confidence; null for a manifest prompt."""
+    margin: float | None = None
+    """Difference of its rank and that of the best product that was not chosen, as a share of its
+    rank: 1 without any, 0 for a tie; null for a manifest prompt, and in older versions."""
     origin: Origin = "detector"
 
     def __post_init__(self) -> None:
@@ -191,6 +194,21 @@ class MaskConfidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Appearance:
+    """Look of an object on one frame, by its mask; null where it has no such value."""
+
+    color_distance: float | None = None
+    """Hellinger distance of the colors inside the mask and inside the prompted one: 0 for equal
+    ones, 1 without a common color."""
+    contour_contrast: float | None = None
+    """Median color difference (CIE76) between both sides of the outline; null if the outline is
+    outside the picture."""
+    flow_iou: float | None = None
+    """IoU with the mask of the processed frame before, moved by the optical flow; null without
+    `measure.flow`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaskletFrame:
     """Object on one frame: its mask, its box and the tracker's scores."""
 
@@ -222,6 +240,8 @@ class MaskletFrame:
     both."""
     confidence: MaskConfidence | None = None
     """Null where the tracker gives none: a mask prompt, a baseline, an older version."""
+    appearance: Appearance | None = None
+    """Null if the object is absent, without `measure.appearance`, and in older versions."""
     flags: tuple[FrameFlag, ...] = ()
 
 
@@ -259,6 +279,12 @@ class Measurements:
     stability_score_mean: float | None = None
     soft_dice_mean: float | None = None
     candidate_iou_mean: float | None = None
+    color_distance_mean: float | None = None
+    color_distance_p95: float | None = None
+    contour_contrast_mean: float | None = None
+    flow_iou_mean: float | None = None
+    prompt_margin: float | None = None
+    """Least margin of the detected prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

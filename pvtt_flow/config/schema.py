@@ -4,9 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pvtt_flow.core.appearance import MeasureParams
 from pvtt_flow.core.cleaning import CleanParams
 from pvtt_flow.core.ids import hash_of
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.qc import QcThresholds
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import SamplingParams
@@ -117,6 +118,8 @@ class RunConfig(Params):
     """The SAM 2 model that tracks products."""
     clean: CleanParams = CleanParams()
     """Cleaning of tracked masks, in the order of the keys; masks of mask prompts stay."""
+    measure: MeasureParams = MeasureParams()
+    """Measurements that take the pictures again, once a shot is tracked."""
     qc: QcThresholds = QcThresholds()
     """Thresholds of the verdict, and of the reasons for another verdict than `accept`."""
     output: OutputParams
@@ -159,15 +162,22 @@ class RunConfig(Params):
                 "detect": self._hashed_detect_keys(),
                 "detector": {"image_size_px": self.detector.image_size_px},
                 "tracker": tracker,
-                **self._hashed_cleaning(),
+                **self._hashed_later_sections(),
             }
         )
 
-    def _hashed_cleaning(self) -> dict[str, Any]:
-        """Return the keys of `clean`; none while they have their defaults, which change nothing."""
-        if self.clean == CleanParams():
-            return {}
-        return {"clean": self.clean.model_dump(mode="json")}
+    def _hashed_later_sections(self) -> dict[str, Any]:
+        """Return the sections that were added later; none that has its defaults.
+
+        Cleaning changes nothing by default. Results without an appearance, from before it was
+        measured, stay up to date.
+        """
+        later = {"clean": self.clean, "measure": self.measure}
+        return {
+            name: section.model_dump(mode="json")
+            for name, section in later.items()
+            if section != type(section)()
+        }
 
     def _hashed_tracker_keys(self) -> set[str]:
         """Return the keys of `tracker` that change masks; later ones unless they are defaults."""

@@ -7,7 +7,7 @@ confident   o · · · o · · · o · · · o · · ·   the one with the highe
 
 from collections.abc import Sequence
 
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.types import Prompt
 

@@ -19,8 +19,9 @@ from pvtt_flow.types import MaskletFrame, Measurements, Prompt, VerdictName
 
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Reason = Literal[
-    "no_mask", "gone_but_shown", "prompt_mismatch", "predicted_iou_low", "object_score_low",
-    "fragmented", "area_small", "area_large", "area_jump", "box_jump", "flickers", "doubtful",
+    "no_mask", "gone_but_shown", "prompt_mismatch", "ambiguous_target", "predicted_iou_low",
+    "object_score_low", "fragmented", "area_small", "area_large", "area_jump", "box_jump",
+    "flickers", "doubtful",
 ]  # fmt: skip
 
 
@@ -33,11 +34,14 @@ class QcThresholds(Params):
     """Reject below this probability; between both, review."""
     gone_probability: Fraction01 = 0.5
     """`gone_but_shown`: above this probability that a mask is shown while the object is gone."""
-    always_review: tuple[Reason, ...] = ("gone_but_shown", "prompt_mismatch")
+    always_review: tuple[Reason, ...] = ("gone_but_shown", "prompt_mismatch", "ambiguous_target")
     """Reasons that send a masklet to review which would be accepted."""
     prompt_iou_min: Fraction01 = 0.5
     """`prompt_mismatch`: below this IoU of the prompt box and the mask's box on the prompted
     frame."""
+    prompt_margin_min: Fraction01 = 0.1
+    """`ambiguous_target`: below this margin of a detected product to the best one that was not
+    chosen, as a share of its rank by `detect.choose`."""
     predicted_iou_min: Fraction01 = 0.6
     """`predicted_iou_low`: below this mean of the IoU that SAM 2 predicts for its masks."""
     object_score_min: float = 0.0
@@ -82,6 +86,9 @@ def measure(
     iou = _known(f.predicted_iou for f in present)
     previous_iou = _known(f.previous_iou for f in present)
     confidences = [f.confidence for f in present if f.confidence is not None]
+    looks = [f.appearance for f in present if f.appearance is not None]
+    color_distance = _known(look.color_distance for look in looks)
+    contour_contrast = _known(look.contour_contrast for look in looks)
     border = [f for f in present if "border" in f.flags]
     return Measurements(
         num_frames=len(frames),
@@ -104,6 +111,11 @@ def measure(
         stability_score_mean=_mean(_known(c.stability_score for c in confidences)),
         soft_dice_mean=_mean(_known(c.soft_dice for c in confidences)),
         candidate_iou_mean=_mean(_known(c.candidate_iou for c in confidences)),
+        color_distance_mean=_mean(color_distance),
+        color_distance_p95=_percentile(color_distance, 95),
+        contour_contrast_mean=_mean(contour_contrast),
+        flow_iou_mean=_mean(_known(look.flow_iou for look in looks)),
+        prompt_margin=min(_known(prompt.margin for prompt in prompts), default=None),
     )
 
 
@@ -131,6 +143,7 @@ def _reasons(m: Measurements, gone: float, t: QcThresholds) -> tuple[Reason, ...
     rules: dict[Reason, bool] = {
         "gone_but_shown": gone > t.gone_probability,
         "prompt_mismatch": _below(m.prompt_iou, t.prompt_iou_min),
+        "ambiguous_target": _below(m.prompt_margin, t.prompt_margin_min),
         "predicted_iou_low": _below(m.predicted_iou_mean, t.predicted_iou_min),
         "object_score_low": _below(m.object_score_p05, t.object_score_min),
         "fragmented": _above(m.fragments_mean, t.fragments_max),

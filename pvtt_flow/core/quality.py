@@ -1,8 +1,9 @@
 """Calibrated probabilities about masks, from what is stored of them.
 
-`quality.json` has two logistic models for each question: `shape` for the masks of any tracker, and
-`scores`, which also uses SAM 2's scores. Scores of one tracker mislead about another, so `scores`
-is for the weights that it was fitted to. `python -m pvtt_flow.training quality` fits both.
+`quality.json` has two logistic models for each question: `looks`, by the shape and the appearance
+of the masks of any tracker, and `scores`, which also uses SAM 2's scores. Scores of one tracker
+mislead about another, so `scores` is for the weights that it was fitted to.
+`python -m pvtt_flow.training quality` fits both.
 """
 
 import json
@@ -39,12 +40,12 @@ class Probabilities:
 class Question:
     """Models that answer a question, without SAM 2's scores and with them."""
 
-    shape: Logistic
+    looks: Logistic
     scores: Logistic
 
     def answer(self, features: Features, *, with_scores: bool) -> float:
         """Return the probability."""
-        return (self.scores if with_scores else self.shape).probability(features)
+        return (self.scores if with_scores else self.looks).probability(features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,9 @@ def masklet_features(m: Measurements) -> Features:
         "predicted_iou_low": m.predicted_iou_p05,
         "candidate_iou": m.candidate_iou_mean,
         "object_score": m.object_score_p05,
+        "color_distance": m.color_distance_mean,
+        "color_distance_high": m.color_distance_p95,
+        "contour_contrast": m.contour_contrast_mean,
     }
 
 
@@ -126,6 +130,7 @@ def _features(
     frames, frame = masklet.frames, masklet.frames[place]
     near = [f for f in frames[max(place - _REACH, 0) : place + _REACH + 1] if f.rle is not None]
     growth = _growth(prompted, frame)
+    look = frame.appearance
     return {
         "compactness": _mean(f.compactness for f in near),
         "prompt_iou": None if masklet.qc is None else masklet.qc.prompt_iou,
@@ -140,6 +145,8 @@ def _features(
         "predicted_iou": _mean(f.predicted_iou for f in near),
         "candidate_iou": None if frame.confidence is None else frame.confidence.candidate_iou,
         "object_score": frame.object_score,
+        "color_distance": None if look is None else look.color_distance,
+        "contour_contrast": None if look is None else look.contour_contrast,
     }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models.ultralytics_model import (
     UltralyticsModel,
@@ -64,7 +64,7 @@ class YoloDetector:
 
     _MIN_SCORE = 0.01
     # A limit on memory: a segmentation model makes a mask for each. Which products are kept is
-    # decided by `core.prompts`, which must see them all.
+    # decided by `core.products`, which must see them all.
     _MAX_DETECTIONS = 3000
 
     def __init__(

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.core.prompts import Example
+from pvtt_flow.core.products import Example
 from pvtt_flow.errors import ConfigError, DataError, PreflightError, StoreError
 from pvtt_flow.models.checkpoints import Opener
 from pvtt_flow.models.ultralytics_model import takes_prompts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.checkpoints import Opener

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.models.checkpoints import Opener
 from pvtt_flow.models.example_pictures import embed

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.prompt_frame import candidates, first_sharp
-from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.stages._shot_frames import sampled_times
 from pvtt_flow.types import Frame, Shot, ShotRecord

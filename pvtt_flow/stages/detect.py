@@ -7,14 +7,9 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from pvtt_flow.core.products import DetectParams, choose_products
 from pvtt_flow.core.prompt_frame import most_confident
-from pvtt_flow.core.prompts import (
-    DetectParams,
-    choose_products,
-    fit_prompts,
-    merge_prompts,
-    prompts_within,
-)
+from pvtt_flow.core.prompts import fit_prompts, merge_prompts, prompts_within
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.detector import Detector, check_classes
 from pvtt_flow.stages._candidates import CandidateFrames

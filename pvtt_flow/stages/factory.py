@@ -10,7 +10,7 @@ from pvtt_flow.stages._shot_checkpoint import Checkpoints
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
 from pvtt_flow.stages.judge import Judge
-from pvtt_flow.stages.propagate import Propagate
+from pvtt_flow.stages.propagate import Finish, Propagate
 from pvtt_flow.stages.write import Write
 from pvtt_flow.storage.filesystems import read_anonymously
 from pvtt_flow.storage.streams import open_binary
@@ -47,7 +47,8 @@ def propagate(config: RunConfig) -> Propagate:
     every_s = config.run.checkpoint_every_s
     checkpoints = Checkpoints(Dataset(config.output.uri).uri, every_s) if every_s else None
     decoder = make_decoder(config)
-    return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints, config.clean)
+    finish = Finish(config.clean, config.measure)
+    return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints, finish)
 
 
 def judge(config: RunConfig, tracker_hash: str) -> Judge:

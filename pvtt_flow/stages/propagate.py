@@ -2,18 +2,28 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
+from pvtt_flow.core.appearance import MeasureParams
 from pvtt_flow.core.cleaning import CleanParams, cleaned
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, Tracker
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
+from pvtt_flow.stages._observe import observed
 from pvtt_flow.stages._shot_checkpoint import Checkpoints, Progress, ShotCheckpoint
 from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot, sampled_times
 from pvtt_flow.types import Prompt, Shot, ShotRecord, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Settings for the masks of a shot that is tracked."""
+
+    clean: CleanParams = field(default_factory=CleanParams)
+    measure: MeasureParams = field(default_factory=MeasureParams)
 
 
 class Propagate:
@@ -29,9 +39,9 @@ class Propagate:
         limits: Limits,
         decoder: Decoder | None = None,
         checkpoints: Checkpoints | None = None,
-        clean: CleanParams | None = None,
+        finish: Finish | None = None,
     ) -> None:
-        """Track shots and clean their masks.
+        """Track shots and finish their masks.
 
         With checkpoints, shots that take long go on after an interruption.
         """
@@ -40,7 +50,7 @@ class Propagate:
         self._limits = limits
         self._decoder = decoder or InProcessDecoder()
         self._checkpoints = checkpoints
-        self._clean = clean or CleanParams()
+        self._finish = finish or Finish()
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """Track the shots one after the other; of a shot without prompts, count the frames."""
@@ -67,11 +77,12 @@ class Propagate:
             checkpoint = self._checkpoints.of_shot(record.source, shot, video)
             progress = self._resume(frames, record.prompts, checkpoint)
         builder = progress.builder
-        masklets = builder.masklets(record.source.video_id, video, shot)
+        tracked = builder.masklets(record.source.video_id, video, shot)
+        clean = tuple(cleaned(masklet, self._finish.clean) for masklet in tracked)
         return replace(
             record,
             prompts=tuple(builder.prompts),
-            masklets=tuple(cleaned(masklet, self._clean) for masklet in masklets),
+            masklets=observed(clean, frames.read, self._finish.measure),
             num_frames=len(builder.times),
             num_resumed_frames=progress.num_resumed_frames,
             timings=replace(

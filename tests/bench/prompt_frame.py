@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pvtt_flow.core import rle
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.evaluate.measures import region_similarity
 from pvtt_flow.models.detector import DetectorParams

@@ -38,7 +38,7 @@ from pvtt_flow.core.quality import GOOD_J
 from pvtt_flow.training.evaluate_segmenter import annotated_sequences
 from pvtt_flow.training.quality.clips import Recipe, Tracked, track_clips, track_sequence
 from pvtt_flow.training.segmenter.model import CONFIG, WEIGHTS
-from pvtt_flow.types import MaskConfidence, Measurements
+from pvtt_flow.types import Appearance, MaskConfidence, MaskletFrame, Measurements
 from tests.bench.machine import describe
 
 OUTPUT = Path(__file__).with_name("quality.json")
@@ -48,15 +48,18 @@ _OTHER_WEIGHTS = "pvtt_flow/models/embedded/sam2_embedded"
 Values = NDArray[np.float64]
 
 _CONFIDENCE = tuple(f.name for f in fields(MaskConfidence))
+_APPEARANCE = tuple(f.name for f in fields(Appearance))
 FRAME_SIGNALS = (
     *("object_score", "predicted_iou", "previous_iou", "compactness", "holes", "fragments"),
     *_CONFIDENCE,
+    *_APPEARANCE,
 )
 MASKLET_SIGNALS = tuple(f.name for f in fields(Measurements) if f.name != "num_frames")
 # Of all others, less is worse.
 _MORE_IS_WORSE = {
     "holes", "fragments", "mask_entropy", "visibility_flips", "area_jump_max", "box_jump_max",
-    "border_contact", "fragments_mean", "holes_mean", "mask_entropy_mean",
+    "border_contact", "fragments_mean", "holes_mean", "mask_entropy_mean", "color_distance",
+    "color_distance_mean", "color_distance_p95",
 }  # fmt: skip
 
 
@@ -131,11 +134,17 @@ def frame_signal(name: str, clips: Sequence[Tracked]) -> list[Scored]:
     """Return a signal of each frame, and whether the frame is good."""
     return [
         Scored.of(
-            (score_of(frame.confidence if name in _CONFIDENCE else frame, name), j >= GOOD_J)
+            (score_of(_part_of(frame, name), name), j >= GOOD_J)
             for frame, j in ((clip.masklet.frames[t], float(clip.j[t])) for t in clip.counted)
         )
         for clip in clips
     ]
+
+
+def _part_of(frame: MaskletFrame, name: str) -> object:
+    if name in _CONFIDENCE:
+        return frame.confidence
+    return frame.appearance if name in _APPEARANCE else frame
 
 
 def frame_probability(clips: Sequence[Tracked], name: str = "good") -> list[Scored]:
@@ -257,21 +266,21 @@ def main() -> None:
         if args.annotated
         else []
     )
-    shape_only = without_scores(clips)
+    looks_only = without_scores(clips)
     frames = {
         "model with scores": with_error(auroc, frame_probability(clips)),
-        "model of shapes": with_error(auroc, frame_probability(shape_only)),
+        "model of looks": with_error(auroc, frame_probability(looks_only)),
         **{name: with_error(auroc, frame_signal(name, clips)) for name in FRAME_SIGNALS},
     }
     masklets = {
         "model with scores": with_error(auroc, masklet_probability(clips)),
-        "model of shapes": with_error(auroc, masklet_probability(shape_only)),
+        "model of looks": with_error(auroc, masklet_probability(looks_only)),
         **{name: with_error(auroc, masklet_signal(name, clips)) for name in MASKLET_SIGNALS},
     }
     gone = {
         f"{kind}, {title}": with_error(auroc, probability(rows, "gone"))
         for kind, probability in (("frames", frame_probability), ("masklets", masklet_probability))
-        for title, rows in (("model with scores", clips), ("model of shapes", shape_only))
+        for title, rows in (("model with scores", clips), ("model of looks", looks_only))
     }
     other = {
         f"{kind}, {name}": with_error(auroc, probability(rows))
@@ -304,7 +313,7 @@ def main() -> None:
         "auroc_of_gone": {name: asdict(value) for name, value in gone.items()},
         "auroc_of_other_trackers": {name: asdict(value) for name, value in other.items()},
         "verdicts_without_scores": {
-            name: asdict(value) for name, value in verdicts(shape_only).items()
+            name: asdict(value) for name, value in verdicts(looks_only).items()
         },
         "real_sequences": {
             clip.masklet.video_id: {

@@ -31,7 +31,7 @@ def test_rows_show_type_default_and_range() -> None:
         "| `input.uri` | string | required |  | ",
         "| `detect.classes` | list of string or null | `null` |  | ",
         "| `detector.image_size_px` | integer or null | `null` | [32, 4096] | ",
-        "| `detect.choose` | `score`, `area`, `centrality` | `score` |  | ",
+        "| `detect.choose` | `score`, `area`, `centrality`, `product` | `score` |  | ",
         "| `run.commit_interval_s` | number | `5.0` | (0, 86400] | ",
     ):
         assert any(line.startswith(start) for line in lines), start

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.prompt_frame import candidates, first_sharp, most_confident
-from pvtt_flow.core.prompts import DetectParams
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.types import Prompt
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pvtt_flow.core.qc import QcThresholds, judge, measure
-from pvtt_flow.types import MaskConfidence, MaskletFrame, Measurements, Prompt
+from pvtt_flow.core.qc import Judged, QcThresholds, judge, measure
+from pvtt_flow.types import Appearance, MaskConfidence, MaskletFrame, Measurements, Prompt
 
 WIDTH_PX, HEIGHT_PX = 100, 80
 
@@ -118,6 +118,30 @@ def test_a_mask_elsewhere_than_the_prompt_is_not_accepted() -> None:
     assert m.prompt_iou == 0
     # No clip that the models were fitted to has such a mask.
     assert "prompt_mismatch" in QcThresholds().always_review
+
+
+def test_an_ambiguous_target_is_not_accepted() -> None:
+    """The second best product was nearly as good: the mask may be of another one than is meant."""
+
+    def judged(*margins: float | None) -> Judged:
+        prompts = tuple(replace(BOX, margin=margin) for margin in margins)
+        return judge(measured(*STEADY, prompts=prompts), QcThresholds())
+
+    assert judged(0.05).reasons == ("ambiguous_target",)
+    assert judged(0.05).verdict == "review"
+    assert judged(0.9, 0.05).verdict == "review"
+    assert judged(0.1).verdict == "accept"
+    assert judged(None).verdict == "accept"  # of a manifest
+
+
+def test_the_appearance_is_measured_where_it_is_known() -> None:
+    looks = [Appearance(color_distance=0.1 * n, contour_contrast=10.0 * n) for n in range(3)]
+    m = measured(*(replace(f, appearance=look) for f, look in zip(STEADY, looks, strict=False)))
+    assert m.color_distance_mean == pytest.approx(0.1)
+    assert m.color_distance_p95 == pytest.approx(0.19)
+    assert m.contour_contrast_mean == pytest.approx(10.0)
+    assert m.flow_iou_mean is None
+    assert measured(*STEADY).color_distance_mean is None
 
 
 def test_a_masklet_that_no_rule_explains_is_doubtful() -> None:

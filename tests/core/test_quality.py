@@ -11,7 +11,7 @@ import pytest
 from pvtt_flow.core import quality
 from pvtt_flow.core.qc import measure
 from pvtt_flow.models.checkpoints import known
-from pvtt_flow.types import MaskConfidence, Masklet, MaskletFrame
+from pvtt_flow.types import Appearance, MaskConfidence, Masklet, MaskletFrame
 from tests.dataset.dataset_rows import masklet
 
 FITTED = known()["embedded_tracker"].sha256
@@ -31,6 +31,7 @@ def frame(index: int, **changes: Any) -> MaskletFrame:
         compactness=0.8,
         previous_iou=0.95 if index else None,
         confidence=MaskConfidence(candidate_iou=0.95),
+        appearance=Appearance(color_distance=0.1, contour_contrast=40.0),
         flags=() if index else ("prompted",),
     )
     return replace(usual, **changes)
@@ -45,8 +46,9 @@ def tracked(frames: Sequence[MaskletFrame], tracker_hash: str = "") -> Masklet:
 
 GOOD = [frame(i) for i in range(6)]
 _TORN: dict[str, Any] = {"compactness": 0.1, "fragments": 6, "holes": 9, "previous_iou": 0.3}
+_ELSEWHERE = Appearance(color_distance=0.8, contour_contrast=8.0)
 _UNSURE_TOO = {"predicted_iou": 0.4, "confidence": MaskConfidence(candidate_iou=0.5)}
-TORN = [frame(i, **_TORN, **_UNSURE_TOO) for i in range(6)]
+TORN = [frame(i, **_TORN, **_UNSURE_TOO, appearance=_ELSEWHERE) for i in range(6)]
 UNSURE: dict[str, Any] = {"predicted_iou": 0.3, "confidence": MaskConfidence(candidate_iou=0.2)}
 FAINT = [replace(each, **UNSURE) for each in GOOD]
 
@@ -67,7 +69,7 @@ def test_the_models_are_those_of_the_weights_that_ship() -> None:
     assert tree["tracker_hash"] == FITTED
     assert tree["clips"] >= 400
     for question, models in tree["questions"].items():
-        assert not SCORES & models["shape"]["terms"].keys(), question
+        assert not SCORES & models["looks"]["terms"].keys(), question
         assert SCORES & models["scores"]["terms"].keys(), question
 
 
@@ -94,11 +96,32 @@ def test_without_scores_the_fitted_tracker_is_like_any_other() -> None:
 
 
 def test_a_mask_that_shrinks_and_jumps_may_be_of_a_gone_object() -> None:
-    left = [replace(each, area_px=12, previous_iou=0.0, object_score=-2.0) for each in GOOD[3:]]
+    changes: dict[str, Any] = {"area_px": 12, "previous_iou": 0.0, "object_score": -2.0}
+    left = [replace(each, **changes, appearance=_ELSEWHERE) for each in GOOD[3:]]
     found = quality.of_frames(tracked([*GOOD[:3], *left], FITTED))
     gone = [p.gone for p in found if p is not None]
     assert max(gone[:3]) < 0.1
     assert min(gone[3:]) > 0.5
+
+
+@pytest.mark.parametrize("tracker_hash", [FITTED, "another"])
+def test_other_colors_are_those_of_another_object(tracker_hash: str) -> None:
+    def looking(color_distance: float) -> Masklet:
+        look = Appearance(color_distance=color_distance, contour_contrast=25.0)
+        return tracked([replace(each, appearance=look) for each in GOOD], tracker_hash)
+
+    same, other = looking(0.1), looking(0.9)
+    assert same.qc is not None
+    assert other.qc is not None
+    of_same, of_other = (quality.of_masklet(qc, tracker_hash) for qc in (same.qc, other.qc))
+    assert of_other.gone > 2 * of_same.gone
+    assert of_other.good < of_same.good
+
+
+def test_rows_without_an_appearance_are_told_apart_by_shape() -> None:
+    good_rows, torn_rows = ([replace(f, appearance=None) for f in each] for each in (GOOD, TORN))
+    assert good(good_rows, "another") > 0.9
+    assert good(torn_rows, "another") < 0.5
 
 
 def test_frames_without_a_mask_have_no_probability() -> None:

@@ -29,19 +29,23 @@ prompts: list<element: struct<object_id: int64 not null, frame_index: int64 not 
 label: string not null, box_xyxy: list<element: double not null>, \
 points_xy: list<element: list<element: double not null> not null> not null, \
 point_labels: list<element: int64 not null> not null, mask_rle: string, \
-correction: bool not null, score: double, origin: string not null> not null> not null
+correction: bool not null, score: double, margin: double, \
+origin: string not null> not null> not null
 frames: list<element: struct<frame_index: int64 not null, pts_ns: int64 not null, rle: string, \
 box_xyxy: list<element: int64 not null>, largest_fragment_box_xyxy: list<element: int64 not null>, \
 area_px: int64 not null, object_score: double, predicted_iou: double, fragments: int64 not null, \
 holes: int64 not null, compactness: double, previous_iou: double, \
 confidence: struct<mask_entropy: double, stability_score: double, soft_dice: double, \
-candidate_iou: double>, flags: list<element: string not null> not null> not null> not null
+candidate_iou: double>, appearance: struct<color_distance: double, contour_contrast: double, \
+flow_iou: double>, flags: list<element: string not null> not null> not null> not null
 qc: struct<num_frames: int64 not null, presence: double not null, visibility_flips: int64 \
 not null, area_median: double, area_jump_max: double, box_jump_max: double, object_score_p05: \
 double, predicted_iou_mean: double, predicted_iou_p05: double, border_contact: double not null, \
 fragments_mean: double, prompt_iou: double, holes_mean: double, compactness_mean: double, \
 previous_iou_mean: double, previous_iou_p05: double, mask_entropy_mean: double, \
-stability_score_mean: double, soft_dice_mean: double, candidate_iou_mean: double>
+stability_score_mean: double, soft_dice_mean: double, candidate_iou_mean: double, \
+color_distance_mean: double, color_distance_p95: double, contour_contrast_mean: double, \
+flow_iou_mean: double, prompt_margin: double>
 verdict: string
 reasons: list<element: string not null> not null
 good_probability: double

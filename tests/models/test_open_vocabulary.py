@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from pvtt_flow.core.phrases import PRODUCTS, SURROUNDINGS
-from pvtt_flow.core.prompts import DetectParams, Example, choose_products
+from pvtt_flow.core.products import DetectParams, Example, choose_products
 from pvtt_flow.errors import ConfigError, PreflightError
 from pvtt_flow.models import checkpoints
 from pvtt_flow.models.detector import DetectorParams, YoloDetector

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import pvtt_flow
-from pvtt_flow.core.prompts import DetectParams, choose_products
+from pvtt_flow.core.products import DetectParams, choose_products
 from pvtt_flow.models.checkpoints import embedded_file
 from pvtt_flow.models.detector import Detector, DetectorParams, YoloDetector
 from pvtt_flow.models.factory import build_detector

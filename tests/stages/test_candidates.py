@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pvtt_flow.core.boxes import iou
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.qc import measure
 from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.models.detector import Detector, DetectorParams

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pvtt_flow.core import rle
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.errors import ConfigError

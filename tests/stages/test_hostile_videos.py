@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pvtt_flow.core.prompts import DetectParams
+from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import EVERY_FRAME
 from pvtt_flow.stages.detect import Detect

@@ -14,7 +14,7 @@ from pvtt_flow.core.timeline import EVERY_FRAME, SamplingParams
 from pvtt_flow.models.tracker import PromptedShot, TrackedFrame, TrackerParams
 from pvtt_flow.stages import _masklet_builder
 from pvtt_flow.stages.inspect import Inspect
-from pvtt_flow.stages.propagate import Propagate
+from pvtt_flow.stages.propagate import Finish, Propagate
 from pvtt_flow.types import Masklet, Prompt, ShotRecord
 from pvtt_flow.video.limits import DEFAULT_LIMITS
 from tests.stages.fakes import FAILED, Box, FakeTracker, box_prompt, inspected, prompted, record_of
@@ -88,9 +88,8 @@ def test_frames_have_indices_times_and_masks(clip: Path) -> None:
 def test_masks_are_cleaned_as_the_config_says(clip: Path) -> None:
     """A majority of five frames has no object that is elsewhere for one, and then away."""
     record = prompted(clip, box_prompt(0, (20, 10, 26, 20)))
-    stage = Propagate(
-        FakeTracker(box_at), EVERY_FRAME, DEFAULT_LIMITS, clean=CleanParams(smooth_frames=2)
-    )
+    finish = Finish(CleanParams(smooth_frames=2))
+    stage = Propagate(FakeTracker(box_at), EVERY_FRAME, DEFAULT_LIMITS, finish=finish)
     (done,) = stage([record])
     assert flags_of(done.masklets[0]) == [
         ("prompted",), (), (), ("absent",), ("absent",), ("absent",), (), (),

@@ -1,8 +1,8 @@
 """Tracked clips whose true masks are known, stored as a run stores its masklets."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pvtt_flow.core.appearance import MeasureParams
 from pvtt_flow.core.qc import measure
 from pvtt_flow.core.quality import GOOD_J
 from pvtt_flow.evaluate.measures import region_similarity
@@ -19,6 +20,7 @@ from pvtt_flow.models.checkpoints import sha256_of
 from pvtt_flow.models.sam2.threaded_tracker import ThreadedTracker
 from pvtt_flow.models.tracker import BaselineParams, Method, Tracker, TrackerParams
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
+from pvtt_flow.stages._observe import observed
 from pvtt_flow.training.corpus import AREA_PX, Split, library_of, seed_of
 from pvtt_flow.training.evaluate_segmenter import (
     MIN_FIRST_SHARE,
@@ -28,7 +30,7 @@ from pvtt_flow.training.evaluate_segmenter import (
     prompted_shot,
 )
 from pvtt_flow.training.render.clip import RenderedClip, random_clip
-from pvtt_flow.types import Masklet, Measurements, Prompt, Shot, Video
+from pvtt_flow.types import Frame, Masklet, Measurements, Prompt, Shot, Video
 
 # Sides of a detector's box are off by this share of its width or height.
 _BOX_NOISE = 0.05
@@ -138,7 +140,8 @@ def track(recipe: Recipe, clip: TrueClip, prompt: Prompt) -> Tracked:
     for tracked in _tracker(recipe).track(prompted_shot(clip, prompt)):
         builder.add(tracked)
         masks.append(tracked.objects[0].mask)
-    (masklet,) = builder.masklets(clip.name, *_facts(clip))
+    masklets = builder.masklets(clip.name, *_facts(clip))
+    (masklet,) = observed(masklets, partial(_read, clip), MeasureParams(flow=True))
     height_px, width_px = clip.masks.shape[1:]
     qc = measure(masklet.frames, masklet.prompts, width_px=width_px, height_px=height_px)
     return Tracked(
@@ -169,6 +172,11 @@ def _tracker(recipe: Recipe) -> Tracker:
     )
     tracker = ThreadedTracker(recipe.weights, recipe.config, params)
     return tracker if recipe.method is None else build_baseline(tracker, None, params)
+
+
+def _read(clip: TrueClip, start: int, stop: int | None) -> Generator[Frame]:
+    for index, rgb in enumerate(clip.frames[start:stop], start):
+        yield Frame(index, index, rgb)
 
 
 def _facts(clip: TrueClip) -> tuple[Video, Shot]:

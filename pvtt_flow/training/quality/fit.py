@@ -22,29 +22,32 @@ from pvtt_flow.training.quality.clips import Tracked
 OUTPUT = Path(quality.__file__).with_name(quality.FILE)
 _SHAPE = ("compactness", "prompt_iou", "border", "holes", "fragments", "area", "previous_iou")
 _SCORES = ("predicted_iou", "candidate_iou", "object_score")
+_MASKLET = (*_SHAPE, "area_jump", "color_distance_high", "contour_contrast")
+_MASKLET_GONE = ("compactness", "previous_iou", "area_jump", "color_distance_high")
+_FRAME = (*_SHAPE, "change", "color_distance", "contour_contrast")
+_FRAME_GONE = ("compactness", "previous_iou_least", "growth", "color_distance")
 # Features by question and model.
 TERMS: dict[str, dict[str, tuple[str, ...]]] = {
-    "masklet_good": {
-        "shape": (*_SHAPE, "area_jump"),
-        "scores": (*_SHAPE, "area_jump", *_SCORES, "predicted_iou_low"),
-    },
+    "masklet_good": {"looks": _MASKLET, "scores": (*_MASKLET, *_SCORES, "predicted_iou_low")},
     "masklet_gone": {
-        "shape": ("compactness", "previous_iou", "area_jump"),
-        "scores": ("compactness", "previous_iou", "area_jump", "object_score", "predicted_iou_low"),
+        "looks": _MASKLET_GONE,
+        "scores": (*_MASKLET_GONE, "object_score", "predicted_iou_low"),
     },
-    "frame_good": {"shape": (*_SHAPE, "change"), "scores": (*_SHAPE, "change", *_SCORES)},
+    "frame_good": {"looks": _FRAME, "scores": (*_FRAME, *_SCORES)},
     "frame_gone": {
-        "shape": ("compactness", "previous_iou_least", "growth"),
-        "scores": ("compactness", "previous_iou_least", "growth", "object_score", "predicted_iou"),
+        "looks": _FRAME_GONE,
+        "scores": (*_FRAME_GONE, "object_score", "predicted_iou"),
     },
 }
 # Features of which more is better, and of which less is; of the others either may be. A fit to few
 # clips would else turn some of them round, where they say what others say, and mislead elsewhere.
 _MORE_IS_BETTER = {
     "compactness", "prompt_iou", "previous_iou", "previous_iou_least", "predicted_iou",
-    "predicted_iou_low", "candidate_iou", "object_score",
+    "predicted_iou_low", "candidate_iou", "object_score", "contour_contrast",
 }  # fmt: skip
-_LESS_IS_BETTER = {"border", "holes", "fragments", "area_jump", "change"}
+_LESS_IS_BETTER = {
+    "border", "holes", "fragments", "area_jump", "change", "color_distance", "color_distance_high",
+}  # fmt: skip
 # Weight of the squared coefficients against the likelihood of all rows.
 _L2 = 10.0
 

@@ -47,6 +47,7 @@ NEW_IN_FRAMES: dict[str, Any] = {
     "compactness": None,
     "previous_iou": None,
     "confidence": None,
+    "appearance": None,
 }
 """With their values in a dataset of before."""
 NEW_MEASUREMENTS = {
@@ -58,6 +59,11 @@ NEW_MEASUREMENTS = {
     "stability_score_mean",
     "soft_dice_mean",
     "candidate_iou_mean",
+    "color_distance_mean",
+    "color_distance_p95",
+    "contour_contrast_mean",
+    "flow_iou_mean",
+    "prompt_margin",
 }
 
 

@@ -1,0 +1,39 @@
+"""Measure the appearance of tracked objects, in the pictures of their shot."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from pvtt_flow.core.appearance import MeasureParams, Observer, Sight
+from pvtt_flow.types import Frame, Masklet
+
+Read = Callable[[int, int | None], Generator[Frame]]
+"""Reader of the frames at positions `[start, stop)` of a shot."""
+
+
+def observed(masklets: Sequence[Masklet], read: Read, params: MeasureParams) -> tuple[Masklet, ...]:
+    """Return the masklets of a shot with the appearance of their objects.
+
+    Reads the shot once more, from its first mask to its last one. Raises what `read` raises.
+    """
+    shown = [place for m in masklets for place, frame in enumerate(m.frames) if frame.rle]
+    if not params.appearance or not shown:
+        return tuple(masklets)
+    observers = [Observer(_reference(m, read), flow=params.flow) for m in masklets]
+    frames = [list(m.frames) for m in masklets]
+    start, stop = min(shown), max(shown) + 1
+    with closing(read(start, stop)) as pictures:
+        for place, picture in enumerate(pictures, start):
+            for observer, own in zip(observers, frames, strict=True):
+                look = observer.look(Sight.of(picture.rgb, own[place]))
+                own[place] = replace(own[place], appearance=look)
+    return tuple(replace(m, frames=tuple(own)) for m, own in zip(masklets, frames, strict=True))
+
+
+def _reference(masklet: Masklet, read: Read) -> Sight | None:
+    """Return the object on its first prompted frame; None without a mask there."""
+    place = next(place for place, f in enumerate(masklet.frames) if "prompted" in f.flags)
+    if masklet.frames[place].rle is None:
+        return None
+    with closing(read(place, place + 1)) as pictures:
+        return Sight.of(next(pictures).rgb, masklet.frames[place])
