@@ -179,6 +179,19 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """Product that the detector sees on one of the frames of a shot that are searched."""
+
+    frame_index: int
+    track: int
+    """Number of the product within its shot, by which its sightings belong together."""
+    label: str
+    box_xyxy: tuple[float, ...]
+    """Four numbers, display pixels."""
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaskConfidence:
     """Confidence of SAM 2 in a mask, by its logits before holes are filled and it is resized; null
     where it has no such value."""
@@ -242,6 +255,10 @@ class MaskletFrame:
     """Null where the tracker gives none: a mask prompt, a baseline, an older version."""
     appearance: Appearance | None = None
     """Null if the object is absent, without `measure.appearance`, and in older versions."""
+    detector_iou: float | None = None
+    """IoU of the mask's box and of the product on this frame that overlaps it most, 0 without any;
+    null on frames that were not searched (`detect.recheck_every`), and where the object is
+    absent."""
     flags: tuple[FrameFlag, ...] = ()
 
 
@@ -285,6 +302,7 @@ class Measurements:
     flow_iou_mean: float | None = None
     prompt_margin: float | None = None
     """Least margin of the detected prompts."""
+    detector_iou_mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,6 +381,11 @@ class ShotRecord:
     shot: Shot | None = None
     num_shots: int = 1
     prompts: tuple[Prompt, ...] = ()
+    searched: tuple[int, ...] = ()
+    """Frames that were searched again, with those of the prompts; none without
+    `detect.recheck_every`."""
+    sightings: tuple[Sighting, ...] = ()
+    """Products on them."""
     masklets: tuple[Masklet, ...] = ()
     num_frames: int = 0
     """Number of processed frames: those of the shot that sampling takes."""

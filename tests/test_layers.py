@@ -52,7 +52,7 @@ ONLY_IN = {
     "ray": {"pipeline", "readers"},
     "rerun": {"export"},
     "sam2": {"models", "training"},
-    "scipy": {"evaluate", "training"},
+    "scipy": {"core", "evaluate", "training"},
     "scenedetect": {"video"},
     "torch": {"models", "readers", "training"},
     "ultralytics": {"models", "training"},

@@ -207,6 +207,8 @@ class RunConfig(Params):
             ignored |= {"prompt_frame", "num_candidates"}
         if self.detect.phrases is None:
             ignored |= {"phrases", "absorb"}
+        if not self.detect.recheck_every:
+            ignored |= {"recheck_every"}
         if not self.detect.examples:
             ignored |= {"examples"}
         return ignored

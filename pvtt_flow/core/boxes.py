@@ -33,3 +33,19 @@ def centrality(boxes_xyxy: Boxes, width_px: int, height_px: int) -> NDArray[np.f
     size = np.array([width_px, height_px], np.float64)
     centers = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
     return np.asarray(1 - np.linalg.norm((centers - size / 2) / (size / 2), axis=1) / np.sqrt(2))
+
+
+def generalized_iou(a_xyxy: Boxes, b_xyxy: Boxes) -> NDArray[np.float64]:
+    """Return the generalized IoU of each pair, float64 (N, M): 1 for equal boxes, towards -1 for
+    boxes that are far apart.
+
+    Rezatofighi et al., "Generalized intersection over union", 2019.
+    """
+    low = np.minimum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
+    high = np.maximum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
+    hull = np.prod(np.clip(high - low, 0, None).astype(np.float64), axis=-1)
+    shared = iou(a_xyxy, b_xyxy)
+    # Of IoU = I / (A + B - I) follows the union.
+    union = (areas(a_xyxy)[:, None] + areas(b_xyxy)[None, :]) / (1 + shared)
+    beside = np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0)
+    return np.asarray(shared - beside)

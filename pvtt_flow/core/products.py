@@ -72,6 +72,9 @@ class DetectParams(Params):
     """Frame of a shot on which products are detected: `first`; `sharp`: the first candidate that is
     about as sharp as the sharpest one; `confident`: the candidate on which the products' scores
     have the largest sum. `sharp` and `confident` need `tracker.direction: both`."""
+    recheck_every: Annotated[int, Field(ge=0)] = 0
+    """Number of processed frames from one that is searched again to the next, on which detections
+    are linked and compared with the masks; 0: none."""
     num_candidates: Annotated[int, Field(ge=2, le=32)] = 8
     """Number of candidate frames per shot, the first frame included, for `sharp` and `confident`.
     All of them are decoded; `confident` also runs the detector on all of them."""
@@ -109,12 +112,17 @@ def choose_products(
 
     `persistence` is the share of the searched frames on which each detection is seen, (N,).
     """
-    boxes_xyxy = boxes.clip(detections.boxes_xyxy, width_px, height_px)
-    keep = _is_product(detections, boxes_xyxy, width_px * height_px, params)
+    places, boxes_xyxy = product_places(
+        detections,
+        width_px=width_px,
+        height_px=height_px,
+        params=params,
+        min_score=params.min_score,
+    )
     rank = _rank(detections, boxes_xyxy, width_px, height_px, params)
     if params.choose == "product" and persistence is not None:
         rank = rank * persistence
-    order = [int(i) for i in np.argsort(-rank, kind="stable") if keep[i]]
+    order = sorted(places, key=lambda i: -float(rank[i]))
     # One more than is wanted: the best one that is left out.
     apart = _suppress_overlaps(order, boxes_xyxy, params.max_iou, params.max_products + 1)
     chosen, left = apart[: params.max_products], apart[params.max_products :]
@@ -131,19 +139,25 @@ def choose_products(
     )
 
 
+def product_places(
+    detections: Detections, *, width_px: int, height_px: int, params: DetectParams, min_score: float
+) -> tuple[list[int], boxes.Boxes]:
+    """Return the places of the products among the detections, and all boxes clipped to the picture.
+
+    Products are of the wanted classes, large enough and have at least this score.
+    """
+    boxes_xyxy = boxes.clip(detections.boxes_xyxy, width_px, height_px)
+    classes = params.product_classes
+    in_class = np.array([classes is None or n in classes for n in detections.labels], bool)
+    is_large = boxes.areas(boxes_xyxy) >= max(params.min_area * width_px * height_px, 1)
+    keep = in_class & is_large & (detections.scores >= min_score)
+    return np.flatnonzero(keep).tolist(), boxes_xyxy
+
+
 def _margin(rank: float, others: Sequence[float]) -> float:
     """Return how far the best of the others is below, as a share of the rank."""
     best = max(others, default=0.0)
     return 1 - best / rank if rank > 0 else 0.0
-
-
-def _is_product(
-    detections: Detections, boxes_xyxy: boxes.Boxes, picture_px: int, params: DetectParams
-) -> NDArray[np.bool_]:
-    classes = params.product_classes
-    in_class = np.array([classes is None or n in classes for n in detections.labels], bool)
-    is_large = boxes.areas(boxes_xyxy) >= max(params.min_area * picture_px, 1)
-    return np.asarray(in_class & is_large & (detections.scores >= params.min_score))
 
 
 def _rank(

@@ -19,9 +19,9 @@ from pvtt_flow.types import MaskletFrame, Measurements, Prompt, VerdictName
 
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Reason = Literal[
-    "no_mask", "gone_but_shown", "prompt_mismatch", "ambiguous_target", "predicted_iou_low",
-    "object_score_low", "fragmented", "area_small", "area_large", "area_jump", "box_jump",
-    "flickers", "doubtful",
+    "no_mask", "gone_but_shown", "prompt_mismatch", "ambiguous_target", "detector_disagrees",
+    "predicted_iou_low", "object_score_low", "fragmented", "area_small", "area_large", "area_jump",
+    "box_jump", "flickers", "doubtful",
 ]  # fmt: skip
 
 
@@ -42,6 +42,9 @@ class QcThresholds(Params):
     prompt_margin_min: Fraction01 = 0.1
     """`ambiguous_target`: below this margin of a detected product to the best one that was not
     chosen, as a share of its rank by `detect.choose`."""
+    detector_iou_min: Fraction01 = 0.3
+    """`detector_disagrees`: below this mean IoU of the boxes of masks and of detected products, on
+    frames that were searched again (`detect.recheck_every`)."""
     predicted_iou_min: Fraction01 = 0.6
     """`predicted_iou_low`: below this mean of the IoU that SAM 2 predicts for its masks."""
     object_score_min: float = 0.0
@@ -115,6 +118,7 @@ def measure(
         color_distance_p95=_percentile(color_distance, 95),
         contour_contrast_mean=_mean(contour_contrast),
         flow_iou_mean=_mean(_known(look.flow_iou for look in looks)),
+        detector_iou_mean=_mean(_known(f.detector_iou for f in present)),
         prompt_margin=min(_known(prompt.margin for prompt in prompts), default=None),
     )
 
@@ -144,6 +148,7 @@ def _reasons(m: Measurements, gone: float, t: QcThresholds) -> tuple[Reason, ...
         "gone_but_shown": gone > t.gone_probability,
         "prompt_mismatch": _below(m.prompt_iou, t.prompt_iou_min),
         "ambiguous_target": _below(m.prompt_margin, t.prompt_margin_min),
+        "detector_disagrees": _below(m.detector_iou_mean, t.detector_iou_min),
         "predicted_iou_low": _below(m.predicted_iou_mean, t.predicted_iou_min),
         "object_score_low": _below(m.object_score_p05, t.object_score_min),
         "fragmented": _above(m.fragments_mean, t.fragments_max),

@@ -14,6 +14,7 @@ from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.detector import Detector, check_classes
 from pvtt_flow.stages._candidates import CandidateFrames
 from pvtt_flow.stages._failures import guarded, is_machine_error, with_failure
+from pvtt_flow.stages._recheck import Recheck, Searched
 from pvtt_flow.types import Detections, Frame, Prompt, ShotRecord
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
@@ -36,7 +37,9 @@ class Detect:
         check_classes(detector, params.classes)
         self._detector = detector
         self._params = params
-        self._candidates = CandidateFrames(params, sampling, limits, decoder or InProcessDecoder())
+        decoder = decoder or InProcessDecoder()
+        self._candidates = CandidateFrames(params, sampling, limits, decoder)
+        self._recheck = Recheck(detector, params, sampling, limits, decoder)
 
     def __call__(self, records: Sequence[ShotRecord]) -> list[ShotRecord]:
         """Return the shots in the same order, with prompts."""
@@ -114,12 +117,33 @@ class Detect:
         if not frames:
             prompts = fit_prompts(manifest, video.width_px, video.height_px)
             return [replace(record, prompts=prompts)]
-        prompts = self._choose_prompts(manifest, list(zip(frames, outcome, strict=True)))
-        timings = replace(record.timings, detect_s=detect_s)
-        return [replace(record, prompts=prompts, timings=timings)]
+        candidates = list(zip(frames, outcome, strict=True))
+        started = time.perf_counter()
+        searched = self._search(record, candidates)
+        prompts = self._choose_prompts(manifest, candidates, searched)
+        detect_s += time.perf_counter() - started
+        return [
+            replace(
+                record,
+                prompts=prompts,
+                searched=searched.frame_indices,
+                sightings=searched.sightings,
+                timings=replace(record.timings, detect_s=detect_s),
+            )
+        ]
+
+    def _search(
+        self, record: ShotRecord, candidates: Sequence[tuple[Frame, Detections]]
+    ) -> Searched:
+        if record.shot is None or not self._params.recheck_every:
+            return Searched()
+        return self._recheck.search(record, record.shot, candidates)
 
     def _choose_prompts(
-        self, manifest: tuple[Prompt, ...], candidates: Sequence[tuple[Frame, Detections]]
+        self,
+        manifest: tuple[Prompt, ...],
+        candidates: Sequence[tuple[Frame, Detections]],
+        searched: Searched,
     ) -> tuple[Prompt, ...]:
         height_px, width_px = candidates[0][0].rgb.shape[:2]
         manifest = fit_prompts(manifest, width_px, height_px)
@@ -130,6 +154,7 @@ class Detect:
                 width_px=width_px,
                 height_px=height_px,
                 params=self._params,
+                persistence=searched.persistence(frame.frame_index, len(detections.labels)),
             )
             for frame, detections in candidates
         ]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pvtt_flow.core.agreement import with_detector_iou
 from pvtt_flow.core.appearance import MeasureParams
 from pvtt_flow.core.cleaning import CleanParams, cleaned
 from pvtt_flow.core.timeline import SamplingParams
@@ -82,7 +83,10 @@ class Propagate:
         return replace(
             record,
             prompts=tuple(builder.prompts),
-            masklets=observed(clean, frames.read, self._finish.measure),
+            masklets=tuple(
+                with_detector_iou(masklet, record.searched, record.sightings)
+                for masklet in observed(clean, frames.read, self._finish.measure)
+            ),
             num_frames=len(builder.times),
             num_resumed_frames=progress.num_resumed_frames,
             timings=replace(

@@ -144,6 +144,16 @@ def test_the_appearance_is_measured_where_it_is_known() -> None:
     assert measured(*STEADY).color_distance_mean is None
 
 
+def test_the_detector_may_disagree() -> None:
+    def judged(*ious: float | None) -> Judged:
+        frames = [replace(f, detector_iou=iou) for f, iou in zip(STEADY, ious, strict=False)]
+        return judge(measured(*frames, *STEADY[len(ious) :], prompts=(BOX,)), STRICT)
+
+    assert judged(0.9, None, 0.0, 0.0).reasons == ("doubtful",)
+    assert judged(0.8, None, 0.0, 0.0).reasons == ("detector_disagrees",)
+    assert judged(None).reasons == ("doubtful",)
+
+
 def test_a_masklet_that_no_rule_explains_is_doubtful() -> None:
     assert judge(measured(*STEADY, prompts=(BOX,)), STRICT).reasons == ("doubtful",)
 

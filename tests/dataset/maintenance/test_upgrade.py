@@ -48,6 +48,7 @@ NEW_IN_FRAMES: dict[str, Any] = {
     "previous_iou": None,
     "confidence": None,
     "appearance": None,
+    "detector_iou": None,
 }
 """With their values in a dataset of before."""
 NEW_MEASUREMENTS = {
@@ -64,6 +65,7 @@ NEW_MEASUREMENTS = {
     "contour_contrast_mean",
     "flow_iou_mean",
     "prompt_margin",
+    "detector_iou_mean",
 }
 
 

@@ -1,0 +1,150 @@
+"""Search a shot for products every few frames, and link what is found."""
+
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pvtt_flow.core.appearance import Sight, colors_of, view_of
+from pvtt_flow.core.linking import Candidate, link
+from pvtt_flow.core.products import DetectParams, product_places
+from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.models.detector import Detector
+from pvtt_flow.stages._shot_frames import sampled_times
+from pvtt_flow.types import Detections, Frame, Shot, ShotRecord, Sighting
+from pvtt_flow.video.limits import Limits
+from pvtt_flow.video.read import read_frames_at_times
+from pvtt_flow.video.worker.decoder import Decoder
+
+# Frames that are held and detected together.
+_BATCH = 8
+# Detections down to this share of `min_score` continue a track.
+_UNSURE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """Products on the frames of a shot that were searched."""
+
+    frame_indices: tuple[int, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    tracks: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """Track of a detection, by its frame and its place there."""
+
+    def persistence(self, frame_index: int, count: int) -> NDArray[np.float64] | None:
+        """Return the share of frames on which each of a frame's detections is seen, (N,).
+
+        None if none was searched.
+        """
+        if not self.frame_indices:
+            return None
+        num_seen = Counter(sighting.track for sighting in self.sightings)
+        tracks = [self.tracks.get((frame_index, place)) for place in range(count)]
+        seen = [0 if track is None else num_seen[track] for track in tracks]
+        return np.array(seen) / len(self.frame_indices)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Product among the detections on a frame."""
+
+    place: int
+    label: str
+    score: float
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """Search of a shot on every n-th processed frame."""
+
+    detector: Detector
+    params: DetectParams
+    sampling: SamplingParams
+    limits: Limits
+    decoder: Decoder
+
+    def search(
+        self, record: ShotRecord, shot: Shot, known: Sequence[tuple[Frame, Detections]]
+    ) -> Searched:
+        """Detect on the frames that are not known yet, and link all of them.
+
+        Holds a batch of frames at a time. Raises what reading and the detector raise.
+        """
+        found = {
+            frame.frame_index: self._products(frame, detections) for frame, detections in known
+        }
+        with closing(self._frames(record, shot, set(found))) as frames:
+            while batch := list(islice(frames, _BATCH)):
+                seen = self.detector.detect([frame.rgb for frame in batch])
+                for frame, detections in zip(batch, seen, strict=True):
+                    found[frame.frame_index] = self._products(frame, detections)
+        indices = sorted(found)
+        linked = link([[each.candidate for each in found[index]] for index in indices])
+        tracked = [
+            (index, each, track)
+            for index, tracks in zip(indices, linked, strict=True)
+            for each, track in zip(found[index], tracks, strict=True)
+            if track is not None
+        ]
+        return Searched(
+            tuple(indices),
+            tuple(_sighting(index, each, track) for index, each, track in tracked),
+            {(index, each.place): track for index, each, track in tracked},
+        )
+
+    def _frames(self, record: ShotRecord, shot: Shot, known: set[int]) -> Generator[Frame]:
+        times = [
+            time
+            for time in sampled_times(shot, self.sampling)[:: self.params.recheck_every]
+            if time.frame_index not in known
+        ]
+        if times:
+            yield from self.decoder.iterate(
+                read_frames_at_times,
+                record.source.uri,
+                times,
+                video=record.video,
+                limits=self.limits,
+            )
+
+    def _products(self, frame: Frame, detections: Detections) -> list[_Found]:
+        height_px, width_px = frame.rgb.shape[:2]
+        places, boxes_xyxy = product_places(
+            detections,
+            width_px=width_px,
+            height_px=height_px,
+            params=self.params,
+            min_score=_UNSURE_SHARE * self.params.min_score,
+        )
+        found = []
+        for place in places:
+            box_xyxy = tuple(float(v) for v in boxes_xyxy[place])
+            score = float(detections.scores[place])
+            colors = colors_of(view_of(_sight_of_box(frame, box_xyxy)))
+            candidate = Candidate(box_xyxy, colors, score >= self.params.min_score)
+            found.append(_Found(place, detections.labels[place], score, candidate))
+        return found
+
+
+def _sight_of_box(frame: Frame, box_xyxy: tuple[float, ...]) -> Sight:
+    """Return a box on a frame as if all of it were the object."""
+    x0, y0 = (int(v) for v in box_xyxy[:2])
+    x1, y1 = (int(np.ceil(v)) for v in box_xyxy[2:])
+    mask = np.zeros(frame.rgb.shape[:2], np.bool_)
+    mask[y0:y1, x0:x1] = True
+    return Sight(frame.rgb, mask, (x0, y0, x1, y1))
+
+
+def _sighting(frame_index: int, found: _Found, track: int) -> Sighting:
+    return Sighting(
+        frame_index=frame_index,
+        track=track,
+        label=found.label,
+        box_xyxy=found.candidate.box_xyxy,
+        score=found.score,
+    )
