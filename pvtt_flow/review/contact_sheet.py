@@ -102,7 +102,7 @@ def _row(row: SheetRow, width_px: int) -> Rgb:
 
 
 def _caption(masklet: Masklet, width_px: int, *, has_shots: bool) -> Rgb:
-    """Draw an object's color, label, shot (if there are several), verdict and reasons."""
+    """Draw an object's color, label, shot of several, verdict, its probability and its reasons."""
     line = _blank(_LINE_PX, width_px)
     baseline_px = _LINE_PX - 7
     dot_xy, dot_radius_px = (8, baseline_px - 5), 6
@@ -112,7 +112,9 @@ def _caption(masklet: Masklet, width_px: int, *, has_shots: bool) -> Rgb:
         name += f" in shot {masklet.shot_index} (frame {masklet.start_frame} on)"
     x = write(line, name, (22, baseline_px), color=_INK)
     verdict, ink = masklet.verdict or "not judged", _VERDICT_INK[masklet.verdict]
-    x = write(line, verdict, (x + 14, baseline_px), color=ink, weight="bold")
+    p = masklet.good_probability
+    judged = verdict if p is None else f"{verdict} {p:.2f}"
+    x = write(line, judged, (x + 14, baseline_px), color=ink, weight="bold")
     write(line, ", ".join(masklet.reasons), (x + 14, baseline_px), color=_FAINT_INK)
     return line
 
