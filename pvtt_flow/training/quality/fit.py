@@ -24,7 +24,7 @@ _SHAPE = ("compactness", "prompt_iou", "border", "holes", "fragments", "area", "
 _SCORES = ("predicted_iou", "candidate_iou", "object_score")
 _MASKLET = (*_SHAPE, "area_jump", "color_distance_high", "contour_contrast")
 _MASKLET_GONE = ("compactness", "previous_iou", "area_jump", "color_distance_high")
-_FRAME = (*_SHAPE, "change", "color_distance", "contour_contrast")
+_FRAME = (*_SHAPE, "change", "color_distance")
 _FRAME_GONE = ("compactness", "previous_iou_least", "growth", "color_distance")
 # Features by question and model.
 TERMS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -33,7 +33,7 @@ TERMS: dict[str, dict[str, tuple[str, ...]]] = {
         "looks": _MASKLET_GONE,
         "scores": (*_MASKLET_GONE, "object_score", "predicted_iou_low"),
     },
-    "frame_good": {"looks": _FRAME, "scores": (*_FRAME, *_SCORES)},
+    "frame_good": {"looks": (*_FRAME, "contour_contrast"), "scores": (*_FRAME, *_SCORES)},
     "frame_gone": {
         "looks": _FRAME_GONE,
         "scores": (*_FRAME_GONE, "object_score", "predicted_iou"),
