@@ -306,6 +306,22 @@ class Measurements:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """Run of doubtful frames that was tracked again from a product that the detector saw there."""
+
+    start_frame: int
+    stop_frame: int
+    """Frames `[start_frame, stop_frame)`."""
+    prompt_frame: int
+    box_xyxy: tuple[float, ...]
+    """The product's box on that frame, four numbers, display pixels."""
+    gain: float
+    """Rise of the mean probability of a good mask."""
+    kept: bool
+    """True if the new masks took the place of the old ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Masklet:
     """Masks of one object through one shot: a row of the `masklets` table."""
 
@@ -323,6 +339,7 @@ class Masklet:
     height_px: int
     prompts: tuple[Prompt, ...]
     frames: tuple[MaskletFrame, ...]
+    repairs: tuple[Repair, ...] = ()
     qc: Measurements | None = None
     verdict: VerdictName | None = None
     reasons: tuple[str, ...] = ()

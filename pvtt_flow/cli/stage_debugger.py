@@ -57,11 +57,11 @@ def debug_video(video: str, config: RunConfig, out: Path, console: Console) -> b
 
 
 def _stage(name: str, config: RunConfig) -> factory.StageFunction:
-    if name != "judge":
-        stage: factory.StageFunction = getattr(factory, name)(config)
-        return stage
-    weights = tracker_weights(config.tracker, config.run.models, open_binary)
-    return factory.judge(config, sha256_of(weights))
+    make: factory.StageFactory = getattr(factory, name)
+    if name in {"propagate", "judge"}:
+        weights = tracker_weights(config.tracker, config.run.models, open_binary)
+        return make(config, sha256_of(weights))
+    return make(config)
 
 
 def _save_pictures(

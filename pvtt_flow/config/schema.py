@@ -9,6 +9,7 @@ from pvtt_flow.core.cleaning import CleanParams
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.qc import QcThresholds
+from pvtt_flow.core.repair import RepairParams
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.detector import DetectorParams
@@ -120,6 +121,9 @@ class RunConfig(Params):
     """Cleaning of tracked masks, in the order of the keys; masks of mask prompts stay."""
     measure: MeasureParams = MeasureParams()
     """Measurements that take the pictures again, once a shot is tracked."""
+    repair: RepairParams = RepairParams()
+    """Repair of masks that are in doubt, by products that are seen there; needs
+    `detect.recheck_every`."""
     qc: QcThresholds = QcThresholds()
     """Thresholds of the verdict, and of the reasons for another verdict than `accept`."""
     output: OutputParams
@@ -136,6 +140,16 @@ class RunConfig(Params):
                 f"detect.prompt_frame must be first where tracker.direction is "
                 f"{self.tracker.direction}, got {self.detect.prompt_frame}: objects would have no "
                 f"masks on one side of their prompt; set tracker.direction to both"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_repair(self) -> Self:
+        if self.repair.attempts and not self.detect.recheck_every:
+            raise ValueError(
+                f"detect.recheck_every must be at least 1 where repair.attempts is "
+                f"{self.repair.attempts}, got 0: products are seen on the first frame alone; set "
+                f"it to 5, for example"
             )
         return self
 
@@ -172,7 +186,7 @@ class RunConfig(Params):
         Cleaning changes nothing by default. Results without an appearance, from before it was
         measured, stay up to date.
         """
-        later = {"clean": self.clean, "measure": self.measure}
+        later = {"clean": self.clean, "measure": self.measure, "repair": self.repair}
         return {
             name: section.model_dump(mode="json")
             for name, section in later.items()

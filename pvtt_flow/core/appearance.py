@@ -4,6 +4,8 @@ Erdem, Sankur and Tekalp, "Performance measures for video object segmentation an
 use these three to judge masks without ground truth.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -93,6 +95,20 @@ def colors_of(view: View) -> Histogram | None:
     bins = np.clip((unit * _BINS).astype(np.int64), 0, _BINS - 1)
     counts = np.bincount(bins @ (_BINS * _BINS, _BINS, 1), minlength=_BINS**3)
     return np.asarray(counts / len(inside), np.float64)
+
+
+def colors_of_box(rgb: Picture, box_xyxy: Sequence[float]) -> Histogram | None:
+    """Return the histogram of the colors in a box, as `colors_of`; None for an empty box."""
+    height_px, width_px = rgb.shape[:2]
+    x0, y0 = (max(int(v), 0) for v in box_xyxy[:2])
+    x1, y1 = (
+        min(math.ceil(v), most) for v, most in zip(box_xyxy[2:], (width_px, height_px), strict=True)
+    )
+    if x0 >= x1 or y0 >= y1:
+        return None
+    mask = np.zeros((height_px, width_px), np.bool_)
+    mask[y0:y1, x0:x1] = True
+    return colors_of(view_of(Sight(rgb, mask, (x0, y0, x1, y1))))
 
 
 def color_distance(a: Histogram, b: Histogram) -> float:

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import ray.data
@@ -91,7 +92,8 @@ def build(
     # 1 : 1. Actors, because SAM 2 stays loaded; one shot a call, because shots differ in length;
     # many calls at once, because one scheduler tracks them together, and some to spare, so that
     # a waiting shot takes the slot of a finished one at once.
-    propagate = {"make": factory.propagate, "journal": journal, "name": "propagate", "shared": True}
+    track = partial(factory.propagate, tracker_hash=lineage.tracker_hash)
+    propagate = {"make": track, "journal": journal, "name": "propagate", "shared": True}
     calls = config.tracker.max_concurrent_shots + _SPARE_CALLS
     rows = _actors(rows, common, need.propagate, propagate, calls=calls)
     # 1 : 1, twice. Ray fuses the two, so masks are not copied between them.

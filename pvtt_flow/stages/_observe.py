@@ -11,12 +11,22 @@ Read = Callable[[int, int | None], Generator[Frame]]
 """Reader of the frames at positions `[start, stop)` of a shot."""
 
 
-def observed(masklets: Sequence[Masklet], read: Read, params: MeasureParams) -> tuple[Masklet, ...]:
-    """Return the masklets of a shot with the appearance of their objects.
+def observed(
+    masklets: Sequence[Masklet],
+    read: Read,
+    params: MeasureParams,
+    span: tuple[int, int | None] = (0, None),
+) -> tuple[Masklet, ...]:
+    """Return the masklets of a shot with the appearance of their objects, at places of a span.
 
-    Reads the shot once more, from its first mask to its last one. Raises what `read` raises.
+    Reads the shot once more, from the first mask in it to the last one. Raises what `read` raises.
     """
-    shown = [place for m in masklets for place, frame in enumerate(m.frames) if frame.rle]
+    shown = [
+        place
+        for m in masklets
+        for place in range(*slice(*span).indices(len(m.frames)))
+        if m.frames[place].rle is not None
+    ]
     if not params.appearance or not shown:
         return tuple(masklets)
     observers = [Observer(_reference(m, read), flow=params.flow) for m in masklets]
@@ -32,8 +42,9 @@ def observed(masklets: Sequence[Masklet], read: Read, params: MeasureParams) -> 
 
 def _reference(masklet: Masklet, read: Read) -> Sight | None:
     """Return the object on its first prompted frame; None without a mask there."""
-    place = next(place for place, f in enumerate(masklet.frames) if "prompted" in f.flags)
-    if masklet.frames[place].rle is None:
+    prompted = (place for place, f in enumerate(masklet.frames) if "prompted" in f.flags)
+    place = next(prompted, None)
+    if place is None or masklet.frames[place].rle is None:
         return None
     with closing(read(place, place + 1)) as pictures:
         return Sight.of(next(pictures).rgb, masklet.frames[place])

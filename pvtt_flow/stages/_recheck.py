@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from pvtt_flow.core.appearance import Sight, colors_of, view_of
+from pvtt_flow.core.appearance import colors_of_box
 from pvtt_flow.core.linking import Candidate, link
 from pvtt_flow.core.products import DetectParams, product_places
 from pvtt_flow.core.timeline import SamplingParams
@@ -125,19 +125,10 @@ class Recheck:
         for place in places:
             box_xyxy = tuple(float(v) for v in boxes_xyxy[place])
             score = float(detections.scores[place])
-            colors = colors_of(view_of(_sight_of_box(frame, box_xyxy)))
+            colors = colors_of_box(frame.rgb, box_xyxy)
             candidate = Candidate(box_xyxy, colors, score >= self.params.min_score)
             found.append(_Found(place, detections.labels[place], score, candidate))
         return found
-
-
-def _sight_of_box(frame: Frame, box_xyxy: tuple[float, ...]) -> Sight:
-    """Return a box on a frame as if all of it were the object."""
-    x0, y0 = (int(v) for v in box_xyxy[:2])
-    x1, y1 = (int(np.ceil(v)) for v in box_xyxy[2:])
-    mask = np.zeros(frame.rgb.shape[:2], np.bool_)
-    mask[y0:y1, x0:x1] = True
-    return Sight(frame.rgb, mask, (x0, y0, x1, y1))
 
 
 def _sighting(frame_index: int, found: _Found, track: int) -> Sighting:

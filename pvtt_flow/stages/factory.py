@@ -41,13 +41,13 @@ def detect(config: RunConfig) -> Detect:
     return Detect(detector, config.detect, config.sampling, config.limits, make_decoder(config))
 
 
-def propagate(config: RunConfig) -> Propagate:
-    """Make the stage that tracks; load its SAM 2."""
+def propagate(config: RunConfig, tracker_hash: str) -> Propagate:
+    """Make the stage that tracks; load its SAM 2, whose weights have this hash."""
     tracker = build_tracker(config.tracker, config.run.models, open_binary)
     every_s = config.run.checkpoint_every_s
     checkpoints = Checkpoints(Dataset(config.output.uri).uri, every_s) if every_s else None
     decoder = make_decoder(config)
-    finish = Finish(config.clean, config.measure)
+    finish = Finish(config.clean, config.measure, config.repair, tracker_hash)
     return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints, finish)
 
 

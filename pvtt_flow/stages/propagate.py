@@ -7,14 +7,16 @@ from dataclasses import dataclass, field, replace
 from pvtt_flow.core.agreement import with_detector_iou
 from pvtt_flow.core.appearance import MeasureParams
 from pvtt_flow.core.cleaning import CleanParams, cleaned
+from pvtt_flow.core.repair import RepairParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, Tracker
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
 from pvtt_flow.stages._observe import observed
+from pvtt_flow.stages._repair import Repairer
 from pvtt_flow.stages._shot_checkpoint import Checkpoints, Progress, ShotCheckpoint
 from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot, sampled_times
-from pvtt_flow.types import Prompt, Shot, ShotRecord, Video
+from pvtt_flow.types import Masklet, Prompt, Shot, ShotRecord, Sighting, Video
 from pvtt_flow.video.limits import Limits
 from pvtt_flow.video.worker.decoder import Decoder, InProcessDecoder
 
@@ -25,6 +27,9 @@ class Finish:
 
     clean: CleanParams = field(default_factory=CleanParams)
     measure: MeasureParams = field(default_factory=MeasureParams)
+    repair: RepairParams = field(default_factory=RepairParams)
+    tracker_hash: str = ""
+    """SHA-256 of the weights, by which a repair judges masks."""
 
 
 class Propagate:
@@ -80,12 +85,13 @@ class Propagate:
         builder = progress.builder
         tracked = builder.masklets(record.source.video_id, video, shot)
         clean = tuple(cleaned(masklet, self._finish.clean) for masklet in tracked)
+        seen = observed(clean, frames.read, self._finish.measure)
         return replace(
             record,
             prompts=tuple(builder.prompts),
             masklets=tuple(
                 with_detector_iou(masklet, record.searched, record.sightings)
-                for masklet in observed(clean, frames.read, self._finish.measure)
+                for masklet in self._repaired(record, frames, seen)
             ),
             num_frames=len(builder.times),
             num_resumed_frames=progress.num_resumed_frames,
@@ -95,6 +101,26 @@ class Propagate:
                 slot_utilization=builder.slot_utilization,
             ),
         )
+
+    def _repaired(
+        self, record: ShotRecord, frames: ShotFrames, masklets: Sequence[Masklet]
+    ) -> Sequence[Masklet]:
+        finish = self._finish
+        if not finish.repair.attempts or not record.searched:
+            return masklets
+        sightings: dict[int, list[Sighting]] = {index: [] for index in record.searched}
+        for sighting in record.sightings:
+            sightings[sighting.frame_index].append(sighting)
+        repairer = Repairer(
+            tracker=self._tracker,
+            read=frames.read,
+            params=finish.repair,
+            clean=finish.clean,
+            measure=finish.measure,
+            tracker_hash=finish.tracker_hash,
+            sightings=sightings,
+        )
+        return [repairer.repaired(masklet) for masklet in masklets]
 
     def _resume(
         self, frames: ShotFrames, prompts: Sequence[Prompt], checkpoint: ShotCheckpoint

@@ -61,6 +61,7 @@ CHANGES_RESULTS = {
     "clean.smooth_frames=1": True,
     "detect.recheck_every=0": False,
     "detect.recheck_every=5": True,
+    "repair.min_gain=0.1": False,
     "measure.appearance=true": False,
     "measure.appearance=false": True,
     "measure.flow=true": True,
@@ -88,6 +89,17 @@ def test_other_prompt_frames_need_both_directions(path: Path, direction: str) ->
         f"confident: objects would have no masks on one side of their prompt; set "
         f"tracker.direction to both"
     )
+
+
+def test_a_repair_needs_products_that_are_seen_again(path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(path, ["repair.attempts=2"])
+    assert str(caught.value) == (
+        "$: detect.recheck_every must be at least 1 where repair.attempts is 2, got 0: products "
+        "are seen on the first frame alone; set it to 5, for example"
+    )
+    repairing = load(path, ["repair.attempts=2", "detect.recheck_every=5"])
+    assert repairing.results_hash() != load(path, ["detect.recheck_every=5"]).results_hash()
 
 
 @pytest.mark.parametrize("choice", ["sharp", "confident"])

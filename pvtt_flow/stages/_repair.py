@@ -1,0 +1,207 @@
+"""Track the doubtful frames of a masklet again, from a product that the detector sees there."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pvtt_flow.core import quality
+from pvtt_flow.core.appearance import Histogram, MeasureParams, color_distance, colors_of_box
+from pvtt_flow.core.cleaning import CleanParams, cleaned
+from pvtt_flow.core.mask_shape import with_previous_iou
+from pvtt_flow.core.qc import measure
+from pvtt_flow.core.repair import RepairParams, Run, best_match, doubtful_runs
+from pvtt_flow.models.tracker import PromptedShot, Tracker
+from pvtt_flow.stages._masklet_builder import MaskletBuilder
+from pvtt_flow.stages._observe import Read, observed
+from pvtt_flow.types import Frame, Masklet, MaskletFrame, Prompt, Repair, Sighting
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """Product that is taken for the object."""
+
+    place: int
+    sighting: Sighting
+
+
+@dataclass(slots=True)
+class Repairer:
+    """Repairs the masklets of one shot."""
+
+    tracker: Tracker
+    read: Read
+    params: RepairParams
+    clean: CleanParams
+    measure: MeasureParams
+    tracker_hash: str
+    """SHA-256 of the weights, by which it is known whether their scores count."""
+    sightings: Mapping[int, Sequence[Sighting]]
+    """By frame; frames that were searched and saw nothing are there, too."""
+    _known_colors: dict[tuple[int, tuple[float, ...]], Histogram | None] | None = None
+
+    def repaired(self, masklet: Masklet) -> Masklet:
+        """Return the masklet with the masks of doubtful runs that have become better."""
+        masklet = replace(masklet, tracker_hash=self.tracker_hash)
+        first = _first_prompted(masklet)
+        if not self.params.attempts or first is None:
+            return masklet
+        place, box_xyxy = first
+        colors = colors_of_box(self._frame(place).rgb, box_xyxy)
+        doubt = self._doubt(masklet, colors)
+        if colors is None or doubt[place] > self.params.max_prompt_doubt:
+            return masklet
+        given = [at for at, frame in enumerate(masklet.frames) if "prompted" in frame.flags]
+        for run in doubtful_runs(doubt, given, self.params)[: self.params.attempts]:
+            proposal = self._propose(masklet, run, colors)
+            if proposal is None:
+                continue
+            other = self._track_again(masklet, run, proposal)
+            gain = float(np.mean(doubt[run.start : run.stop]))
+            gain -= float(np.mean(self._doubt(other, colors)[run.start : run.stop]))
+            kept = gain >= self.params.min_gain
+            tried = _repair_of(masklet, run, proposal, gain, kept=kept)
+            masklet = replace(other if kept else masklet, repairs=(*masklet.repairs, tried))
+        return masklet
+
+    def _doubt(self, masklet: Masklet, colors: Histogram | None) -> list[float]:
+        """Return the doubt of each frame: that its mask is not good, or that one is missing."""
+        indices = [frame.frame_index for frame in masklet.frames]
+        searched = [place for place, index in enumerate(indices) if index in self.sightings]
+
+        def is_seen(place: int) -> bool:
+            """Return whether the object is seen on the nearest frame that was searched."""
+            at = bisect_left(searched, place)
+            near = min(
+                searched[max(at - 1, 0) : at + 1], key=lambda p: abs(p - place), default=None
+            )
+            return near is not None and self._match(indices[near], colors) is not None
+
+        return [
+            float(is_seen(place)) if p is None else 1 - p.good
+            for place, p in enumerate(quality.of_frames(_measured(masklet)))
+        ]
+
+    def _match(self, frame_index: int, colors: Histogram | None) -> tuple[float, Sighting] | None:
+        """Return how much the product on a frame that is like the object is so, and the product."""
+        seen = self.sightings.get(frame_index, ())
+        if colors is None or not seen:
+            return None
+        similarities = []
+        for sighting in seen:
+            found = self._colors()[frame_index, sighting.box_xyxy]
+            similarities.append(0.0 if found is None else 1 - color_distance(found, colors))
+        best = best_match(similarities, self.params)
+        return None if best is None else (similarities[best], seen[best])
+
+    def _colors(self) -> Mapping[tuple[int, tuple[float, ...]], Histogram | None]:
+        """Return the colors of all sightings by frame and box, from one reading of the shot."""
+        if self._known_colors is None:
+            self._known_colors = {}
+            with closing(self.read(0, None)) as frames:
+                for frame in frames:
+                    for sighting in self.sightings.get(frame.frame_index, ()):
+                        key = (frame.frame_index, sighting.box_xyxy)
+                        self._known_colors[key] = colors_of_box(frame.rgb, sighting.box_xyxy)
+        return self._known_colors
+
+    def _propose(self, masklet: Masklet, run: Run, colors: Histogram) -> _Proposal | None:
+        matches = [
+            (match[0], place, match[1])
+            for place in range(run.start, run.stop)
+            if (match := self._match(masklet.frames[place].frame_index, colors)) is not None
+        ]
+        if not matches:
+            return None
+        _, place, sighting = max(matches, key=lambda match: match[0])
+        return _Proposal(place, sighting)
+
+    def _track_again(self, masklet: Masklet, run: Run, proposal: _Proposal) -> Masklet:
+        """Track the run between the masks beside it and the proposed box."""
+        start = run.start - _has_mask(masklet, run.start - 1)
+        stop = run.stop + _has_mask(masklet, run.stop)
+        prompts = {
+            place: [_mask_prompt(masklet, place)]
+            for place in (run.start - 1, run.stop)
+            if start <= place < stop
+        }
+        prompts[proposal.place] = [_box_prompt(masklet, proposal)]
+        held = {place: self._frame(place) for place in sorted(prompts)}
+        shot = PromptedShot(
+            read=lambda low, high: self.read(
+                start + low, stop if high is None else min(start + high, stop)
+            ),
+            prompts={place - start: prompts[place] for place in held},
+            prompt_frames={place - start: frame for place, frame in held.items()},
+        )
+        builder = MaskletBuilder(())
+        for tracked in self.tracker.track(shot):
+            builder.add(tracked)
+        return self._with_frames(masklet, run, builder)
+
+    def _with_frames(self, masklet: Masklet, run: Run, builder: MaskletBuilder) -> Masklet:
+        """Return the masklet with the frames of a run that were tracked again."""
+        places = slice(run.start, run.stop)
+        found = tuple(
+            builder.frames.get((masklet.object_id, frame.frame_index), frame)
+            for frame in masklet.frames[places]
+        )
+        clean = cleaned(replace(masklet, frames=found), self.clean).frames
+        spliced = (*masklet.frames[: run.start], *clean, *masklet.frames[run.stop :])
+        frames = with_previous_iou(spliced, masklet.height_px, masklet.width_px)
+        (seen,) = observed(
+            [replace(masklet, frames=frames)], self.read, self.measure, (run.start, run.stop)
+        )
+        return seen
+
+    def _frame(self, place: int) -> Frame:
+        with closing(self.read(place, place + 1)) as frames:
+            return next(frames)
+
+
+def _measured(masklet: Masklet) -> Masklet:
+    """Return the masklet with its measurements, of which the probabilities are made."""
+    size = {"width_px": masklet.width_px, "height_px": masklet.height_px}
+    return replace(masklet, qc=measure(masklet.frames, masklet.prompts, **size))
+
+
+def _first_prompted(masklet: Masklet) -> tuple[int, tuple[int, ...]] | None:
+    """Return the place of the first prompted frame with a mask, and the mask's box."""
+    for place, frame in enumerate(masklet.frames):
+        if "prompted" in frame.flags and frame.box_xyxy is not None:
+            return place, frame.box_xyxy
+    return None
+
+
+def _has_mask(masklet: Masklet, place: int) -> bool:
+    return 0 <= place < len(masklet.frames) and masklet.frames[place].rle is not None
+
+
+def _mask_prompt(masklet: Masklet, place: int) -> Prompt:
+    frame = masklet.frames[place]
+    return Prompt(object_id=masklet.object_id, frame_index=frame.frame_index, mask_rle=frame.rle)
+
+
+def _box_prompt(masklet: Masklet, proposal: _Proposal) -> Prompt:
+    return Prompt(
+        object_id=masklet.object_id,
+        frame_index=proposal.sighting.frame_index,
+        box_xyxy=proposal.sighting.box_xyxy,
+        score=proposal.sighting.score,
+    )
+
+
+def _repair_of(
+    masklet: Masklet, run: Run, proposal: _Proposal, gain: float, *, kept: bool
+) -> Repair:
+    first: MaskletFrame = masklet.frames[run.start]
+    return Repair(
+        start_frame=first.frame_index,
+        stop_frame=masklet.frames[run.stop - 1].frame_index + 1,
+        prompt_frame=proposal.sighting.frame_index,
+        box_xyxy=proposal.sighting.box_xyxy,
+        gain=gain,
+        kept=kept,
+    )
