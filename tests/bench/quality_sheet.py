@@ -45,8 +45,7 @@ def row(clip: Tracked, recipe: Recipe) -> SheetRow:
     """Return a row of the sheet, with the frames rendered again."""
     rgb = render_numbered(recipe, int(clip.masklet.video_id.rpartition("_")[2])).frames
     frames = [Frame(i, round(i * 1e9 / _FPS), rgb[i]) for i in range(NUM_FRAMES)]
-    probability = clip.masklet.good_probability
-    label = f"true J {_mean_j(clip):.2f}, probability {probability or 0:.2f}"
+    label = f"true J {_mean_j(clip):.2f}"
     return SheetRow(
         video_id=clip.masklet.video_id,
         frames=evenly_spaced(frames, _FRAMES_PER_ROW),

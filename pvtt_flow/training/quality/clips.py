@@ -137,11 +137,11 @@ def track(recipe: Recipe, clip: TrueClip, prompt: Prompt) -> Tracked:
     """Track the object of a prompt on the first frame, and store and measure it as a run does."""
     builder = MaskletBuilder((prompt,))
     masks = []
-    for tracked in _tracker(recipe).track(prompted_shot(clip, prompt)):
+    for tracked in tracker_of(recipe).track(prompted_shot(clip, prompt)):
         builder.add(tracked)
         masks.append(tracked.objects[0].mask)
     masklets = builder.masklets(clip.name, *_facts(clip))
-    (masklet,) = observed(masklets, partial(_read, clip), MeasureParams(flow=True))
+    (masklet,) = observed(masklets, partial(read_clip, clip), MeasureParams(flow=True))
     height_px, width_px = clip.masks.shape[1:]
     qc = measure(masklet.frames, masklet.prompts, width_px=width_px, height_px=height_px)
     return Tracked(
@@ -162,7 +162,7 @@ def detected_box(mask: NDArray[np.bool_], seed: int) -> Prompt:
 
 
 @cache
-def _tracker(recipe: Recipe) -> Tracker:
+def tracker_of(recipe: Recipe) -> Tracker:
     """Return the tracker of a recipe, which stays loaded."""
     params = TrackerParams(
         device="cpu",
@@ -174,7 +174,8 @@ def _tracker(recipe: Recipe) -> Tracker:
     return tracker if recipe.method is None else build_baseline(tracker, None, params)
 
 
-def _read(clip: TrueClip, start: int, stop: int | None) -> Generator[Frame]:
+def read_clip(clip: TrueClip, start: int, stop: int | None) -> Generator[Frame]:
+    """Yield the frames of a clip at positions `[start, stop)`; times are numbers of frames."""
     for index, rgb in enumerate(clip.frames[start:stop], start):
         yield Frame(index, index, rgb)
 
