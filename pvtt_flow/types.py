@@ -259,6 +259,9 @@ class MaskletFrame:
     """IoU of the mask's box and of the product on this frame that overlaps it most, 0 without any;
     null on frames that were not searched (`detect.recheck_every`), and where the object is
     absent."""
+    backward_iou: float | None = None
+    """IoU with the mask of a pass back from the object's last mask; null without
+    `measure.backward`, before the prompt, from the last mask on and where the object is absent."""
     flags: tuple[FrameFlag, ...] = ()
 
 
@@ -303,6 +306,9 @@ class Measurements:
     prompt_margin: float | None = None
     """Least margin of the detected prompts."""
     detector_iou_mean: float | None = None
+    backward_iou_mean: float | None = None
+    backward_iou_prompt: float | None = None
+    """Backward IoU of the first prompted mask: the track that came back to its beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pvtt_flow.core.cleaning import CleanParams
 from pvtt_flow.core.ids import hash_of
 from pvtt_flow.core.products import DetectParams
 from pvtt_flow.core.qc import QcThresholds
-from pvtt_flow.core.repair import RepairParams
+from pvtt_flow.core.repair import REPAIR_PROMPTS, RepairParams
 from pvtt_flow.core.shots import ShotParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.detector import DetectorParams
@@ -150,6 +150,22 @@ class RunConfig(Params):
                 f"detect.recheck_every must be at least 1 where repair.attempts is "
                 f"{self.repair.attempts}, got 0: products are seen on the first frame alone; set "
                 f"it to 5, for example"
+            )
+        if self.repair.attempts and self.tracker.max_prompted_frames < REPAIR_PROMPTS:
+            raise ValueError(
+                f"tracker.max_prompted_frames must be at least {REPAIR_PROMPTS} where "
+                f"repair.attempts is {self.repair.attempts}, got "
+                f"{self.tracker.max_prompted_frames}: a run is tracked again between two masks and "
+                f"a box"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_backward(self) -> Self:
+        if self.measure.backward and self.tracker.direction != "both":
+            raise ValueError(
+                f"tracker.direction must be both where measure.backward is true, got "
+                f"{self.tracker.direction}; set one of them"
             )
         return self
 

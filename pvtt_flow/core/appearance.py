@@ -43,6 +43,9 @@ class MeasureParams(Params):
     it. A shot with a product is decoded once more."""
     flow: bool = False
     """Compare each mask with the one before, moved by the optical flow; needs `appearance`."""
+    backward: bool = False
+    """Track each object back from its last mask and compare the masks of both passes, which takes
+    as long as tracking; needs `tracker.direction: both`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,8 @@ def measure(
         color_distance_p95=_percentile(color_distance, 95),
         contour_contrast_mean=_mean(contour_contrast),
         flow_iou_mean=_mean(_known(look.flow_iou for look in looks)),
+        backward_iou_mean=_mean(_known(f.backward_iou for f in present)),
+        backward_iou_prompt=next((f.backward_iou for f in present if "prompted" in f.flags), None),
         detector_iou_mean=_mean(_known(f.detector_iou for f in present)),
         prompt_margin=min(_known(prompt.margin for prompt in prompts), default=None),
     )

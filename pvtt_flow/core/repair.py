@@ -15,6 +15,10 @@ Fraction01 = Annotated[float, Field(ge=0, le=1)]
 _REACH = 1
 
 
+REPAIR_PROMPTS = 3
+"""Prompted frames of a run that is tracked again: the masks beside it, and a box inside."""
+
+
 class RepairParams(Params):
     """Repair of masks that are in doubt, by products that are seen there; needs
     `detect.recheck_every`."""

@@ -10,6 +10,7 @@ from pvtt_flow.core.cleaning import CleanParams, cleaned
 from pvtt_flow.core.repair import RepairParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, Tracker
+from pvtt_flow.stages._backward import with_backward_iou
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
 from pvtt_flow.stages._observe import observed
@@ -91,7 +92,7 @@ class Propagate:
             prompts=tuple(builder.prompts),
             masklets=tuple(
                 with_detector_iou(masklet, record.searched, record.sightings)
-                for masklet in self._repaired(record, frames, seen)
+                for masklet in self._compared(frames, self._repaired(record, frames, seen))
             ),
             num_frames=len(builder.times),
             num_resumed_frames=progress.num_resumed_frames,
@@ -121,6 +122,11 @@ class Propagate:
             sightings=sightings,
         )
         return [repairer.repaired(masklet) for masklet in masklets]
+
+    def _compared(self, frames: ShotFrames, masklets: Sequence[Masklet]) -> Sequence[Masklet]:
+        if not self._finish.measure.backward:
+            return masklets
+        return with_backward_iou(masklets, self._tracker, frames.read)
 
     def _resume(
         self, frames: ShotFrames, prompts: Sequence[Prompt], checkpoint: ShotCheckpoint

@@ -65,6 +65,7 @@ CHANGES_RESULTS = {
     "measure.appearance=true": False,
     "measure.appearance=false": True,
     "measure.flow=true": True,
+    "measure.backward=true": True,
     "qc.accept_probability=0.5": False,
     "output.uri=elsewhere": False,
     "resources.propagate.actors=4": False,
@@ -100,6 +101,25 @@ def test_a_repair_needs_products_that_are_seen_again(path: Path) -> None:
     )
     repairing = load(path, ["repair.attempts=2", "detect.recheck_every=5"])
     assert repairing.results_hash() != load(path, ["detect.recheck_every=5"]).results_hash()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["repair.attempts=1", "detect.recheck_every=5", "tracker.max_prompted_frames=2"],
+            "tracker.max_prompted_frames must be at least 3 where repair.attempts is 1, got 2",
+        ),
+        (
+            ["measure.backward=true", "tracker.direction=forward"],
+            "tracker.direction must be both where measure.backward is true, got forward",
+        ),
+    ],
+)
+def test_settings_that_need_others(path: Path, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(path, overrides)
+    assert str(caught.value).startswith(f"$: {message}")
 
 
 @pytest.mark.parametrize("choice", ["sharp", "confident"])

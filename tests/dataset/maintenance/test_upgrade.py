@@ -49,6 +49,7 @@ NEW_IN_FRAMES: dict[str, Any] = {
     "confidence": None,
     "appearance": None,
     "detector_iou": None,
+    "backward_iou": None,
 }
 """With their values in a dataset of before."""
 NEW_MEASUREMENTS = {
@@ -66,6 +67,8 @@ NEW_MEASUREMENTS = {
     "flow_iou_mean",
     "prompt_margin",
     "detector_iou_mean",
+    "backward_iou_mean",
+    "backward_iou_prompt",
 }
 
 
