@@ -27,6 +27,8 @@ _MARGIN = 0.25
 _MIN_MARGIN_PX = 8
 # Bins of each of the three channels.
 _BINS = 8
+NUM_BINS = _BINS**3
+"""Bins of a histogram of colors."""
 # Distance from the outline up to which colors are compared, as a share of the square root of the
 # mask's area.
 _REACH = 0.05
@@ -96,7 +98,7 @@ def colors_of(view: View) -> Histogram | None:
     # L is in [0, 100], a and b are in [-128, 128).
     unit = (inside - (0, -128, -128)) / (100, 256, 256)
     bins = np.clip((unit * _BINS).astype(np.int64), 0, _BINS - 1)
-    counts = np.bincount(bins @ (_BINS * _BINS, _BINS, 1), minlength=_BINS**3)
+    counts = np.bincount(bins @ (_BINS * _BINS, _BINS, 1), minlength=NUM_BINS)
     return np.asarray(counts / len(inside), np.float64)
 
 

@@ -1,16 +1,17 @@
 """Search a shot for products every few frames, and link what is found."""
 
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from heapq import merge
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pvtt_flow.core.appearance import colors_of_box
-from pvtt_flow.core.linking import Candidate, link
+from pvtt_flow.core.linking import Candidate, Linker
 from pvtt_flow.core.products import DetectParams, product_places
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.detector import Detector
@@ -24,6 +25,8 @@ from pvtt_flow.video.worker.decoder import Decoder
 _BATCH = 8
 # Detections down to this share of `min_score` continue a track.
 _UNSURE_SHARE = 0.5
+# Products on a frame that are linked.
+_MAX_PRODUCTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,42 +78,44 @@ class Recheck:
 
         Holds a batch of frames at a time. Raises what reading and the detector raise.
         """
-        found = {
-            frame.frame_index: self._products(frame, detections) for frame, detections in known
-        }
-        with closing(self._frames(record, shot, set(found))) as frames:
-            while batch := list(islice(frames, _BATCH)):
-                seen = self.detector.detect([frame.rgb for frame in batch])
-                for frame, detections in zip(batch, seen, strict=True):
-                    found[frame.frame_index] = self._products(frame, detections)
-        indices = sorted(found)
-        linked = link([[each.candidate for each in found[index]] for index in indices])
-        tracked = [
-            (index, each, track)
-            for index, tracks in zip(indices, linked, strict=True)
-            for each, track in zip(found[index], tracks, strict=True)
-            if track is not None
-        ]
-        return Searched(
-            tuple(indices),
-            tuple(_sighting(index, each, track) for index, each, track in tracked),
-            {(index, each.place): track for index, each, track in tracked},
-        )
+        linker = Linker()
+        indices: list[int] = []
+        sightings: list[Sighting] = []
+        track_of: dict[tuple[int, int], int] = {}
+        seen = ((frame.frame_index, self._products(frame, found)) for frame, found in known)
+        unseen = self._search(record, shot, {frame.frame_index for frame, _ in known})
+        with closing(unseen):
+            for index, found in merge(seen, unseen, key=lambda pair: pair[0]):
+                indices.append(index)
+                tracks = linker.step([each.candidate for each in found])
+                for each, track in zip(found, tracks, strict=True):
+                    if track is not None:
+                        sightings.append(_sighting(index, each, track))
+                        track_of[index, each.place] = track
+        return Searched(tuple(indices), tuple(sightings), track_of)
 
-    def _frames(self, record: ShotRecord, shot: Shot, known: set[int]) -> Generator[Frame]:
+    def _search(
+        self, record: ShotRecord, shot: Shot, known: Collection[int]
+    ) -> Generator[tuple[int, list[_Found]]]:
+        """Yield the products on each n-th frame that is not known, in order."""
         times = [
             time
             for time in sampled_times(shot, self.sampling)[:: self.params.recheck_every]
             if time.frame_index not in known
         ]
-        if times:
-            yield from self.decoder.iterate(
-                read_frames_at_times,
-                record.source.uri,
-                times,
-                video=record.video,
-                limits=self.limits,
-            )
+        if not times:
+            return
+        frames = self.decoder.iterate(
+            read_frames_at_times,
+            record.source.uri,
+            times,
+            video=record.video,
+            limits=self.limits,
+        )
+        while batch := list(islice(frames, _BATCH)):
+            detected = self.detector.detect([frame.rgb for frame in batch])
+            for frame, detections in zip(batch, detected, strict=True):
+                yield frame.frame_index, self._products(frame, detections)
 
     def _products(self, frame: Frame, detections: Detections) -> list[_Found]:
         height_px, width_px = frame.rgb.shape[:2]
@@ -122,7 +127,8 @@ class Recheck:
             min_score=_UNSURE_SHARE * self.params.min_score,
         )
         found = []
-        for place in places:
+        # Detections come with the best first; a crowd would cost more than it tells.
+        for place in places[:_MAX_PRODUCTS]:
             box_xyxy = tuple(float(v) for v in boxes_xyxy[place])
             score = float(detections.scores[place])
             colors = colors_of_box(frame.rgb, box_xyxy)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pvtt_flow.core.linking import Candidate, link, similarity
+from pvtt_flow.core.linking import Candidate, Linker, similarities
 
 RED, BLUE = 0, 1
 
@@ -21,6 +21,11 @@ def at(left: float, color: int | None = RED, *, sure: bool = True) -> Candidate:
     return Candidate((left, 0.0, left + 10, 10.0), histogram, sure)
 
 
+def link(frames: list[list[Candidate]]) -> list[list[int | None]]:
+    linker = Linker()
+    return [linker.step(found) for found in frames]
+
+
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [
@@ -33,8 +38,8 @@ def at(left: float, color: int | None = RED, *, sure: bool = True) -> Candidate:
     ],
 )
 def test_similarity(a: Candidate, b: Candidate, expected: float) -> None:
-    assert similarity(a, b) == pytest.approx(expected, abs=1e-4)
-    assert similarity(b, a) == similarity(a, b)
+    assert similarities([a], [b]) == pytest.approx(np.array([[expected]]), abs=1e-4)
+    assert similarities([b], [a]) == pytest.approx(similarities([a], [b]).T)
 
 
 def test_an_object_keeps_its_number() -> None:
@@ -70,6 +75,12 @@ def test_an_unsure_detection_continues_a_track_and_starts_none() -> None:
 def test_sure_ones_come_first() -> None:
     """Byte by byte: an unsure one does not take the track of a sure one that is farther away."""
     assert link([[at(0)], [at(0, sure=False), at(5)]]) == [[0], [None, 0]]
+
+
+def test_what_is_away_for_long_is_another_one() -> None:
+    there, nothing = [at(0)], list[Candidate]()
+    assert link([there, *[nothing] * 99, there])[-1] == [0]
+    assert link([there, *[nothing] * 100, there])[-1] == [1]
 
 
 def test_nothing() -> None:
