@@ -161,6 +161,21 @@ class RunConfig(Params):
         return self
 
     @model_validator(mode="after")
+    def _check_detector_boxes(self) -> Self:
+        if self.tracker.baseline.method == "detector_boxes" and not self.detect.recheck_every:
+            raise ValueError(
+                "detect.recheck_every must be at least 1 where tracker.baseline.method is "
+                "detector_boxes, got 0; set it to 1 for the boxes of each frame"
+            )
+        tracks_again = self.repair.attempts or self.measure.backward
+        if self.tracker.baseline.method == "detector_boxes" and tracks_again:
+            raise ValueError(
+                "repair.attempts must be 0 and measure.backward false where "
+                "tracker.baseline.method is detector_boxes, which has no tracker"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_backward(self) -> Self:
         if self.measure.backward and self.tracker.direction != "both":
             raise ValueError(

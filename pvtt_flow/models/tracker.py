@@ -20,7 +20,7 @@ MemoryRule = Literal["sam2", "score_gated", "dam4sam", "samurai"]
 """Rule for the frames that are remembered."""
 
 
-Method = Literal["sam_per_frame", "stcn", "xmem", "cutie"]
+Method = Literal["detector_boxes", "sam_per_frame", "stcn", "xmem", "cutie"]
 """Baseline that carries masks through a shot."""
 
 
@@ -29,8 +29,9 @@ class BaselineParams(Params):
     masks."""
 
     method: Method | None = None
-    """`sam_per_frame`: each frame alone, prompted with the box of the mask before; `stcn`, `xmem`,
-    `cutie`: the networks of that name; null: none, SAM 2 tracks."""
+    """`detector_boxes`: the detector's boxes are the masks (with `detect.recheck_every: 1` those of
+    each frame); `sam_per_frame`: each frame alone, prompted with the box of the mask before;
+    `stcn`, `xmem`, `cutie`: the networks of that name; null: none, SAM 2 tracks."""
     weights: str | None = None
     """Path or uri of the network's state dict, as its authors published it."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
@@ -38,7 +39,7 @@ class BaselineParams(Params):
 
     @model_validator(mode="after")
     def _check_weights(self) -> Self:
-        has_network = self.method not in {None, "sam_per_frame"}
+        has_network = self.method not in {None, "detector_boxes", "sam_per_frame"}
         given = {"weights": self.weights, "sha256": self.sha256}
         for name, value in given.items():
             if (value is not None) != has_network:

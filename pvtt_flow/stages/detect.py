@@ -84,9 +84,10 @@ class Detect:
     def _decode(self, record: ShotRecord) -> tuple[ShotRecord, Sequence[Frame]]:
         """Return the record and its candidate frames.
 
-        There are none if it has failed, or fails here, or gets no products.
+        There are none if it has failed, or fails here, or is not searched.
         """
-        if record.failure is not None or record.shot is None or not self._adds_products(record):
+        is_searched = self._params.recheck_every or self._adds_products(record)
+        if record.failure is not None or record.shot is None or not is_searched:
             return record, ()
         try:
             return record, self._candidates.decode(record, record.shot)
@@ -120,7 +121,11 @@ class Detect:
         candidates = list(zip(frames, outcome, strict=True))
         started = time.perf_counter()
         searched = self._search(record, candidates)
-        prompts = self._choose_prompts(manifest, candidates, searched)
+        prompts = (
+            self._choose_prompts(manifest, candidates, searched)
+            if self._adds_products(record)
+            else fit_prompts(manifest, video.width_px, video.height_px)
+        )
         detect_s += time.perf_counter() - started
         return [
             replace(

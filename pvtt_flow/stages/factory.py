@@ -47,7 +47,13 @@ def propagate(config: RunConfig, tracker_hash: str) -> Propagate:
     every_s = config.run.checkpoint_every_s
     checkpoints = Checkpoints(Dataset(config.output.uri).uri, every_s) if every_s else None
     decoder = make_decoder(config)
-    finish = Finish(config.clean, config.measure, config.repair, tracker_hash)
+    finish = Finish(
+        clean=config.clean,
+        measure=config.measure,
+        boxes_only=config.tracker.baseline.method == "detector_boxes",
+        repair=config.repair,
+        tracker_hash=tracker_hash,
+    )
     return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints, finish)
 
 

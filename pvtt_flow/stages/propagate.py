@@ -11,6 +11,7 @@ from pvtt_flow.core.repair import RepairParams
 from pvtt_flow.core.timeline import SamplingParams
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, Tracker
 from pvtt_flow.stages._backward import with_backward_iou
+from pvtt_flow.stages._detector_boxes import detector_boxes
 from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
 from pvtt_flow.stages._observe import observed
@@ -28,6 +29,8 @@ class Finish:
 
     clean: CleanParams = field(default_factory=CleanParams)
     measure: MeasureParams = field(default_factory=MeasureParams)
+    boxes_only: bool = False
+    """True for the baseline `detector_boxes`, which has no tracker."""
     repair: RepairParams = field(default_factory=RepairParams)
     tracker_hash: str = ""
     """SHA-256 of the weights, by which a repair judges masks."""
@@ -78,7 +81,9 @@ class Propagate:
         frames = ShotFrames(
             record.source.uri, video, shot, self._sampling, self._limits, self._decoder
         )
-        if self._checkpoints is None:
+        if self._finish.boxes_only:
+            progress = _draw_boxes(frames, record, video)
+        elif self._checkpoints is None:
             progress = self._follow(frames, Progress(MaskletBuilder(record.prompts)), None)
         else:
             checkpoint = self._checkpoints.of_shot(record.source, shot, video)
@@ -153,6 +158,15 @@ class Propagate:
                 checkpoint.save(progress, tracked.state)
         progress.propagate_s = time.perf_counter() - started
         return progress
+
+
+def _draw_boxes(frames: ShotFrames, record: ShotRecord, video: Video) -> Progress:
+    progress = Progress(MaskletBuilder(record.prompts))
+    for tracked in detector_boxes(
+        frames.times, record.prompts, record.searched, record.sightings, video
+    ):
+        progress.builder.add(tracked)
+    return progress
 
 
 def _shot_to_track(

@@ -114,6 +114,18 @@ def test_a_repair_needs_products_that_are_seen_again(path: Path) -> None:
             ["measure.backward=true", "tracker.direction=forward"],
             "tracker.direction must be both where measure.backward is true, got forward",
         ),
+        (
+            ["tracker.baseline.method=detector_boxes"],
+            "detect.recheck_every must be at least 1 where tracker.baseline.method is",
+        ),
+        (
+            [
+                "tracker.baseline.method=detector_boxes",
+                "detect.recheck_every=1",
+                "measure.backward=true",
+            ],
+            "repair.attempts must be 0 and measure.backward false where",
+        ),
     ],
 )
 def test_settings_that_need_others(path: Path, overrides: list[str], message: str) -> None:

@@ -129,6 +129,17 @@ def test_a_product_that_stays_is_chosen_before_one_that_goes(clip: Path) -> None
     assert chosen == {"score": ["blue"], "product": ["red"]}
 
 
+def test_a_shot_with_prompts_of_its_own_is_searched_too(clip: Path) -> None:
+    """Without a product of the detector; masks are compared with what it sees."""
+    own = box_prompt(0, STEADY)
+    params = DetectParams(add_products="never", recheck_every=10)
+    stage = Detect(ColorDetector(), params, EVERY_FRAME, DEFAULT_LIMITS)
+    (record,) = stage([inspected(clip, own)])
+    assert record.prompts == (own,)
+    assert record.searched == (0, 10, 20, 30)
+    assert {label_of(s.box_xyxy) for s in record.sightings} == {"red", "blue"}
+
+
 def test_masks_are_compared_with_what_is_seen(clip: Path) -> None:
     """Objects: one stays on the red product, one where the blue one was."""
     record = detected(clip, ColorDetector(), recheck_every=20)
