@@ -22,17 +22,17 @@ SICK_CPUS = 5.0
 _WAIT_S = 400.0
 
 
-def healthy(_config: RunConfig) -> "PassOn":
+def healthy(_config: RunConfig, **_: object) -> "PassOn":
     """Make a stage that does nothing."""
     return PassOn()
 
 
-def dies_of(name: str, _config: RunConfig) -> "PassOn":
+def dies_of(name: str, _config: RunConfig, **_: object) -> "PassOn":
     """Make a stage whose process is killed by one video, as by the system for its memory."""
     return DiesOf(name)
 
 
-def device_fails_on_sick_nodes(config: RunConfig) -> "PassOn":
+def device_fails_on_sick_nodes(config: RunConfig, **_: object) -> "PassOn":
     """Make a stage whose device fails at once, on nodes with `SICK_CPUS`.
 
     On other nodes it waits until that has happened often enough to tell.
@@ -44,12 +44,12 @@ def device_fails_on_sick_nodes(config: RunConfig) -> "PassOn":
     return DeviceFails(0, faults) if is_sick else WaitsForFaults(faults)
 
 
-def device_fails(_config: RunConfig) -> "PassOn":
+def device_fails(_config: RunConfig, **_: object) -> "PassOn":
     """Make a stage whose device fails after a few rows."""
     return DeviceFails(4)
 
 
-def fails_with(name: str, _config: RunConfig) -> "PassOn":
+def fails_with(name: str, _config: RunConfig, **_: object) -> "PassOn":
     """Make a stage that fails for all rows of a batch with one video."""
     return FailsWith(name)
 
