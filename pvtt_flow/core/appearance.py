@@ -7,10 +7,12 @@ use these three to judge masks without ground truth.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from pvtt_flow.core import rle
 from pvtt_flow.params import Params
@@ -48,6 +50,12 @@ class MeasureParams(Params):
     backward: bool = False
     """Track each object back from its last mask and compare the masks of both passes, which takes
     as long as tracking; needs `tracker.direction: both`."""
+
+    @model_validator(mode="after")
+    def _check_flow(self) -> Self:
+        if self.flow and not self.appearance:
+            raise ValueError("appearance must be true where flow is true, got false; set both")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def merge_prompts(
     prompted = {prompt.object_id for prompt in manifest}
     frames = {product.frame_index for product in detected}
     boxes_of = [
-        (prompt, _box_of(prompt, width_px, height_px))
+        (prompt, box_of(prompt, width_px, height_px))
         for prompt in manifest
         if prompt.frame_index in frames
     ]
@@ -101,7 +101,8 @@ def _is_same(
     return bool(points) and inside and not prompt.correction
 
 
-def _box_of(prompt: Prompt, width_px: int, height_px: int) -> tuple[float, ...] | None:
+def box_of(prompt: Prompt, width_px: int, height_px: int) -> tuple[float, ...] | None:
+    """Return the box of a prompt, or that of its mask; None if it has points alone."""
     if prompt.mask_rle is not None:
         return rle.box_of(rle.decode(prompt.mask_rle, height_px, width_px))
     return prompt.box_xyxy

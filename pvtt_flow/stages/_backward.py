@@ -5,13 +5,12 @@ detection of tracking failures", 2010, with masks instead of points.
 """
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from pvtt_flow.core import rle
-from pvtt_flow.models.tracker import PromptedShot, Tracker
-from pvtt_flow.stages._observe import Read
-from pvtt_flow.types import Frame, Masklet, MaskletFrame, Prompt
+from pvtt_flow.models.tracker import Tracker
+from pvtt_flow.stages._shot_part import Read, mask_prompt, shot_part
+from pvtt_flow.types import Masklet, MaskletFrame, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,8 @@ def with_backward_iou(
     for m in masklets:
         if m.object_id in spans:
             last = spans[m.object_id].last
-            prompts.setdefault(last - start, []).append(_prompt(m, last))
-    shot = PromptedShot(
-        read=lambda low, high: read(start + low, stop if high is None else min(start + high, stop)),
-        prompts={place: prompts[place] for place in sorted(prompts)},
-        prompt_frames={place: _frame(read, start + place) for place in sorted(prompts)},
-    )
+            prompts.setdefault(last, []).append(mask_prompt(m, last))
+    shot = shot_part(read, start, stop, prompts)
     found = {
         (tracked.object_id, frame.frame_index): rle.encode(tracked.mask)
         for frame in tracker.track(shot)
@@ -62,16 +57,6 @@ def _span_of(masklet: Masklet) -> _Span | None:
     if not prompted or shown[-1] <= prompted[0]:
         return None
     return _Span(prompted[0], shown[-1])
-
-
-def _prompt(masklet: Masklet, place: int) -> Prompt:
-    frame = masklet.frames[place]
-    return Prompt(object_id=masklet.object_id, frame_index=frame.frame_index, mask_rle=frame.rle)
-
-
-def _frame(read: Read, place: int) -> Frame:
-    with closing(read(place, place + 1)) as frames:
-        return next(frames)
 
 
 def _compared(

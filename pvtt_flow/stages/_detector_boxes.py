@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pvtt_flow.core import boxes, rle
+from pvtt_flow.core import boxes
+from pvtt_flow.core.prompts import box_of
 from pvtt_flow.core.timeline import FrameTime
 from pvtt_flow.models.tracker import TrackedFrame, TrackedObject
 from pvtt_flow.types import Prompt, Sighting, Video
@@ -53,7 +54,7 @@ def _first_prompts(prompts: Sequence[Prompt]) -> dict[int, Prompt]:
 
 def _track_of(prompt: Prompt, sightings: Sequence[Sighting], video: Video) -> int | None:
     """Return the track of the product that a prompt shows; None if none was seen there."""
-    box = _box_of(prompt, video)
+    box = box_of(prompt, video.width_px, video.height_px)
     seen = [s for s in sightings if s.frame_index == prompt.frame_index]
     if box is None or not seen:
         return None
@@ -61,12 +62,6 @@ def _track_of(prompt: Prompt, sightings: Sequence[Sighting], video: Video) -> in
     overlap = boxes.iou(np.array([box], np.float64), others)[0]
     best = int(overlap.argmax())
     return seen[best].track if overlap[best] >= _MIN_IOU else None
-
-
-def _box_of(prompt: Prompt, video: Video) -> tuple[float, ...] | None:
-    if prompt.mask_rle is not None:
-        return rle.box_of(rle.decode(prompt.mask_rle, video.height_px, video.width_px))
-    return prompt.box_xyxy
 
 
 def _object(object_id: int, box_xyxy: tuple[float, ...] | None, video: Video) -> TrackedObject:

@@ -1,14 +1,12 @@
 """Measure the appearance of tracked objects, in the pictures of their shot."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from pvtt_flow.core.appearance import MeasureParams, Observer, Sight
-from pvtt_flow.types import Frame, Masklet
-
-Read = Callable[[int, int | None], Generator[Frame]]
-"""Reader of the frames at positions `[start, stop)` of a shot."""
+from pvtt_flow.stages._shot_part import Read, frame_at
+from pvtt_flow.types import Masklet
 
 
 def observed(
@@ -46,5 +44,4 @@ def _reference(masklet: Masklet, read: Read) -> Sight | None:
     place = next(prompted, None)
     if place is None or masklet.frames[place].rle is None:
         return None
-    with closing(read(place, place + 1)) as pictures:
-        return Sight.of(next(pictures).rgb, masklet.frames[place])
+    return Sight.of(frame_at(read, place).rgb, masklet.frames[place])

@@ -13,10 +13,11 @@ from pvtt_flow.core.cleaning import CleanParams, cleaned
 from pvtt_flow.core.mask_shape import with_previous_iou
 from pvtt_flow.core.qc import measure
 from pvtt_flow.core.repair import RepairParams, Run, best_match, doubtful_runs
-from pvtt_flow.models.tracker import PromptedShot, Tracker
+from pvtt_flow.models.tracker import Tracker
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
-from pvtt_flow.stages._observe import Read, observed
-from pvtt_flow.types import Frame, Masklet, MaskletFrame, Prompt, Repair, Sighting
+from pvtt_flow.stages._observe import observed
+from pvtt_flow.stages._shot_part import Read, frame_at, mask_prompt, shot_part
+from pvtt_flow.types import Masklet, MaskletFrame, Prompt, Repair, Sighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Repairer:
         if not self.params.attempts or first is None:
             return masklet
         place, box_xyxy = first
-        colors = colors_of_box(self._frame(place).rgb, box_xyxy)
+        colors = colors_of_box(frame_at(self.read, place).rgb, box_xyxy)
         doubt = self._doubt(masklet, colors)
         if colors is None or doubt[place] > self.params.max_prompt_doubt:
             return masklet
@@ -80,7 +81,7 @@ class Repairer:
             return near is not None and self._match(indices[near], colors) is not None
 
         return [
-            float(is_seen(place)) if p is None else 1 - p.good
+            float(_was_tracked(masklet, place) and is_seen(place)) if p is None else 1 - p.good
             for place, p in enumerate(quality.of_frames(_measured(masklet)))
         ]
 
@@ -123,21 +124,13 @@ class Repairer:
         start = run.start - _has_mask(masklet, run.start - 1)
         stop = run.stop + _has_mask(masklet, run.stop)
         prompts = {
-            place: [_mask_prompt(masklet, place)]
+            place: [mask_prompt(masklet, place)]
             for place in (run.start - 1, run.stop)
             if start <= place < stop
         }
         prompts[proposal.place] = [_box_prompt(masklet, proposal)]
-        held = {place: self._frame(place) for place in sorted(prompts)}
-        shot = PromptedShot(
-            read=lambda low, high: self.read(
-                start + low, stop if high is None else min(start + high, stop)
-            ),
-            prompts={place - start: prompts[place] for place in held},
-            prompt_frames={place - start: frame for place, frame in held.items()},
-        )
         builder = MaskletBuilder(())
-        for tracked in self.tracker.track(shot):
+        for tracked in self.tracker.track(shot_part(self.read, start, stop, prompts)):
             builder.add(tracked)
         return self._with_frames(masklet, run, builder)
 
@@ -156,10 +149,6 @@ class Repairer:
         )
         return seen
 
-    def _frame(self, place: int) -> Frame:
-        with closing(self.read(place, place + 1)) as frames:
-            return next(frames)
-
 
 def _measured(masklet: Masklet) -> Masklet:
     """Return the masklet with its measurements, of which the probabilities are made."""
@@ -175,13 +164,13 @@ def _first_prompted(masklet: Masklet) -> tuple[int, tuple[int, ...]] | None:
     return None
 
 
+def _was_tracked(masklet: Masklet, place: int) -> bool:
+    """Return False for a frame that `tracker.direction` leaves out."""
+    return masklet.frames[place].object_score is not None
+
+
 def _has_mask(masklet: Masklet, place: int) -> bool:
     return 0 <= place < len(masklet.frames) and masklet.frames[place].rle is not None
-
-
-def _mask_prompt(masklet: Masklet, place: int) -> Prompt:
-    frame = masklet.frames[place]
-    return Prompt(object_id=masklet.object_id, frame_index=frame.frame_index, mask_rle=frame.rle)
 
 
 def _box_prompt(masklet: Masklet, proposal: _Proposal) -> Prompt:

@@ -229,6 +229,15 @@ def earlier_weights(commit: str, folder: Path) -> tuple[Path, Path]:
     return folder / "other.pt", folder / "other.yaml"
 
 
+def _aurocs(signals: dict[str, list[Scored]]) -> dict[str, Value]:
+    """Return the AUROC of each signal that these clips have."""
+    return {
+        name: with_error(auroc, scored)
+        for name, scored in signals.items()
+        if any(len(each.scores) for each in scored)
+    }
+
+
 def _print_table(title: str, values: dict[str, Value]) -> None:
     table = Table("signal", "AUROC", title=title)
     for name, value in sorted(values.items(), key=lambda row: -row[1].value):
@@ -270,12 +279,12 @@ def main() -> None:
     frames = {
         "model with scores": with_error(auroc, frame_probability(clips)),
         "model of looks": with_error(auroc, frame_probability(looks_only)),
-        **{name: with_error(auroc, frame_signal(name, clips)) for name in FRAME_SIGNALS},
+        **_aurocs({name: frame_signal(name, clips) for name in FRAME_SIGNALS}),
     }
     masklets = {
         "model with scores": with_error(auroc, masklet_probability(clips)),
         "model of looks": with_error(auroc, masklet_probability(looks_only)),
-        **{name: with_error(auroc, masklet_signal(name, clips)) for name in MASKLET_SIGNALS},
+        **_aurocs({name: masklet_signal(name, clips) for name in MASKLET_SIGNALS}),
     }
     gone = {
         f"{kind}, {title}": with_error(auroc, probability(rows, "gone"))

@@ -134,6 +134,13 @@ def test_settings_that_need_others(path: Path, overrides: list[str], message: st
     assert str(caught.value).startswith(f"$: {message}")
 
 
+def test_a_flow_is_measured_with_the_appearance(path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(path, ["measure.flow=true", "measure.appearance=false"])
+    expected = "$.measure: appearance must be true where flow is true, got false; set both"
+    assert str(caught.value) == expected
+
+
 @pytest.mark.parametrize("choice", ["sharp", "confident"])
 def test_num_candidates_is_hashed_where_it_has_an_effect(path: Path, choice: str) -> None:
     chosen = f"detect.prompt_frame={choice}"

@@ -175,6 +175,22 @@ def test_new_masks_are_cleaned_as_all_others(clip: Path) -> None:
     assert found.frames[12].area_px < 36 * 36  # its corners are gone
 
 
+def test_frames_that_are_not_to_be_tracked_stay_without_masks(clip: Path) -> None:
+    """Tracker: forward from frame 8 on; the object is seen before."""
+
+    class Forward(Tracks):
+        def track(self, shot: PromptedShot) -> Iterator[TrackedFrame]:
+            for frame in super().track(shot):
+                early = frame.frame_index < 8
+                yield replace(frame, objects=()) if early else frame
+
+    tracker = Forward(shows=place_of(13))
+    record = replace(searched(clip, *EVERYWHERE), prompts=(box_prompt(0, place_of(8), 8),))
+    found = repair(record, tracker)
+    assert all(frame.rle is None for frame in found.frames[:8])
+    assert all(each.start_frame >= 8 for each in found.repairs)
+
+
 def test_by_default_nothing_is_repaired(clip: Path) -> None:
     tracker = Tracks()
     stage = Propagate(tracker, EVERY_FRAME, DEFAULT_LIMITS)
