@@ -66,7 +66,7 @@ def by_scan(dataset: Dataset) -> pa.Table:
     return open_dataset(dataset.uri).masklets().to_table()
 
 
-@pytest.mark.parametrize("read", [by_file, by_scan])
+@pytest.mark.parametrize("read", [by_file, pytest.param(by_scan, marks=pytest.mark.slow)])
 def test_no_flipped_bit_of_a_page_gives_other_rows(
     dataset: Dataset, read: Callable[[Dataset], pa.Table]
 ) -> None:

@@ -72,6 +72,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[MemoryQuery]]:
     return batches
 
 
+@pytest.mark.slow
 def test_concurrent_shots(embedded: Pair, batches: list[Sequence[MemoryQuery]]) -> None:
     embedded.difference(staggered(), "both", max_concurrent_shots=3).check()
     assert any(len({query.position for query in batch}) >= 3 for batch in batches)

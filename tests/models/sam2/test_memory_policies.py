@@ -197,6 +197,7 @@ def test_a_bank_reads_what_its_policy_remembers(memory: MemoryRule) -> None:
             each.now += each.time_sign
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", OTHERS)
 def test_memory_does_not_grow(
     model: Sam2, memory: MemoryRule, monkeypatch: pytest.MonkeyPatch

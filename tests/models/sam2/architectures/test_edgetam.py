@@ -134,6 +134,7 @@ def in_float32() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_float32")
 def test_ragged_shots_have_the_masks_of_transformers(predictor: Any) -> None:
     found = difference(make_model(predictor), predictor, ragged_shots()).check()

@@ -45,6 +45,7 @@ def ragged_shots() -> list[Shot]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficienttam_ti", "efficienttam_ti_1", "efficienttam_ti_2"])
 def test_ragged_shots_have_the_masks_of_each_alone(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

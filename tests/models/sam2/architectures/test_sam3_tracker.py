@@ -95,6 +95,7 @@ def test_the_pyramid_is_that_of_transformers(
         torch.testing.assert_close(level, wanted, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_ragged_shots_have_the_masks_of_each_object_alone(
     reference: FollowingModel, config: Path, tmp_path: Path
 ) -> None:
