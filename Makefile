@@ -21,9 +21,10 @@ quickstart: install  ## set everything up, run the flow on the sample clips, sho
 test: install  ## the whole suite but the slow ones
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
-# Two at a time: part of their time is waiting, for starts, time-outs and retries.
+# Two at a time: part of their time is waiting, for starts, time-outs and retries. With names, so
+# that the log of a run that does not end tells where it is.
 test-slow: install  ## kills, faults, clusters
-	$(BIN)/python -m pytest -m slow --durations 15 --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -vv -m slow --durations 15 --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ So the driver can commit finished videos while no new result arrives.
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,11 +14,14 @@ T = TypeVar("T")
 
 # Small, so that reading does not run far ahead of committing.
 _QUEUE_SIZE = 16
-# Interval at which a reader with a full queue checks whether it was cancelled.
+# Interval at which a reader with a full queue checks whether it was cancelled, and the consumer
+# whether the reader can still end.
 _POLL_S = 0.2
-# A cancelled stream should end within seconds; the run must not hang on it, as it would if Ray's
-# control service is gone.
-_END_TIMEOUT_S = 15.0
+# A cancelled stream ends within seconds, but on a busy machine. It is waited for: a thread that
+# calls Ray after `ray.shutdown` starts another Ray, which is Ray's default, beside the next one.
+_END_TIMEOUT_S = 300.0
+# If it cannot end, as without Ray's control service, the run must not hang on it.
+_STUCK_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,15 @@ class _End:
 
 
 def batches_with_timeout(
-    stream: Iterable[list[T]], timeout_s: float, cancel: Callable[[], None]
+    stream: Iterable[list[T]],
+    timeout_s: float,
+    cancel: Callable[[], None],
+    can_end: Callable[[], bool] = lambda: True,
 ) -> Generator[list[T]]:
     """Yield the batches of a stream, and `[]` after each `timeout_s` without one.
 
     Errors of the stream are raised here. When the consumer stops, `cancel` is called; the stream
-    must end then, which is waited for.
+    must end then, which is waited for, but shortly while `can_end` returns False.
     """
     items: queue.Queue[list[T] | _End] = queue.Queue(_QUEUE_SIZE)
     cancelled = threading.Event()
@@ -54,7 +61,16 @@ def batches_with_timeout(
     finally:
         cancelled.set()
         cancel()
-        reader.join(_END_TIMEOUT_S)
+        _wait_for_end(reader, can_end)
+
+
+def _wait_for_end(reader: threading.Thread, can_end: Callable[[], bool]) -> None:
+    cancelled_s = time.monotonic()
+    while reader.is_alive():
+        timeout_s = _END_TIMEOUT_S if can_end() else _STUCK_TIMEOUT_S
+        if time.monotonic() - cancelled_s > timeout_s:
+            return
+        reader.join(_POLL_S)
 
 
 def _read(

@@ -26,7 +26,7 @@ class GcsWatch:
 
         Raises ClusterError if it has not answered for longer than the patience.
         """
-        if self._is_reachable():
+        if self.is_reachable():
             self._answered_s = time.monotonic()
             return True
         silent_s = time.monotonic() - self._answered_s
@@ -38,7 +38,8 @@ class GcsWatch:
             )
         return False
 
-    def _is_reachable(self) -> bool:
+    def is_reachable(self) -> bool:
+        """Return whether the service takes a connection now."""
         host, _, port = self._address.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()

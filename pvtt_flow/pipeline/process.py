@@ -89,7 +89,10 @@ def _process_round(
     rows = pipeline.build(sources, config, lineage, journal, left_out=left_out)
     checked_s = time.monotonic()
     wait_s = min(config.run.commit_interval_s, _CHECK_INTERVAL_S)
-    with closing(batches_with_timeout(_shot_results(rows), wait_s, pipeline.cancel)) as batches:
+    stream = batches_with_timeout(
+        _shot_results(rows), wait_s, pipeline.cancel, can_end=gcs.is_reachable
+    )
+    with closing(stream) as batches:
         for shot_results in batches:
             for shot_result in shot_results:
                 committer.add(shot_result)

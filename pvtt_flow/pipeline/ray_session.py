@@ -16,6 +16,7 @@ from pvtt_flow.errors import ClusterError
 # Rows are small and frames never enter the object store, so Ray's default, a third of memory, is
 # too much.
 _LOCAL_STORE_BYTES = 1 << 30
+_NUM_STARTS = 3
 _LOG = logging.getLogger("pvtt_flow")
 _STDERR = 2
 _KEPT = "Committed results are kept; the next run processes the rest."
@@ -79,7 +80,10 @@ def _connect(address: str) -> None:
 
 
 def _start() -> None:
-    """Start Ray on this machine; on a busy one it may need a second attempt."""
+    """Start Ray on this machine; on a busy one it may need several attempts.
+
+    Ray gives each of its agents 15 seconds, which is not a setting.
+    """
     import ray
 
     start = partial(
@@ -91,18 +95,19 @@ def _start() -> None:
         log_to_driver=False,
         object_store_memory=_LOCAL_STORE_BYTES,
     )
-    try:
+    for attempt in range(1, _NUM_STARTS + 1):
         try:
             start()
-        except Exception as error:  # noqa: BLE001 (Ray raises errors of any class)
+        except Exception as error:  # Ray raises errors of any class
+            if attempt == _NUM_STARTS:
+                raise ClusterError(
+                    f"Ray must start on this machine, but {_first_line(error)}; run again when the "
+                    "machine is less busy, or see Ray's log in /tmp/ray/session_latest/logs"
+                ) from error
             _LOG.warning("Ray did not start; trying again (%s)", _first_line(error))
             ray.shutdown()
-            start()
-    except Exception as error:
-        raise ClusterError(
-            f"Ray must start on this machine, but {_first_line(error)}; run again when the machine "
-            "is less busy, or see Ray's log in /tmp/ray/session_latest/logs"
-        ) from error
+        else:
+            return
 
 
 @contextmanager

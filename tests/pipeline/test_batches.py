@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pvtt_flow.pipeline import batches
 from pvtt_flow.pipeline.batches import batches_with_timeout
 
 SOON_S = 0.02
@@ -79,3 +80,26 @@ def test_a_stream_that_waits_is_cancelled_and_its_end_is_waited_for() -> None:
     assert next(stream) == [1]
     stream.close()
     assert ended == ["ended"]
+
+
+def test_a_stream_that_cannot_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_STUCK_TIMEOUT_S", 0.0)
+    go_on, asked = threading.Event(), []
+
+    def hangs() -> Iterator[list[int]]:
+        yield [1]
+        assert go_on.wait(LONG_S)
+
+    def can_end() -> bool:
+        """Lose what it could end with, once it has been asked for the third time."""
+        asked.append("can it end?")
+        return len(asked) < 3
+
+    stream = batches_with_timeout(hangs(), LONG_S, nothing, can_end)
+    assert next(stream) == [1]
+    reader = next(t for t in threading.enumerate() if t.name == "batches")
+    stream.close()
+    assert len(asked) == 3
+    assert reader.is_alive()
+    go_on.set()
+    reader.join(LONG_S)

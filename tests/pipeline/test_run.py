@@ -61,6 +61,9 @@ class Gcs:
     def answers(self) -> bool:
         return True
 
+    def is_reachable(self) -> bool:
+        return True
+
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:

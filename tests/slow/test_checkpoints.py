@@ -17,7 +17,7 @@ from tests.slow.flow_command import SAMPLES, Shell, kill_if_alive, wait_until, w
 from tests.slow.tables import Rows, check_consistent, rows_of
 from tests.video.clip_maker import encode_images
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 NUM_SAMPLE_FRAMES, NUM_FRAMES = 72, 720
 # Prompts are late, so that there is a backward pass.

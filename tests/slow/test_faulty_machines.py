@@ -26,7 +26,7 @@ from tests.slow.flow_command import REPOSITORY, SAMPLES
 from tests.slow.ray_cluster import running_cluster
 from tests.slow.ray_node import joined_node
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 Stages = Callable[..., object]
 

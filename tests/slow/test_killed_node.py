@@ -16,7 +16,7 @@ from tests.slow.tables import check_consistent, rows_of
 from tests.slow.test_kills import has_committed
 from tests.slow.undisturbed import NUM_VIDEOS, SETTINGS, Undisturbed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # The tracker fits on the machine that dies alone.
 TRACKER_CPUS, DOOMED_CPUS = 2, 3

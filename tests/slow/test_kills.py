@@ -19,7 +19,7 @@ from tests.slow.flow_command import Shell, kill_if_alive, wait_until, write_conf
 from tests.slow.tables import check_consistent, rows_of, runs_of
 from tests.slow.undisturbed import NUM_VIDEOS, SETTINGS, Undisturbed
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 NUM_KILLS = 4
 
