@@ -100,13 +100,18 @@ def ray_start(options: Mapping[str, object]) -> list[str]:
 
 
 def start_node(
-    shell: Shell, command: list[str], log: Path, is_up: Callable[[], bool]
+    shell: Shell, command: list[str], log: Path, is_ready: Callable[[], bool] = lambda: True
 ) -> "subprocess.Popen[bytes]":
-    """Start a node and wait until it is up.
+    """Start a node and wait until it has joined, and is ready.
 
-    Ray gives a node 30 seconds to join, which is not a setting, and `ray start` ends where a busy
-    machine takes longer: then it starts again.
+    Ray gives a node 30 seconds to join and its agents 15 to start, which are no settings, and
+    `ray start` ends where a busy machine takes longer: then it starts again.
     """
+
+    def is_up() -> bool:
+        # The dashboard answers earlier, and goes again if the node cannot join.
+        return "Ray runtime started" in log.read_text() and is_ready()
+
     for _ in range(NUM_START_ATTEMPTS):
         process = shell.start(*command, log=log)
         wait_until(lambda: is_up() or not shell.processes(), timeout_s=START_TIMEOUT_S)

@@ -4,7 +4,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -36,13 +35,9 @@ def joined_node(cluster: Cluster, num_cpus: int) -> Iterator[Node]:
     home = cluster.home / shell.mark[:4]
     options = {"address": cluster.join_address, "temp-dir": home, "num-cpus": num_cpus}
     log = home.with_suffix(".log")
-    started = start_node(shell, ray_start(options), log, lambda: _has_started(log))
+    started = start_node(shell, ray_start(options), log)
     node = Node(shell, started)
     try:
         yield node
     finally:
         node.kill()
-
-
-def _has_started(log: Path) -> bool:
-    return "Ray runtime started" in log.read_text()
