@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-import ray
 from pyarrow.dataset import field
 
 from pvtt_flow import load_profile, open_dataset
@@ -16,6 +15,7 @@ from pvtt_flow.core.fitness_rows import FitnessRows
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
 from pvtt_flow.errors import PreflightError
+from pvtt_flow.pipeline.ray_session import connect_to_ray
 from pvtt_flow.types import VideoRecord
 from tests.dataset.dataset_rows import masklet, measurements
 from tests.dataset.datasets import publish
@@ -37,9 +37,8 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
 
 @pytest.fixture(scope="module")
 def ray_here() -> Iterator[None]:
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    with connect_to_ray():
+        yield
 
 
 def test_a_snapshot_stays_at_its_version(dataset: Dataset) -> None:
