@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "video.worker": {"core", "storage", "video"} | BASE,
     "models": {"core"} | BASE,
     "review": {"core", "video"} | BASE,
+    "report": {"core", "dataset", "readers", "review", "storage", "video"} | BASE,
     "evaluate": {"core", "readers"} | BASE,
     "samples": set(),
     "training": {"core", "evaluate", "models", "stages", "video"} | BASE,
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "pipeline": {"config", "core", "dataset", "models", "stages", "storage", "video"} | BASE,
     "cli": {
         "config", "core", "dataset", "evaluate", "export", "export_dataset", "models",
-        "open_dataset", "pipeline", "readers", "review", "stages", "storage", "video",
+        "open_dataset", "pipeline", "readers", "report", "review", "stages", "storage", "video",
     } | BASE,
 }  # fmt: skip
 ONLY_IN = {
@@ -43,6 +44,7 @@ ONLY_IN = {
     "cv2": {"core", "evaluate", "export", "models", "review", "video", "training"},
     "deltalake": {"dataset"},
     "fsspec": {"storage"},
+    "jinja2": {"report"},
     "mathutils": {"training"},
     "open_clip": {"models"},
     "PIL": {"evaluate", "export", "models", "review", "video", "training"},

@@ -19,6 +19,7 @@ from pvtt_flow.cli import (
     fitness,
     maintenance,
     models,
+    report,
     run,
     show,
     versions,
@@ -56,7 +57,7 @@ def pvtt_flow(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
-    *(show.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
+    *(show.show, report.report, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
     *(export.export, export.formats, export.validate, fitness.fitness, fitness.profiles),
     *(evaluate.prompts, evaluate.evaluate),
     *(versions.history, versions.diff, versions.restore),
@@ -103,7 +104,7 @@ def command() -> NoReturn:
 
 
 def _exit_with_error(error: PvttFlowError) -> NoReturn:
-    from pvtt_flow.cli.options import printable
+    from pvtt_flow.core.printable import printable
 
     typer.echo(f"error: {printable(str(error), keep_lines=True)}", err=True)
     raise SystemExit(code_of(error))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pvtt_flow.cli.options import Json, console, printable
+from pvtt_flow.cli.options import Json, console
+from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvtt_flow.cli.exit_codes import ExitCode
-from pvtt_flow.cli.options import DatasetUri, console, printable
+from pvtt_flow.cli.options import DatasetUri, console
+from pvtt_flow.core.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, Json, console, printable
+from pvtt_flow.cli.options import DatasetUri, Json, console
+from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.table import Table
 
-from pvtt_flow.cli.options import printable
+from pvtt_flow.core.printable import printable
 from pvtt_flow.pipeline.plan import Plan
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.storage.uris import uri_without_signature

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pvtt_flow.cli.options import printable
+from pvtt_flow.core.printable import printable
 from pvtt_flow.pipeline.plan import Plan
 from pvtt_flow.pipeline.run import Watcher
 from pvtt_flow.pipeline.summary import Summary

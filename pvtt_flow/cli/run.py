@@ -18,8 +18,8 @@ from pvtt_flow.cli.options import (
     config_for_run,
     console,
     load_config,
-    printable,
 )
+from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:

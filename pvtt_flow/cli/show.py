@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, Json, console, printable
+from pvtt_flow.cli.options import DatasetUri, Json, console
+from pvtt_flow.core.printable import printable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

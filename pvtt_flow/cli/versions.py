@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, console, printable
+from pvtt_flow.cli.options import DatasetUri, console
+from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:

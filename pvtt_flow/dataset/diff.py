@@ -41,17 +41,20 @@ class Difference:
     num_masklets_removed: int
     mean_mask_iou: float | None
     """Mean over the recomputed videos' frames that a masklet has in both versions; two empty masks
-    have IoU 1. None if there are no such frames."""
+    have IoU 1. None if there are no such frames, or masks were not compared."""
 
 
-def diff(old: Snapshot, new: Snapshot) -> Difference:
-    """Compare a version of a dataset with a later one."""
+def diff(old: Snapshot, new: Snapshot, *, with_masks: bool = True) -> Difference:
+    """Compare a version of a dataset with a later one.
+
+    Without masks, only a few columns are read.
+    """
     old_rows, new_rows = _videos(old), _videos(new)
     both = old_rows.keys() & new_rows.keys()
     changed = {i for i in both if _content(old_rows[i]) != _content(new_rows[i])}
     recomputed = {i for i in both - changed if old_rows[i]["work_key"] != new_rows[i]["work_key"]}
     old_verdicts, new_verdicts = _verdicts(old), _verdicts(new)
-    ious = list(_ious(old, new, sorted(recomputed)))
+    ious = list(_ious(old, new, sorted(recomputed))) if with_masks else []
     return Difference(
         added=_uris(new_rows, new_rows.keys() - old_rows.keys()),
         removed=_uris(old_rows, old_rows.keys() - new_rows.keys()),
@@ -63,6 +66,13 @@ def diff(old: Snapshot, new: Snapshot) -> Difference:
         num_masklets_removed=len(old_verdicts.keys() - new_verdicts.keys()),
         mean_mask_iou=fmean(ious) if ious else None,
     )
+
+
+def list_verdict_changes(old: Snapshot, new: Snapshot) -> dict[str, tuple[str, str]]:
+    """Return the verdicts before and after of each masklet in both whose verdict changed, by id."""
+    before, after = _verdicts(old), _verdicts(new)
+    both = sorted(before.keys() & after.keys())
+    return {i: (before[i], after[i]) for i in both if before[i] != after[i]}
 
 
 def _videos(snapshot: Snapshot) -> dict[str, dict[str, Any]]:

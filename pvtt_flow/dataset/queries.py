@@ -67,6 +67,19 @@ def _ids(videos: ds.Dataset, where: ds.Expression) -> list[str]:
     return sorted(ids)
 
 
+def of_videos(video_ids: Sequence[str]) -> ds.Expression:
+    """Return whether a row is of one of these videos."""
+    return _is_one_of("video_id", video_ids)
+
+
+def records_of(videos: ds.Dataset, video_ids: Sequence[str]) -> dict[str, VideoRecord]:
+    """Return the rows of videos that have one, by id."""
+    where = of_videos(video_ids)
+    with naming_damage(videos.get_fragments(filter=where)):
+        table = videos.to_table(filter=where)
+    return {record.video_id: record for record in rows_as(VideoRecord, table)}
+
+
 def verdict_is(verdicts: Sequence[str]) -> ds.Expression:
     """Return whether a masklet has one of these verdicts."""
     return _is_one_of("verdict", verdicts)

@@ -53,12 +53,24 @@ def latest_runs(dataset_uri: str, limit: int) -> list[str]:
     return [name.removesuffix(".json") for name in names if name.endswith(".json")][-limit:]
 
 
+def records_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the records of runs, as plain values; those without one are left out.
+
+    Raises StoreError if the store cannot be read.
+    """
+    ids = list(run_ids)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        files = pool.map(lambda run_id: read_bytes(record_uri(dataset_uri, run_id)), ids)
+        records = {run_id: _parsed(data or b"") for run_id, data in zip(ids, files, strict=True)}
+    return {run_id: record for run_id, record in records.items() if isinstance(record, dict)}
+
+
 def statuses_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, str]:
     """Return how runs ended; those without a record, or with one that has no status, are left out.
 
     Raises StoreError if the store cannot be read.
     """
-    records = _records_of(dataset_uri, run_ids)
+    records = records_of(dataset_uri, run_ids)
     return {run_id: str(r["status"]) for run_id, r in records.items() if "status" in r}
 
 
@@ -67,16 +79,8 @@ def configs_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping
 
     Raises StoreError if the store cannot be read.
     """
-    records = _records_of(dataset_uri, run_ids)
+    records = records_of(dataset_uri, run_ids)
     return {run_id: r["config"] for run_id, r in records.items() if "config" in r}
-
-
-def _records_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-    ids = list(run_ids)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        files = pool.map(lambda run_id: read_bytes(record_uri(dataset_uri, run_id)), ids)
-        records = {run_id: _parsed(data or b"") for run_id, data in zip(ids, files, strict=True)}
-    return {run_id: record for run_id, record in records.items() if isinstance(record, dict)}
 
 
 def _parsed(data: bytes) -> Any:

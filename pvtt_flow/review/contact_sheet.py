@@ -74,9 +74,10 @@ def contact_sheet(title: str, rows: Sequence[SheetRow]) -> Rgb:
     return np.pad(page, margins, constant_values=_PAPER[0])
 
 
-def encode_image(rgb: Rgb, suffix: Literal[".png", ".jpg"]) -> bytes:
-    """Encode a picture as the bytes of a PNG or JPEG file."""
-    _, data = cv2.imencode(suffix, np.ascontiguousarray(rgb[..., ::-1]))
+def encode_image(rgb: Rgb, suffix: Literal[".png", ".jpg"], *, quality: int = 95) -> bytes:
+    """Encode a picture as the bytes of a PNG or JPEG file; `quality` is that of a JPEG."""
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    _, data = cv2.imencode(suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return bytes(data)
 
 
