@@ -27,9 +27,13 @@ def rows_of(videos: Sequence[str]) -> pa.Table:
         "masklet_id": [f"{shot}/o{i:03d}" for shot, i in zip(shots, objects, strict=True)],
         "object_id": objects,
         "verdict": chance.choice(["accept", "review", "reject"], len(ids)),
+        "good_probability": chance.random(len(ids)),
+        "gone_probability": chance.random(len(ids)),
         "frames": _frames(chance, len(ids)),
         "qc": _measurements(chance, len(ids)),
         "stop_frame": np.full(len(ids), _NUM_FRAMES),
+        "width_px": np.full(len(ids), 1920),
+        "height_px": np.full(len(ids), 1080),
     }
     columns = [_column(f, known.get(f.name), len(ids)) for f in schema_of(Masklet)]
     return pa.Table.from_arrays(columns, schema=schema_of(Masklet))
@@ -70,10 +74,14 @@ def _frames(chance: np.random.Generator, num_rows: int) -> pa.Array:
         "flags": pa.array([[]] * n, pa.list_(pa.string())),
     }
     inner = kind.value_type
-    columns = [known[f.name].cast(f.type) for f in inner]
+    columns = [known[f.name].cast(f.type) if f.name in known else _unknown(f, n) for f in inner]
     structs = pa.StructArray.from_arrays(columns, fields=list(inner))
     starts = pa.array(np.arange(0, n + 1, _NUM_FRAMES, dtype=np.int32))
     return pa.ListArray.from_arrays(starts, structs).cast(kind)
+
+
+def _unknown(named: pa.Field, num_rows: int) -> pa.Array:
+    return pa.nulls(num_rows, named.type) if named.nullable else pa.array([0] * num_rows, named.type)
 
 
 def _measurements(chance: np.random.Generator, num_rows: int) -> pa.Array:

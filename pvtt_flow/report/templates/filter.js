@@ -56,7 +56,11 @@
 
   const recall = () => {
     const fragment = location.hash.slice(1);
-    if (fragment && !fragment.includes("=")) return;
+    // A place of the page, which leaves the filters as they are.
+    if (fragment && !fragment.includes("=")) {
+      apply();
+      return;
+    }
     form.reset();
     for (const [name, value] of new URLSearchParams(fragment)) {
       const field = form.elements.namedItem(name);
