@@ -32,9 +32,10 @@ def report(
     ] = True,
     against: Annotated[int | None, typer.Option(help="An earlier version to compare with.")] = None,
 ) -> None:
-    """Write one HTML page about a dataset: counts, distributions, failures and film strips.
+    """Write an HTML page about a dataset.
 
-    The page needs no network and no other file.
+    Counts, distributions of measurements, failures, and film strips of a sample of videos. The page
+    needs no network and no other file.
     """
     from pvtt_flow.dataset.history import open_snapshot
     from pvtt_flow.report.make import Request, make_report

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pvtt_flow.core.qc import QcThresholds
@@ -28,15 +29,21 @@ _BOUNDS: Mapping[str, Sequence[str]] = {
     "detector_iou_mean": ("detector_iou_min",),
 }
 _WHOLE = frozenset({"num_frames", "visibility_flips"})
-# One row a column and masklet, without the values that are missing; NaN counts as missing.
-_VALUES = "SELECT name, v FROM (UNPIVOT ({row}) ON * INTO NAME name VALUE v) WHERE isfinite(v)"
-_RANGES = """
-SELECT name, min(v), max(v), avg(v), count(*) FROM ({values}) GROUP BY name
-"""
-_COUNTS = """
-SELECT name, least(floor((v - low) / width), num_bins - 1)::INTEGER AS bin, count(*)
-FROM ({values}) JOIN bins USING (name) GROUP BY ALL
-"""
+# One scan for all columns: UNPIVOT would hold all of their values. NaN counts as missing.
+_RANGE = "min({v}) FILTER (isfinite({v})), max({v}) FILTER (isfinite({v}))"
+_MEAN = "avg({v}) FILTER (isfinite({v})), count(*) FILTER (isfinite({v}))"
+_BINS = "histogram(least(floor(({v} - ?) / ?), ? - 1)::INTEGER) FILTER (isfinite({v}))"
+_ALL = "SELECT {columns} FROM masklets"
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Facts of a column that its bins are made by."""
+
+    smallest: float
+    largest: float
+    mean: float
+    num_values: int
 
 
 def make_histograms(
@@ -46,27 +53,23 @@ def make_histograms(
 
     `names` are those of `measured_columns`. A column without any value has no histogram.
     """
-    if not names:
-        return ()
-    values = _VALUES.format(row=_row_of(names))
-    found = {name: rest for name, *rest in db.execute(_RANGES.format(values=values)).fetchall()}
     (num_masklets,) = db.execute("SELECT count(*) FROM masklets").fetchall()[0]
-    edges = {name: _edges(name, low, high) for name, (low, high, *_) in found.items()}
-    counts = _counts(db, values, edges)
+    ranges = _ranges(db, names)
+    edges = {name: _edges(name, r.smallest, r.largest) for name, r in ranges.items()}
+    counts = _counts(db, edges)
     return tuple(
         Histogram(
             name=name,
             low=edges[name][0],
             high=edges[name][0] + edges[name][1] * edges[name][2],
-            counts=tuple(counts[name]),
-            smallest=found[name][0],
-            largest=found[name][1],
-            mean=found[name][2],
-            num_missing=num_masklets - found[name][3],
+            counts=counts[name],
+            smallest=found.smallest,
+            largest=found.largest,
+            mean=found.mean,
+            num_missing=num_masklets - found.num_values,
             thresholds=thresholds_of(name, thresholds),
         )
-        for name in names
-        if name in found
+        for name, found in ranges.items()
     )
 
 
@@ -77,11 +80,18 @@ def thresholds_of(name: str, thresholds: QcThresholds) -> tuple[Threshold, ...]:
     )
 
 
-def _row_of(names: Sequence[str]) -> str:
-    columns = [
-        f"{name if name in PROBABILITIES else f'qc.{name}'}::DOUBLE AS {name}" for name in names
-    ]
-    return f"SELECT {', '.join(columns)} FROM masklets"  # noqa: S608 (names of our schema)
+def _column(name: str) -> str:
+    return f"{name if name in PROBABILITIES else f'qc.{name}'}::DOUBLE"
+
+
+def _ranges(db: "DuckDBPyConnection", names: Sequence[str]) -> dict[str, _Range]:
+    """Return the facts of each column that has a value."""
+    if not names:
+        return {}
+    columns = [f"{_RANGE}, {_MEAN}".format(v=_column(name)) for name in names]
+    (row,) = db.execute(_ALL.format(columns=", ".join(columns))).fetchall()
+    facts = {name: _Range(*row[4 * i : 4 * i + 4]) for i, name in enumerate(names)}
+    return {name: found for name, found in facts.items() if found.num_values}
 
 
 def _edges(name: str, low: float, high: float) -> tuple[float, float, int]:
@@ -96,15 +106,15 @@ def _edges(name: str, low: float, high: float) -> tuple[float, float, int]:
 
 
 def _counts(
-    db: "DuckDBPyConnection", values: str, edges: Mapping[str, tuple[float, float, int]]
-) -> dict[str, list[int]]:
-    counts = {name: [0] * num_bins for name, (_, _, num_bins) in edges.items()}
+    db: "DuckDBPyConnection", edges: Mapping[str, tuple[float, float, int]]
+) -> dict[str, tuple[int, ...]]:
+    """Count the values in each bin of each column."""
     if not edges:
-        return counts
-    db.execute(
-        "CREATE OR REPLACE TEMP TABLE bins (name VARCHAR, low DOUBLE, width DOUBLE, num_bins INT)"
-    )
-    db.executemany("INSERT INTO bins VALUES (?, ?, ?, ?)", [(n, *e) for n, e in edges.items()])
-    for name, place, count in db.execute(_COUNTS.format(values=values)).fetchall():
-        counts[name][place] = count
-    return counts
+        return {}
+    columns = [_BINS.format(v=_column(name)) for name in edges]
+    parameters = [value for edge in edges.values() for value in edge]
+    (row,) = db.execute(_ALL.format(columns=", ".join(columns)), parameters).fetchall()
+    return {
+        name: tuple(found.get(place, 0) for place in range(num_bins))
+        for (name, (_, _, num_bins)), found in zip(edges.items(), row, strict=True)
+    }

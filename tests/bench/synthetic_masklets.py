@@ -81,7 +81,9 @@ def _frames(chance: np.random.Generator, num_rows: int) -> pa.Array:
 
 
 def _unknown(named: pa.Field, num_rows: int) -> pa.Array:
-    return pa.nulls(num_rows, named.type) if named.nullable else pa.array([0] * num_rows, named.type)
+    return (
+        pa.nulls(num_rows, named.type) if named.nullable else pa.array([0] * num_rows, named.type)
+    )
 
 
 def _measurements(chance: np.random.Generator, num_rows: int) -> pa.Array:
