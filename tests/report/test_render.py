@@ -21,7 +21,7 @@ from tests.report.mixed_dataset import mixed_dataset
 
 MADE_AT = datetime(2026, 11, 29, 1, 2, 3, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>\" onload='x' {{ 7 * 7 }}"
-VOID = frozenset({"meta", "img", "input", "br", "hr", "link"})
+VOID = frozenset({"meta", "img", "input", "br", "hr", "link", "wbr"})
 
 
 class Outline(HTMLParser):
