@@ -313,7 +313,8 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """Run of doubtful frames that was tracked again from a product that the detector saw there."""
+    """Run of doubtful frames, and a product that the detector saw there and that may be the
+    object."""
 
     start_frame: int
     stop_frame: int
@@ -321,8 +322,10 @@ class Repair:
     prompt_frame: int
     box_xyxy: tuple[float, ...]
     """The product's box on that frame, four numbers, display pixels."""
-    gain: float
-    """Rise of the mean probability of a good mask."""
+    cycle_iou: float
+    """Overlap of the prompted mask and of the mask to which the product leads back there."""
+    gain: float | None
+    """Rise of the mean probability of a good mask; None if the run was not tracked again."""
     kept: bool
     """True if the new masks took the place of the old ones."""
 

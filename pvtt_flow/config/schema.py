@@ -176,12 +176,17 @@ class RunConfig(Params):
         return self
 
     @model_validator(mode="after")
-    def _check_backward(self) -> Self:
-        if self.measure.backward and self.tracker.direction != "both":
-            raise ValueError(
-                f"tracker.direction must be both where measure.backward is true, got "
-                f"{self.tracker.direction}; set one of them"
-            )
+    def _check_both_ways(self) -> Self:
+        needs = {
+            "measure.backward is true": self.measure.backward,
+            "repair.attempts is not 0": self.repair.attempts,
+        }
+        for need, is_on in needs.items():
+            if is_on and self.tracker.direction != "both":
+                raise ValueError(
+                    f"tracker.direction must be both where {need}, got "
+                    f"{self.tracker.direction}; set one of them"
+                )
         return self
 
     def processing(self, reason: ProcessReason) -> "RunConfig":

@@ -41,7 +41,7 @@ flow_iou: double>, detector_iou: double, backward_iou: double, \
 flags: list<element: string not null> not null> not null> not null
 repairs: list<element: struct<start_frame: int64 not null, stop_frame: int64 not null, \
 prompt_frame: int64 not null, box_xyxy: list<element: double not null> not null, \
-gain: double not null, kept: bool not null> not null> not null
+cycle_iou: double not null, gain: double, kept: bool not null> not null> not null
 qc: struct<num_frames: int64 not null, presence: double not null, visibility_flips: int64 \
 not null, area_median: double, area_jump_max: double, box_jump_max: double, object_score_p05: \
 double, predicted_iou_mean: double, predicted_iou_p05: double, border_contact: double not null, \
