@@ -262,6 +262,9 @@ class MaskletFrame:
     backward_iou: float | None = None
     """IoU with the mask of a pass back from the object's last mask; null without
     `measure.backward`, before the prompt, from the last mask on and where the object is absent."""
+    salient_iou: float | None = None
+    """IoU with what is salient in the picture and no other object's; null on frames that were not
+    looked at (`measure.salient`), and where the object is absent."""
     flags: tuple[FrameFlag, ...] = ()
 
 
@@ -309,6 +312,7 @@ class Measurements:
     backward_iou_mean: float | None = None
     backward_iou_prompt: float | None = None
     """Backward IoU of the first prompted mask: the track that came back to its beginning."""
+    salient_iou_mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ ONLY_IN = {
     "deltalake": {"dataset"},
     "fsspec": {"storage"},
     "mathutils": {"training"},
+    "onnxruntime": {"models"},
     "open_clip": {"models"},
     "PIL": {"evaluate", "export", "models", "review", "video", "training"},
     "pyarrow": {"dataset", "export", "readers", "storage"},

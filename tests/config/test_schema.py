@@ -66,6 +66,7 @@ CHANGES_RESULTS = {
     "measure.appearance=false": True,
     "measure.flow=true": True,
     "measure.backward=true": True,
+    "measure.salient.every=5": False,
     "qc.accept_probability=0.5": False,
     "output.uri=elsewhere": False,
     "resources.propagate.actors=4": False,
