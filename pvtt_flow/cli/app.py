@@ -17,6 +17,7 @@ from pvtt_flow.cli import (
     evaluate,
     export,
     fitness,
+    listing,
     maintenance,
     models,
     run,
@@ -63,6 +64,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     *(maintenance.check, maintenance.compact, maintenance.vacuum),
     *(maintenance.upgrade, maintenance.relocate),
 )
+# As a function, `list` would hide Python's own.
+app.command("list")(listing.list_videos)
 for function in _COMMANDS:
     app.command()(function)
 app.add_typer(models.app, name="models")

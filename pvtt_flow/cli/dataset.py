@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, console, find_video
+from pvtt_flow.cli.options import (
+    DatasetUri,
+    Video,
+    console,
+    find_video,
+)
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +26,7 @@ Videos = Annotated[
 
 def preview(
     dataset: DatasetUri,
-    video: Annotated[str, typer.Argument(metavar="VIDEO", help="An id, or part of an id or uri.")],
+    video: Video,
     out: Annotated[Path, typer.Option(help="Folder for the mp4 and the picture.")] = Path(
         "previews"
     ),
