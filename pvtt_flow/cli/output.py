@@ -117,6 +117,14 @@ def changes_by_name(changes: Mapping[tuple[str, str], int]) -> dict[str, object]
     return {f"{old} → {new}": count for (old, new), count in sorted(changes.items())}
 
 
+def changes_as_rows(changes: Mapping[tuple[str, str], int]) -> list[dict[str, object]]:
+    """Return counts of changes as JSON has them, in order."""
+    return [
+        {"before": old, "after": new, "count": count}
+        for (old, new), count in sorted(changes.items())
+    ]
+
+
 def _with_parts(total: int, parts: Mapping[str, int]) -> str:
     detail = ", ".join(f"{n} {name}" for name, n in sorted(parts.items()))
     return f"{total} ({detail})" if detail else str(total)
