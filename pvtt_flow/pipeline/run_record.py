@@ -58,7 +58,7 @@ def statuses_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, str]:
 
     Raises StoreError if the store cannot be read.
     """
-    records = _records_of(dataset_uri, run_ids)
+    records = records_of(dataset_uri, run_ids)
     return {run_id: str(r["status"]) for run_id, r in records.items() if "status" in r}
 
 
@@ -67,11 +67,15 @@ def configs_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping
 
     Raises StoreError if the store cannot be read.
     """
-    records = _records_of(dataset_uri, run_ids)
+    records = records_of(dataset_uri, run_ids)
     return {run_id: r["config"] for run_id, r in records.items() if "config" in r}
 
 
-def _records_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+def records_of(dataset_uri: str, run_ids: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the records of runs; those without one, or with one that is damaged, are left out.
+
+    Raises StoreError if the store cannot be read.
+    """
     ids = list(run_ids)
     with ThreadPoolExecutor(_THREADS) as pool:
         files = pool.map(lambda run_id: read_bytes(record_uri(dataset_uri, run_id)), ids)

@@ -35,8 +35,10 @@ def two_shots() -> tuple[Masklet, Masklet]:
         "reasons": ("flickers",),
         "good_probability": 0.75,
     }
-    later: dict[str, Any] = {"masklet_id": "cup/s1", "shot_id": "cup/1", "shot_index": 1, "start_frame": 3,
-             "stop_frame": 6, "start_ns": 120_000_000, "stop_ns": 240_000_000}  # fmt: skip
+    later: dict[str, Any] = {
+        "masklet_id": "cup/s1", "shot_id": "cup/1", "shot_index": 1, "start_frame": 3,
+        "stop_frame": 6, "start_ns": 120_000_000, "stop_ns": 240_000_000,
+    }  # fmt: skip
     return (
         masklet("cup", prompts=(prompt,), repairs=(REPAIR,), **reasons),
         masklet("cup", prompts=(click,), label="cup", **later),
@@ -45,9 +47,11 @@ def two_shots() -> tuple[Masklet, Masklet]:
 
 def failed(folder: Path) -> Dataset:
     made = new_dataset(folder)
-    failure = {"failure_stage": "inspect", "failure_kind": "unreadable", "attempts": 3,
-               "failure_message": "no\x1b file", "num_masklets": 0, "num_shots": 0,
-               "status": "quarantined", "width_px": None, "fps_num": None, "codec": None}  # fmt: skip
+    failure = {
+        "failure_stage": "inspect", "failure_kind": "unreadable", "failure_message": "no\x1b file",
+        "status": "quarantined", "attempts": 3, "num_masklets": 0, "num_shots": 0,
+        "width_px": None, "fps_num": None, "codec": None,
+    }  # fmt: skip
     made.commit((), [video_record("lost [red] mug", **failure)], run_id="r1")
     mark_gone(made.uri, gone=["lost [red] mug"], returned=[], at_ns=10**18, run_id="r2")
     return made

@@ -27,7 +27,8 @@ def db(tmp_path: Path) -> "Iterator[DuckDBPyConnection]":
 
 def test_the_tables_stay_readable(db: "DuckDBPyConnection") -> None:
     condition = as_condition(db, "videos.video_id LIKE 'red%' AND len(frames) = 3 -- all of them")
-    rows = db.execute(f"SELECT label FROM {JOINED} WHERE {condition} AND true").fetchall()
+    statement = f"SELECT label FROM {JOINED} WHERE {condition} AND true"  # noqa: S608
+    rows = db.execute(statement).fetchall()
     assert rows == [("mug",)]
 
 
