@@ -55,9 +55,10 @@ def show(
         typer.Option("--status", "--verdict", "--reason", hidden=True, callback=_moved),
     ] = None,
 ) -> None:
-    """Print counts, verdicts and failures of a dataset, or all about a video.
+    """Print what a dataset holds, or all about a video.
 
-    Of a video: its status, facts, shots and masklets, where they come from, and whom they suit.
+    Of a dataset: counts, verdicts and failures. Of a video: its status, facts, shots and masklets,
+    where they come from, and which profiles they suit.
     """
     from pvtt_flow import open_dataset
     from pvtt_flow.dataset.damage import naming_damage

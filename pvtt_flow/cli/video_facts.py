@@ -1,4 +1,4 @@
-"""All that a dataset knows of one video: as plain values, and as a page for a person."""
+"""Facts of one video in a dataset: as plain values, and as a page for a person."""
 
 import shlex
 from collections import Counter
