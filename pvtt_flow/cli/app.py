@@ -57,17 +57,16 @@ def pvtt_flow(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
-    *(show.show, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
+    *(show.show, listing.list_videos, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
     *(export.export, export.formats, export.validate, fitness.fitness, fitness.profiles),
     *(evaluate.prompts, evaluate.evaluate),
     *(versions.history, versions.diff, versions.restore),
     *(maintenance.check, maintenance.compact, maintenance.vacuum),
     *(maintenance.upgrade, maintenance.relocate),
 )
-# As a function, `list` would hide Python's own.
-app.command("list")(listing.list_videos)
 for function in _COMMANDS:
-    app.command()(function)
+    # A function of this name would hide Python's own.
+    app.command("list" if function is listing.list_videos else None)(function)
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
