@@ -179,7 +179,8 @@ def _repair(repair: Facts) -> str:
     frames = f"frames {repair['start_frame']} to {repair['stop_frame'] - 1}"
     kept = "kept" if repair["kept"] else "not kept"
     how = f"from a box on frame {repair['prompt_frame']}"
-    return f"{frames} {how}: {kept}, gain {repair['gain']:+.3g}"
+    gain = "" if repair["gain"] is None else f", gain {repair['gain']:+.3g}"
+    return f"{frames} {how}: {kept}, cycle IoU {repair['cycle_iou']:.2g}{gain}"
 
 
 def _fitness_table(fitness: Sequence[Facts]) -> Table:

@@ -16,7 +16,15 @@ from tests.dataset.dataset_rows import masklet, video_record
 from tests.dataset.datasets import masklets_of, new_dataset, publish, videos_of
 
 BOX = (1.0, 2.0, 3.0, 4.5)
-REPAIR = Repair(start_frame=1, stop_frame=3, prompt_frame=2, box_xyxy=BOX, gain=0.125, kept=False)
+REPAIR = Repair(
+    start_frame=1,
+    stop_frame=3,
+    prompt_frame=2,
+    box_xyxy=BOX,
+    cycle_iou=0.75,
+    gain=0.125,
+    kept=False,
+)
 
 
 def two_shots() -> tuple[Masklet, Masklet]:
@@ -77,7 +85,7 @@ def test_a_page_about_a_video(tmp_path: Path) -> None:
         "frames per second": "25", "duration": "0.120 s", "flags": "truncated",
         "attribute sku": "12", "reasons": "flickers", "good probability": "0.75",
         "detector's score": "0.875", "frames with a mask": "2 of 3",
-        "repairs": "frames 1 to 2 from a box on frame 2: not kept, gain +0.125",
+        "repairs": "frames 1 to 2 from a box on frame 2: not kept, cycle IoU 0.75, gain +0.125",
         "presence": "0.5", "run_id": "r1", "tracker_hash": "t", "detector_hash": "d",
         "finished (UTC)": "2001-09-09 01:46:40", "frames by flag": "1 absent",
     }  # fmt: skip
