@@ -24,8 +24,8 @@ class SalientParams(Params):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the file, 64 hexadecimal digits; required with `weights`."""
     normalize: Literal["imagenet", "half"] = "imagenet"
-    """Colors that it was trained on: minus ImageNet's mean, over its deviation (`u2net`, `birefnet`),
-    or minus a half (`isnet-general-use`)."""
+    """Colors that it was trained on: minus ImageNet's mean, over its deviation (`u2net`,
+    `birefnet`), or minus a half (`isnet-general-use`)."""
     every: Annotated[int, Field(ge=1)] = 10
     """Number of processed frames from one picture that is looked at to the next; prompted frames
     are looked at, too."""
