@@ -262,6 +262,9 @@ class MaskletFrame:
     backward_iou: float | None = None
     """IoU with the mask of a pass back from the object's last mask; null without
     `measure.backward`, before the prompt, from the last mask on and where the object is absent."""
+    salient_iou: float | None = None
+    """IoU with what is salient in the picture and no other object's; null on frames that were not
+    looked at (`measure.salient`), and where the object is absent."""
     flags: tuple[FrameFlag, ...] = ()
 
 
@@ -309,11 +312,13 @@ class Measurements:
     backward_iou_mean: float | None = None
     backward_iou_prompt: float | None = None
     """Backward IoU of the first prompted mask: the track that came back to its beginning."""
+    salient_iou_mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """Run of doubtful frames that was tracked again from a product that the detector saw there."""
+    """Run of doubtful frames, and a product that the detector saw there and that may be the
+    object."""
 
     start_frame: int
     stop_frame: int
@@ -321,10 +326,21 @@ class Repair:
     prompt_frame: int
     box_xyxy: tuple[float, ...]
     """The product's box on that frame, four numbers, display pixels."""
-    gain: float
-    """Rise of the mean probability of a good mask."""
+    cycle_iou: float
+    """Overlap of the prompted mask and of the mask to which the product leads back there."""
+    gain: float | None
+    """Rise of the mean probability of a good mask; None if the run was not tracked again."""
     kept: bool
     """True if the new masks took the place of the old ones."""
+
+    def __str__(self) -> str:
+        """Return what was tried, for people."""
+        gain = "" if self.gain is None else f", gain {self.gain:+.2g}"
+        return (
+            f"frames {self.start_frame} to {self.stop_frame - 1} from a box on frame "
+            f"{self.prompt_frame}: {'kept' if self.kept else 'not kept'}, "
+            f"cycle IoU {self.cycle_iou:.2g}{gain}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ ONLY_IN = {
     "fsspec": {"storage"},
     "jinja2": {"report"},
     "mathutils": {"training"},
+    "onnxruntime": {"models"},
     "open_clip": {"models"},
     "PIL": {"evaluate", "export", "models", "review", "video", "training"},
     "pyarrow": {"dataset", "export", "readers", "storage"},

@@ -17,6 +17,7 @@ from pvtt_flow.cli import (
     evaluate,
     export,
     fitness,
+    listing,
     maintenance,
     models,
     report,
@@ -57,7 +58,8 @@ def pvtt_flow(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     *(run.run, run.submit, run.plan, run.debug),
-    *(show.show, report.report, dataset.preview, dataset.judge, dataset.retry, dataset.clear),
+    *(show.show, listing.list_videos, report.report),
+    *(dataset.preview, dataset.judge, dataset.retry, dataset.clear),
     *(export.export, export.formats, export.validate, fitness.fitness, fitness.profiles),
     *(evaluate.prompts, evaluate.evaluate),
     *(versions.history, versions.diff, versions.restore),
@@ -65,7 +67,8 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     *(maintenance.upgrade, maintenance.relocate),
 )
 for function in _COMMANDS:
-    app.command()(function)
+    # A function of this name would hide Python's own.
+    app.command("list" if function is listing.list_videos else None)(function)
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 

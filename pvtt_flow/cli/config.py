@@ -1,20 +1,26 @@
 """Commands on configs."""
 
-import json
-
 import typer
 
-from pvtt_flow.cli.options import ConfigPath, Overrides, load_config
+from pvtt_flow.cli.options import ConfigPath, Json, Overrides, load_config, print_json
 
 app = typer.Typer(help="Print a config, or the schema of configs.", no_args_is_help=True)
 
 
 @app.command("show")
-def config_show(config: ConfigPath, overrides: Overrides = None) -> None:
+def config_show(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    as_json: Json = False,  # noqa: FBT002
+) -> None:
     """Print a config with its defaults and overrides."""
     from pvtt_flow.config.loading import dump
 
-    typer.echo(dump(load_config(config, overrides)))
+    loaded = load_config(config, overrides)
+    if as_json:
+        print_json(loaded.model_dump(mode="json"))
+    else:
+        typer.echo(dump(loaded))
 
 
 @app.command("schema")
@@ -22,4 +28,4 @@ def config_schema() -> None:
     """Print the JSON schema of configs."""
     from pvtt_flow.config.schema import RunConfig
 
-    typer.echo(json.dumps(RunConfig.model_json_schema(), indent=2))
+    print_json(RunConfig.model_json_schema())

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, console, find_video
+from pvtt_flow.cli.options import (
+    DatasetUri,
+    Json,
+    Video,
+    console,
+    find_video,
+    print_json,
+    report,
+)
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ Videos = Annotated[
 
 def preview(
     dataset: DatasetUri,
-    video: Annotated[str, typer.Argument(metavar="VIDEO", help="An id, or part of an id or uri.")],
+    video: Video,
     out: Annotated[Path, typer.Option(help="Folder for the mp4 and the picture.")] = Path(
         "previews"
     ),
@@ -50,13 +58,14 @@ def judge(
         list[str] | None,
         typer.Option("--set", metavar="qc.KEY=VALUE", help="Override a threshold; repeatable."),
     ] = None,
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Judge all masklets again by their stored measurements.
 
     Starts from the thresholds of the last run or `judge`, and prints those that are not defaults.
     Writes a new version of the dataset. Needs neither the videos nor a model.
     """
-    from pvtt_flow.cli.output import changes_by_name, counts_table
+    from pvtt_flow.cli.output import changes_as_rows, changes_by_name, counts_table
     from pvtt_flow.cli.thresholds import as_text
     from pvtt_flow.config.loading import load, load_thresholds
     from pvtt_flow.core import qc
@@ -77,6 +86,16 @@ def judge(
         {"thresholds": thresholds.model_dump(mode="json", exclude_defaults=True)},
         always=in_use != [thresholds],
     )
+    if as_json:
+        print_json(
+            {
+                "version": rejudged.version,
+                "masklets": rejudged.num_masklets,
+                "thresholds": thresholds.model_dump(mode="json"),
+                "verdicts": changes_as_rows(rejudged.changes),
+            }
+        )
+        return
     others = as_text(differences(thresholds, defaults))
     console().print(f"thresholds: {others or 'the defaults'}", soft_wrap=True)
     changes = changes_by_name(rejudged.changes) or {"none": 0}
@@ -91,6 +110,7 @@ def retry(
         str | None, typer.Option(help="Videos that failed in this way, for example unreadable.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every failed video.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Let the next run process failed videos again.
 
@@ -107,11 +127,11 @@ def retry(
         opened.videos(), failed=True
     )
     failed = [r for r in records if r.failure_kind is not None and kind in (None, r.failure_kind)]
-    if not failed:
-        console().print("no failed video matches")
-        return
-    version = row_updates.retry(opened.uri, [record.video_id for record in failed])
-    console().print(f"{len(failed)} videos will be processed again; version {version}")
+    ids = [record.video_id for record in failed]
+    version = row_updates.retry(opened.uri, ids) if ids else opened.version
+    done = f"{len(ids)} videos will be processed again; version {version}"
+    sentence = done if ids else "no failed video matches"
+    report(sentence, {"version": version, "video_ids": ids}, as_json=as_json)
 
 
 def clear(
@@ -120,6 +140,7 @@ def clear(
     gone: Annotated[  # noqa: FBT002
         bool, typer.Option("--gone", help="Every video that is no longer in its input.")
     ] = False,
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Delete videos and their masklets from a dataset.
 
@@ -137,16 +158,16 @@ def clear(
     records = _named_videos(opened, videos or []) or list_failed_or_gone_videos(
         opened.videos(), gone=True
     )
-    if not records:
-        console().print("no video is gone from its input")
-        return
-    version = row_updates.forget(opened.uri, [record.video_id for record in records])
+    ids = [record.video_id for record in records]
+    version = row_updates.forget(opened.uri, ids) if ids else opened.version
     num_masklets = sum(record.num_masklets for record in records)
-    console().print(
-        f"{len(records)} videos and their {num_masklets} masklets deleted; version {version} "
-        f"(undo with pvtt-flow restore {dataset} {version - 1})",
-        soft_wrap=True,
+    done = (
+        f"{len(ids)} videos and their {num_masklets} masklets deleted; version {version} "
+        f"(undo with pvtt-flow restore {dataset} {version - 1})"
     )
+    sentence = done if ids else "no video is gone from its input"
+    facts = {"version": version, "video_ids": ids, "masklets": num_masklets}
+    report(sentence, facts, as_json=as_json)
 
 
 def _named_videos(dataset: "DatasetSnapshot", names: "Sequence[str]") -> "list[VideoRecord]":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pvtt_flow.cli.options import Json, console
+from pvtt_flow.cli.options import Json, console, print_json
 from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
 
@@ -66,7 +66,7 @@ def evaluate(
     annotated = read_truth(truth, _names(sequences))
     scores = {dataset: _score(dataset, annotated) for dataset in dict.fromkeys(datasets)}
     if as_json:
-        typer.echo(json.dumps([_tree(*each) for each in scores.items()], indent=2))
+        print_json([_tree(*each) for each in scores.items()])
         return
     out = console()
     out.print(_table(scores, by))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvtt_flow.cli.exit_codes import ExitCode
-from pvtt_flow.cli.options import DatasetUri, console
+from pvtt_flow.cli.options import DatasetUri, Json, console, print_json
 from pvtt_flow.core.printable import printable
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def validate(
     profile: Annotated[
         str, typer.Option(metavar="PROFILE", help="A name of `profiles`, or a .yaml file.")
     ],
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Decode bundles as their consumer does, and print problems.
 
@@ -113,20 +114,28 @@ def validate(
     from pvtt_flow.export.profiles import load_profile
 
     rule, bundles = load_profile(profile), bundles_in(folder)
-    problems = [f"{home}: {problem}" for home in bundles for problem in validate_bundle(home, rule)]
-    for line in problems:
-        typer.echo(printable(line))
-    if problems:
+    problems = {str(home): list(validate_bundle(home, rule)) for home in bundles}
+    if as_json:
+        rows = [{"bundle": home, "problems": found} for home, found in problems.items()]
+        print_json({"profile": rule.name, "bundles": rows})
+    for line in (f"{home}: {text}" for home, found in problems.items() for text in found):
+        if not as_json:
+            typer.echo(printable(line))
+    if any(problems.values()):
         raise typer.Exit(ExitCode.BAD)
-    typer.echo(f"bundles that are valid for {rule.name}: {len(bundles)}")
+    if not as_json:
+        typer.echo(f"bundles that are valid for {rule.name}: {len(bundles)}")
 
 
-def formats() -> None:
+def formats(as_json: Json = False) -> None:  # noqa: FBT002
     """List the formats of `export`."""
     from rich.table import Table
 
     from pvtt_flow.export.formats import FORMATS
 
+    if as_json:
+        print_json([{"name": name, "summary": f.summary} for name, f in sorted(FORMATS.items())])
+        return
     table = Table(show_header=False)
     for name, kind in sorted(FORMATS.items()):
         table.add_row(name, kind.summary)

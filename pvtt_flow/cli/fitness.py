@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, Json, console
+from pvtt_flow.cli.options import DatasetUri, Json, console, known_values, print_json
 from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
 
@@ -47,9 +47,11 @@ def fitness(
     """
     from pvtt_flow import open_dataset
     from pvtt_flow.dataset.queries import verdict_is
+    from pvtt_flow.types import VerdictName
 
     profiles = _profiles(names)
-    where = verdict_is(_checked(verdicts)) if verdicts else None
+    wanted = known_values("--verdict", verdicts, get_args(VerdictName))
+    where = verdict_is(wanted) if wanted else None
     rows = open_dataset(dataset).fitness(*profiles, where=where)
     if listed:
         _list(rows, as_json=as_json)
@@ -65,7 +67,7 @@ def profiles(as_json: Json = False) -> None:  # noqa: FBT002
 
     rows = [facts(profile) for profile in shipped()]
     if as_json:
-        typer.echo(json.dumps([profile.model_dump(mode="json") for profile in shipped()], indent=2))
+        print_json([profile.model_dump(mode="json") for profile in shipped()])
         return
     table = Table(title="profiles", title_justify="left")
     for column in rows[0]:
@@ -86,16 +88,6 @@ def _profiles(names: "Sequence[str] | None") -> "Sequence[Profile]":
             "times; give your copy a name of its own"
         )
     return profiles
-
-
-def _checked(verdicts: "Sequence[str]") -> "Sequence[str]":
-    from pvtt_flow.types import VerdictName
-
-    for verdict in verdicts:
-        if verdict not in get_args(VerdictName):
-            known = ", ".join(get_args(VerdictName))
-            raise ConfigError(f"--verdict must be one of {known}, got {verdict!r}")
-    return verdicts
 
 
 def _list(rows: "Iterable[MaskletFitness]", *, as_json: bool) -> None:
@@ -127,7 +119,7 @@ def _count(
         for name, counted in verdicts.items()
     }
     if as_json:
-        typer.echo(json.dumps(counts, indent=2))
+        print_json(counts)
     else:
         _print_counts(counts)
 

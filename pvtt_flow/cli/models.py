@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pvtt_flow.cli.exit_codes import ExitCode
-from pvtt_flow.cli.options import ModelsFolder, console
+from pvtt_flow.cli.options import Json, ModelsFolder, console, print_json, report
+from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError, PreflightError
 
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ app = typer.Typer(help="List, fetch and verify model weights.", no_args_is_help=
 
 
 @app.command("list")
-def models_list(folder: ModelsFolder = None) -> None:
+def models_list(folder: ModelsFolder = None, as_json: Json = False) -> None:  # noqa: FBT002
     """Print known weights: names, licenses and places."""
     from pvtt_flow.cli.output import checkpoints_table
     from pvtt_flow.models import checkpoints
 
+    if as_json:
+        known = checkpoints.known().values()
+        print_json([_facts(checkpoint, _path_of(checkpoint, folder)) for checkpoint in known])
+        return
     rows = []
     for name, checkpoint in checkpoints.known().items():
         path = _path_of(checkpoint, folder)
@@ -33,6 +38,7 @@ def models_list(folder: ModelsFolder = None) -> None:
 def models_fetch(
     name: Annotated[str, typer.Argument(help="A name of `models list`.")],
     folder: ModelsFolder = None,
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Download weights and verify their hash."""
     from pvtt_flow.models import checkpoints
@@ -42,28 +48,55 @@ def models_fetch(
     if checkpoint is None:
         raise ConfigError(f"NAME must be one of {', '.join(checkpoints.known())}; got {name}")
     path = checkpoints.locate(checkpoint, folder, open_binary)
-    console().print(f"{name}: {path}, sha256 verified", soft_wrap=True)
+    facts = {"name": name, "path": str(path), "sha256": checkpoint.sha256}
+    report(f"{name}: {path}, sha256 verified", facts, as_json=as_json)
 
 
 @app.command("verify")
-def models_verify(folder: ModelsFolder = None) -> None:
+def models_verify(folder: ModelsFolder = None, as_json: Json = False) -> None:  # noqa: FBT002
     """Verify the hash of all weights that are here."""
     from pvtt_flow.models import checkpoints
 
-    out = console()
-    all_verified = True
+    errors: dict[str, str | None] = {}
     for name, checkpoint in checkpoints.known().items():
         path = _path_of(checkpoint, folder)
         if not path.is_file():
             continue
-        try:
-            checkpoints.verify(path, checkpoint.sha256)
-            out.print(f"{name}: ok", highlight=False)
-        except PreflightError as error:
-            all_verified = False
-            out.print(f"{name}: {error}", style="red", soft_wrap=True)
-    if not all_verified:
+        errors[name] = _error_of(path, checkpoint)
+        if not as_json:
+            style = None if errors[name] is None else "red"
+            line = printable(f"{name}: {errors[name] or 'ok'}")
+            console().print(line, style=style, highlight=False, soft_wrap=True)
+    if as_json:
+        rows = ({"name": name, "error": error} for name, error in errors.items())
+        print_json([{**row, "ok": row["error"] is None} for row in rows])
+    if any(error is not None for error in errors.values()):
         raise typer.Exit(ExitCode.BAD)
+
+
+def _error_of(path: Path, checkpoint: "Checkpoint") -> str | None:
+    """Return what is wrong with the file of some weights; None if nothing is."""
+    from pvtt_flow.models import checkpoints
+
+    try:
+        checkpoints.verify(path, checkpoint.sha256)
+    except PreflightError as error:
+        return str(error)
+    return None
+
+
+def _facts(checkpoint: "Checkpoint", path: Path) -> dict[str, object]:
+    return {
+        "name": checkpoint.name,
+        "kind": checkpoint.kind,
+        "file_name": checkpoint.file_name,
+        "license": checkpoint.license,
+        "sha256": checkpoint.sha256,
+        "url": checkpoint.url,
+        "gated": checkpoint.gated,
+        "path": str(path),
+        "is_here": path.is_file(),
+    }
 
 
 def _place(checkpoint: "Checkpoint", path: Path) -> str:

@@ -1,5 +1,7 @@
 """Options and helpers that several commands share."""
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,11 +35,37 @@ Listed = Annotated[
     bool, typer.Option("--list", help="Print a line for each video: reason, id, detail, uri.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Video = Annotated[str, typer.Argument(metavar="VIDEO", help="An id, or part of an id or uri.")]
 ModelsFolder = Annotated[
     str | None, typer.Option("--models", help="Folder or bucket of weights; default: the cache.")
 ]
 
 _MAX_LISTED = 5
+_MAX_NEAREST = 3
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON; of a command with `--json`, standard output has no more."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def report(sentence: str, facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Print what a command has done: a sentence for a person, or its facts as JSON."""
+    if as_json:
+        print_json(facts)
+    else:
+        console().print(sentence, soft_wrap=True)
+
+
+def known_values(option: str, values: Sequence[str] | None, known: Sequence[str]) -> Sequence[str]:
+    """Return the values of an option that takes some names; none if it was not given.
+
+    Raises ConfigError for another name.
+    """
+    for value in values or []:
+        if value not in known:
+            raise ConfigError(f"{option} must be one of {', '.join(known)}, got {value!r}")
+    return values or []
 
 
 def load_config(config: Path, overrides: list[str] | None) -> "RunConfig":
@@ -72,9 +100,11 @@ def find_video(dataset: "DatasetSnapshot", part: str) -> "VideoRecord":
     matches = dataset.find_videos(part, limit=_MAX_LISTED + 1)
     if len(matches) == 1:
         return matches[0]
-    advice = f"list ids with pvtt-flow show {dataset.uri} --videos"
+    advice = f"list ids with pvtt-flow list {dataset.uri}"
     if not matches:
-        raise ConfigError(f"no video in {dataset.uri} matches {part!r}; {advice}")
+        nearest = ", ".join(dataset.nearest_ids(part, limit=_MAX_NEAREST))
+        hint = f"did you mean {nearest}? Else " if nearest else ""
+        raise ConfigError(f"no video in {dataset.uri} matches {part!r}; {hint}{advice}")
     ids = [record.video_id for record in matches[:_MAX_LISTED]]
     ids += ["..."] if len(matches) > _MAX_LISTED else []
     raise ConfigError(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.table import Table
 
 from pvtt_flow.core.printable import printable
+from pvtt_flow.pipeline.pace import Pace
 from pvtt_flow.pipeline.plan import Plan
 from pvtt_flow.pipeline.summary import Summary
 from pvtt_flow.storage.uris import uri_without_signature
@@ -20,8 +21,8 @@ _REASONS: Mapping[str, str] = {
 }
 
 
-def plan_table(plan: Plan, num_frames: int | None) -> Table:
-    """Make a table of videos by reason, with the estimated frames to process."""
+def plan_table(plan: Plan, estimate: str) -> Table:
+    """Make a table of videos by reason, with an estimate of what there is to process."""
     table = Table(title="plan", title_justify="left")
     table.add_column("reason")
     table.add_column("videos", justify="right")
@@ -31,9 +32,25 @@ def plan_table(plan: Plan, num_frames: int | None) -> Table:
         meaning = f"{_REASONS[reason]} ({details})" if details else _REASONS[reason]
         table.add_row(reason, str(count), meaning)
     table.add_section()
-    about = "" if num_frames is None else f"about {num_frames:,} frames"
-    table.add_row("to process", str(len(plan.to_process)), about)
+    table.add_row("to process", str(len(plan.to_process)), estimate)
     return table
+
+
+def estimate_text(num_frames: int | None, pace: Pace | None) -> str:
+    """Tell about how many frames there are, and how long a past run would take for them."""
+    if num_frames is None:
+        return ""
+    frames = f"about {num_frames:,} frames"
+    if pace is None or not num_frames:
+        return frames
+    how = f"{pace.frames_per_s:.3g} frames/s, as run {pace.run_id}"
+    return f"{frames}, {_duration(num_frames / pace.frames_per_s)} at {how}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def plan_rows(plan: Plan) -> Iterator[dict[str, str]]:
@@ -115,6 +132,14 @@ def gone_notice(num_videos: int, dataset: str) -> str:
 def changes_by_name(changes: Mapping[tuple[str, str], int]) -> dict[str, object]:
     """Name counts of changes `old → new`, in order."""
     return {f"{old} → {new}": count for (old, new), count in sorted(changes.items())}
+
+
+def changes_as_rows(changes: Mapping[tuple[str, str], int]) -> list[dict[str, object]]:
+    """Return counts of changes as JSON has them, in order."""
+    return [
+        {"before": old, "after": new, "count": count}
+        for (old, new), count in sorted(changes.items())
+    ]
 
 
 def _with_parts(total: int, parts: Mapping[str, int]) -> str:

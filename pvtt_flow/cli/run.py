@@ -1,6 +1,7 @@
 """Commands that process videos: run, submit, plan and debug."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from pvtt_flow.cli.options import (
     config_for_run,
     console,
     load_config,
+    print_json,
 )
 from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pvtt_flow.config.schema import RunConfig
+    from pvtt_flow.pipeline.pace import Pace
     from pvtt_flow.pipeline.summary import Summary
 
 
@@ -112,25 +115,41 @@ def debug(
 def _print_plan(
     config: "RunConfig", limit: int | None, *, listed: bool, as_json: bool = False
 ) -> None:
-    from pvtt_flow.cli.output import plan_rows, plan_table
+    from pvtt_flow.cli.output import estimate_text, plan_rows, plan_table
     from pvtt_flow.cli.thresholds import threshold_notice
     from pvtt_flow.pipeline.estimate import estimate_frames
+    from pvtt_flow.pipeline.pace import past_pace
     from pvtt_flow.pipeline.run import prepare
 
     plan = prepare(config, limit=limit).plan
-    if as_json:
-        rows = {"videos": list(plan_rows(plan))} if listed else {}
-        counts = {"counts": plan.counts, "to_process": len(plan.to_process)}
-        typer.echo(json.dumps({**counts, **rows}, indent=2))
-        return
-    if listed:
+    if listed and not as_json:
         for row in plan_rows(plan):
             typer.echo("\t".join(map(printable, row.values())))
         return
+    counts = {"counts": plan.counts, "to_process": len(plan.to_process)}
+    if listed:
+        print_json({**counts, "videos": list(plan_rows(plan))})
+        return
+    num_frames, pace = estimate_frames(config, plan.to_process), past_pace(config)
+    if as_json:
+        print_json({**counts, "estimate": _estimate_facts(num_frames, pace)})
+        return
     out = console()
-    out.print(plan_table(plan, estimate_frames(config, plan.to_process)))
+    out.print(plan_table(plan, estimate_text(num_frames, pace)))
     if notice := threshold_notice(config):
         out.print(notice, soft_wrap=True)
+
+
+def _estimate_facts(num_frames: int | None, pace: "Pace | None") -> dict[str, object]:
+    """Return an estimate as JSON has it: null where nothing is known to estimate by."""
+    seconds = None
+    if num_frames is not None and pace is not None:
+        seconds = num_frames / pace.frames_per_s
+    return {
+        "frames": num_frames,
+        "seconds": seconds,
+        "pace": None if pace is None else asdict(pace),
+    }
 
 
 def _run(config: "RunConfig", limit: int | None, out: "Console") -> bool:

@@ -1,20 +1,18 @@
-"""Command that shows what a dataset holds: counts, or a list of its videos."""
+"""Command that shows what a dataset holds: counts, or all about one video."""
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, Json, console
-from pvtt_flow.core.printable import printable
+from pvtt_flow.cli.options import DatasetUri, Json, console, find_video, print_json
+from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from pvtt_flow.readers.snapshot import DatasetSnapshot
 
-_VIDEO_COLUMNS = ("video_id", "status", "num_masklets", "uri")
 _TOTALS = """
 SELECT count(*) AS videos, sum(num_shots)::BIGINT AS shots, sum(num_frames)::BIGINT AS frames,
        sum(size_bytes)::BIGINT AS bytes
@@ -35,62 +33,52 @@ FROM videos WHERE failure_kind IS NOT NULL ORDER BY uri LIMIT 50
 _MASKLET_COLUMNS = ("video_id", "verdict", "reasons")
 # Older runs that were killed are in `history`.
 _MAX_RUNS = 20
-_ROWS_PER_FETCH = 10_000
+
+
+def _moved(context: typer.Context, _param: typer.CallbackParam, value: object) -> None:
+    """Refuse the options by which `show` listed videos."""
+    if value and not context.resilient_parsing:
+        raise ConfigError("show has no options that choose videos; pvtt-flow list DATASET has them")
 
 
 def show(
     dataset: DatasetUri,
-    videos: Annotated[  # noqa: FBT002
-        bool, typer.Option("--videos", help="List id, status, masklets and uri of each video.")
-    ] = False,
-    status: Annotated[str | None, typer.Option(help="List videos with this status.")] = None,
-    verdict: Annotated[
-        str | None, typer.Option(help="List videos with a masklet of this verdict.")
+    video: Annotated[
+        str | None, typer.Argument(metavar="VIDEO", help="An id, or part of an id or uri.")
     ] = None,
-    reason: Annotated[
-        str | None, typer.Option(help="List videos with a masklet for which this rule fired.")
-    ] = None,
-    gone: Annotated[  # noqa: FBT002
-        bool, typer.Option("--gone", help="List videos that are no longer in their input.")
-    ] = False,
     as_json: Json = False,  # noqa: FBT002
+    _flag: Annotated[  # noqa: FBT002
+        bool, typer.Option("--videos", "--gone", hidden=True, callback=_moved)
+    ] = False,
+    _value: Annotated[
+        str | None,
+        typer.Option("--status", "--verdict", "--reason", hidden=True, callback=_moved),
+    ] = None,
 ) -> None:
-    """Print counts, verdicts and failures of a dataset.
+    """Print what a dataset holds, or all about a video.
 
-    With an option that chooses videos, list them instead.
+    Of a dataset: counts, verdicts and failures. Of a video: its status, facts, shots and masklets,
+    where they come from, and which profiles they suit.
     """
     from pvtt_flow import open_dataset
     from pvtt_flow.dataset.damage import naming_damage
 
     opened = open_dataset(dataset, include_gone=True)
-    filters = {
-        "status = ?": status,
-        "video_id IN (SELECT video_id FROM masklets WHERE verdict = ?)": verdict,
-        "video_id IN (SELECT video_id FROM masklets WHERE list_contains(reasons, ?))": reason,
-    }
-    chosen = {sql: value for sql, value in filters.items() if value is not None}
+    if video is not None:
+        from pvtt_flow.cli.video_facts import facts_of, print_facts
+
+        facts = facts_of(opened, find_video(opened, video))
+        if as_json:
+            print_json(facts)
+        else:
+            print_facts(facts, console())
+        return
     with (
         naming_damage(opened.videos().get_fragments()),
         naming_damage(opened.masklets().get_fragments(), _MASKLET_COLUMNS),
         opened.duckdb() as db,
     ):
-        if videos or gone or chosen:
-            _list_videos(db, chosen, gone=gone, as_json=as_json)
-        else:
-            _show_counts(db, opened, as_json=as_json)
-
-
-def _list_videos(
-    db: "DuckDBPyConnection", filters: dict[str, str], *, gone: bool, as_json: bool
-) -> None:
-    """Print a line for each video, by uri: its fields with tabs between them, or JSON."""
-    where = " AND ".join((*filters, *(["gone_at_ns IS NOT NULL"] if gone else []))) or "true"
-    sql = f"SELECT {', '.join(_VIDEO_COLUMNS)} FROM videos WHERE {where} ORDER BY uri"  # noqa: S608
-    rows = db.execute(sql, list(filters.values()))
-    while batch := rows.fetchmany(_ROWS_PER_FETCH):
-        for row in batch:
-            line = json.dumps(dict(zip(_VIDEO_COLUMNS, row, strict=True)))
-            typer.echo(line if as_json else "\t".join(printable(str(value)) for value in row))
+        _show_counts(db, opened, as_json=as_json)
 
 
 def _show_counts(db: "DuckDBPyConnection", opened: "DatasetSnapshot", *, as_json: bool) -> None:
@@ -110,7 +98,7 @@ def _show_counts(db: "DuckDBPyConnection", opened: "DatasetSnapshot", *, as_json
         "runs_without_end": [run_id for run_id, s in statuses.items() if s == "running"],
     }
     if as_json:
-        typer.echo(json.dumps(counts, indent=2))
+        print_json(counts)
     else:
         _print_counts(opened.uri, counts)
 

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pvtt_flow.cli.options import DatasetUri, console
+from pvtt_flow.cli.options import DatasetUri, Json, console, print_json, report
 from pvtt_flow.core.printable import printable
 from pvtt_flow.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pvtt_flow.dataset.diff import Difference
     from pvtt_flow.dataset.history import Version
 
 _MAX_URIS = 10
@@ -20,10 +22,11 @@ _MAX_URIS = 10
 def history(
     dataset: DatasetUri,
     limit: Annotated[int, typer.Option(min=1, help="Number of latest versions to read.")] = 100,
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Print the versions of a dataset: when, by whom, what changed.
 
-    Neighboring commits of one run are one line.
+    Neighboring commits of one run are one line of the table; --json has each of them.
     """
     from rich.table import Table
 
@@ -35,9 +38,12 @@ def history(
     for column in ("version", "when (UTC)", "what", "details"):
         table.add_column(column, overflow="fold")
     uri = open_snapshot(dataset).uri
-    groups = list(grouped(versions_of(uri, limit)))
-    statuses = statuses_of(uri, {group[0].run_id for group in groups if group[0].run_id})
-    for versions in groups:
+    found = versions_of(uri, limit)
+    statuses = statuses_of(uri, {version.run_id for version in found if version.run_id})
+    if as_json:
+        print_json([_version_facts(version, statuses) for version in found])
+        return
+    for versions in grouped(found):
         table.add_row(*_history_row(versions, statuses))
     console().print(table)
 
@@ -46,6 +52,7 @@ def diff(
     dataset: DatasetUri,
     before: Annotated[int, typer.Argument(metavar="A", help="A version.")],
     after: Annotated[int, typer.Argument(metavar="B", help="A later version.")],
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Print what differs between two versions of a dataset."""
     from pvtt_flow.cli.output import changes_by_name, counts_table
@@ -53,8 +60,11 @@ def diff(
     from pvtt_flow.dataset.history import open_snapshot
 
     snapshots = open_snapshot(dataset, before), open_snapshot(dataset, after)
-    out = console()
     difference = compare(*snapshots)
+    if as_json:
+        print_json({"before": before, "after": after, **_difference_facts(difference)})
+        return
+    out = console()
     groups = {
         "added": difference.added,
         "removed": difference.removed,
@@ -86,6 +96,7 @@ def restore(
     at: Annotated[
         datetime | None, typer.Option(help="The version that was the latest at this time, UTC.")
     ] = None,
+    as_json: Json = False,  # noqa: FBT002
 ) -> None:
     """Make an earlier version of a dataset the latest again."""
     from pvtt_flow.dataset.history import open_snapshot
@@ -100,7 +111,24 @@ def restore(
         version = open_snapshot(dataset, at=at.replace(tzinfo=UTC)).version
     if version is not None:
         restored = restore_version(latest.uri, version)
-        console().print(f"version {restored} has the content of version {version}")
+        sentence = f"version {restored} has the content of version {version}"
+        report(sentence, {"version": restored, "restored_version": version}, as_json=as_json)
+
+
+def _version_facts(version: "Version", statuses: "Mapping[str, str]") -> dict[str, object]:
+    """Return a version as JSON has it; the status is that of its run."""
+    status = statuses.get(version.run_id or "")
+    return {**asdict(version), "at": version.at.isoformat(), "run_status": status}
+
+
+def _difference_facts(difference: "Difference") -> dict[str, object]:
+    from pvtt_flow.cli.output import changes_as_rows
+
+    return {
+        **asdict(difference),
+        "statuses": changes_as_rows(difference.statuses),
+        "verdicts": changes_as_rows(difference.verdicts),
+    }
 
 
 def _history_row(versions: "Sequence[Version]", statuses: "Mapping[str, str]") -> tuple[str, ...]:

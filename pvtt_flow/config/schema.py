@@ -176,12 +176,17 @@ class RunConfig(Params):
         return self
 
     @model_validator(mode="after")
-    def _check_backward(self) -> Self:
-        if self.measure.backward and self.tracker.direction != "both":
-            raise ValueError(
-                f"tracker.direction must be both where measure.backward is true, got "
-                f"{self.tracker.direction}; set one of them"
-            )
+    def _check_both_ways(self) -> Self:
+        needs = {
+            "measure.backward is true": self.measure.backward,
+            "repair.attempts is not 0": self.repair.attempts,
+        }
+        for need, is_on in needs.items():
+            if is_on and self.tracker.direction != "both":
+                raise ValueError(
+                    f"tracker.direction must be both where {need}, got "
+                    f"{self.tracker.direction}; set one of them"
+                )
         return self
 
     def processing(self, reason: ProcessReason) -> "RunConfig":
@@ -218,11 +223,18 @@ class RunConfig(Params):
         measured, stay up to date.
         """
         later = {"clean": self.clean, "measure": self.measure, "repair": self.repair}
-        return {
-            name: section.model_dump(mode="json")
+        hashed = {
+            name: section.model_dump(mode="json", exclude={"salient"})
             for name, section in later.items()
-            if section != type(section)()
         }
+        if self.measure.salient.weights is not None:
+            # Where the weights are changes nothing, and their hash is there.
+            hashed["salient"] = self.measure.salient.model_dump(mode="json", exclude={"weights"})
+        defaults = {
+            name: type(section)().model_dump(mode="json", exclude={"salient"})
+            for name, section in later.items()
+        }
+        return {name: tree for name, tree in hashed.items() if tree != defaults.get(name)}
 
     def _hashed_tracker_keys(self) -> set[str]:
         """Return the keys of `tracker` that change masks; later ones unless they are defaults."""

@@ -1,6 +1,6 @@
 """Agreement of tracked masks with what the detector sees on frames that it searches again."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +28,21 @@ def with_detector_iou(
             for frame in masklet.frames
         ),
     )
+
+
+def mean_agreement(
+    frames: Sequence[MaskletFrame], sightings: Mapping[int, Sequence[Sighting]]
+) -> float | None:
+    """Return the mean overlap of masks' boxes and detected ones, on frames where something is seen.
+
+    `sightings` are by frame. A missing mask overlaps nothing. None if nothing is seen on any frame.
+    """
+    overlaps = [
+        _best_iou(frame, [sighting.box_xyxy for sighting in seen]) or 0.0
+        for frame in frames
+        if (seen := sightings.get(frame.frame_index))
+    ]
+    return sum(overlaps) / len(overlaps) if overlaps else None
 
 
 def _boxes_by_frame(sightings: Sequence[Sighting]) -> dict[int, list[tuple[float, ...]]]:

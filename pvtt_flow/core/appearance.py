@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from pvtt_flow.core import rle
+from pvtt_flow.core.salient import SalientParams
 from pvtt_flow.params import Params
 from pvtt_flow.types import Appearance, MaskletFrame
 
@@ -50,6 +51,9 @@ class MeasureParams(Params):
     backward: bool = False
     """Track each object back from its last mask and compare the masks of both passes, which takes
     as long as tracking; needs `tracker.direction: both`."""
+
+    salient: SalientParams = SalientParams()
+    """Compare masks with what a salient-object model takes for the subject of a picture."""
 
     @model_validator(mode="after")
     def _check_flow(self) -> Self:

@@ -20,8 +20,8 @@ from pvtt_flow.types import MaskletFrame, Measurements, Prompt, VerdictName
 Fraction01 = Annotated[float, Field(ge=0, le=1)]
 Reason = Literal[
     "no_mask", "gone_but_shown", "prompt_mismatch", "ambiguous_target", "detector_disagrees",
-    "predicted_iou_low", "object_score_low", "fragmented", "area_small", "area_large", "area_jump",
-    "box_jump", "flickers", "doubtful",
+    "not_salient", "predicted_iou_low", "object_score_low", "fragmented", "area_small",
+    "area_large", "area_jump", "box_jump", "flickers", "doubtful",
 ]  # fmt: skip
 
 
@@ -45,6 +45,9 @@ class QcThresholds(Params):
     detector_iou_min: Fraction01 = 0.3
     """`detector_disagrees`: below this mean IoU of the boxes of masks and of detected products, on
     frames that were searched again (`detect.recheck_every`)."""
+    salient_iou_min: Fraction01 = 0.3
+    """`not_salient`: below this mean IoU of masks and of what a salient-object model finds
+    (`measure.salient`)."""
     predicted_iou_min: Fraction01 = 0.6
     """`predicted_iou_low`: below this mean of the IoU that SAM 2 predicts for its masks."""
     object_score_min: float = 0.0
@@ -121,6 +124,7 @@ def measure(
         backward_iou_mean=_mean(_known(f.backward_iou for f in present)),
         backward_iou_prompt=next((f.backward_iou for f in present if "prompted" in f.flags), None),
         detector_iou_mean=_mean(_known(f.detector_iou for f in present)),
+        salient_iou_mean=_mean(_known(f.salient_iou for f in present)),
         prompt_margin=min(_known(prompt.margin for prompt in prompts), default=None),
     )
 
@@ -151,6 +155,7 @@ def _reasons(m: Measurements, gone: float, t: QcThresholds) -> tuple[Reason, ...
         "prompt_mismatch": _below(m.prompt_iou, t.prompt_iou_min),
         "ambiguous_target": _below(m.prompt_margin, t.prompt_margin_min),
         "detector_disagrees": _below(m.detector_iou_mean, t.detector_iou_min),
+        "not_salient": _below(m.salient_iou_mean, t.salient_iou_min),
         "predicted_iou_low": _below(m.predicted_iou_mean, t.predicted_iou_min),
         "object_score_low": _below(m.object_score_p05, t.object_score_min),
         "fragmented": _above(m.fragments_mean, t.fragments_max),

@@ -27,16 +27,21 @@ class RepairParams(Params):
     """Largest number of runs of frames of a masklet that are tracked again; 0: none."""
     doubt: Fraction01 = 0.5
     """Repair where the probability that the mask is not good stays at this or above."""
-    max_prompt_doubt: Fraction01 = 0.25
+    max_prompt_doubt: Fraction01 = 0.5
     """Repair no masklet whose prompted mask is in more doubt than this."""
     min_frames: Annotated[int, Field(ge=1)] = 3
     """Processed frames that it must stay there."""
-    min_similarity: Fraction01 = 0.5
+    min_similarity: Fraction01 = 0.6
     """Least similarity of the colors in a seen product's box and in the prompted mask's box."""
     min_margin: Fraction01 = 0.1
     """Least difference to the similarity of the next product on that frame."""
-    min_gain: Fraction01 = 0.1
+    min_cycle_iou: Fraction01 = 0.6
+    """Track a run again from a product that, tracked back to the prompted frame, ends in a mask
+    with at least this overlap with the prompted one."""
+    min_gain: Annotated[float, Field(ge=-1, le=1)] = 0.02
     """Keep new masks if the mean probability of a good one rises by this in the run."""
+    min_agreement_gain: Annotated[float, Field(ge=-1, le=1)] = 0.02
+    """Keep new masks if the mean overlap of their boxes and detected ones rises by this, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pvtt_flow.core.ids import digest
 from pvtt_flow.core.profile import Profile
 from pvtt_flow.errors import ConfigError
 from pvtt_flow.export.split import Split
+from pvtt_flow.readers.condition import JOINED, as_condition, lock, refused
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ _MAX_NAME_CHARS = 120
 _SELECT = """
 SELECT videos.video_id, masklets.masklet_id, masklets.shot_id, masklets.shot_index,
        masklets.object_id, masklets.label, videos.num_shots, {split} AS split_group
-FROM videos LEFT JOIN masklets ON masklets.video_id = videos.video_id
+FROM {joined}
 WHERE (masklets.masklet_id IS NOT NULL OR videos.status = 'empty') AND ({where})
 ORDER BY videos.video_id, masklets.shot_index, masklets.object_id
 """
@@ -131,7 +132,9 @@ def sequence_name(video_id: str, shot_index: int | None) -> str:
 def _select(dataset: "DatasetSnapshot", query: Query) -> "pa.Table":
     import duckdb
 
-    conditions = [f"({query.where})"] if query.where else []
+    connection = dataset.duckdb()
+    lock(connection)
+    conditions = [as_condition(connection, query.where)] if query.where else []
     if query.verdicts:
         conditions.append("(masklets.masklet_id IS NULL OR masklets.verdict IN $verdicts)")
     if not query.negatives:
@@ -139,18 +142,13 @@ def _select(dataset: "DatasetSnapshot", query: Query) -> "pa.Table":
     split = "NULL"
     if query.split and query.split.column:
         split = "videos.attributes[$column]"
-    sql = _SELECT.format(where=" AND ".join(conditions) or "TRUE", split=split)
+    sql = _SELECT.format(joined=JOINED, where=" AND ".join(conditions) or "TRUE", split=split)
     values = {"verdicts": list(query.verdicts), "column": query.split and query.split.column}
     used = {name: value for name, value in values.items() if f"${name}" in sql}
-    connection = dataset.duckdb()
     try:
         rows = connection.sql(sql, params=used).to_arrow_table()
-    except duckdb.Error as error:
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(
-            f"--where must be an SQL condition on the columns of videos and masklets, got "
-            f"{query.where!r}: {reason}"
-        ) from None
+    except duckdb.DataError as error:
+        raise refused(query.where or "", error) from None
     if query.split and query.split.column and not _any(rows, "split_group"):
         raise ConfigError(
             f"--split-by must be a manifest column of the selected videos, got "

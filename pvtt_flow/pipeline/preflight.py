@@ -21,6 +21,7 @@ from pvtt_flow.models.factory import (
     tracker_weights,
 )
 from pvtt_flow.models.own_weights import is_remote
+from pvtt_flow.models.salient import try_salient
 from pvtt_flow.pipeline.placement import place_pools, task_num_cpus
 from pvtt_flow.pipeline.ray_session import Node
 from pvtt_flow.storage.streams import open_binary
@@ -85,7 +86,7 @@ def pin_weights(config: RunConfig) -> RunConfig:
 
 
 def check_weights(config: RunConfig) -> None:
-    """Try weights of your own, and a baseline, once.
+    """Try weights of your own, a baseline and a salient-object model, once.
 
     Raises ConfigError or PreflightError if they cannot be used.
 
@@ -99,6 +100,7 @@ def check_weights(config: RunConfig) -> None:
 
         weights = tracker_weights(config.tracker, folder, open_binary)
         try_tracker(weights, tracker_config(config.tracker))
+    try_salient(config.measure.salient, folder, open_binary)
     if config.tracker.baseline.method is not None:
         from pvtt_flow.models.baselines.build import try_baseline
 

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from pvtt_flow.readers.fitness import MaskletFitness
     from pvtt_flow.readers.source_frames import ResolveUri
 
+# By letters that are equal and near: 1 for equal texts, about 0.5 for texts without a relation.
+_NEAREST = """
+SELECT video_id FROM (SELECT video_id, jaro_winkler_similarity(video_id, $1) AS s FROM videos)
+WHERE s >= $2 ORDER BY s DESC, video_id LIMIT $3
+"""
+_LEAST_SIMILARITY = 0.8
+
 Expression: TypeAlias = ds.Expression
 """Arrow expression, for modules that pass expressions on and do not import pyarrow."""
 
@@ -79,6 +86,12 @@ class DatasetSnapshot:
     def find_videos(self, text: str, *, limit: int | None = None) -> list[VideoRecord]:
         """Return the video with id `text`, else the videos whose id or uri contains it, by uri."""
         return queries.find_videos(self._by_id[VIDEOS], text, limit=limit, where=self._there)
+
+    def nearest_ids(self, text: str, *, limit: int) -> list[str]:
+        """Return the ids of videos that are spelled much like `text`, the most similar first."""
+        with self.duckdb() as connection:
+            rows = connection.execute(_NEAREST, [text, _LEAST_SIMILARITY, limit]).fetchall()
+        return [video_id for (video_id,) in rows]
 
     def video_as(self, cls: type[Row], video_id: str) -> Row | None:
         """Return a video as a dataclass that has some fields of `VideoRecord`; None if none is.

@@ -27,6 +27,7 @@ _BOUNDS: Mapping[str, Sequence[str]] = {
     "prompt_iou": ("prompt_iou_min",),
     "prompt_margin": ("prompt_margin_min",),
     "detector_iou_mean": ("detector_iou_min",),
+    "salient_iou_mean": ("salient_iou_min",),
 }
 _WHOLE = frozenset({"num_frames", "visibility_flips"})
 # One scan for all columns: UNPIVOT would hold all of their values. NaN counts as missing.

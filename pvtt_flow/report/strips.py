@@ -119,10 +119,6 @@ def _prompts(masklets: Sequence[Masklet]) -> tuple[str, ...]:
             by = f"the {p.origin}" + ("" if p.score is None else f", score {p.score:.2f}")
             margin = "" if p.margin is None else f", margin {p.margin:.2f} to the next best product"
             lines.append(f"{name}: prompted on frame {p.frame_index} by {by}{margin}")
-        lines += [
-            f"{name}: frames {r.start_frame} to {r.stop_frame - 1} were tracked again from frame "
-            f"{r.prompt_frame} and {'kept' if r.kept else 'dropped'} (gain {r.gain:.2f})"
-            for r in masklet.repairs
-        ]
+        lines += [f"{name}: tracked again, {repair}" for repair in masklet.repairs]
     hidden = len(lines) - _MAX_PROMPTS
     return (*lines[:_MAX_PROMPTS], *([f"and {hidden} more"] if hidden > 0 else []))

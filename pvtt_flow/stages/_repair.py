@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pvtt_flow.core import quality
+from pvtt_flow.core import quality, rle
+from pvtt_flow.core.agreement import mean_agreement
 from pvtt_flow.core.appearance import Histogram, MeasureParams, color_distance, colors_of_box
 from pvtt_flow.core.cleaning import CleanParams, cleaned
 from pvtt_flow.core.mask_shape import with_previous_iou
@@ -59,13 +60,44 @@ class Repairer:
             proposal = self._propose(masklet, run, colors)
             if proposal is None:
                 continue
-            other = self._track_again(masklet, run, proposal)
-            gain = float(np.mean(doubt[run.start : run.stop]))
-            gain -= float(np.mean(self._doubt(other, colors)[run.start : run.stop]))
-            kept = gain >= self.params.min_gain
-            tried = _repair_of(masklet, run, proposal, gain, kept=kept)
-            masklet = replace(other if kept else masklet, repairs=(*masklet.repairs, tried))
+            cycle_iou = self._cycle_iou(masklet, place, proposal)
+            tried = _repair_of(masklet, run, proposal, cycle_iou)
+            if cycle_iou >= self.params.min_cycle_iou:
+                other = self._track_again(masklet, run, proposal)
+                inside = slice(run.start, run.stop)
+                gain = float(np.mean(doubt[inside]) - np.mean(self._doubt(other, colors)[inside]))
+                kept = gain >= self.params.min_gain and self._agrees_more(masklet, other, inside)
+                tried = replace(tried, gain=gain, kept=kept)
+                masklet = replace(other, repairs=masklet.repairs) if kept else masklet
+            masklet = replace(masklet, repairs=(*masklet.repairs, tried))
         return masklet
+
+    def _agrees_more(self, masklet: Masklet, other: Masklet, inside: slice) -> bool:
+        """Return whether the new masks agree more with what the detector sees."""
+        before, after = (
+            mean_agreement(each.frames[inside], self.sightings) or 0.0 for each in (masklet, other)
+        )
+        return after - before >= self.params.min_agreement_gain
+
+    def _cycle_iou(self, masklet: Masklet, prompted: int, proposal: _Proposal) -> float:
+        """Track the product to the prompted frame, and compare its mask there with the prompted
+        one.
+
+        Another object, be it of the same colors, leads to another place (forward-backward
+        consistency, as in `_backward.py`).
+        """
+        start, last = sorted((prompted, proposal.place))
+        prompts = {proposal.place: [_box_prompt(masklet, proposal)]}
+        frame = masklet.frames[prompted]
+        # The pass that goes forward from the product may yield the frame without an object.
+        masks = [
+            item.mask
+            for tracked in self.tracker.track(shot_part(self.read, start, last + 1, prompts))
+            if tracked.frame_index == frame.frame_index
+            for item in tracked.objects
+        ]
+        size = masklet.height_px, masklet.width_px
+        return rle.iou(frame.rle, rle.encode(masks[-1]), *size) if masks else 0.0
 
     def _doubt(self, masklet: Masklet, colors: Histogram | None) -> list[float]:
         """Return the doubt of each frame: that its mask is not good, or that one is missing."""
@@ -182,15 +214,15 @@ def _box_prompt(masklet: Masklet, proposal: _Proposal) -> Prompt:
     )
 
 
-def _repair_of(
-    masklet: Masklet, run: Run, proposal: _Proposal, gain: float, *, kept: bool
-) -> Repair:
+def _repair_of(masklet: Masklet, run: Run, proposal: _Proposal, cycle_iou: float) -> Repair:
+    """Return what is known of a repair before the run is tracked again."""
     first: MaskletFrame = masklet.frames[run.start]
     return Repair(
         start_frame=first.frame_index,
         stop_frame=masklet.frames[run.stop - 1].frame_index + 1,
         prompt_frame=proposal.sighting.frame_index,
         box_xyxy=proposal.sighting.box_xyxy,
-        gain=gain,
-        kept=kept,
+        cycle_iou=cycle_iou,
+        gain=None,
+        kept=False,
     )

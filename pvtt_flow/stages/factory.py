@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from pvtt_flow.config.schema import RunConfig
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.models.factory import build_detector, build_tracker
+from pvtt_flow.models.salient import build_salient
 from pvtt_flow.stages._shot_checkpoint import Checkpoints
 from pvtt_flow.stages.detect import Detect
 from pvtt_flow.stages.inspect import Inspect
@@ -53,6 +54,9 @@ def propagate(config: RunConfig, tracker_hash: str) -> Propagate:
         boxes_only=config.tracker.baseline.method == "detector_boxes",
         repair=config.repair,
         tracker_hash=tracker_hash,
+        salient=build_salient(
+            config.measure.salient, config.run.models, open_binary, config.tracker.device
+        ),
     )
     return Propagate(tracker, config.sampling, config.limits, decoder, checkpoints, finish)
 
@@ -80,6 +84,7 @@ def use_input_credentials(config: RunConfig) -> None:
         config.run.models,
         config.detector.weights,
         config.tracker.weights,
+        config.measure.salient.weights,
     )
     read_anonymously(
         anonymous=config.input.anonymous, except_for=[uri for uri in signed if uri is not None]

@@ -9,6 +9,7 @@ from pvtt_flow.core.appearance import MeasureParams
 from pvtt_flow.core.cleaning import CleanParams, cleaned
 from pvtt_flow.core.repair import RepairParams
 from pvtt_flow.core.timeline import SamplingParams
+from pvtt_flow.models.salient import SalientModel
 from pvtt_flow.models.tracker import ForeignStateError, PromptedShot, Tracker
 from pvtt_flow.stages._backward import with_backward_iou
 from pvtt_flow.stages._detector_boxes import detector_boxes
@@ -16,6 +17,7 @@ from pvtt_flow.stages._failures import guarded
 from pvtt_flow.stages._masklet_builder import MaskletBuilder
 from pvtt_flow.stages._observe import observed
 from pvtt_flow.stages._repair import Repairer
+from pvtt_flow.stages._salient import with_salient_iou
 from pvtt_flow.stages._shot_checkpoint import Checkpoints, Progress, ShotCheckpoint
 from pvtt_flow.stages._shot_frames import ShotFrames, make_prompted_shot, sampled_times
 from pvtt_flow.types import Masklet, Prompt, Shot, ShotRecord, Sighting, Video
@@ -34,6 +36,8 @@ class Finish:
     repair: RepairParams = field(default_factory=RepairParams)
     tracker_hash: str = ""
     """SHA-256 of the weights, by which a repair judges masks."""
+    salient: SalientModel | None = None
+    """Model of `measure.salient`."""
 
 
 class Propagate:
@@ -92,12 +96,12 @@ class Propagate:
         tracked = builder.masklets(record.source.video_id, video, shot)
         clean = tuple(cleaned(masklet, self._finish.clean) for masklet in tracked)
         seen = observed(clean, frames.read, self._finish.measure)
+        final = self._compared(frames, self._repaired(record, frames, seen))
         return replace(
             record,
             prompts=tuple(builder.prompts),
             masklets=tuple(
-                with_detector_iou(masklet, record.searched, record.sightings)
-                for masklet in self._compared(frames, self._repaired(record, frames, seen))
+                with_detector_iou(masklet, record.searched, record.sightings) for masklet in final
             ),
             num_frames=len(builder.times),
             num_resumed_frames=progress.num_resumed_frames,
@@ -129,9 +133,14 @@ class Propagate:
         return [repairer.repaired(masklet) for masklet in masklets]
 
     def _compared(self, frames: ShotFrames, masklets: Sequence[Masklet]) -> Sequence[Masklet]:
-        if not self._finish.measure.backward:
-            return masklets
-        return with_backward_iou(masklets, self._tracker, frames.read)
+        """Return the masklets with what a pass back and a salient-object model say of them."""
+        finish = self._finish
+        if finish.measure.backward:
+            masklets = with_backward_iou(masklets, self._tracker, frames.read)
+        if finish.salient is not None:
+            every = finish.measure.salient.every
+            masklets = with_salient_iou(masklets, frames.read, finish.salient, every)
+        return masklets
 
     def _resume(
         self, frames: ShotFrames, prompts: Sequence[Prompt], checkpoint: ShotCheckpoint

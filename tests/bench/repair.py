@@ -58,7 +58,13 @@ Sightings = Mapping[int, Sequence[Sighting]]
 
 GATED = RepairParams(attempts=_ATTEMPTS)
 UNGATED = RepairParams(
-    attempts=_ATTEMPTS, max_prompt_doubt=1, min_similarity=0, min_margin=0, min_gain=0
+    attempts=_ATTEMPTS,
+    max_prompt_doubt=1,
+    min_similarity=0,
+    min_margin=0,
+    min_cycle_iou=0,
+    min_gain=-1,
+    min_agreement_gain=-1,
 )
 
 

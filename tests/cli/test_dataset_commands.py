@@ -72,46 +72,19 @@ def test_judge(dataset: Dataset) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["preview", "retry", "clear"])
+@pytest.mark.parametrize("command", ["show", "preview", "retry", "clear"])
 def test_a_video_that_is_not_there_or_not_the_only_one(dataset: Dataset, command: str) -> None:
-    advice = f"list ids with pvtt-flow show {dataset.uri} --videos"
+    advice = f"list ids with pvtt-flow list {dataset.uri}"
     assert refused(command, dataset.uri, "nosuch") == (
         f"error: no video in {dataset.uri} matches 'nosuch'; {advice}\n"
+    )
+    assert refused(command, dataset.uri, "rad-mug") == (
+        f"error: no video in {dataset.uri} matches 'rad-mug'; did you mean red-mug? Else {advice}\n"
     )
     assert refused(command, dataset.uri, "mug") == (
         f"error: VIDEO must match one video in {dataset.uri}, got 'mug', which matches blue-mug, "
         f"red-mug; {advice}\n"
     )
-
-
-def test_show_lists_the_videos_with_their_ids(dataset: Dataset) -> None:
-    shown = pvtt_flow("show", dataset.uri, "--videos")
-    assert shown.code == 0, shown.err
-    assert [line.split("\t") for line in shown.out.splitlines()] == [
-        ["blue-mug", "ok", "1", "/videos/blue-mug.mp4"],
-        ["lost", "quarantined", "0", "/videos/lost.mp4"],
-        ["red-mug", "ok", "1", "/videos/red-mug.mp4"],
-    ]
-
-
-def listed(*arguments: object) -> list[str]:
-    shown = pvtt_flow("show", *arguments)
-    assert shown.code == 0, shown.err
-    return [line.split("\t")[0] for line in shown.out.splitlines()]
-
-
-def test_show_lists_some_of_the_videos(dataset: Dataset) -> None:
-    publish(dataset, masklet("cup", verdict="review", reasons=("flickers",)), run_id="r3")
-    mark_gone(dataset.uri, gone=["red-mug"], returned=[], at_ns=1, run_id="r4")
-    assert listed(dataset.uri, "--status", "quarantined") == ["lost"]
-    assert listed(dataset.uri, "--verdict", "accept") == ["blue-mug", "lost", "red-mug"]
-    assert listed(dataset.uri, "--verdict", "accept", "--gone") == ["red-mug"]
-    assert listed(dataset.uri, "--reason", "flickers") == ["cup"]
-    assert listed(dataset.uri, "--reason", "no'such") == []
-    (line,) = pvtt_flow("show", dataset.uri, "--gone", "--json").out.splitlines()
-    assert json.loads(line) == {
-        "video_id": "red-mug", "status": "ok", "num_masklets": 1, "uri": "/videos/red-mug.mp4",
-    }  # fmt: skip
 
 
 def test_show_as_json(dataset: Dataset) -> None:
@@ -138,7 +111,7 @@ def test_control_characters_of_names_are_escaped(dataset: Dataset) -> None:
     failure = {"failure_kind": "unreadable", "num_masklets": 0, "failure_message": uri}
     publish_videos(dataset, ("odd",), uri=uri, run_id="r3", status="failed", **failure)
     text = r"/videos/\x1b[2Ja\nb\u202e.mp4"
-    for command in (("show",), ("show", "--videos"), ("diff", 2, 3)):
+    for command in (("show",), ("show", "odd"), ("list",), ("diff", 2, 3)):
         shown = pvtt_flow(command[0], dataset.uri, *command[1:])
         assert text in shown.out, command
         assert "\x1b" not in shown.out

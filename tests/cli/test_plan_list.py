@@ -5,16 +5,18 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from pvtt_flow.cli.output import plan_table
+from pvtt_flow.cli.output import estimate_text, plan_table
 from pvtt_flow.dataset.dataset import Dataset
 from pvtt_flow.dataset.maintenance.row_updates import mark_gone
+from pvtt_flow.pipeline.pace import Pace
 from pvtt_flow.pipeline.plan import Plan, Planned
 from pvtt_flow.types import Source
 from tests.cli.terminal import pvtt_flow
 from tests.dataset.datasets import new_dataset, publish_videos
-from tests.pipeline.runs import sample, write_config
+from tests.pipeline.runs import num_processed, sample, write_config
 
 
 def test_each_video_with_its_reason(tmp_path: Path) -> None:
@@ -32,6 +34,8 @@ def test_each_video_with_its_reason(tmp_path: Path) -> None:
         assert gone[:2] == ["gone", "old"]
     shown = json.loads(pvtt_flow("plan", config, "--json").out)
     assert (shown["counts"]["new"], shown["counts"]["gone"], shown["to_process"]) == (1, 1, 1)
+    num_frames = num_processed(sample("one_product.mp4"))
+    assert shown["estimate"] == {"frames": num_frames, "seconds": None, "pace": None}
     shown = json.loads(pvtt_flow("plan", config, "--list", "--json").out)
     assert [video["reason"] for video in shown["videos"]] == ["new", "gone"]
     ended = pvtt_flow("run", config, "--list")
@@ -44,5 +48,23 @@ def test_the_table_says_how_many_videos_have_which_detail() -> None:
     videos = tuple(Planned(video, "failed", detail) for detail in details)
     plan = Plan(videos=videos, process=frozenset(["failed"]))
     out = io.StringIO()
-    Console(file=out, width=120).print(plan_table(plan, None))
+    Console(file=out, width=120).print(plan_table(plan, ""))
     assert "attempts left (2 with 2 of 3 attempts, 1 with 1 of 3 attempts)" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "frames_per_s", "text"),
+    [
+        (None, 10, ""),
+        (0, 10, "about 0 frames"),
+        (1234, None, "about 1,234 frames"),
+        (300, 10, "about 300 frames, 30 s at 10 frames/s, as run r1"),
+        (1200, 2.5, "about 1,200 frames, 8 min at 2.5 frames/s, as run r1"),
+        (90_000, 10, "about 90,000 frames, 2.5 h at 10 frames/s, as run r1"),
+    ],
+)
+def test_the_estimate_tells_frames_and_time(
+    num_frames: int | None, frames_per_s: float | None, text: str
+) -> None:
+    pace = None if frames_per_s is None else Pace(run_id="r1", frames_per_s=frames_per_s)
+    assert estimate_text(num_frames, pace) == text

@@ -61,11 +61,12 @@ CHANGES_RESULTS = {
     "clean.smooth_frames=1": True,
     "detect.recheck_every=0": False,
     "detect.recheck_every=5": True,
-    "repair.min_gain=0.1": False,
+    "repair.min_gain=0.02": False,
     "measure.appearance=true": False,
     "measure.appearance=false": True,
     "measure.flow=true": True,
     "measure.backward=true": True,
+    "measure.salient.every=5": False,
     "qc.accept_probability=0.5": False,
     "output.uri=elsewhere": False,
     "resources.propagate.actors=4": False,
@@ -113,6 +114,10 @@ def test_a_repair_needs_products_that_are_seen_again(path: Path) -> None:
         (
             ["measure.backward=true", "tracker.direction=forward"],
             "tracker.direction must be both where measure.backward is true, got forward",
+        ),
+        (
+            ["repair.attempts=1", "detect.recheck_every=5", "tracker.direction=backward"],
+            "tracker.direction must be both where repair.attempts is not 0, got backward",
         ),
         (
             ["tracker.baseline.method=detector_boxes"],

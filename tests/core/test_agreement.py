@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from pvtt_flow.core.agreement import with_detector_iou
+from pvtt_flow.core.agreement import mean_agreement, with_detector_iou
 from pvtt_flow.types import Masklet, Sighting
 from tests.dataset.dataset_rows import masklet
 
@@ -32,3 +32,14 @@ def test_frames_that_were_not_searched_have_no_value() -> None:
     found = with_detector_iou(tracked(), (0, 2), [seen(0, (0, 0, 10, 5))])
     assert ious(found) == [0.5, None, None, None]
     assert with_detector_iou(tracked(), (), []) == tracked()
+
+
+def test_a_missing_mask_agrees_with_nothing_that_is_seen() -> None:
+    seen_by_frame = {
+        0: [seen(0, (0, 0, 10, 5)), seen(0, (0, 0, 10, 10), 1)],
+        1: [],
+        2: [seen(2, (0, 0, 10, 10))],
+        3: [seen(3, (0, 0, 10, 5))],
+    }
+    assert mean_agreement(tracked().frames, seen_by_frame) == (1.0 + 0.0 + 0.5) / 3
+    assert mean_agreement(tracked().frames[1:2], seen_by_frame) is None

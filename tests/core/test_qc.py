@@ -151,7 +151,15 @@ def test_the_detector_may_disagree() -> None:
 
     assert judged(0.9, None, 0.0, 0.0).reasons == ("doubtful",)
     assert judged(0.8, None, 0.0, 0.0).reasons == ("detector_disagrees",)
-    assert judged(None).reasons == ("doubtful",)
+
+
+def test_the_picture_may_be_about_something_else() -> None:
+    def judged(*ious: float | None) -> Judged:
+        frames = [replace(f, salient_iou=iou) for f, iou in zip(STEADY, ious, strict=False)]
+        return judge(measured(*frames, *STEADY[len(ious) :], prompts=(BOX,)), STRICT)
+
+    assert judged(0.9, None, 0.0, 0.0).reasons == ("doubtful",)
+    assert judged(0.8, None, 0.0, 0.0).reasons == ("not_salient",)
 
 
 def test_a_masklet_that_no_rule_explains_is_doubtful() -> None:

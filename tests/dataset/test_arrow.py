@@ -38,10 +38,10 @@ holes: int64 not null, compactness: double, previous_iou: double, \
 confidence: struct<mask_entropy: double, stability_score: double, soft_dice: double, \
 candidate_iou: double>, appearance: struct<color_distance: double, contour_contrast: double, \
 flow_iou: double>, detector_iou: double, backward_iou: double, \
-flags: list<element: string not null> not null> not null> not null
+salient_iou: double, flags: list<element: string not null> not null> not null> not null
 repairs: list<element: struct<start_frame: int64 not null, stop_frame: int64 not null, \
 prompt_frame: int64 not null, box_xyxy: list<element: double not null> not null, \
-gain: double not null, kept: bool not null> not null> not null
+cycle_iou: double not null, gain: double, kept: bool not null> not null> not null
 qc: struct<num_frames: int64 not null, presence: double not null, visibility_flips: int64 \
 not null, area_median: double, area_jump_max: double, box_jump_max: double, object_score_p05: \
 double, predicted_iou_mean: double, predicted_iou_p05: double, border_contact: double not null, \
@@ -50,7 +50,7 @@ previous_iou_mean: double, previous_iou_p05: double, mask_entropy_mean: double, 
 stability_score_mean: double, soft_dice_mean: double, candidate_iou_mean: double, \
 color_distance_mean: double, color_distance_p95: double, contour_contrast_mean: double, \
 flow_iou_mean: double, prompt_margin: double, detector_iou_mean: double, \
-backward_iou_mean: double, backward_iou_prompt: double>
+backward_iou_mean: double, backward_iou_prompt: double, salient_iou_mean: double>
 verdict: string
 reasons: list<element: string not null> not null
 good_probability: double

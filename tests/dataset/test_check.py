@@ -147,7 +147,7 @@ def test_compaction_leaves_a_damaged_file_alone(
     assert len(list(Path(dataset.uri, "videos").glob("*.parquet"))) == 3
 
 
-COMMANDS = ["show {d}", "show {d} --videos", "diff {d} 0 2", "preview {d} {one}"]
+COMMANDS = ["show {d}", "show {d} {one}", "list {d}", "diff {d} 0 2", "preview {d} {one}"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

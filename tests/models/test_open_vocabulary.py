@@ -1,5 +1,6 @@
 """Open-vocabulary detectors with random weights: phrases in, labelled boxes out, no network."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -118,6 +119,28 @@ def test_the_shipped_list_of_products(yoloe: Path, mobileclip: Path) -> None:
     made, _ = detector(yoloe, mobileclip, phrases="products")
     assert made.classes == (*PRODUCTS, *SURROUNDINGS)
     assert not {*PRODUCTS} & {*SURROUNDINGS}
+
+
+@pytest.mark.parametrize("kind", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model", ["yoloe", "yolo_world"])
+def test_an_export_keeps_the_phrases_that_it_was_taught(
+    request: pytest.FixtureRequest, model: str, kind: str, tmp_path: Path
+) -> None:
+    """Ultralytics writes them into the graph: neither phrases nor a text encoder are needed."""
+    yolo = import_yolo()(shutil.copy(request.getfixturevalue(model), tmp_path))
+    encoder = request.getfixturevalue("mobileclip" if model == "yoloe" else "clip")
+    wanted = DetectParams(phrases=("mug", "red bottle"), absorb=("hand",))
+    classes = learn(Path(yolo.ckpt_path), yolo, wanted, lambda _: encoder, open_binary)
+    options = {"simplify": False} if kind == "onnx" else {}
+    exported = Path(yolo.export(format=kind, imgsz=128, **options))
+    made = YoloDetector(exported, DetectorParams(device="cpu"), DetectParams(min_score=0))
+    assert made.classes == classes == ("mug", "red bottle", "hand")
+    taught, _ = detector(
+        Path(yolo.ckpt_path), encoder, phrases=wanted.phrases, absorb=wanted.absorb
+    )
+    (found,), (seen,) = made.detect([PICTURE]), taught.detect([PICTURE])
+    assert found.scores[:5] == pytest.approx(seen.scores[:5], abs=0.02)
+    assert found.labels[:5] == seen.labels[:5]
 
 
 def test_features_have_unit_length_and_are_of_the_words(mobileclip: Path, clip: Path) -> None:

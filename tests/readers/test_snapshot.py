@@ -18,7 +18,7 @@ from pvtt_flow.errors import PreflightError
 from pvtt_flow.pipeline.ray_session import connect_to_ray
 from pvtt_flow.types import VideoRecord
 from tests.dataset.dataset_rows import masklet, measurements
-from tests.dataset.datasets import publish
+from tests.dataset.datasets import new_dataset, publish
 
 GOOD = field("qc", "presence") > 0.5
 
@@ -97,6 +97,15 @@ def test_gone_videos_are_left_out(dataset: Dataset) -> None:
         assert view.find_videos("a") == [view.video_as(VideoRecord, "a")]
     mark_gone(dataset.uri, gone=[], returned=["a"], at_ns=2, run_id="r3")
     assert len(open_dataset(dataset.uri).clips(3, where=GOOD)) == 1
+
+
+def test_ids_that_are_spelled_alike(tmp_path: Path) -> None:
+    dataset = new_dataset(tmp_path)
+    publish(dataset, *map(masklet, ("red-mug", "red-mugs", "blue-cup")))
+    opened = open_dataset(dataset.uri)
+    assert opened.nearest_ids("rad-mug", limit=5) == ["red-mug", "red-mugs"]
+    assert opened.nearest_ids("rad-mug", limit=1) == ["red-mug"]
+    assert opened.nearest_ids("42", limit=5) == []
 
 
 def test_all_videos_are_gone(dataset: Dataset) -> None:

@@ -38,12 +38,19 @@ def test_prompts_and_repairs_are_told(made: Processed) -> None:
     record, _ = record_and_masklets(made, "b")
     prompt = Prompt(object_id=0, frame_index=2, box_xyxy=(1, 2, 3, 4), score=0.5, margin=0.25)
     repair = Repair(
-        start_frame=4, stop_frame=8, prompt_frame=5, box_xyxy=(1, 2, 3, 4), gain=0.25, kept=True
+        start_frame=4,
+        stop_frame=8,
+        prompt_frame=5,
+        box_xyxy=(1, 2, 3, 4),
+        cycle_iou=0.75,
+        gain=0.25,
+        kept=True,
     )
     strip = make_strip(record, [masklet("b", prompts=(prompt,), repairs=(repair,))])
     told, repaired = strip.prompts
     assert told.startswith("0 mug: prompted on frame 2 by the detector, score 0.50, margin 0.25 to")
-    assert repaired == "0 mug: frames 4 to 7 were tracked again from frame 5 and kept (gain 0.25)"
+    assert repaired == f"0 mug: tracked again, {repair}"
+    assert str(repair) == "frames 4 to 7 from a box on frame 5: kept, cycle IoU 0.75, gain +0.25"
 
 
 def test_the_prompted_frame_is_among_those_that_are_shown() -> None:

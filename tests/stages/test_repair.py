@@ -105,6 +105,8 @@ def test_a_lost_object_is_found_again(clip: Path) -> None:
     assert repaired.prompt_frame in {12, 16}
     assert list(repaired.box_xyxy) == list(place_of(repaired.prompt_frame))
     assert repaired.kept
+    assert repaired.cycle_iou == 1
+    assert repaired.gain is not None
     assert repaired.gain > 0.5
     # Frames that were tracked again are measured like all others.
     assert all(frame.appearance is not None for frame in found.frames)
@@ -117,7 +119,7 @@ def test_a_lost_object_is_found_again(clip: Path) -> None:
 def test_the_run_alone_is_tracked_between_the_masks_beside_it(clip: Path) -> None:
     tracker = Tracks()
     found = repair(searched(clip, *EVERYWHERE), tracker)
-    whole, run = tracker.shots
+    whole, cycle, run = tracker.shots
     assert [f.frame_index for f in run.read(0, None)] == list(range(9, 19))
     prompts: dict[int, list[Prompt]] = {at: list(given) for at, given in run.prompts.items()}
     at = found.repairs[0].prompt_frame - 9
@@ -127,6 +129,11 @@ def test_the_run_alone_is_tracked_between_the_masks_beside_it(clip: Path) -> Non
     ]  # fmt: skip
     assert prompts[at][0].box_xyxy == place_of(at + 9)
     assert [f.frame_index for f in whole.read(0, None)] == list(range(NUM_FRAMES))
+    # The product alone is tracked back to the prompted frame.
+    assert [f.frame_index for f in cycle.read(0, None)] == list(range(at + 10))
+    assert {place: given[0].box_xyxy for place, given in cycle.prompts.items()} == {
+        at + 9: place_of(at + 9)
+    }
 
 
 @pytest.mark.parametrize(
@@ -157,9 +164,41 @@ def test_nothing_is_tracked_again_without_a_proposal(
 def test_masks_that_are_no_better_are_not_kept(clip: Path) -> None:
     tracker = Tracks(finds_it_again=False)
     found = repair(searched(clip, *EVERYWHERE), tracker)
-    assert len(tracker.shots) == 2
+    assert len(tracker.shots) == 3
     assert [(each.kept, each.gain) for each in found.repairs] == [(False, 0.0)]
     assert found.frames[12].rle is None
+
+
+def test_a_product_that_leads_elsewhere_is_another_one(clip: Path) -> None:
+    """Tracker: goes back from the lost frames to the other product."""
+
+    class LeadsElsewhere(Tracks):
+        def track(self, shot: PromptedShot) -> Iterator[TrackedFrame]:
+            is_cycle = 0 not in shot.prompts
+            for frame in super().track(shot):
+                moved = (
+                    replace(item, mask=np.roll(item.mask, 60, axis=1)) for item in frame.objects
+                )
+                yield replace(frame, objects=tuple(moved)) if is_cycle else frame
+
+    tracker = LeadsElsewhere()
+    found = repair(searched(clip, *EVERYWHERE), tracker)
+    assert len(tracker.shots) == 2
+    (tried,) = found.repairs
+    assert (tried.cycle_iou, tried.gain, tried.kept) == (0.0, None, False)
+    assert found.frames[12].rle is None
+
+
+@pytest.mark.parametrize("rise", [0.9, 1.0])
+def test_masks_must_agree_more_with_the_detector(clip: Path, rise: float) -> None:
+    """The detector is a pixel off, so that the boxes overlap by .95 where there was no mask."""
+    sightings = (seen(index, place_of(index + 1)) for index in range(0, NUM_FRAMES, 4))
+    found = repair(searched(clip, *sightings), Tracks(), min_agreement_gain=rise)
+    (tried,) = found.repairs
+    assert tried.gain is not None
+    assert tried.gain > 0.5
+    assert tried.kept == (rise < 0.95)
+    assert (found.frames[12].rle is not None) == tried.kept
 
 
 def test_a_prompt_in_doubt_is_no_base(clip: Path) -> None:

@@ -43,7 +43,7 @@ def relocate(uri: str, old_prefix: str, new_prefix: str, *, dry_run: bool = Fals
     if not changes and not num_left:
         raise ConfigError(
             f"OLD_PREFIX must be the place of a video in {uri}, got {normalize_uri(old_prefix)}; "
-            f"list places with pvtt-flow show {uri} --videos"
+            f"list places with pvtt-flow list {uri}"
         )
     moved = sorted((old, new) for old, new, _ in changes.values() if old != new)
     version = snapshot.version

@@ -166,7 +166,6 @@ def tracker_of(recipe: Recipe) -> Tracker:
     """Return the tracker of a recipe, which stays loaded."""
     params = TrackerParams(
         device="cpu",
-        direction="forward",
         max_concurrent_shots=1,
         baseline=BaselineParams(method=recipe.method),
     )

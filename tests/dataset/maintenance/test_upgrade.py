@@ -50,6 +50,7 @@ NEW_IN_FRAMES: dict[str, Any] = {
     "appearance": None,
     "detector_iou": None,
     "backward_iou": None,
+    "salient_iou": None,
 }
 """With their values in a dataset of before."""
 NEW_MEASUREMENTS = {
@@ -69,6 +70,7 @@ NEW_MEASUREMENTS = {
     "detector_iou_mean",
     "backward_iou_mean",
     "backward_iou_prompt",
+    "salient_iou_mean",
 }
 
 
