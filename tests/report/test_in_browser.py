@@ -1,5 +1,6 @@
 """Filters of the page in a real browser, by its address."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,22 +11,35 @@ from tests.report.mixed_dataset import mixed_dataset
 from tests.report.test_render import Outline, page_of
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+INSTALL = (("update",), ("install", "--yes", "--no-install-recommends", "chromium"))
 
 
-@pytest.fixture
+def find_browser() -> str | None:
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
 def browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
+    """Path of a browser, which is installed from Debian's packages where there is none."""
+    if (found := find_browser()) is not None:
+        return found
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
         pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
-    return found
+    for words in INSTALL:
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "--quiet", *words], env=env, check=True, capture_output=True)
+    installed = find_browser()
+    assert installed is not None
+    return installed
 
 
 def shown(browser: str, page: Path, fragment: str, profile: Path) -> tuple[str, set[str]]:
     """Return the page's own count, and the titles of the cards that can be seen."""
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-         "--dump-dom", f"{page.as_uri()}#{fragment}"],
-        capture_output=True, text=True, check=True, timeout=120,
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         "--disable-background-networking", f"--user-data-dir={profile}", "--dump-dom",
+         f"{page.as_uri()}#{fragment}"],
+        capture_output=True, text=True, check=True, timeout=400,
     )  # fmt: skip
     outline = Outline(done.stdout)
     cards = [attrs for tag, attrs in outline.tags if tag == "article"]
