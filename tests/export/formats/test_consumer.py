@@ -403,6 +403,16 @@ def test_what_the_validator_decodes(
     assert any(problem in line for line in found), found
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "[1]", "{}", '{"missing": {}, "sha256": {}, "placement": {"width_px": 1}}', "\xff"],
+)
+def test_facts_that_no_export_has_written_are_a_problem(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bundle.json").write_bytes(text.encode("latin-1"))
+    (problem,) = validate_bundle(tmp_path, load_profile("rose"))
+    assert problem.startswith("bundle.json must be as `export` writes it, but cannot be read (")
+
+
 def test_the_command(bundle_of: BundleOf, tmp_path: Path) -> None:
     home, profile = bundle_of("rose")
     mine = file_of(profile, tmp_path)

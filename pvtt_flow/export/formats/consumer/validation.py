@@ -1,11 +1,12 @@
 """Validate a finished bundle: decode its files as the consumer does, and compare them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,17 +42,38 @@ def validate_bundle(folder: Path, profile: Profile) -> list[str]:
     path = folder / BUNDLE
     if not path.is_file():
         return [f"{BUNDLE} must be in the folder, but is missing"]
-    facts = json.loads(path.read_text())
+    try:
+        facts = _Facts.from_json(json.loads(path.read_text("utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        return [f"{BUNDLE} must be as `export` writes it, but cannot be read ({reason})"]
     problems = list(_files(folder, profile, facts))
-    return problems or list(_contents(folder, profile, Placement(**facts["placement"])))
+    return problems or list(_contents(folder, profile, facts.placement))
 
 
-def _files(folder: Path, profile: Profile, facts: dict[str, dict[str, str]]) -> Iterator[str]:
-    wanted = {*profile.files.names} - facts["missing"].keys()
-    for name in sorted(wanted | facts["sha256"].keys()):
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Facts of a bundle that are checked."""
+
+    missing: frozenset[str]
+    """Names of files that it does not have, and says why."""
+    sha256: Mapping[str, str]
+    """Checksums by file."""
+    placement: Placement
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> "_Facts":
+        """Raise KeyError, TypeError or ValueError for a tree of another form."""
+        placement = Placement(**tree["placement"])
+        return cls(frozenset(tree["missing"]), dict(tree["sha256"]), placement)
+
+
+def _files(folder: Path, profile: Profile, facts: _Facts) -> Iterator[str]:
+    wanted = {*profile.files.names} - facts.missing
+    for name in sorted(wanted | facts.sha256.keys()):
         if not (folder / name).exists():
             yield f"{name} must be in the folder, but is missing"
-    for name, checksum in facts["sha256"].items():
+    for name, checksum in facts.sha256.items():
         if (folder / name).is_file() and sha256_of(folder / name) != checksum:
             yield f"{name} must have the checksum in {BUNDLE}, but was changed"
 
