@@ -18,14 +18,6 @@ SELECT count(*) AS videos, sum(num_shots)::BIGINT AS shots, sum(num_frames)::BIG
        sum(size_bytes)::BIGINT AS bytes
 FROM videos
 """
-_STATUSES = "SELECT status, count(*) FROM videos GROUP BY status ORDER BY status"
-_VERDICTS = """
-SELECT coalesce(verdict, 'none'), count(*) FROM masklets GROUP BY verdict ORDER BY verdict
-"""
-_REASONS = """
-SELECT reason, count(*) AS n FROM (SELECT unnest(reasons) AS reason FROM masklets)
-GROUP BY reason ORDER BY n DESC, reason
-"""
 _FAILURES = """
 SELECT uri, failure_stage AS stage, failure_kind AS kind, failure_message AS message
 FROM videos WHERE failure_kind IS NOT NULL ORDER BY uri LIMIT 50
@@ -84,6 +76,7 @@ def show(
 def _show_counts(db: "DuckDBPyConnection", opened: "DatasetSnapshot", *, as_json: bool) -> None:
     from pvtt_flow.dataset.queries import gone_ids
     from pvtt_flow.pipeline.run_record import latest_runs, statuses_of
+    from pvtt_flow.readers.counts import reason_counts, status_counts, verdict_counts
 
     totals = db.execute(_TOTALS).fetchone() or ()
     statuses = statuses_of(opened.uri, latest_runs(opened.uri, _MAX_RUNS))
@@ -91,9 +84,9 @@ def _show_counts(db: "DuckDBPyConnection", opened: "DatasetSnapshot", *, as_json
         "version": opened.version,
         "totals": dict(zip(("videos", "shots", "frames", "bytes"), totals, strict=True)),
         "videos_gone": len(gone_ids(opened.videos())),
-        "videos_by_status": dict(db.execute(_STATUSES).fetchall()),
-        "masklets_by_verdict": dict(db.execute(_VERDICTS).fetchall()),
-        "masklets_by_reason": dict(db.execute(_REASONS).fetchall()),
+        "videos_by_status": status_counts(db),
+        "masklets_by_verdict": verdict_counts(db),
+        "masklets_by_reason": reason_counts(db),
         "failures": list(_failures(db)),
         "runs_without_end": [run_id for run_id, s in statuses.items() if s == "running"],
     }

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from pvtt_flow.dataset.diff import diff, list_verdict_changes
 from pvtt_flow.dataset.snapshot import Snapshot
+from pvtt_flow.readers.counts import verdict_counts
 from pvtt_flow.readers.snapshot import DatasetSnapshot
 from pvtt_flow.report.content import ChangedMasklet, Comparison
-from pvtt_flow.report.totals import verdict_counts
 
 MAX_CHANGED = 200
 """Masklets with another verdict that are listed."""

@@ -3,6 +3,7 @@
 import shlex
 from typing import TYPE_CHECKING
 
+from pvtt_flow.readers.counts import label_counts, reason_counts, status_counts, verdict_counts
 from pvtt_flow.report.content import FailureGroup, Totals
 from pvtt_flow.storage.uris import redact_uri
 
@@ -16,15 +17,6 @@ SELECT count(*), coalesce(sum(num_shots), 0)::BIGINT, coalesce(sum(num_frames), 
        coalesce(sum(inspect_s), 0), coalesce(sum(detect_s), 0), coalesce(sum(propagate_s), 0)
 FROM videos
 """
-_STATUSES = "SELECT status, count(*) FROM videos GROUP BY status ORDER BY status"
-_VERDICTS = """
-SELECT coalesce(verdict, 'none'), count(*) FROM masklets GROUP BY verdict ORDER BY verdict
-"""
-_REASONS = """
-SELECT reason, count(*) AS n FROM (SELECT unnest(reasons) AS reason FROM masklets)
-GROUP BY reason ORDER BY n DESC, reason
-"""
-_LABELS = "SELECT label, count(*) AS n FROM masklets GROUP BY label ORDER BY n DESC, label"
 _FAILURES = """
 SELECT failure_stage, failure_kind, count(*) AS n, min(uri), arg_min(failure_message, uri)
 FROM videos WHERE failure_kind IS NOT NULL GROUP BY ALL ORDER BY n DESC, failure_kind
@@ -36,7 +28,7 @@ def count_totals(db: "DuckDBPyConnection", *, num_gone: int) -> Totals:
     videos, shots, frames, size_bytes, seconds, *stages = db.execute(_TOTALS).fetchall()[0]
     inspect_s, detect_s, propagate_s = stages
     verdicts = verdict_counts(db)
-    labels = dict(db.execute(_LABELS).fetchall())
+    labels = label_counts(db)
     return Totals(
         videos=videos,
         shots=shots,
@@ -48,17 +40,12 @@ def count_totals(db: "DuckDBPyConnection", *, num_gone: int) -> Totals:
         inspect_s=inspect_s,
         detect_s=detect_s,
         propagate_s=propagate_s,
-        statuses=dict(db.execute(_STATUSES).fetchall()),
+        statuses=status_counts(db),
         verdicts=verdicts,
-        reasons=dict(db.execute(_REASONS).fetchall()),
+        reasons=reason_counts(db),
         labels=dict(list(labels.items())[:MAX_LABELS]),
         num_labels=len(labels),
     )
-
-
-def verdict_counts(db: "DuckDBPyConnection") -> dict[str, int]:
-    """Count masklets by verdict; those that were not judged are `none`."""
-    return dict(db.execute(_VERDICTS).fetchall())
 
 
 def group_failures(db: "DuckDBPyConnection", dataset: str) -> tuple[FailureGroup, ...]:
