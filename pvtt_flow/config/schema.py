@@ -222,19 +222,18 @@ class RunConfig(Params):
         Cleaning changes nothing by default. Results without an appearance, from before it was
         measured, stay up to date.
         """
-        later = {"clean": self.clean, "measure": self.measure, "repair": self.repair}
+        salient = self.measure.salient
+        measure = self.measure.model_copy(update={"salient": type(salient)()})
+        later = {"clean": self.clean, "measure": measure, "repair": self.repair}
         hashed = {
             name: section.model_dump(mode="json", exclude={"salient"})
             for name, section in later.items()
+            if section != type(section)()
         }
-        if self.measure.salient.weights is not None:
+        if salient.weights is not None:
             # Where the weights are changes nothing, and their hash is there.
-            hashed["salient"] = self.measure.salient.model_dump(mode="json", exclude={"weights"})
-        defaults = {
-            name: type(section)().model_dump(mode="json", exclude={"salient"})
-            for name, section in later.items()
-        }
-        return {name: tree for name, tree in hashed.items() if tree != defaults.get(name)}
+            hashed["salient"] = salient.model_dump(mode="json", exclude={"weights"})
+        return hashed
 
     def _hashed_tracker_keys(self) -> set[str]:
         """Return the keys of `tracker` that change masks; later ones unless they are defaults."""

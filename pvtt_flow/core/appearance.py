@@ -51,7 +51,6 @@ class MeasureParams(Params):
     backward: bool = False
     """Track each object back from its last mask and compare the masks of both passes, which takes
     as long as tracking; needs `tracker.direction: both`."""
-
     salient: SalientParams = SalientParams()
     """Compare masks with what a salient-object model takes for the subject of a picture."""
 

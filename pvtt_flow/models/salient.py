@@ -88,11 +88,14 @@ def _session(path: Path, device: Device) -> Any:
             "(pip install 'pvtt_flow[onnx]')"
         )
     import onnxruntime
+    import torch
 
     wanted = ["CUDAExecutionProvider"] if device_name(device) == "cuda" else []
     providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised
+    # Else it takes all cores, of which an actor has some.
+    options.intra_op_num_threads = torch.get_num_threads()
     try:
         return onnxruntime.InferenceSession(
             str(path), options, providers=[*providers, "CPUExecutionProvider"]

@@ -19,7 +19,7 @@ _QUEUE_SIZE = 16
 _POLL_S = 0.2
 # A cancelled stream ends within seconds, but on a busy machine. It is waited for: a thread that
 # calls Ray after `ray.shutdown` starts another Ray, which is Ray's default, beside the next one.
-_END_TIMEOUT_S = 300.0
+_END_TIMEOUT_S = 60.0
 # If it cannot end, as without Ray's control service, the run must not hang on it.
 _STUCK_TIMEOUT_S = 15.0
 

@@ -93,6 +93,20 @@ def test_other_prompt_frames_need_both_directions(path: Path, direction: str) ->
     )
 
 
+def test_the_hash_has_that_of_a_salient_object_model_and_not_its_place(path: Path) -> None:
+    def hashed(*settings: str) -> str:
+        return load(path, [f"measure.salient.{each}" for each in settings]).results_hash()
+
+    here = hashed("weights=a.onnx", f"sha256={'a' * 64}")
+    assert here == hashed("weights=b/a.onnx", f"sha256={'a' * 64}")
+    others = {
+        load(path, []).results_hash(),
+        hashed("weights=a.onnx", f"sha256={'b' * 64}"),
+        hashed("weights=a.onnx", f"sha256={'a' * 64}", "every=5"),
+    }
+    assert len(others | {here}) == 4
+
+
 def test_a_repair_needs_products_that_are_seen_again(path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path, ["repair.attempts=2"])
